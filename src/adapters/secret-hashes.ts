@@ -1,0 +1,13 @@
+import type { SecretHashes } from "../usecases/ports.ts";
+
+export const secretHashes: SecretHashes = {
+  async matches(text, hash) {
+    const presented = await sha256(text);
+    return presented.byteLength === hash.byteLength && crypto.subtle.timingSafeEqual(presented, hash);
+  },
+};
+
+/** Enough for secrets of 256 random bits; a slow hash is for passwords. */
+export function sha256(text: string): Promise<ArrayBuffer> {
+  return crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+}

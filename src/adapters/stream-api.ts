@@ -1,0 +1,98 @@
+import * as v from "valibot";
+import { parseLocation, parseUid } from "../domain/location.ts";
+import { problem } from "../domain/problem.ts";
+import { type StreamRefusal, explainRefusal } from "../domain/stream-refusal.ts";
+import { TUS_VERSION } from "../domain/tus.ts";
+import type { StreamApi, StreamOutcome, Upstream, UpstreamCreation } from "../usecases/ports.ts";
+import { readBounded } from "./read-bounded.ts";
+
+/** An error of Stream's is a few hundred bytes. */
+const MAX_ERROR_BYTES = 64 * 1024;
+
+/**
+ * Stream's API, over HTTP.
+ *
+ * @see https://developers.cloudflare.com/api/resources/stream/methods/create/
+ */
+export function createStreamApi(options: { readonly deadlineMs: number; readonly allowLoopback: boolean }): StreamApi {
+  return {
+    async create(upstream, creation) {
+      let response: Response;
+      try {
+        // Sent once: a creation that is repeated may be a second video.
+        response = await fetch(`${upstream.apiBase}/accounts/${upstream.accountId}/stream?direct_user=true`, {
+          method: "POST",
+          headers: creationHeaders(upstream, creation),
+          redirect: "manual",
+          signal: AbortSignal.timeout(options.deadlineMs),
+        });
+      } catch (error) {
+        return explainFailure(error);
+      }
+      if (response.status !== 201) return { kind: "refused", ...(await readRefusal(response)) };
+      return readCreated(response, upstream, options.allowLoopback);
+    },
+  };
+}
+
+/** All there is: nothing of the client's request comes along by itself. */
+function creationHeaders(upstream: Upstream, { length, metadata, creator }: UpstreamCreation): Record<string, string> {
+  const { credential } = upstream;
+  return {
+    ...(credential.kind === "token"
+      ? { Authorization: `Bearer ${credential.token}` }
+      : { "X-Auth-Email": credential.email, "X-Auth-Key": credential.key }),
+    "Tus-Resumable": TUS_VERSION,
+    "Upload-Length": String(length),
+    "Upload-Metadata": metadata,
+    ...(creator !== undefined && { "Upload-Creator": creator }),
+  };
+}
+
+function readCreated(response: Response, { uploadHosts }: Upstream, allowLoopback: boolean): StreamOutcome {
+  const { status, headers } = response;
+  const uid = parseUid(headers.get("stream-media-id"));
+  const location = parseLocation(headers.get("location") ?? "", uploadHosts, allowLoopback);
+  if (uid && location) return { kind: "created", status, uid, location };
+  const missing = uid ? "Location" : "stream-media-id";
+  return {
+    kind: "unknown",
+    status,
+    problem: problem("stream_bad_answer", "Stream's answer cannot be used.", { facts: { missing, uid } }),
+  };
+}
+
+function explainFailure(error: unknown): StreamOutcome {
+  const facts = { reason: error instanceof Error ? error.message : String(error) };
+  const timedOut = error instanceof DOMException && error.name === "TimeoutError";
+  return {
+    kind: "unknown",
+    problem: timedOut
+      ? problem("stream_timeout", "Stream did not answer in time.", { facts })
+      : problem("stream_unreachable", "Stream cannot be reached.", { facts }),
+  };
+}
+
+async function readRefusal(response: Response) {
+  const { status, headers } = response;
+  const retryAfter = headers.get("retry-after");
+  const errors = await readErrors(response);
+  return { status, problem: explainRefusal({ status, errors, ...(retryAfter !== null && { retryAfter }) }) };
+}
+
+const message = v.object({ code: v.number(), message: v.string() });
+const envelope = v.object({
+  errors: v.optional(v.nullable(v.array(message)), []),
+  messages: v.optional(v.nullable(v.array(message)), []),
+});
+
+/** Cloudflare's envelope, where the answer is one; proxies in between answer in HTML. */
+async function readErrors(response: Response): Promise<StreamRefusal["errors"]> {
+  try {
+    const body = await readBounded(response.body, MAX_ERROR_BYTES);
+    const parsed = v.safeParse(envelope, JSON.parse(new TextDecoder().decode(body ?? new Uint8Array())));
+    return parsed.success ? [...(parsed.output.errors ?? []), ...(parsed.output.messages ?? [])] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,40 @@
+import { Hono } from "hono";
+import { requestId } from "hono/request-id";
+import type { Dependencies } from "./dependencies.ts";
+import { problem } from "./domain/problem.ts";
+import type { AppEnv } from "./middleware/app-env.ts";
+import { cors } from "./middleware/cors.ts";
+import { failureLimit } from "./middleware/failure-limit.ts";
+import { refuseUnknownOverride } from "./middleware/method-override.ts";
+import { wideEvent } from "./middleware/wide-event.ts";
+import { adminRoutes } from "./routes/admin/admin.ts";
+import { grantRoutes } from "./routes/grants.ts";
+import { policyRoutes } from "./routes/policy.ts";
+import { respondProblem } from "./routes/problem-response.ts";
+import { uploadRoutes } from "./routes/uploads.ts";
+
+/** The whole of Sluice over HTTP: middleware in order, route groups, one error boundary. */
+export function createApp(dependencies: Dependencies): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  app.use(requestId());
+  app.use(wideEvent(dependencies.telemetry));
+  app.use("/v1/:tenant/*", cors(dependencies.registry));
+  app.use("/client/v4/accounts/:tenant/*", cors(dependencies.registry));
+  app.use(refuseUnknownOverride);
+  app.use(failureLimit(dependencies.failures));
+
+  app.route("/v1/:tenant/uploads", uploadRoutes(dependencies));
+  app.route("/v1/:tenant/grants", grantRoutes(dependencies));
+  app.route("/v1/:tenant/policy", policyRoutes(dependencies));
+  app.route("/client/v4/accounts/:tenant/stream", uploadRoutes(dependencies));
+  app.route("/admin/v1", adminRoutes(dependencies));
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+
+  app.notFound((c) => respondProblem(c, problem("not_found", "There is nothing at this path.")));
+  app.onError((error, c) => {
+    c.get("event").columns.error = `${error.name}: ${error.message}`;
+    return respondProblem(c, problem("internal_error", "Something went wrong inside the gateway."));
+  });
+  return app;
+}

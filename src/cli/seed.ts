@@ -1,0 +1,47 @@
+/** The tenant that a local gateway comes with. */
+export const DEMO_TENANT = "demo";
+
+export const DEMO_POLICY = {
+  upload: { maxBytes: 5_368_709_120 },
+  metadata: {
+    name: { default: "Untitled", maxLength: 200 },
+    maxdurationseconds: { default: 600, max: 3_600 },
+    requiresignedurls: { force: true },
+    thumbnailtimestamppct: { default: 0.5 },
+    scheduleddeletion: { default: "P90D", min: "P30D", max: "P1Y" },
+    expiry: { default: "auto", max: "PT6H" },
+    "*": { allow: ["project"], onViolation: "drop" },
+  },
+  creator: { from: "caller" },
+} as const;
+
+const DEMO_LIMITS = { pending: 50, rate: { tenant: 60 }, quota: { day: { uploads: 1_000 } } };
+
+/**
+ * Makes the tenant `demo` by the operator's API, unless it is there, and gives its key: the known one while it is good,
+ * else a new one. What has been changed about the tenant since stays as it is.
+ */
+export async function seedDemo(url: string, operatorToken: string, knownKey?: string): Promise<string> {
+  const call = async (method: string, path: string, body?: unknown) => {
+    const response = await fetch(`${url}/admin/v1/tenants/${DEMO_TENANT}${path}`, {
+      method,
+      headers: {
+        Authorization: `Bearer ${operatorToken}`,
+        ...(body !== undefined && { "Content-Type": "application/json" }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    if (!response.ok && response.status !== 404)
+      throw new Error(`The operator's API answered ${response.status} to ${method} ${path}: ${await response.text()}`);
+    return response;
+  };
+
+  if ((await call("GET", "")).status === 404)
+    await call("PUT", "", { name: "Demo", policy: DEMO_POLICY, limits: DEMO_LIMITS });
+  if (knownKey !== undefined) {
+    const policy = await fetch(`${url}/v1/${DEMO_TENANT}/policy`, { headers: { Authorization: `Bearer ${knownKey}` } });
+    if (policy.ok) return knownKey;
+  }
+  const { key } = (await (await call("POST", "/keys", { name: "npm start" })).json()) as { key: string };
+  return key;
+}

@@ -1,0 +1,134 @@
+/**
+ * `npm start [-- --json]`: a local Stream and the gateway in front of it, with a tenant to try them on.
+ *
+ * PORT and STREAM_PORT choose the ports. Where STREAM_API_BASE is set, that Stream is used and no local one is started.
+ */
+import { createServer } from "node:net";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { buildWorker, startGateway } from "./gateway.ts";
+import { loadSettings, saveSettings } from "./local-settings.ts";
+import { STATE } from "./root.ts";
+import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed.ts";
+
+const DEFAULT_PORT = 8787;
+const DEFAULT_STREAM_PORT = 8788;
+/** Passed on to the Worker from the environment. */
+const PASSED_ON = [
+  "STREAM_API_BASE",
+  "STREAM_UPLOAD_HOSTS",
+  "STREAM_ACCOUNT_ID",
+  "STREAM_API_TOKEN",
+  "STREAM_API_EMAIL",
+  "STREAM_API_KEY",
+  "STREAM_DEADLINE_MS",
+  "OPERATOR_TOKEN",
+  "GRANT_KEYS",
+  "MASTER_KEYS",
+  "REGISTRY_CACHE_SECONDS",
+] as const;
+/** As large as the smallest upload that has to go by tus: https://developers.cloudflare.com/stream/uploading-videos/ */
+const SAMPLE_BYTES = 210_000_000;
+const SAMPLE_SECONDS = 30;
+
+const { values: flags } = parseArgs({ options: { json: { type: "boolean", default: false } } });
+/** With --json, standard output is for one line only. */
+const say = flags.json ? console.error : console.log;
+const closing: (() => Promise<void>)[] = [];
+
+process.once("SIGINT", () => void shutDown(0));
+process.once("SIGTERM", () => void shutDown(0));
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  void shutDown(1);
+});
+
+async function main(): Promise<void> {
+  const port = readPort("PORT", DEFAULT_PORT);
+  await claimPort("PORT", port);
+  const external = process.env["STREAM_API_BASE"] !== undefined;
+  const [settings, stream] = await Promise.all([
+    loadSettings(STATE),
+    external ? undefined : startStream(),
+    buildWorker(),
+  ]);
+  const given = PASSED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]] as const] : []));
+  const { demoKey: _, ...secrets } = settings;
+  const worker = { ...secrets, ALLOW_LOOPBACK: "true", ...stream?.settings, ...Object.fromEntries(given) };
+
+  const gateway = await startGateway({
+    port,
+    settings: worker,
+    statePath: STATE,
+    onLog: (line) => console.error(line),
+  });
+  closing.push(() => gateway.stop());
+  const operatorToken = worker.OPERATOR_TOKEN;
+  const key = await seedDemo(gateway.url, operatorToken, settings.demoKey);
+  if (key !== settings.demoKey) await saveSettings(STATE, { ...settings, demoKey: key });
+
+  if (flags.json) console.log(JSON.stringify({ url: gateway.url, operatorToken, tenant: DEMO_TENANT, key }));
+  else say(welcome(gateway.url, operatorToken, key, stream?.sample));
+}
+
+/** The local Stream, and a video to upload to it. Both belong to the tests, and are not loaded where they are not needed. */
+async function startStream() {
+  const { startLocalStream } = await import("../../test/local-stream/server.ts");
+  const { makeVideo } = await import("../../test/support/media.ts");
+  const streamPort = readPort("STREAM_PORT", DEFAULT_STREAM_PORT);
+  await claimPort("STREAM_PORT", streamPort);
+  const stream = await startLocalStream({ port: streamPort, dataDir: join(STATE, "stream") });
+  closing.push(() => stream.close());
+  const sample = join(STATE, "sample.mp4");
+  await makeVideo({ path: sample, seconds: SAMPLE_SECONDS, bytes: SAMPLE_BYTES });
+  return {
+    sample,
+    settings: {
+      STREAM_API_BASE: stream.apiBase,
+      STREAM_UPLOAD_HOSTS: stream.uploadHost,
+      STREAM_ACCOUNT_ID: stream.accountId,
+      STREAM_API_TOKEN: stream.token,
+    },
+  };
+}
+
+function readPort(name: "PORT" | "STREAM_PORT", fallback: number): number {
+  const port = Number(process.env[name] || fallback);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`${name} must be a port, 1 to 65535.`);
+  return port;
+}
+
+/** Says which port is taken, and by which name to choose another, before anything has been started. */
+async function claimPort(name: "PORT" | "STREAM_PORT", port: number): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", reject).listen(port, "127.0.0.1", () => probe.close(() => resolve()));
+  }).catch(() => {
+    throw new Error(`Port ${port} is taken. Choose another with ${name}=…`);
+  });
+}
+
+function welcome(url: string, operatorToken: string, key: string, sample = "YOUR-VIDEO.mp4"): string {
+  return `
+Sluice is at ${url}
+
+  tus endpoint    ${url}/v1/${DEMO_TENANT}/uploads
+  key of "${DEMO_TENANT}"   ${key}
+  operator token  ${operatorToken}
+
+Upload a video:
+
+  npm run upload -- ${relative(process.cwd(), sample)} --url ${url} --tenant ${DEMO_TENANT} --key ${key}
+
+Videos of "${DEMO_TENANT}" may last ${DEMO_POLICY.metadata.maxdurationseconds.max} seconds; see the policy refuse one:
+
+  npm run upload -- ${relative(process.cwd(), sample)} --url ${url} --tenant ${DEMO_TENANT} --key ${key} --meta maxdurationseconds=36000
+
+Ctrl-C ends it; data stay in ${relative(process.cwd(), STATE)}.
+`;
+}
+
+async function shutDown(code: number): Promise<void> {
+  await Promise.allSettled(closing.map((close) => close()));
+  process.exit(code);
+}

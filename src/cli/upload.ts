@@ -1,0 +1,127 @@
+/**
+ * `npm run upload -- FILE [--tenant T] [--key K] [--url U] [--meta k=v …]`: uploads a video through the gateway with
+ * tus-js-client. Interrupted and started again, it goes on where it was.
+ */
+import { createReadStream } from "node:fs";
+import { mkdir, stat } from "node:fs/promises";
+import { basename, extname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import * as tus from "tus-js-client";
+import { STATE } from "./root.ts";
+
+const USAGE = "Usage: npm run upload -- FILE [--tenant T] [--key K] [--url U] [--meta key=value …]";
+/** Stream takes chunks of 5 to 200 MiB, in multiples of 256 KiB; the client keeps one in memory. */
+const CHUNK_BYTES = 50 * 1024 * 1024;
+const RETRY_DELAYS_MS = [0, 1_000, 3_000, 5_000];
+const FILE_TYPES: Record<string, string> = {
+  ".mp4": "video/mp4",
+  ".m4v": "video/mp4",
+  ".mov": "video/quicktime",
+  ".webm": "video/webm",
+  ".mkv": "video/x-matroska",
+};
+
+const options = readArguments();
+const file = resolve(options.file);
+const { size } = await stat(file).catch(() => fail(`Cannot read ${file}.`));
+await mkdir(STATE, { recursive: true });
+const endpoint = `${options.url}/v1/${options.tenant}/uploads`;
+
+const upload = new tus.Upload(createReadStream(file), {
+  endpoint,
+  chunkSize: CHUNK_BYTES,
+  uploadSize: size,
+  retryDelays: RETRY_DELAYS_MS,
+  metadata: {
+    name: basename(file),
+    ...(FILE_TYPES[extname(file)] && { filetype: FILE_TYPES[extname(file)] }),
+    ...options.metadata,
+  },
+  // Where each upload stands, for the next start.
+  urlStorage: new tus.FileUrlStorage(join(STATE, "uploads.json")),
+  storeFingerprintForResuming: true,
+  removeFingerprintOnSuccess: true,
+  // The key is for the gateway alone: headers set for the whole upload would go to Stream's host as well.
+  onBeforeRequest(request) {
+    if (request.getURL() === endpoint) request.setHeader("Authorization", `Bearer ${options.key}`);
+  },
+  onAfterResponse(request, response) {
+    if (request.getMethod() === "POST" && response.getStatus() === 201)
+      console.log(`Video ${response.getHeader("Stream-Media-Id")}, upload ${response.getHeader("Sluice-Upload-Id")}`);
+  },
+  onProgress: showProgress,
+  onSuccess() {
+    endProgress();
+    console.log(`Uploaded ${basename(file)}. Stream is processing it now.`);
+  },
+  onError(error) {
+    endProgress();
+    fail(explain(error));
+  },
+});
+
+const [previous] = await upload.findPreviousUploads();
+if (previous) {
+  console.log(`Going on with the upload of ${previous.creationTime}.`);
+  upload.resumeFromPreviousUpload(previous);
+}
+upload.start();
+
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        tenant: { type: "string", default: "demo" },
+        key: { type: "string", default: process.env["SLUICE_KEY"] ?? "" },
+        url: { type: "string", default: "http://127.0.0.1:8787" },
+        meta: { type: "string", multiple: true, default: [] },
+      },
+    });
+    const [file, ...rest] = positionals;
+    if (!file || rest.length > 0) throw new Error("Name one file.");
+    if (!values.key) throw new Error("Give a key with --key, or in SLUICE_KEY.");
+    const pairs = values.meta.map((pair): [string, string] => {
+      const split = pair.indexOf("=");
+      return split < 0 ? [pair, ""] : [pair.slice(0, split), pair.slice(split + 1)];
+    });
+    return { ...values, file, url: values.url.replace(/\/+$/, ""), metadata: Object.fromEntries(pairs) };
+  } catch (error) {
+    return fail(`${(error as Error).message}\n${USAGE}`);
+  }
+}
+
+const BAR_CHARACTERS = 40;
+
+function showProgress(sent: number, total: number): void {
+  if (!process.stdout.isTTY) return;
+  const share = total === 0 ? 1 : sent / total;
+  const bar = "█".repeat(Math.round(share * BAR_CHARACTERS)).padEnd(BAR_CHARACTERS, "░");
+  process.stdout.write(
+    `\r${bar} ${(share * 100).toFixed(1).padStart(5)} %  ${mebibytes(sent)} of ${mebibytes(total)} MiB`,
+  );
+}
+
+function endProgress(): void {
+  if (process.stdout.isTTY) process.stdout.write("\n");
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 1024 / 1024).toFixed(1);
+}
+
+/** A refusal in the gateway's words, where it is one; else what the client says. */
+function explain(error: Error | tus.DetailedError): string {
+  const response = "originalResponse" in error ? error.originalResponse : null;
+  try {
+    const { code, detail, requestId } = JSON.parse(response?.getBody() ?? "");
+    return `Refused (${response?.getStatus()} ${code}): ${detail}\nRequest ${requestId}`;
+  } catch {
+    return `The upload failed: ${error.message}`;
+  }
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,0 +1,41 @@
+import { v7 as uuidv7 } from "uuid";
+import { type FailureLimit, createFailureLimit } from "./adapters/failure-limit.ts";
+import { openAdmission } from "./adapters/open-admission.ts";
+import { createRegistry } from "./adapters/registry/registry.ts";
+import { createRegistryStore } from "./adapters/registry/registry-store.ts";
+import { createSealing } from "./adapters/sealing.ts";
+import { secretHashes } from "./adapters/secret-hashes.ts";
+import { createStreamApi } from "./adapters/stream-api.ts";
+import { type Telemetry, createTelemetry } from "./adapters/telemetry.ts";
+import { createTokens } from "./adapters/tokens.ts";
+import type { Config } from "./config.ts";
+import type { AdminDependencies } from "./routes/admin/admin.ts";
+import type { CreateUploadPorts } from "./usecases/create-upload.ts";
+import type { MintGrantPorts } from "./usecases/mint-grant.ts";
+
+/** What the routes are made with: every port of the use cases, and what the middleware needs. */
+export interface Dependencies extends CreateUploadPorts, MintGrantPorts, AdminDependencies {
+  readonly failures: FailureLimit;
+  readonly telemetry: Telemetry;
+}
+
+/** Puts an adapter behind each port; nothing is constructed anywhere else. */
+export function createDependencies(env: Env, config: Config): Dependencies {
+  const sealing = createSealing(config.masterKeys);
+  const registry = createRegistry(env.DB, config, sealing, Date.now);
+  return {
+    config,
+    registry,
+    store: createRegistryStore(env.DB, sealing, Date.now, () => registry.forget()),
+    tokens: createTokens(config.grantKeys, config.allowLoopback),
+    hashes: secretHashes,
+    admission: openAdmission,
+    stream: createStreamApi({ deadlineMs: config.streamDeadlineMs, allowLoopback: config.allowLoopback }),
+    failures: createFailureLimit(env.FAILURES),
+    telemetry: createTelemetry(env.ANALYTICS),
+    now: () => Math.floor(Date.now() / 1000),
+    // Sorts by time, so that a list of uploads needs no index of its own.
+    newUploadId: uuidv7,
+    newGrantId: uuidv7,
+  };
+}

@@ -1,0 +1,37 @@
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+
+/**
+ * The upload URL in Stream's `Location`: absolute, https, without user info, on an allowed host. The header may hold two
+ * values joined by a comma (seen with proxies that add their own); it counts if exactly one of them is such a URL.
+ *
+ * @param hosts `host`, or `host:port` where it is not the scheme's own
+ * @param allowLoopback for development: http on a loopback address, any port where the host is listed without one
+ */
+export function parseLocation(header: string, hosts: readonly string[], allowLoopback: boolean): string | undefined {
+  const candidates = header.split(/,\s*(?=[a-z][a-z0-9+.-]*:)/i).map((value) => value.trim());
+  const usable = candidates.filter((value) => isUploadUrl(value, hosts, allowLoopback));
+  return usable.length === 1 ? usable[0] : undefined;
+}
+
+function isUploadUrl(value: string, hosts: readonly string[], allowLoopback: boolean): boolean {
+  // What goes into a header of ours has to be a URL as it is written, not only after a parser's mending.
+  if (!/^https?:\/\/[\x21-\x7e]+$/i.test(value) || !URL.canParse(value)) return false;
+  const url = new URL(value);
+  if (url.username || url.password) return false;
+  const local = allowLoopback && LOOPBACK.test(url.hostname);
+  if (url.protocol !== "https:" && !local) return false;
+  return hosts.includes(url.host) || (local && hosts.includes(url.hostname));
+}
+
+/** Stream's identifier of a video, from `stream-media-id`; `Location` carries another one. */
+export function parseUid(header: string | null): string | undefined {
+  return header !== null && /^[0-9a-f]{32}$/.test(header) ? header : undefined;
+}
+
+/** Whether secrets may be sent to this URL: https without user info, or loopback by http in development. */
+export function isSafeUrl(text: string, allowLoopback: boolean): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  if (url.username || url.password) return false;
+  return url.protocol === "https:" || (allowLoopback && url.protocol === "http:" && LOOPBACK.test(url.hostname));
+}

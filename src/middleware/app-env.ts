@@ -1,0 +1,10 @@
+import type { RequestEvent } from "../adapters/request-event.ts";
+
+/** What every handler finds in its context. */
+export interface AppEnv {
+  Bindings: Env;
+  Variables: {
+    requestId: string;
+    event: RequestEvent;
+  };
+}

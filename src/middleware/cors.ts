@@ -1,0 +1,87 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { originAllowed } from "../domain/policy/apply.ts";
+import { clip, problem } from "../domain/problem.ts";
+import { TENANT_ID } from "../domain/tenant.ts";
+import { respondProblem } from "../routes/problem-response.ts";
+import type { Registry } from "../usecases/ports.ts";
+import type { AppEnv } from "./app-env.ts";
+
+const ALLOW_METHODS = "POST, GET, HEAD, PATCH, DELETE, OPTIONS";
+
+/**
+ * Everything a tus client may send, what is refused here included: a browser that may not send a header reports a network
+ * failure, and clients repeat those. `Authorization` has to be listed by name, `*` does not cover it.
+ */
+const ALLOW_HEADERS = [
+  "Authorization",
+  "Content-Type",
+  "Idempotency-Key",
+  "Tus-Resumable",
+  "Upload-Concat",
+  "Upload-Creator",
+  "Upload-Defer-Length",
+  "Upload-Draft-Interop-Version",
+  "Upload-Complete",
+  "Upload-Length",
+  "Upload-Metadata",
+  "Upload-Offset",
+  "X-HTTP-Method-Override",
+  "X-Request-ID",
+  "X-Requested-With",
+].join(", ");
+
+const EXPOSE_HEADERS = [
+  "Location",
+  "Retry-After",
+  "Server-Timing",
+  "Sluice-Upload-Id",
+  "Stream-Media-Id",
+  "Tus-Extension",
+  "Tus-Max-Size",
+  "Tus-Resumable",
+  "Tus-Version",
+  "Upload-Expires",
+  "Upload-Offset",
+  "WWW-Authenticate",
+  "X-Request-ID",
+].join(", ");
+
+/** A day; browsers cap it at less. */
+const PREFLIGHT_MAX_AGE_SECONDS = 86_400;
+
+/**
+ * CORS on every answer of a tenant's paths, refusals included: an error that a page may not read looks like a network
+ * failure to it, and is tried again. Pages of origins that the tenant does not list get no permission, and what they ask
+ * for is refused before anything else happens. No cookies are involved, so credentials mode is never allowed.
+ */
+export function cors(registry: Pick<Registry, "tenant">): MiddlewareHandler<AppEnv> {
+  return async function cors(c, next) {
+    const origin = c.req.header("origin");
+    const allowed = origin === undefined || (await isAllowed(registry, c, origin));
+    c.header("Vary", "Origin");
+    if (origin !== undefined && allowed) {
+      c.header("Access-Control-Allow-Origin", origin);
+      c.header("Access-Control-Expose-Headers", EXPOSE_HEADERS);
+    }
+    if (c.req.method === "OPTIONS") {
+      c.header("Access-Control-Allow-Methods", ALLOW_METHODS);
+      c.header("Access-Control-Allow-Headers", ALLOW_HEADERS);
+      c.header("Access-Control-Max-Age", String(PREFLIGHT_MAX_AGE_SECONDS));
+    } else if (!allowed)
+      return respondProblem(
+        c,
+        problem("origin_not_allowed", "Pages of this origin may not use this tenant's endpoint.", {
+          facts: { origin: clip(origin) },
+        }),
+      );
+    return next();
+  };
+}
+
+/** An origin of a tenant that is not known is let through to the refusal that a made-up credential would get as well. */
+async function isAllowed(registry: Pick<Registry, "tenant">, c: Context<AppEnv>, origin: string): Promise<boolean> {
+  const id = c.req.param("tenant") ?? "";
+  if (!TENANT_ID.test(id)) return true;
+  const tenant = await registry.tenant(id);
+  return !tenant.ok || !tenant.value || originAllowed(tenant.value.policy, origin);
+}

@@ -1,0 +1,33 @@
+import type { MiddlewareHandler } from "hono";
+import type { FailureLimit } from "../adapters/failure-limit.ts";
+import { type ProblemCode, PROBLEMS, problem } from "../domain/problem.ts";
+import { respondProblem } from "../routes/problem-response.ts";
+import type { AppEnv } from "./app-env.ts";
+
+/** The window of the rate limit. */
+const RETRY_AFTER_SECONDS = 60;
+
+/**
+ * Counts refused credentials per client address and, past the limit, says so instead of why. Requests that succeed are
+ * neither counted nor held up: tenants behind one address do not pay for each other.
+ */
+export function failureLimit(failures: FailureLimit): MiddlewareHandler<AppEnv> {
+  return async function failureLimit(c, next) {
+    await next();
+    const code = c.get("event").columns.problem;
+    if (!code || !isFailedAttempt(code)) return;
+    if (!(await failures.countFailure(c.req.header("cf-connecting-ip") ?? ""))) return;
+    c.res = undefined;
+    c.res = respondProblem(
+      c,
+      problem("too_many_failures", "Too many failed attempts from this address.", {
+        retryAfterSeconds: RETRY_AFTER_SECONDS,
+        facts: { instead: code },
+      }),
+    );
+  };
+}
+
+function isFailedAttempt(code: ProblemCode): boolean {
+  return PROBLEMS[code].status === 401 || code === "tenant_mismatch";
+}

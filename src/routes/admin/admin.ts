@@ -1,0 +1,42 @@
+import { Hono } from "hono";
+import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
+import { sha256 } from "../../adapters/secret-hashes.ts";
+import type { Config } from "../../config.ts";
+import { problem } from "../../domain/problem.ts";
+import type { AppEnv } from "../../middleware/app-env.ts";
+import { respondProblem } from "../problem-response.ts";
+import { issuerRoutes } from "./issuers.ts";
+import { keyRoutes } from "./keys.ts";
+import { tenantRoutes } from "./tenants.ts";
+import { upstreamRoutes } from "./upstreams.ts";
+
+export interface AdminDependencies {
+  readonly store: RegistryStore;
+  readonly config: Pick<Config, "operatorToken" | "allowLoopback" | "defaultUpstream">;
+}
+
+/** The operator's API: what is configured per tenant. `PUT` creates (201) or replaces (200) the whole document. */
+export function adminRoutes({ store, config }: AdminDependencies): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.use(async function requireOperator(c, next) {
+    const authorization = c.req.header("authorization");
+    if (authorization === undefined)
+      return respondProblem(c, problem("credential_missing", "Send Authorization: Bearer <operator token>."));
+    // Compared as hashes, so that neither the time nor a difference in length tells anything.
+    const [presented, expected] = await Promise.all([
+      sha256(/^Bearer +(\S+) *$/i.exec(authorization)?.[1] ?? ""),
+      sha256(config.operatorToken),
+    ]);
+    if (!crypto.subtle.timingSafeEqual(presented, expected))
+      return respondProblem(c, problem("credential_invalid", "The operator token is not valid."));
+    c.header("Cache-Control", "no-store");
+    return next();
+  });
+
+  routes.route("/tenants/:tenant/keys", keyRoutes(store));
+  routes.route("/tenants", tenantRoutes(store));
+  routes.route("/issuers", issuerRoutes(store, config));
+  routes.route("/upstreams", upstreamRoutes(store, config));
+  return routes;
+}

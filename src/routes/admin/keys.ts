@@ -1,0 +1,91 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import { jsonObject } from "../../domain/json-object.ts";
+import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
+import type { ApiKeyRow } from "../../adapters/registry/rows.ts";
+import { sha256 } from "../../adapters/secret-hashes.ts";
+import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, BASE62, formatApiKey } from "../../domain/api-key.ts";
+import { SCOPES } from "../../domain/caller.ts";
+import { parseTimestamp } from "../../domain/policy/duration.ts";
+import { problem } from "../../domain/problem.ts";
+import type { AppEnv } from "../../middleware/app-env.ts";
+import { respondProblem } from "../problem-response.ts";
+import { readJson } from "../read-json.ts";
+import { displayName, readSlug, scopes } from "./documents.ts";
+import { noSuchTenant } from "./tenants.ts";
+
+const keySchema = jsonObject({
+  name: displayName,
+  scopes: v.optional(scopes, [...SCOPES]),
+  /** RFC 3339. */
+  expiresAt: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => parseTimestamp(text) !== undefined, "must be a time as RFC 3339 writes it"),
+    ),
+  ),
+});
+
+/** `tenants/:tenant/keys`: a key is shown when it is made, and never again; what is stored is its hash. */
+export function keyRoutes(store: RegistryStore): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.post("/", async (c) => {
+    const tenant = readSlug(c, "tenant");
+    if (!tenant.ok) return respondProblem(c, tenant.problem);
+    const body = await readJson(c.req.raw, keySchema);
+    if (!body.ok) return respondProblem(c, body.problem);
+    if (!(await store.tenant(tenant.value))) return respondProblem(c, noSuchTenant);
+
+    const key = formatApiKey(randomBase62(API_KEY_ID_CHARACTERS), randomBase62(API_KEY_SECRET_CHARACTERS));
+    const { name, scopes, expiresAt } = body.value;
+    const row = {
+      id: key.id,
+      tenant: tenant.value,
+      name,
+      hash: new Uint8Array(await sha256(key.text)).toBase64(),
+      scopes: JSON.stringify(scopes),
+      created_at: Date.now(),
+      expires_at: expiresAt === undefined ? null : Date.parse(expiresAt),
+    };
+    await store.insertApiKey(row);
+    return c.json({ ...documentOf({ ...row, revoked_at: null }), key: key.text }, 201);
+  });
+
+  routes.get("/", async (c) => {
+    const tenant = readSlug(c, "tenant");
+    if (!tenant.ok) return respondProblem(c, tenant.problem);
+    if (!(await store.tenant(tenant.value))) return respondProblem(c, noSuchTenant);
+    return c.json({ keys: (await store.apiKeys(tenant.value)).map(documentOf) });
+  });
+
+  routes.delete("/:id", async (c) => {
+    const revoked = await store.revokeApiKey(c.req.param("tenant") ?? "", c.req.param("id"));
+    return revoked > 0 ? c.body(null, 204) : respondProblem(c, problem("not_found", "There is no such key."));
+  });
+
+  return routes;
+}
+
+/** Uniform: a byte that would favour some characters is drawn again. */
+function randomBase62(characters: number): string {
+  let text = "";
+  const fair = 256 - (256 % BASE62.length);
+  while (text.length < characters) {
+    for (const byte of crypto.getRandomValues(new Uint8Array(characters))) {
+      if (byte < fair && text.length < characters) text += BASE62.charAt(byte % BASE62.length);
+    }
+  }
+  return text;
+}
+
+function documentOf(row: ApiKeyRow) {
+  return {
+    id: row.id,
+    name: row.name,
+    scopes: JSON.parse(row.scopes) as unknown,
+    createdAt: new Date(row.created_at).toISOString(),
+    ...(row.expires_at !== null && { expiresAt: new Date(row.expires_at).toISOString() }),
+    ...(row.revoked_at !== null && { revokedAt: new Date(row.revoked_at).toISOString() }),
+  };
+}

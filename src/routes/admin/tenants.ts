@@ -1,0 +1,92 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import { jsonObject } from "../../domain/json-object.ts";
+import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
+import type { TenantRow } from "../../adapters/registry/rows.ts";
+import { limitsSchema } from "../../domain/limits.ts";
+import { parsePolicy } from "../../domain/policy/policy.ts";
+import { problem } from "../../domain/problem.ts";
+import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
+import type { AppEnv } from "../../middleware/app-env.ts";
+import { respondProblem } from "../problem-response.ts";
+import { readJson } from "../read-json.ts";
+import { displayName, pageOf, readPage, readSlug, slug } from "./documents.ts";
+
+const tenantSchema = jsonObject({
+  name: v.optional(displayName),
+  /** Read by `parsePolicy`. */
+  policy: v.optional(v.unknown(), {}),
+  limits: v.optional(limitsSchema, {}),
+  upstream: v.optional(slug, DEFAULT_UPSTREAM),
+  suspended: v.optional(v.boolean(), false),
+  /** What becomes of a video whose upload was never finished. */
+  abandoned: v.optional(v.picklist(["delete", "keep"]), "delete"),
+});
+
+/** `tenants` and `tenants/:id`. */
+export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.get("/", async (c) => {
+    const page = readPage(c);
+    if (!page.ok) return respondProblem(c, page.problem);
+    const rows = await store.tenants(page.value);
+    return c.json(pageOf("tenants", rows.map(documentOf), page.value));
+  });
+
+  routes.put("/:id", async (c) => {
+    const id = readSlug(c, "id");
+    if (!id.ok) return respondProblem(c, id.problem);
+    const body = await readJson(c.req.raw, tenantSchema);
+    if (!body.ok) return respondProblem(c, body.problem);
+    const { name = null, policy, limits, upstream, suspended, abandoned } = body.value;
+    const parsed = parsePolicy(policy, "policy");
+    if (!parsed.ok) return respondProblem(c, parsed.problem);
+    if (upstream !== DEFAULT_UPSTREAM && !(await store.upstream(upstream)))
+      return respondProblem(c, problem("body_invalid", `upstream: there is no "${upstream}".`, { key: "upstream" }));
+
+    const before = await store.tenant(id.value);
+    await store.putTenant({
+      id: id.value,
+      name,
+      policy: JSON.stringify(policy),
+      limits: JSON.stringify(limits),
+      upstream,
+      suspended: suspended ? 1 : 0,
+      abandoned,
+    });
+    const after = await store.tenant(id.value);
+    return after ? c.json(documentOf(after), before ? 200 : 201) : respondProblem(c, noSuchTenant);
+  });
+
+  routes.get("/:id", async (c) => {
+    const id = readSlug(c, "id");
+    if (!id.ok) return respondProblem(c, id.problem);
+    const row = await store.tenant(id.value);
+    return row ? c.json(documentOf(row)) : respondProblem(c, noSuchTenant);
+  });
+
+  routes.delete("/:id", async (c) => {
+    const id = readSlug(c, "id");
+    if (!id.ok) return respondProblem(c, id.problem);
+    return (await store.deleteTenant(id.value)) > 0 ? c.body(null, 204) : respondProblem(c, noSuchTenant);
+  });
+
+  return routes;
+}
+
+export const noSuchTenant = problem("not_found", "There is no such tenant.");
+
+function documentOf(row: TenantRow) {
+  return {
+    id: row.id,
+    ...(row.name !== null && { name: row.name }),
+    policy: JSON.parse(row.policy) as unknown,
+    limits: JSON.parse(row.limits) as unknown,
+    upstream: row.upstream,
+    suspended: row.suspended !== 0,
+    abandoned: row.abandoned,
+    createdAt: new Date(row.created_at).toISOString(),
+    updatedAt: new Date(row.updated_at).toISOString(),
+  };
+}

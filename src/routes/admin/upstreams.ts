@@ -1,0 +1,106 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import { jsonObject } from "../../domain/json-object.ts";
+import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
+import type { UpstreamRow } from "../../adapters/registry/rows.ts";
+import { type Config, STREAM_API_BASE, STREAM_UPLOAD_HOSTS } from "../../config.ts";
+import { isSafeUrl } from "../../domain/location.ts";
+import { problem } from "../../domain/problem.ts";
+import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
+import type { AppEnv } from "../../middleware/app-env.ts";
+import type { Upstream } from "../../usecases/ports.ts";
+import { respondProblem } from "../problem-response.ts";
+import { readJson } from "../read-json.ts";
+import { pageOf, readPage, readSlug } from "./documents.ts";
+
+/** What may stand in a header as it is. */
+const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,500}$/, "must be printable ASCII without blanks"));
+const host = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?$/, "must be a host, in lower case"),
+);
+
+const upstreamSchema = (allowLoopback: boolean) =>
+  v.pipe(
+    jsonObject({
+      accountId: v.pipe(v.string(), v.regex(/^[\w-]{1,32}$/, "must be an account id of at most 32 characters")),
+      apiBase: v.optional(
+        v.pipe(
+          v.string(),
+          v.check((url) => isSafeUrl(url, allowLoopback), "must be an https URL"),
+        ),
+        STREAM_API_BASE,
+      ),
+      uploadHosts: v.optional(v.pipe(v.array(host), v.minLength(1), v.maxLength(20)), STREAM_UPLOAD_HOSTS.split(",")),
+      apiToken: v.optional(secret),
+      apiEmail: v.optional(secret),
+      apiKey: v.optional(secret),
+    }),
+    v.check(
+      ({ apiToken, apiEmail, apiKey }) => (apiToken ? !apiEmail && !apiKey : Boolean(apiEmail && apiKey)),
+      "give either apiToken, or apiEmail and apiKey",
+    ),
+  );
+
+/** `upstreams` and `upstreams/:id`: Stream accounts. The one named `default` is the environment's. */
+export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allowLoopback">): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+  const schema = upstreamSchema(config.allowLoopback);
+
+  routes.get("/", async (c) => {
+    const page = readPage(c);
+    if (!page.ok) return respondProblem(c, page.problem);
+    return c.json(pageOf("upstreams", (await store.upstreams(page.value)).map(documentOf), page.value));
+  });
+
+  routes.put("/:id", async (c) => {
+    const id = readSlug(c, "id");
+    if (!id.ok) return respondProblem(c, id.problem);
+    if (id.value === DEFAULT_UPSTREAM)
+      return respondProblem(c, problem("conflict", "The upstream default is configured by the environment."));
+    const body = await readJson(c.req.raw, schema);
+    if (!body.ok) return respondProblem(c, body.problem);
+    const { accountId, apiBase, uploadHosts, apiToken: token, apiEmail: email = "", apiKey: key = "" } = body.value;
+    const credential: Upstream["credential"] = token ? { kind: "token", token } : { kind: "key", email, key };
+
+    const before = await store.upstream(id.value);
+    const row = {
+      id: id.value,
+      account_id: accountId,
+      api_base: apiBase.replace(/\/+$/, ""),
+      upload_hosts: JSON.stringify(uploadHosts),
+    };
+    await store.putUpstream({ ...row, credential: JSON.stringify(credential) });
+    return c.json(documentOf(row), before ? 200 : 201);
+  });
+
+  routes.get("/:id", async (c) => {
+    const id = readSlug(c, "id");
+    if (!id.ok) return respondProblem(c, id.problem);
+    const row = await store.upstream(id.value);
+    return row ? c.json(documentOf(row)) : respondProblem(c, noSuchUpstream);
+  });
+
+  routes.delete("/:id", async (c) => {
+    const id = c.req.param("id");
+    if ((await store.deleteUpstream(id)) > 0) return c.body(null, 204);
+    return respondProblem(
+      c,
+      (await store.upstream(id)) ? problem("conflict", "Tenants are on this upstream.") : noSuchUpstream,
+    );
+  });
+
+  return routes;
+}
+
+const noSuchUpstream = problem("not_found", "There is no such upstream.");
+
+/** The credential stays where it is. */
+function documentOf(row: Omit<UpstreamRow, "sealed_credential">) {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    apiBase: row.api_base,
+    uploadHosts: JSON.parse(row.upload_hosts) as unknown,
+  };
+}

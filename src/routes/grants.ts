@@ -1,0 +1,39 @@
+import { Hono } from "hono";
+import { problem } from "../domain/problem.ts";
+import type { AppEnv } from "../middleware/app-env.ts";
+import type { AuthenticatePorts } from "../usecases/authenticate.ts";
+import { type MintGrantPorts, mintGrant, mintGrantSchema } from "../usecases/mint-grant.ts";
+import { requireScope } from "./access.ts";
+import { respondProblem } from "./problem-response.ts";
+import { readJson } from "./read-json.ts";
+
+/** `POST /v1/:tenant/grants`: a token for one end user's one upload, for the tenant's backend to hand out. */
+export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.post("/", async (c) => {
+    const access = await requireScope(ports, c, "grants:create");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const body = await readJson(c.req.raw, mintGrantSchema);
+    if (!body.ok) return respondProblem(c, body.problem);
+    const minted = await mintGrant(ports, access.value, body.value);
+    if (!minted.ok) return respondProblem(c, minted.problem);
+    const { grant, token } = minted.value;
+    return c.json(
+      {
+        id: grant.id,
+        grant: token,
+        ...(grant.subject !== undefined && { subject: grant.subject }),
+        expiresAt: new Date(grant.expiresAt * 1000).toISOString(),
+      },
+      201,
+      { "Cache-Control": "no-store" },
+    );
+  });
+
+  routes.options("/", (c) => c.body(null, 204));
+  routes.all("/", (c) =>
+    respondProblem(c, problem("method_not_allowed", "Mint grants with POST.", { allow: ["OPTIONS", "POST"] })),
+  );
+  return routes;
+}

@@ -1,0 +1,59 @@
+import { Hono } from "hono";
+import { PROBLEMS, problem } from "../domain/problem.ts";
+import type { AppEnv } from "../middleware/app-env.ts";
+import type { AuthenticatePorts } from "../usecases/authenticate.ts";
+import { checkPolicy, checkPolicySchema } from "../usecases/check-policy.ts";
+import { requireScope } from "./access.ts";
+import { respondProblem } from "./problem-response.ts";
+import { readJson } from "./read-json.ts";
+
+/** `GET /v1/:tenant/policy`, and `POST …/check`: a creation decided and explained key by key, and not made. */
+export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.get("/", async (c) => {
+    const access = await requireScope(ports, c, "policy:read");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const { id, policy } = access.value.tenant;
+    return c.json({ tenant: id, policy: policy[0]?.json ?? {} });
+  });
+
+  routes.post("/check", async (c) => {
+    const access = await requireScope(ports, c, "policy:read");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const body = await readJson(c.req.raw, checkPolicySchema);
+    if (!body.ok) return respondProblem(c, body.problem);
+    const check = checkPolicy(access.value, body.value, ports.now());
+    if (!check.ok) return respondProblem(c, check.problem);
+
+    const { outcome, explanations } = check.value;
+    if (!outcome.ok) {
+      const { code, detail, key } = outcome.problem;
+      const { status } = PROBLEMS[code];
+      return c.json({ allowed: false, problem: { code, status, detail, ...(key && { key }) }, explanations });
+    }
+    const { metadata, header, creator, maxDurationSeconds, expiresAt } = outcome.value;
+    return c.json({
+      allowed: true,
+      metadata: Object.fromEntries(metadata),
+      uploadMetadata: header,
+      ...(creator !== undefined && { creator }),
+      maxDurationSeconds,
+      expiresAt: new Date(expiresAt * 1000).toISOString(),
+      explanations,
+    });
+  });
+
+  routes.options("/", (c) => c.body(null, 204));
+  routes.options("/check", (c) => c.body(null, 204));
+  routes.all("/", (c) =>
+    respondProblem(
+      c,
+      problem("method_not_allowed", "Read the policy with GET.", { allow: ["GET", "HEAD", "OPTIONS"] }),
+    ),
+  );
+  routes.all("/check", (c) =>
+    respondProblem(c, problem("method_not_allowed", "Try a creation with POST.", { allow: ["OPTIONS", "POST"] })),
+  );
+  return routes;
+}

@@ -1,0 +1,41 @@
+import type { Context } from "hono";
+import { PROBLEMS, type Problem } from "../domain/problem.ts";
+import { TUS_VERSION } from "../domain/tus.ts";
+import type { AppEnv } from "../middleware/app-env.ts";
+
+/**
+ * A refusal on the wire: a problem document (RFC 9457) that is an envelope of Cloudflare's API as well, so that tus
+ * clients, people and the official SDK all find what they look for. The facts stay in the log.
+ */
+export function respondProblem(c: Context<AppEnv>, problem: Problem): Response {
+  c.get("event").refused(problem);
+  const { status, title, cloudflare } = PROBLEMS[problem.code];
+  const headers = new Headers({ "Content-Type": "application/problem+json", "Cache-Control": "no-store" });
+  const challenge = authenticateChallenge(problem);
+  if (challenge) headers.set("WWW-Authenticate", challenge);
+  if (problem.allow) headers.set("Allow", problem.allow.join(", "));
+  if (problem.retryAfterSeconds !== undefined) headers.set("Retry-After", String(problem.retryAfterSeconds));
+  if (status === 412) headers.set("Tus-Version", TUS_VERSION);
+
+  const body = {
+    type: "about:blank",
+    title,
+    status,
+    detail: problem.detail,
+    code: problem.code,
+    ...(problem.key !== undefined && { key: problem.key }),
+    requestId: c.get("requestId"),
+    success: false,
+    errors: [{ code: cloudflare, message: problem.detail }],
+    messages: [],
+    result: null,
+  };
+  return c.body(JSON.stringify(body), { status, headers: Object.fromEntries(headers) });
+}
+
+/** RFC 6750 section 3: bare where no credential came, else with the reason. */
+function authenticateChallenge({ code, key }: Problem): string | undefined {
+  if (code === "credential_missing") return `Bearer realm="sluice"`;
+  if (code === "scope_missing") return `Bearer realm="sluice", error="insufficient_scope", scope="${key}"`;
+  return PROBLEMS[code].status === 401 ? `Bearer realm="sluice", error="invalid_token"` : undefined;
+}

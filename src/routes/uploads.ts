@@ -1,0 +1,75 @@
+import type { Context } from "hono";
+import { Hono } from "hono";
+import { maxUploadBytes } from "../domain/policy/apply.ts";
+import { problem } from "../domain/problem.ts";
+import { TENANT_ID } from "../domain/tenant.ts";
+import { STREAM_MAX_UPLOAD_BYTES, TUS_EXTENSIONS, TUS_VERSION } from "../domain/tus.ts";
+import type { AppEnv } from "../middleware/app-env.ts";
+import { type CreateUploadPorts, createUpload } from "../usecases/create-upload.ts";
+import { respondProblem } from "./problem-response.ts";
+
+/**
+ * The tus endpoint of a tenant: `OPTIONS` to discover it, `POST` to create an upload. The bytes go to the `Location` that
+ * the creation answers with, on Stream's own host, so `PATCH` and `HEAD` have no place here.
+ *
+ * @see https://tus.io/protocols/resumable-upload
+ */
+export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  // "The Tus-Resumable header MUST be included in every request and response except for OPTIONS requests."
+  routes.use("/", async (c, next) => {
+    c.header("Tus-Resumable", TUS_VERSION);
+    return next();
+  });
+
+  /** Discovery and CORS preflight, for anyone: a tenant that does not exist answers like one without a policy. */
+  routes.options("/", async (c) => {
+    const id = c.req.param("tenant") ?? "";
+    const tenant = TENANT_ID.test(id) ? await ports.registry.tenant(id) : undefined;
+    const maxBytes = tenant?.ok && tenant.value ? maxUploadBytes(tenant.value.policy) : STREAM_MAX_UPLOAD_BYTES;
+    return c.body(null, 200, {
+      "Tus-Version": TUS_VERSION,
+      "Tus-Extension": TUS_EXTENSIONS,
+      "Tus-Max-Size": String(maxBytes),
+    });
+  });
+
+  routes.post("/", async (c) => {
+    const event = c.get("event");
+    event.isCreation = true;
+    const request = { tenant: c.req.param("tenant") ?? "", header: (name: string) => c.req.header(name) };
+    const creation = createUpload(ports, request, event);
+    // A client that hangs up must not leave a video behind that nobody has recorded.
+    c.executionCtx.waitUntil(creation);
+
+    const created = await creation;
+    if (!created.ok) return respondProblem(c, created.problem);
+    const { id, uid, location, expiresAt } = created.value;
+    return c.body(null, 201, {
+      Location: location,
+      "Stream-Media-Id": uid,
+      "Sluice-Upload-Id": id,
+      "Upload-Expires": new Date(expiresAt * 1000).toUTCString(),
+      "Cache-Control": "no-store",
+      // Bytes that came along went nowhere; so the client begins with the first.
+      ...(hasBody(c) && { "Upload-Offset": "0" }),
+    });
+  });
+
+  routes.all("/", (c) =>
+    respondProblem(
+      c,
+      problem("method_not_allowed", "Create uploads here with POST; send their bytes to the Location.", {
+        allow: ["OPTIONS", "POST"],
+      }),
+    ),
+  );
+
+  return routes;
+}
+
+/** Creation-with-upload is not offered, but clients are free to try it (tus-js-client: `uploadDataDuringCreation`). */
+function hasBody(c: Context<AppEnv>): boolean {
+  return Number(c.req.header("content-length") ?? 0) > 0 || c.req.header("transfer-encoding") !== undefined;
+}

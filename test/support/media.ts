@@ -1,0 +1,59 @@
+import { open, rm } from "node:fs/promises";
+import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
+
+/** One frame a second: what is inside does not matter, only how long it lasts. */
+const FRAME_SECONDS = 1;
+/** Size and type, and the 64-bit size that a box of any length may have. ISO/IEC 14496-12 section 4.2. */
+const LARGE_BOX_HEADER_BYTES = 16;
+
+/** The shortest parameter sets that describe a 16 × 16 H.264 stream (ISO/IEC 14496-15 section 5.3.3). */
+const AVC_CONFIGURATION = Uint8Array.from([
+  1, 0x42, 0, 0x0a, 0xff, 0xe1, 0, 8, 0x67, 0x42, 0, 0x0a, 0xf8, 0x41, 0xa2, 0x40, 1, 0, 4, 0x68, 0xce, 0x38, 0x80,
+]);
+
+export interface VideoOptions {
+  /** Where to write it; what is there is replaced. */
+  readonly path: string;
+  readonly seconds: number;
+  /** Of the file: padded with a `free` box, which takes no space on disk. */
+  readonly bytes?: number;
+}
+
+/** Makes an MP4 of any length in seconds and in bytes, without an encoder. */
+export async function makeVideo({ path, seconds, bytes }: VideoOptions): Promise<void> {
+  const video = await encode(seconds);
+  const padding = (bytes ?? video.byteLength) - video.byteLength;
+  if (padding !== 0 && padding < LARGE_BOX_HEADER_BYTES)
+    throw new Error(`A video of ${seconds} s needs ${video.byteLength + LARGE_BOX_HEADER_BYTES} bytes or more.`);
+
+  await rm(path, { force: true });
+  const file = await open(path, "w");
+  try {
+    await file.write(video);
+    if (padding === 0) return;
+    const header = Buffer.alloc(LARGE_BOX_HEADER_BYTES);
+    header.writeUInt32BE(1, 0);
+    header.write("free", 4, "latin1");
+    header.writeBigUInt64BE(BigInt(padding), 8);
+    await file.write(header, 0, header.byteLength, video.byteLength);
+    await file.truncate(video.byteLength + padding);
+  } finally {
+    await file.close();
+  }
+}
+
+async function encode(seconds: number): Promise<Uint8Array> {
+  const output = new Output({ format: new Mp4OutputFormat(), target: new BufferTarget() });
+  const source = new EncodedVideoPacketSource("avc");
+  output.addVideoTrack(source);
+  await output.start();
+  const frame = Uint8Array.from([0, 0, 0, 2, 0x65, 0x88]);
+  for (let time = 0; time < seconds; time += FRAME_SECONDS) {
+    const duration = Math.min(FRAME_SECONDS, seconds - time);
+    await source.add(new EncodedPacket(frame, "key", time, duration), {
+      decoderConfig: { codec: "avc1.42000a", codedWidth: 16, codedHeight: 16, description: AVC_CONFIGURATION },
+    });
+  }
+  await output.finalize();
+  return new Uint8Array(output.target.buffer ?? new ArrayBuffer(0));
+}

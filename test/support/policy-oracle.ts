@@ -1,0 +1,111 @@
+import type { Decision, PolicyRequest } from "../../src/domain/policy/decision.ts";
+
+/**
+ * What a policy document forbids in a decision, read from the document as it was written and sharing no code with what is
+ * tested: a list of complaints, empty where the decision is one that the document permits.
+ */
+export function complaints(json: Record<string, unknown>, decision: Decision, request: PolicyRequest): string[] {
+  const found: string[] = [];
+  const { upload = {}, metadata = {} } = json as {
+    upload?: { minBytes?: number; maxBytes?: number };
+    metadata?: Record<string, Rule>;
+  };
+  if (decision.length < (upload.minBytes ?? 0) || decision.length > (upload.maxBytes ?? Infinity)) found.push("length");
+
+  for (const [key, rule] of Object.entries(metadata)) {
+    if (key === "*") continue;
+    const value = decision.metadata.get(key);
+    for (const complaint of complaintsOf(key, rule, value, request.now)) found.push(`${key} ${complaint}: ${value}`);
+    const asked = request.metadata.get(key);
+    if (rule.deny && value !== undefined && value === asked && !settings(rule).includes(value))
+      found.push(`${key} deny`);
+  }
+
+  const others: { allow?: string[]; maxLength?: number } | undefined = metadata["*"];
+  for (const [key, value] of decision.metadata) {
+    if (STREAM_KEYS.has(key) || key in metadata || !others) continue;
+    if (!others.allow?.includes(key)) found.push(`${key} is not let through`);
+    if ([...value].length > (others.maxLength ?? Infinity)) found.push(`${key} is too long for *`);
+  }
+  return found;
+}
+
+const STREAM_KEYS = new Set([
+  "name",
+  "maxdurationseconds",
+  "requiresignedurls",
+  "allowedorigins",
+  "thumbnailtimestamppct",
+  "watermark",
+  "scheduleddeletion",
+  "expiry",
+]);
+
+interface Rule {
+  readonly force?: unknown;
+  readonly default?: unknown;
+  readonly required?: boolean;
+  readonly deny?: boolean;
+  readonly min?: number | string;
+  readonly max?: number | string;
+  readonly maxLength?: number;
+  readonly pattern?: string;
+  readonly oneOf?: (string | number)[];
+  readonly within?: string[];
+  /** Of `*` only. */
+  readonly allow?: string[];
+}
+
+function* complaintsOf(key: string, rule: Rule, value: string | undefined, now: number): Generator<string> {
+  const time = key === "expiry" || key === "scheduleddeletion";
+  if (value === undefined) {
+    if (rule.required || (rule.force !== undefined && rule.force !== false)) yield "is missing";
+    if (rule.within) yield "is missing, so anywhere";
+    if (time && rule.max !== undefined) yield "is missing, so never";
+    return;
+  }
+  if (rule.force === false) yield "force false";
+  if (rule.force !== undefined && !time && typeof rule.force !== "boolean") {
+    const forced = Array.isArray(rule.force) ? rule.force.join(",") : String(rule.force);
+    if (value !== forced) yield "force";
+  }
+  const amount = time ? Date.parse(value) / 1000 - now : Number(value);
+  const bound = (limit: number | string) => (time ? seconds(String(limit)) : Number(limit));
+  if (time && rule.force !== undefined && rule.force !== "auto" && amount !== bound(String(rule.force))) yield "force";
+  if (rule.min !== undefined && !(amount >= bound(rule.min))) yield "min";
+  if (rule.max !== undefined && !(amount <= bound(rule.max))) yield "max";
+  if (rule.maxLength !== undefined && [...value].length > rule.maxLength) yield "maxLength";
+  if (rule.pattern !== undefined && !new RegExp(`^(?:${rule.pattern})$`, "u").test(value)) yield "pattern";
+  if (rule.oneOf && !rule.oneOf.map(String).includes(value)) yield "oneOf";
+  for (const host of rule.within ? value.split(",") : []) {
+    const covered = rule.within?.some(
+      (pattern) =>
+        pattern === host || (pattern.startsWith("*.") && host.endsWith(pattern.slice(1)) && host !== pattern.slice(1)),
+    );
+    if (!covered) yield `within: ${host}`;
+  }
+}
+
+function settings(rule: Rule): string[] {
+  return [rule.force, rule.default]
+    .filter((setting) => setting !== undefined)
+    .map((setting) => (Array.isArray(setting) ? setting.join(",") : setting === true ? "" : String(setting)));
+}
+
+/** The durations that the tests use; written out, not parsed. */
+function seconds(duration: string): number {
+  const table: Record<string, number> = {
+    PT1M: 60,
+    PT2M: 120,
+    PT30M: 1_800,
+    PT1H: 3_600,
+    PT6H: 21_600,
+    P1D: 86_400,
+    P30D: 2_592_000,
+    P60D: 5_184_000,
+    P1Y: 31_536_000,
+    P1096D: 94_694_400,
+    P4Y: 126_144_000,
+  };
+  return table[duration] ?? Number.NaN;
+}

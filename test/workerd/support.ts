@@ -1,0 +1,27 @@
+import { env, exports } from "cloudflare:workers";
+
+/** The Worker under test, in this very isolate. */
+export function request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+  return exports.default.fetch(new Request(`https://sluice.example${path}`, { ...init, method }));
+}
+
+/** A call to the operator's API; a body that is no string goes as JSON. */
+export function asOperator(method: string, path: string, body?: unknown): Promise<Response> {
+  const headers = { Authorization: `Bearer ${env.OPERATOR_TOKEN}`, "Content-Type": "application/json" };
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return request(method, `/admin/v1${path}`, { headers, ...(body !== undefined && { body: text }) });
+}
+
+/** A tenant with a key, and whatever its document says. */
+export async function seedTenant(id: string, document: object = {}, key: object = { name: "test" }): Promise<string> {
+  const put = await asOperator("PUT", `/tenants/${id}`, document);
+  if (!put.ok) throw new Error(await put.text());
+  const made = await asOperator("POST", `/tenants/${id}/keys`, key);
+  if (!made.ok) throw new Error(await made.text());
+  return (await made.json<{ key: string }>()).key;
+}
+
+/** Code of the problem that an answer is. */
+export async function codeOf(answer: Response | Promise<Response>): Promise<string> {
+  return (await (await answer).json<{ code: string }>()).code;
+}
