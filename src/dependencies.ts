@@ -26,7 +26,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
   return {
     config,
     registry,
-    store: createRegistryStore(env.DB, sealing, Date.now, () => registry.forget()),
+    store: createRegistryStore(env.DB, sealing, Date.now, (bookmark) => registry.forget(bookmark)),
     tokens: createTokens(config.grantKeys, config.allowLoopback),
     hashes: secretHashes,
     admission: openAdmission,

@@ -14,19 +14,14 @@ const IV_BYTES = 12;
 
 /** AES-256-GCM under a ring of master keys: the first seals, all open. Format: `v1.<key id>.<base64url of IV and text>`. */
 export function createSealing(ring: KeyRing): Sealing {
-  const imported = new Map<string, Promise<CryptoKey>>();
-  const keyFor = ({ id, bytes }: RingKey) => {
-    const known = imported.get(id);
-    if (known) return known;
-    const key = crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+  const imported = new Map<string, CryptoKey>();
+  // The key is kept, not its promise: a request must never wait for another's work, which may be cancelled with it.
+  const keyFor = async ({ id, bytes }: RingKey) => {
+    const key =
+      imported.get(id) ?? (await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]));
     imported.set(id, key);
     return key;
   };
-  const algorithm = (iv: Uint8Array<ArrayBuffer>, place: string) => ({
-    name: "AES-GCM",
-    iv,
-    additionalData: new TextEncoder().encode(place),
-  });
 
   return {
     async seal(text, place) {
@@ -48,10 +43,14 @@ export function createSealing(ring: KeyRing): Sealing {
         const whole = Uint8Array.fromBase64(base64, { alphabet: "base64url" });
         const iv = whole.slice(0, IV_BYTES);
         const text = await crypto.subtle.decrypt(algorithm(iv, place), await keyFor(key), whole.slice(IV_BYTES));
-        return new TextDecoder().decode(text);
+        return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(text);
       } catch {
         return undefined;
       }
     },
   };
+}
+
+function algorithm(iv: Uint8Array<ArrayBuffer>, place: string) {
+  return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(place) };
 }

@@ -17,7 +17,8 @@ export function failureLimit(failures: FailureLimit): MiddlewareHandler<AppEnv> 
     const code = c.get("event").columns.problem;
     if (!code || !isFailedAttempt(code)) return;
     if (!(await failures.countFailure(c.req.header("cf-connecting-ip") ?? ""))) return;
-    c.res = undefined;
+    // Of the refusal that this one replaces.
+    c.header("WWW-Authenticate", undefined);
     c.res = respondProblem(
       c,
       problem("too_many_failures", "Too many failed attempts from this address.", {

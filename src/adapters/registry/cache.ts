@@ -1,41 +1,85 @@
-/** Entries per kind and isolate: an isolate has 128 MB, a tenant with its policy a few KB. */
-const MAX_ENTRIES = 5_000;
+/** Entries per kind and isolate: an isolate has 128 MB, a tenant with its compiled policy takes a few KB to some 20. */
+const MAX_KNOWN = 2_000;
+/** Names that nothing was found for. Kept apart, so that made-up names never push real ones out. */
+const MAX_UNKNOWN = 1_000;
+
+interface Entry<T> {
+  readonly value: T | undefined;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  readonly generation: number;
+}
+
+/** When a look-up began: what it finds was true then, and may not be by the time it has been found. */
+export interface Fill {
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly generation: number;
+}
+
+export interface Cached<T> {
+  /** Undefined: there is nothing by that name. */
+  readonly value: T | undefined;
+  /** False: too old to decide by; it only tells that the name was a real one. */
+  readonly fresh: boolean;
+}
 
 /**
  * What an isolate has looked up, for a bounded time: the age of what requests are decided by. Answers that there is
  * nothing are kept too. The least recently used entry gives way; a Map keeps its keys in the order of their insertion.
  */
 export class LookupCache<T> {
-  readonly #entries = new Map<string, { readonly value: T | undefined; readonly until: number }>();
+  readonly #known = new Map<string, Entry<T>>();
+  readonly #unknown = new Map<string, Entry<T>>();
+  #generation = 0;
   readonly #lifetimeMs: number;
   readonly #now: () => number;
 
-  /** @param now milliseconds since the epoch */
+  /**
+   * @param lifetimeMs with 0 nothing is ever fresh
+   * @param now milliseconds since the epoch
+   */
   constructor(lifetimeMs: number, now: () => number) {
     this.#lifetimeMs = lifetimeMs;
     this.#now = now;
   }
 
-  get(key: string): { readonly value: T | undefined } | undefined {
-    const entry = this.#entries.get(key);
-    if (!entry) return undefined;
-    this.#entries.delete(key);
-    if (entry.until <= this.#now()) return undefined;
-    this.#entries.set(key, entry);
-    return entry;
+  get(name: string): Cached<T> | undefined {
+    const known = this.#known.get(name);
+    if (known) {
+      keep(this.#known, name, known, MAX_KNOWN);
+      return { value: known.value, fresh: this.#isFresh(known) };
+    }
+    const unknown = this.#unknown.get(name);
+    return unknown && this.#isFresh(unknown) ? { value: undefined, fresh: true } : undefined;
   }
 
-  set(key: string, value: T | undefined): void {
-    if (this.#lifetimeMs === 0) return;
-    this.#entries.delete(key);
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined && this.#entries.size >= MAX_ENTRIES) this.#entries.delete(oldest);
-    this.#entries.set(key, { value, until: this.#now() + this.#lifetimeMs });
+  begin(): Fill {
+    return { since: this.#now(), generation: this.#generation };
   }
 
-  clear(): void {
-    this.#entries.clear();
+  set(name: string, value: T | undefined, { since, generation }: Fill): void {
+    const entry = { value, until: since + this.#lifetimeMs, generation };
+    const [home, other] = value === undefined ? [this.#unknown, this.#known] : [this.#known, this.#unknown];
+    other.delete(name);
+    keep(home, name, entry, value === undefined ? MAX_UNKNOWN : MAX_KNOWN);
   }
+
+  /** Nothing is fresh any longer, nor will be what look-ups under way still find. Real names stay known as such. */
+  expire(): void {
+    this.#generation++;
+  }
+
+  #isFresh({ until, generation }: Entry<T>): boolean {
+    return generation === this.#generation && until > this.#now();
+  }
+}
+
+function keep<T>(entries: Map<string, T>, name: string, entry: T, most: number): void {
+  entries.delete(name);
+  const [oldest] = entries.keys();
+  if (oldest !== undefined && entries.size >= most) entries.delete(oldest);
+  entries.set(name, entry);
 }
 
 /** Look-ups of an isolate that find nothing, in a row. A cold isolate's real tenants are far fewer, and are refunded. */
@@ -44,8 +88,8 @@ const MISSES_PER_SECOND = 50;
 
 /**
  * How many look-ups may find nothing. Whoever sends made-up names and keys would make the database look for each of
- * them; a bucket of tokens bounds that. A look-up that finds something gives its token back, so names that exist are
- * never held up by their number.
+ * them; a bucket of tokens bounds that, and with it how many such look-ups are under way at once. A look-up that finds
+ * something gives its token back.
  */
 export class MissBudget {
   #tokens = MISS_BURST;
@@ -61,14 +105,16 @@ export class MissBudget {
   /** Takes a token; false where there is none. */
   take(): boolean {
     const now = this.#now();
-    this.#tokens = Math.min(MISS_BURST, this.#tokens + ((now - this.#filledAt) / 1000) * MISSES_PER_SECOND);
+    const refill = (Math.max(0, now - this.#filledAt) / 1000) * MISSES_PER_SECOND;
+    this.#tokens = Math.min(MISS_BURST, this.#tokens + refill);
     this.#filledAt = now;
     if (this.#tokens < 1) return false;
     this.#tokens--;
     return true;
   }
 
+  /** Gives a token back. `take` sees to it that there are never more than the burst. */
   refund(): void {
-    this.#tokens = Math.min(MISS_BURST, this.#tokens + 1);
+    this.#tokens++;
   }
 }

@@ -1,5 +1,13 @@
+import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { Sealing } from "../sealing.ts";
-import type { ApiKeyRow, IssuerRow, TenantRow, UpstreamRow } from "./rows.ts";
+import {
+  type ApiKeyRow,
+  type IssuerRow,
+  type TenantRow,
+  type UpstreamRow,
+  credentialPlace,
+  secretPlace,
+} from "./rows.ts";
 
 /** Writes the registry, and reads it past the cache: for the operator, who wants to see what is there now. */
 export type RegistryStore = ReturnType<typeof createRegistryStore>;
@@ -16,17 +24,44 @@ export interface Page {
   readonly limit: number;
 }
 
-/** @param changed called after every write, before it is answered */
-export function createRegistryStore(db: D1Database, sealing: Sealing, now: () => number, changed: () => void) {
-  const write = async (...statements: D1PreparedStatement[]) => {
-    const results = await db.batch(statements);
-    changed();
-    return results.at(-1)?.meta.changes ?? 0;
+/** The database cannot be asked. Whether a change that it was asked for has been made is not known. */
+export class RegistryUnavailable extends Error {
+  override readonly name = "RegistryUnavailable";
+}
+
+type Query = readonly [sql: string, values: readonly (string | number | null)[]];
+
+/** @param changed called after every write, before it is answered, with a bookmark of the database as it is then */
+export function createRegistryStore(
+  db: D1Database,
+  sealing: Sealing,
+  now: () => number,
+  changed: (bookmark: D1SessionBookmark | null) => void,
+) {
+  /** Counts the rows that the last of the queries changed. */
+  const write = async (...queries: readonly Query[]) => {
+    const session = db.withSession("first-primary");
+    const statements = queries.map(([sql, values]) => session.prepare(sql).bind(...values));
+    try {
+      const results = await available(session.batch(statements));
+      return results.at(-1)?.meta.changes ?? 0;
+    } finally {
+      changed(session.getBookmark());
+    }
   };
-  const page = async <Row>(table: "tenants" | "issuers" | "upstreams", { after, limit }: Page) =>
-    (await db.prepare(`SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`).bind(after, limit).all<Row>()).results;
+  const all = async <Row>(...[sql, values]: Query) =>
+    (
+      await available(
+        db
+          .prepare(sql)
+          .bind(...values)
+          .all<Row>(),
+      )
+    ).results;
+  const page = <Row>(table: "tenants" | "issuers" | "upstreams", { after, limit }: Page) =>
+    all<Row>(`SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`, [after, limit]);
   const one = <Row>(table: "tenants" | "issuers" | "upstreams", id: string) =>
-    db.prepare(`SELECT * FROM ${table} WHERE id = ?`).bind(id).first<Row>();
+    available(db.prepare(`SELECT * FROM ${table} WHERE id = ?`).bind(id).first<Row>());
 
   return {
     tenant: (id: string) => one<TenantRow>("tenants", id),
@@ -35,99 +70,78 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
     issuers: (at: Page) => page<IssuerRow>("issuers", at),
     upstream: (id: string) => one<UpstreamRow>("upstreams", id),
     upstreams: (at: Page) => page<UpstreamRow>("upstreams", at),
+    apiKeys: (tenant: string, { after, limit }: Page) =>
+      all<ApiKeyRow>("SELECT * FROM api_keys WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", [tenant, after, limit]),
 
+    /** 0 where there is no such upstream; asked in the same statement, since it may be deleted meanwhile. */
     putTenant({ id, name, policy, limits, upstream, suspended, abandoned }: NewTenant) {
-      return write(
-        db
-          .prepare(
-            `INSERT INTO tenants (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
-             ON CONFLICT (id) DO UPDATE SET name = ?2, policy = ?3, limits = ?4, upstream = ?5, suspended = ?6,
-               abandoned = ?7, updated_at = ?8`,
-          )
-          .bind(id, name, policy, limits, upstream, suspended, abandoned, now()),
-      );
+      return write([
+        `INSERT INTO tenants (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8
+           WHERE ?5 = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5)
+         ON CONFLICT (id) DO UPDATE SET name = ?2, policy = ?3, limits = ?4, upstream = ?5, suspended = ?6,
+           abandoned = ?7, updated_at = ?8`,
+        [id, name, policy, limits, upstream, suspended, abandoned, now()],
+      ]);
     },
 
     /** Its keys and the issuers that speak for it go with it. */
     deleteTenant: (id: string) =>
       write(
-        db.prepare("DELETE FROM api_keys WHERE tenant = ?").bind(id),
-        db.prepare("DELETE FROM issuers WHERE tenant = ?").bind(id),
-        db.prepare("DELETE FROM tenants WHERE id = ?").bind(id),
+        ["DELETE FROM api_keys WHERE tenant = ?", [id]],
+        ["DELETE FROM issuers WHERE tenant = ?", [id]],
+        ["DELETE FROM tenants WHERE id = ?", [id]],
       ),
 
-    apiKeys: async (tenant: string) =>
-      (
-        await db
-          .prepare("SELECT * FROM api_keys WHERE tenant = ? ORDER BY created_at, id")
-          .bind(tenant)
-          .all<ApiKeyRow>()
-      ).results,
-
+    /** 0 where there is no such tenant. */
     insertApiKey({ id, tenant, name, hash, scopes, created_at, expires_at }: NewApiKey) {
-      return write(
-        db
-          .prepare(
-            `INSERT INTO api_keys (id, tenant, name, hash, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-          )
-          .bind(id, tenant, name, hash, scopes, created_at, expires_at),
-      );
+      return write([
+        `INSERT INTO api_keys (id, tenant, name, hash, scopes, created_at, expires_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?2)`,
+        [id, tenant, name, hash, scopes, created_at, expires_at],
+      ]);
     },
 
     /** Counts the rows found: a key that is revoked already is found too. */
     revokeApiKey: (tenant: string, id: string) =>
-      write(
-        db
-          .prepare("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE tenant = ?1 AND id = ?2")
-          .bind(tenant, id, now()),
-      ),
+      write([
+        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE tenant = ?1 AND id = ?2",
+        [tenant, id, now()],
+      ]),
 
     async putIssuer({ secret, ...row }: NewIssuer) {
-      const sealed = secret === null ? null : await sealing.seal(secret, `issuer:${row.id}`);
-      return write(
-        db
-          .prepare(
-            `INSERT OR REPLACE INTO issuers
-               (id, iss, audience, algorithms, jwks_url, jwks, sealed_secret, tenant, tenant_claim, subject_claim, scopes)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          )
-          .bind(
-            row.id,
-            row.iss,
-            row.audience,
-            row.algorithms,
-            row.jwks_url,
-            row.jwks,
-            sealed,
-            row.tenant,
-            row.tenant_claim,
-            row.subject_claim,
-            row.scopes,
-          ),
-      );
+      const sealed = secret === null ? null : await sealing.seal(secret, secretPlace(row));
+      const identity = [row.id, row.iss, row.audience, row.algorithms];
+      const keys = [row.jwks_url, row.jwks, sealed];
+      return write([
+        `INSERT OR REPLACE INTO issuers
+           (id, iss, audience, algorithms, jwks_url, jwks, sealed_secret, tenant, tenant_claim, subject_claim, scopes)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        [...identity, ...keys, row.tenant, row.tenant_claim, row.subject_claim, row.scopes],
+      ]);
     },
 
-    deleteIssuer: (id: string) => write(db.prepare("DELETE FROM issuers WHERE id = ?").bind(id)),
+    deleteIssuer: (id: string) => write(["DELETE FROM issuers WHERE id = ?", [id]]),
 
-    async putUpstream({ id, account_id, api_base, upload_hosts, credential }: NewUpstream) {
-      const sealed = await sealing.seal(credential, `upstream:${id}`);
-      return write(
-        db
-          .prepare(
-            `INSERT OR REPLACE INTO upstreams (id, account_id, api_base, upload_hosts, sealed_credential)
-             VALUES (?, ?, ?, ?, ?)`,
-          )
-          .bind(id, account_id, api_base, upload_hosts, sealed),
-      );
+    async putUpstream({ credential, ...row }: NewUpstream) {
+      const sealed = await sealing.seal(credential, credentialPlace(row));
+      return write([
+        `INSERT OR REPLACE INTO upstreams (id, account_id, api_base, upload_hosts, sealed_credential)
+         VALUES (?, ?, ?, ?, ?)`,
+        [row.id, row.account_id, row.api_base, row.upload_hosts, sealed],
+      ]);
     },
 
     /** Deletes it unless a tenant is on it, in one statement: a tenant may be put there meanwhile. */
     deleteUpstream: (id: string) =>
-      write(
-        db
-          .prepare("DELETE FROM upstreams WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)")
-          .bind(id),
-      ),
+      write(["DELETE FROM upstreams WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)", [id]]),
   };
+}
+
+async function available<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw new RegistryUnavailable(error instanceof Error ? error.message : String(error), { cause: error });
+  }
 }

@@ -1,7 +1,7 @@
 import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
-import { DEFAULT_UPSTREAM, type Tenant } from "../../domain/tenant.ts";
+import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../domain/tenant.ts";
 import type { ApiKeyRecord, Issuer, Registry, Upstream } from "../../usecases/ports.ts";
 import type { Sealing } from "../sealing.ts";
 import { LookupCache, MissBudget } from "./cache.ts";
@@ -11,16 +11,26 @@ import {
   type TenantRow,
   type UpstreamRow,
   apiKeyOf,
+  credentialPlace,
   issuerOf,
+  secretPlace,
   tenantOf,
   upstreamOf,
 } from "./rows.ts";
 
 /** The registry, and what the operator's API tells it when something has changed. */
 export interface CachedRegistry extends Registry {
-  /** Forgets all it has looked up: changes are rare, and one may touch tenants, keys and issuers at once. */
-  forget(): void;
+  /**
+   * Believes nothing that it has looked up any longer: changes are rare, and one may touch tenants, keys and issuers at
+   * once.
+   *
+   * @param bookmark of the change: no replica that has not seen it is asked from now on
+   */
+  readonly forget: (bookmark?: D1SessionBookmark | null) => void;
 }
+
+/** What an `iss` may be here; a token may claim anything, and what cannot be configured is not looked for. */
+export const ISS = /^[\x20-\x7e]{1,500}$/;
 
 /**
  * Reads tenants, keys, issuers and upstreams from D1, through a cache that bounds both the age of what it gives and the
@@ -34,63 +44,69 @@ export function createRegistry(
   now: () => number,
 ): CachedRegistry {
   const lifetimeMs = config.registryCacheSeconds * 1000;
-  const tenants = new LookupCache<Tenant>(lifetimeMs, now);
-  const apiKeys = new LookupCache<ApiKeyRecord>(lifetimeMs, now);
-  const issuers = new LookupCache<readonly Issuer[]>(lifetimeMs, now);
-  const upstreams = new LookupCache<Upstream>(lifetimeMs, now);
+  const tenants = new LookupCache<Result<Tenant>>(lifetimeMs, now);
+  const apiKeys = new LookupCache<Result<ApiKeyRecord>>(lifetimeMs, now);
+  const issuers = new LookupCache<Result<readonly Issuer[]>>(lifetimeMs, now);
+  const upstreams = new LookupCache<Result<Upstream>>(lifetimeMs, now);
   const misses = new MissBudget(now);
+  let newest: D1SessionBookmark | undefined;
 
   async function lookUp<T>(
-    cache: LookupCache<T>,
-    key: string,
-    load: () => Promise<T | undefined>,
+    cache: LookupCache<Result<T>>,
+    name: string,
+    load: () => Promise<Result<T> | undefined>,
   ): Promise<Result<T | undefined>> {
-    const cached = cache.get(key);
-    if (cached) return accept(cached.value);
-    if (!misses.take())
+    const cached = cache.get(name);
+    if (cached?.fresh) return cached.value ?? accept(undefined);
+    // What was there a moment ago is not made up: a flood of names must not keep it from being read anew.
+    const suspect = cached === undefined;
+    if (suspect && !misses.take())
       return refuse(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
+    const fill = cache.begin();
     try {
       const value = await load();
-      if (value !== undefined) misses.refund();
-      cache.set(key, value);
-      return accept(value);
+      if (suspect && value !== undefined) misses.refund();
+      cache.set(name, value, fill);
+      return value ?? accept(undefined);
     } catch (error) {
-      misses.refund();
-      const reason = error instanceof Error ? error.message : String(error);
-      return refuse(problem("registry_unavailable", "The registry cannot be read.", { facts: { reason } }));
+      if (suspect) misses.refund();
+      return unavailable(error);
     }
   }
 
-  /** Any replica will do: it lags by less than the cache. */
-  const first = <Row>(sql: string, key: string) =>
-    db.withSession("first-unconstrained").prepare(sql).bind(key).first<Row>();
+  /** Any replica will do that has seen what was changed here; how far it lags behind other changes adds to their age. */
+  const prepare = (sql: string, name: string) =>
+    db
+      .withSession(newest ?? "first-unconstrained")
+      .prepare(sql)
+      .bind(name);
 
   return {
-    tenant: (id) =>
-      lookUp(tenants, id, async () => {
-        const row = await first<TenantRow>("SELECT * FROM tenants WHERE id = ?", id);
-        return row ? tenantOf(row) : undefined;
-      }),
+    async tenant(id) {
+      if (!TENANT_ID.test(id)) return accept(undefined);
+      return lookUp(tenants, id, async () => {
+        const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
+        return row ? readable(() => tenantOf(row)) : undefined;
+      });
+    },
 
     apiKey: (id) =>
       lookUp(apiKeys, id, async () => {
-        const row = await first<ApiKeyRow>("SELECT * FROM api_keys WHERE id = ?", id);
-        return row ? apiKeyOf(row) : undefined;
+        const row = await prepare("SELECT * FROM api_keys WHERE id = ?", id).first<ApiKeyRow>();
+        return row ? readable(() => apiKeyOf(row)) : undefined;
       }),
 
     async issuers(iss) {
+      if (!ISS.test(iss)) return accept([]);
       const found = await lookUp(issuers, iss, async () => {
-        const rows = await db
-          .withSession("first-unconstrained")
-          .prepare("SELECT * FROM issuers WHERE iss = ?")
-          .bind(iss)
-          .all<IssuerRow>();
-        if (rows.results.length === 0) return undefined;
-        return Promise.all(
-          rows.results.map(async (row) =>
-            issuerOf(row, row.sealed_secret ? await sealing.open(row.sealed_secret, `issuer:${row.id}`) : undefined),
+        const { results } = await prepare("SELECT * FROM issuers WHERE iss = ? ORDER BY id", iss).all<IssuerRow>();
+        if (results.length === 0) return undefined;
+        const secrets = await Promise.all(
+          results.map(async (row) =>
+            row.sealed_secret ? sealing.open(row.sealed_secret, secretPlace(row)) : undefined,
           ),
         );
+        return readable(() => results.map((row, index) => issuerOf(row, secrets[index])));
       });
       return found.ok ? accept(found.value ?? []) : found;
     },
@@ -98,13 +114,31 @@ export function createRegistry(
     async upstream(id) {
       if (id === DEFAULT_UPSTREAM) return accept(config.defaultUpstream);
       return lookUp(upstreams, id, async () => {
-        const row = await first<UpstreamRow>("SELECT * FROM upstreams WHERE id = ?", id);
-        return row ? upstreamOf(row, await sealing.open(row.sealed_credential, `upstream:${id}`)) : undefined;
+        const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
+        if (!row) return undefined;
+        const credential = await sealing.open(row.sealed_credential, credentialPlace(row));
+        return readable(() => upstreamOf(row, credential));
       });
     },
 
-    forget() {
-      for (const cache of [tenants, apiKeys, issuers, upstreams]) cache.clear();
+    forget: (bookmark) => {
+      // Bookmarks sort by age, as text. Changes may be answered in another order than they were made in.
+      if (bookmark && (newest === undefined || bookmark > newest)) newest = bookmark;
+      for (const cache of [tenants, apiKeys, issuers, upstreams]) cache.expire();
     },
   };
+}
+
+/** A row that cannot be read, as a value: it stays so until it is written anew, so it is cached like any other. */
+function readable<T>(read: () => T): Result<T> {
+  try {
+    return accept(read());
+  } catch (error) {
+    return unavailable(error);
+  }
+}
+
+function unavailable(error: unknown): Result<never> {
+  const reason = error instanceof Error ? error.message : String(error);
+  return refuse(problem("registry_unavailable", "The registry cannot be read.", { facts: { reason } }));
 }

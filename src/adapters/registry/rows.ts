@@ -1,10 +1,11 @@
+import * as v from "valibot";
 import { SCOPES, type Scope } from "../../domain/caller.ts";
-import type { Limits } from "../../domain/limits.ts";
+import { limitsSchema } from "../../domain/limits.ts";
 import { parsePolicy } from "../../domain/policy/policy.ts";
 import type { Tenant } from "../../domain/tenant.ts";
 import type { ApiKeyRecord, Issuer, Upstream } from "../../usecases/ports.ts";
 
-/** Rows as the migrations declare them, and what they mean. What a row holds was checked when it was written. */
+/** Rows as the migrations declare them, and what they mean. What a row holds was checked when it was written, by a version that may have been another. */
 
 export interface TenantRow {
   readonly id: string;
@@ -51,14 +52,30 @@ export interface UpstreamRow {
   readonly sealed_credential: string;
 }
 
-/** Throws where the stored policy is none any more: a tenant whose policy cannot be read creates nothing. */
+/**
+ * Where a credential is sealed to: whoever could only write to the database would have it sent to a server of theirs by
+ * changing where it is used.
+ */
+export function credentialPlace({
+  id,
+  account_id,
+  api_base,
+}: Pick<UpstreamRow, "id" | "account_id" | "api_base">): string {
+  return `upstream:${id} ${account_id} ${api_base}`;
+}
+
+export function secretPlace({ id }: Pick<IssuerRow, "id">): string {
+  return `issuer:${id}`;
+}
+
+/** Throws, as all of these do, where a document cannot be read any more: such a tenant creates nothing. */
 export function tenantOf(row: TenantRow): Tenant {
-  const policy = parsePolicy(JSON.parse(row.policy), "policy");
+  const policy = parsePolicy(stored(v.unknown(), row.policy), "policy");
   if (!policy.ok) throw new Error(`The policy of ${row.id} cannot be read: ${policy.problem.detail}`);
   return {
     id: row.id,
     policy: [policy.value],
-    limits: JSON.parse(row.limits) as Limits,
+    limits: stored(limitsSchema, row.limits),
     upstream: row.upstream,
     suspended: row.suspended !== 0,
   };
@@ -80,7 +97,7 @@ export function issuerOf(row: IssuerRow, secret: string | undefined): Issuer {
     id: row.id,
     iss: row.iss,
     audience: row.audience,
-    algorithms: JSON.parse(row.algorithms) as string[],
+    algorithms: stored(texts, row.algorithms),
     keys: issuerKeysOf(row, secret),
     tenant: row.tenant === null ? { kind: "claim", claim: row.tenant_claim ?? "" } : { kind: "fixed", id: row.tenant },
     subjectClaim: row.subject_claim,
@@ -90,7 +107,7 @@ export function issuerOf(row: IssuerRow, secret: string | undefined): Issuer {
 
 function issuerKeysOf(row: IssuerRow, secret: string | undefined): Issuer["keys"] {
   if (row.jwks_url !== null) return { kind: "jwks-url", url: row.jwks_url };
-  if (row.jwks !== null) return { kind: "jwks", jwks: JSON.parse(row.jwks) as { keys: Record<string, unknown>[] } };
+  if (row.jwks !== null) return { kind: "jwks", jwks: stored(keySet, row.jwks) };
   if (secret === undefined) throw new Error(`The secret of the issuer ${row.id} does not open with MASTER_KEYS.`);
   return { kind: "secret", secret: new TextEncoder().encode(secret) };
 }
@@ -102,12 +119,24 @@ export function upstreamOf(row: UpstreamRow, credential: string | undefined): Up
     id: row.id,
     accountId: row.account_id,
     apiBase: row.api_base,
-    uploadHosts: JSON.parse(row.upload_hosts) as string[],
-    credential: JSON.parse(credential) as Upstream["credential"],
+    uploadHosts: stored(texts, row.upload_hosts),
+    credential: stored(credentialSchema, credential),
   };
 }
 
+const texts = v.array(v.string());
+const keySet = v.object({ keys: v.array(v.record(v.string(), v.unknown())) });
+const credentialSchema = v.variant("kind", [
+  v.object({ kind: v.literal("token"), token: v.string() }),
+  v.object({ kind: v.literal("key"), email: v.string(), key: v.string() }),
+]);
+
+function stored<S extends v.GenericSchema>(schema: S, json: string): v.InferOutput<S> {
+  return v.parse(schema, JSON.parse(json));
+}
+
+/** Scopes of another version are left out: a key can do less then, never more. */
 function scopesOf(json: string): ReadonlySet<Scope> {
-  const names = new Set(JSON.parse(json) as string[]);
+  const names = new Set(stored(texts, json));
   return new Set(SCOPES.filter((scope) => names.has(scope)));
 }

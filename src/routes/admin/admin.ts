@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
+import { type RegistryStore, RegistryUnavailable } from "../../adapters/registry/registry-store.ts";
 import { sha256 } from "../../adapters/secret-hashes.ts";
 import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
@@ -32,6 +32,12 @@ export function adminRoutes({ store, config }: AdminDependencies): Hono<AppEnv> 
       return respondProblem(c, problem("credential_invalid", "The operator token is not valid."));
     c.header("Cache-Control", "no-store");
     return next();
+  });
+
+  routes.onError((error, c) => {
+    if (!(error instanceof RegistryUnavailable)) throw error;
+    const facts = { reason: error.message };
+    return respondProblem(c, problem("registry_unavailable", "The registry cannot be asked at the moment.", { facts }));
   });
 
   routes.route("/tenants/:tenant/keys", keyRoutes(store));

@@ -1,21 +1,49 @@
-import type { Context } from "hono";
+import type { Context, Handler } from "hono";
 import * as v from "valibot";
 import type { Page } from "../../adapters/registry/registry-store.ts";
 import { SCOPES } from "../../domain/caller.ts";
+import { isSafeUrl } from "../../domain/location.ts";
 import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import { TENANT_ID } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
+import { respondProblem } from "../problem-response.ts";
 
 /** Shapes that several documents share. */
 
 /** Issuers and upstreams are named as tenants are. */
 export const slug = v.pipe(v.string(), v.regex(TENANT_ID, "must match [a-z0-9][a-z0-9-]{0,31}"));
 
-export const scopes = v.pipe(v.array(v.picklist(SCOPES)), v.minLength(1), v.maxLength(SCOPES.length));
+/** A choice of some of these, each once. */
+export const someOf = <const T extends string>(names: readonly T[]) =>
+  v.pipe(
+    v.array(v.picklist(names)),
+    v.minLength(1),
+    v.check((chosen) => new Set(chosen).size === chosen.length, "must not name anything twice"),
+  );
 
-/** For people; anything printable. */
-export const displayName = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
+export const scopes = someOf(SCOPES);
+
+/** For people; neither control characters nor halves of surrogate pairs, which no database keeps as they are. */
+export const displayName = v.pipe(
+  v.string(),
+  v.regex(/^[^\p{Cc}\p{Cs}]{1,200}$/u, "must be 1 to 200 printable characters"),
+);
+
+/** A URL to which secrets may go, or from which keys may come; as it is written, without a parser's mending. */
+export const safeUrl = (allowLoopback: boolean) =>
+  v.pipe(
+    v.string(),
+    v.check(
+      (url) => /^https?:\/\/[\x21-\x7e]{1,1000}$/.test(url) && isSafeUrl(url, allowLoopback),
+      "must be an https URL",
+    ),
+  );
+
+/** For the methods that a path has not. */
+export function allowOnly(...allow: readonly string[]): Handler<AppEnv> {
+  return (c) => respondProblem(c, problem("method_not_allowed", `Allowed here: ${allow.join(", ")}.`, { allow }));
+}
 
 /** The id in the path, where it can be one at all. */
 export function readSlug(c: Context<AppEnv>, parameter: string): Result<string> {
@@ -34,7 +62,7 @@ export function readPage(c: Context<AppEnv>): Result<Page> {
   const after = c.req.query("cursor") ?? "";
   if (!/^[1-9]\d{0,2}$/.test(limit) || Number(limit) > MAX_PAGE)
     return refuse(problem("bad_request", `limit must be 1 to ${MAX_PAGE}.`, { key: "limit" }));
-  if (after !== "" && !TENANT_ID.test(after))
+  if (!/^[A-Za-z0-9-]{0,32}$/.test(after))
     return refuse(problem("bad_request", "cursor must be one that this list has given.", { key: "cursor" }));
   return accept({ after, limit: Number(limit) });
 }

@@ -2,27 +2,22 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { jsonObject } from "../../domain/json-object.ts";
 import type { NewIssuer, RegistryStore } from "../../adapters/registry/registry-store.ts";
+import { ISS } from "../../adapters/registry/registry.ts";
 import type { IssuerRow } from "../../adapters/registry/rows.ts";
 import type { Config } from "../../config.ts";
-import { isSafeUrl } from "../../domain/location.ts";
 import { problem } from "../../domain/problem.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import { ASYMMETRIC_ALGORITHMS, SYMMETRIC_ALGORITHMS } from "../../usecases/ports.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { pageOf, readPage, readSlug, scopes, slug } from "./documents.ts";
+import { allowOnly, pageOf, readPage, readSlug, safeUrl, scopes, slug, someOf } from "./documents.ts";
+import { publicKeySet } from "./public-keys.ts";
 
 /** RFC 7518 section 3.2: "A key of the same size as the hash output (for instance, 256 bits for HS256) or larger MUST be used". */
 const MIN_SECRET_BYTES = 32;
-const text = v.pipe(v.string(), v.minLength(1), v.maxLength(500));
-const claim = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
-
-/** Public keys only (RFC 7517): what an identity provider publishes. */
-const publicKey = v.pipe(
-  v.looseObject({ kty: v.picklist(["RSA", "EC", "OKP"]) }),
-  v.check((key) => !("d" in key || "k" in key), "must be a public key"),
-);
-const jwks = v.object({ keys: v.pipe(v.array(publicKey), v.minLength(1), v.maxLength(20)) });
+/** Of `iss` and `aud`, which are compared as they are. */
+const text = v.pipe(v.string(), v.regex(ISS, "must be 1 to 500 printable ASCII characters"));
+const claim = v.pipe(v.string(), v.regex(/^[\x20-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters"));
 
 /** Of several alternatives, exactly one. */
 const exactlyOne = (document: object, names: readonly string[]) =>
@@ -33,14 +28,9 @@ const issuerSchema = (allowLoopback: boolean) =>
     jsonObject({
       issuer: text,
       audience: text,
-      algorithms: v.optional(v.pipe(v.array(v.picklist(ASYMMETRIC_ALGORITHMS)), v.minLength(1))),
-      jwksUrl: v.optional(
-        v.pipe(
-          v.string(),
-          v.check((url) => isSafeUrl(url, allowLoopback), "must be an https URL"),
-        ),
-      ),
-      jwks: v.optional(jwks),
+      algorithms: v.optional(someOf(ASYMMETRIC_ALGORITHMS)),
+      jwksUrl: v.optional(safeUrl(allowLoopback)),
+      jwks: v.optional(publicKeySet),
       secret: v.optional(
         v.pipe(
           v.string(),
@@ -99,6 +89,8 @@ export function issuerRoutes(store: RegistryStore, config: Pick<Config, "allowLo
     return deleted > 0 ? c.body(null, 204) : respondProblem(c, noSuchIssuer);
   });
 
+  routes.all("/", allowOnly("GET", "HEAD"));
+  routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "PUT"));
   return routes;
 }
 

@@ -11,8 +11,11 @@ import { problem } from "../../domain/problem.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { displayName, readSlug, scopes } from "./documents.ts";
+import { allowOnly, displayName, pageOf, readPage, readSlug, scopes } from "./documents.ts";
 import { noSuchTenant } from "./tenants.ts";
+
+/** The last moment that RFC 3339 can write. */
+const LATEST_EXPIRY_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
 
 const keySchema = jsonObject({
   name: displayName,
@@ -21,7 +24,9 @@ const keySchema = jsonObject({
   expiresAt: v.optional(
     v.pipe(
       v.string(),
-      v.check((text) => parseTimestamp(text) !== undefined, "must be a time as RFC 3339 writes it"),
+      v.transform((text) => (parseTimestamp(text) ?? Number.NaN) * 1000),
+      v.number("must be a time as RFC 3339 writes it"),
+      v.maxValue(LATEST_EXPIRY_MS, "must be a time of this side of the year 10000"),
     ),
   ),
 });
@@ -35,7 +40,6 @@ export function keyRoutes(store: RegistryStore): Hono<AppEnv> {
     if (!tenant.ok) return respondProblem(c, tenant.problem);
     const body = await readJson(c.req.raw, keySchema);
     if (!body.ok) return respondProblem(c, body.problem);
-    if (!(await store.tenant(tenant.value))) return respondProblem(c, noSuchTenant);
 
     const key = formatApiKey(randomBase62(API_KEY_ID_CHARACTERS), randomBase62(API_KEY_SECRET_CHARACTERS));
     const { name, scopes, expiresAt } = body.value;
@@ -46,17 +50,19 @@ export function keyRoutes(store: RegistryStore): Hono<AppEnv> {
       hash: new Uint8Array(await sha256(key.text)).toBase64(),
       scopes: JSON.stringify(scopes),
       created_at: Date.now(),
-      expires_at: expiresAt === undefined ? null : Date.parse(expiresAt),
+      expires_at: expiresAt ?? null,
     };
-    await store.insertApiKey(row);
+    if ((await store.insertApiKey(row)) === 0) return respondProblem(c, noSuchTenant);
     return c.json({ ...documentOf({ ...row, revoked_at: null }), key: key.text }, 201);
   });
 
   routes.get("/", async (c) => {
     const tenant = readSlug(c, "tenant");
     if (!tenant.ok) return respondProblem(c, tenant.problem);
+    const page = readPage(c);
+    if (!page.ok) return respondProblem(c, page.problem);
     if (!(await store.tenant(tenant.value))) return respondProblem(c, noSuchTenant);
-    return c.json({ keys: (await store.apiKeys(tenant.value)).map(documentOf) });
+    return c.json(pageOf("keys", (await store.apiKeys(tenant.value, page.value)).map(documentOf), page.value));
   });
 
   routes.delete("/:id", async (c) => {
@@ -64,6 +70,8 @@ export function keyRoutes(store: RegistryStore): Hono<AppEnv> {
     return revoked > 0 ? c.body(null, 204) : respondProblem(c, problem("not_found", "There is no such key."));
   });
 
+  routes.all("/", allowOnly("GET", "HEAD", "POST"));
+  routes.all("/:id", allowOnly("DELETE"));
   return routes;
 }
 

@@ -10,7 +10,7 @@ import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { displayName, pageOf, readPage, readSlug, slug } from "./documents.ts";
+import { allowOnly, displayName, pageOf, readPage, readSlug, slug } from "./documents.ts";
 
 const tenantSchema = jsonObject({
   name: v.optional(displayName),
@@ -42,11 +42,9 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
     const { name = null, policy, limits, upstream, suspended, abandoned } = body.value;
     const parsed = parsePolicy(policy, "policy");
     if (!parsed.ok) return respondProblem(c, parsed.problem);
-    if (upstream !== DEFAULT_UPSTREAM && !(await store.upstream(upstream)))
-      return respondProblem(c, problem("body_invalid", `upstream: there is no "${upstream}".`, { key: "upstream" }));
 
     const before = await store.tenant(id.value);
-    await store.putTenant({
+    const written = await store.putTenant({
       id: id.value,
       name,
       policy: JSON.stringify(policy),
@@ -55,6 +53,8 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
       suspended: suspended ? 1 : 0,
       abandoned,
     });
+    if (written === 0)
+      return respondProblem(c, problem("body_invalid", `upstream: there is no "${upstream}".`, { key: "upstream" }));
     const after = await store.tenant(id.value);
     return after ? c.json(documentOf(after), before ? 200 : 201) : respondProblem(c, noSuchTenant);
   });
@@ -72,6 +72,8 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
     return (await store.deleteTenant(id.value)) > 0 ? c.body(null, 204) : respondProblem(c, noSuchTenant);
   });
 
+  routes.all("/", allowOnly("GET", "HEAD"));
+  routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "PUT"));
   return routes;
 }
 

@@ -4,20 +4,26 @@ import { jsonObject } from "../../domain/json-object.ts";
 import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
 import type { UpstreamRow } from "../../adapters/registry/rows.ts";
 import { type Config, STREAM_API_BASE, STREAM_UPLOAD_HOSTS } from "../../config.ts";
-import { isSafeUrl } from "../../domain/location.ts";
 import { problem } from "../../domain/problem.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import type { Upstream } from "../../usecases/ports.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { pageOf, readPage, readSlug } from "./documents.ts";
+import { allowOnly, pageOf, readPage, readSlug, safeUrl } from "./documents.ts";
 
 /** What may stand in a header as it is. */
 const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,500}$/, "must be printable ASCII without blanks"));
+/** As `URL.host` has it, since that is what it is compared with: no `:443`. */
 const host = v.pipe(
   v.string(),
-  v.regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?$/, "must be a host, in lower case"),
+  v.check(
+    (text) =>
+      /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?$/.test(text) &&
+      URL.canParse(`https://${text}`) &&
+      new URL(`https://${text}`).host === text,
+    "must be a host in lower case, with its port where that is not 443",
+  ),
 );
 
 const upstreamSchema = (allowLoopback: boolean) =>
@@ -26,8 +32,8 @@ const upstreamSchema = (allowLoopback: boolean) =>
       accountId: v.pipe(v.string(), v.regex(/^[\w-]{1,32}$/, "must be an account id of at most 32 characters")),
       apiBase: v.optional(
         v.pipe(
-          v.string(),
-          v.check((url) => isSafeUrl(url, allowLoopback), "must be an https URL"),
+          safeUrl(allowLoopback),
+          v.check((url) => !/[?#]/.test(url), "must be a URL that paths can be added to"),
         ),
         STREAM_API_BASE,
       ),
@@ -56,8 +62,7 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
   routes.put("/:id", async (c) => {
     const id = readSlug(c, "id");
     if (!id.ok) return respondProblem(c, id.problem);
-    if (id.value === DEFAULT_UPSTREAM)
-      return respondProblem(c, problem("conflict", "The upstream default is configured by the environment."));
+    if (id.value === DEFAULT_UPSTREAM) return respondProblem(c, environmental);
     const body = await readJson(c.req.raw, schema);
     if (!body.ok) return respondProblem(c, body.problem);
     const { accountId, apiBase, uploadHosts, apiToken: token, apiEmail: email = "", apiKey: key = "" } = body.value;
@@ -83,6 +88,7 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
 
   routes.delete("/:id", async (c) => {
     const id = c.req.param("id");
+    if (id === DEFAULT_UPSTREAM) return respondProblem(c, environmental);
     if ((await store.deleteUpstream(id)) > 0) return c.body(null, 204);
     return respondProblem(
       c,
@@ -90,9 +96,12 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
     );
   });
 
+  routes.all("/", allowOnly("GET", "HEAD"));
+  routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "PUT"));
   return routes;
 }
 
+const environmental = problem("conflict", "The upstream default is configured by the environment.");
 const noSuchUpstream = problem("not_found", "There is no such upstream.");
 
 /** The credential stays where it is. */

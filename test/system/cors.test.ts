@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Harness, bearer, create, problemOf, startHarness } from "../support/harness.ts";
+
+let harness: Harness;
+let openKey: string;
+let closedKey: string;
+
+beforeAll(async () => {
+  harness = await startHarness();
+  openKey = await harness.tenant("open");
+  closedKey = await harness.tenant("closed", { policy: { origins: ["https://app.acme.com"] } });
+});
+afterAll(() => harness.stop());
+
+const allowed = (answer: Response) => answer.headers.get("access-control-allow-origin");
+
+describe("a preflight", () => {
+  const preflight = (tenant: string, origin: string, path = "uploads") =>
+    fetch(`${harness.url}/v1/${tenant}/${path}`, {
+      method: "OPTIONS",
+      headers: { Origin: origin, "Access-Control-Request-Method": "POST" },
+    });
+
+  it("permits what browsers ask for before a tus creation", async () => {
+    const answer = await preflight("open", "https://any.example");
+    expect(answer.status).toBe(200);
+    expect(allowed(answer)).toBe("https://any.example");
+    expect(answer.headers.get("vary")).toBe("Origin");
+    expect(answer.headers.get("access-control-max-age")).toBe("86400");
+    expect(answer.headers.get("access-control-allow-credentials")).toBeNull();
+    const headers = (answer.headers.get("access-control-allow-headers") ?? "").toLowerCase().split(", ");
+    for (const header of [
+      "authorization",
+      "tus-resumable",
+      "upload-length",
+      "upload-metadata",
+      "x-request-id",
+      "content-type",
+    ])
+      expect(headers).toContain(header);
+    expect(answer.headers.get("access-control-allow-methods")).toContain("POST");
+  });
+
+  it("permits a listed origin, and no other", async () => {
+    expect(allowed(await preflight("closed", "https://app.acme.com"))).toBe("https://app.acme.com");
+    for (const origin of ["https://evil.example", "http://app.acme.com", "null"]) {
+      const answer = await preflight("closed", origin);
+      expect([answer.status, allowed(answer)]).toEqual([200, null]);
+    }
+  });
+
+  it("answers on the JSON paths as well", async () => {
+    expect((await preflight("open", "https://any.example", "grants")).status).toBe(204);
+    expect(allowed(await preflight("open", "https://any.example", "policy/check"))).toBe("https://any.example");
+  });
+});
+
+describe("an answer to a page", () => {
+  const page = { Origin: "https://any.example" };
+
+  it("may be read, with all headers that matter, when a creation succeeds", async () => {
+    const answer = await create(harness.url, "open", { ...bearer(openKey), ...page });
+    expect([answer.status, allowed(answer)]).toEqual([201, page.Origin]);
+    const exposed = (answer.headers.get("access-control-expose-headers") ?? "").split(", ");
+    for (const header of [
+      "Location",
+      "Tus-Resumable",
+      "Upload-Expires",
+      "Upload-Offset",
+      "Stream-Media-Id",
+      "X-Request-ID",
+      "Retry-After",
+    ])
+      expect(exposed).toContain(header);
+  });
+
+  it.each<[string, () => Promise<Response>, number]>([
+    ["bad metadata", () => create(harness.url, "open", { ...page, "Upload-Metadata": ",," }), 400],
+    ["no credential", () => create(harness.url, "open", page), 401],
+    ["an unknown tenant", () => create(harness.url, "nobody", page), 401],
+    ["a name that no tenant has", () => create(harness.url, "NOT-A-TENANT", page), 401],
+    ["another version of tus", () => create(harness.url, "open", { ...page, "Tus-Resumable": "2" }), 412],
+    ["an unknown path", () => fetch(`${harness.url}/v1/open/nothing`, { headers: page }), 404],
+    [
+      "a method that is not there",
+      () => fetch(`${harness.url}/v1/open/uploads`, { method: "PATCH", headers: page }),
+      405,
+    ],
+    ["an unknown override", () => create(harness.url, "open", { ...page, "X-HTTP-Method-Override": "BREW" }), 400],
+  ])("may be read when there is %s", async (_, ask, status) => {
+    const answer = await ask();
+    expect([answer.status, allowed(answer)]).toEqual([status, page.Origin]);
+  });
+
+  it("may be read when Stream fails", async () => {
+    harness.stream.addFault({ on: "create", kind: "status", status: 500 });
+    const answer = await create(harness.url, "open", { ...bearer(openKey), ...page });
+    expect([answer.status, allowed(answer)]).toEqual([502, page.Origin]);
+  });
+
+  it("of an origin that is not listed is a refusal that the page cannot read, before anything else happens", async () => {
+    harness.stream.reset();
+    const answer = await create(harness.url, "closed", { ...bearer(closedKey), ...page });
+    expect([answer.status, allowed(answer)]).toEqual([403, null]);
+    expect((await problemOf(answer)).code).toBe("origin_not_allowed");
+    expect(harness.stream.requests()).toEqual([]);
+  });
+
+  it("of no origin is not held to any: tus clients of phones and backends send none", async () => {
+    expect((await create(harness.url, "closed", bearer(closedKey))).status).toBe(201);
+  });
+});

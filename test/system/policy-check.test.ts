@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Harness, bearer, startHarness } from "../support/harness.ts";
+
+let harness: Harness;
+let key: string;
+const POLICY = {
+  upload: { maxBytes: 1_000 },
+  metadata: { maxdurationseconds: { default: 600, max: 3_600, onViolation: "clamp" }, watermark: { oneOf: ["w1"] } },
+};
+
+beforeAll(async () => {
+  harness = await startHarness();
+  key = await harness.tenant("acme", { policy: POLICY });
+});
+afterAll(() => harness.stop());
+
+async function check(body: unknown) {
+  const answer = await fetch(`${harness.url}/v1/acme/policy/check`, {
+    method: "POST",
+    headers: { ...bearer(key), "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+describe("the policy", () => {
+  it("is shown to the tenant as the operator wrote it", async () => {
+    const answer = await fetch(`${harness.url}/v1/acme/policy`, { headers: bearer(key) });
+    expect(await answer.json()).toEqual({ tenant: "acme", policy: POLICY });
+  });
+});
+
+describe("a dry run", () => {
+  it("decides and explains, and touches nothing", async () => {
+    const { status, body } = await check({
+      length: 5,
+      metadata: { maxDurationSeconds: "99999", color: "red" },
+      creator: "u1",
+    });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      allowed: true,
+      metadata: { maxdurationseconds: "3600" },
+      uploadMetadata: expect.stringContaining("maxdurationseconds MzYwMA=="),
+      creator: "u1",
+      maxDurationSeconds: 3_600,
+      explanations: expect.arrayContaining([
+        {
+          key: "maxdurationseconds",
+          outcome: "clamped",
+          asked: "99999",
+          applied: "3600",
+          rule: "policy.metadata.maxdurationseconds.max",
+        },
+        { key: "color", outcome: "dropped", asked: "red", rule: "policy.metadata.*.allow" },
+      ]),
+    });
+    expect(harness.stream.requests()).toEqual([]);
+  });
+
+  it("says what a creation would be refused with", async () => {
+    const { status, body } = await check({ length: 1_001, metadata: { watermark: "w2" } });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ allowed: false, problem: { code: "upload_too_large", status: 413 } });
+    expect((await check({ length: 1, metadata: "name !" })).body).toMatchObject({
+      allowed: false,
+      problem: { code: "upload_metadata_invalid", status: 400 },
+    });
+  });
+
+  it("shows what a grant would make of it", async () => {
+    const grant = { subject: "user-1", policy: { metadata: { maxdurationseconds: { max: 60 } } } };
+    expect((await check({ length: 1, grant })).body).toMatchObject({
+      allowed: true,
+      maxDurationSeconds: 60,
+      creator: "user-1",
+    });
+  });
+
+  it.each([
+    {},
+    { length: -1 },
+    { length: "5" },
+    { length: 1, metadata: { name: 5 } },
+    { length: 1, grant: { policy: 5 } },
+    [],
+    null,
+  ])("is not made of %j", async (body) => {
+    expect(await check(body)).toMatchObject({ status: 400, body: { code: "body_invalid" } });
+  });
+});

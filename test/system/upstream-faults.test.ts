@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Fault } from "../local-stream/faults.ts";
+import { type Harness, bearer, create, problemOf, sentToStream, startHarness } from "../support/harness.ts";
+
+let harness: Harness;
+let key: string;
+
+beforeAll(async () => {
+  harness = await startHarness({ STREAM_DEADLINE_MS: "500" }, { storageSeconds: 20_000, apiLimit: 50 });
+  key = await harness.tenant("acme");
+});
+afterAll(() => harness.stop());
+beforeEach(() => harness.stream.reset());
+
+const post = (headers = {}) => create(harness.url, "acme", { ...bearer(key), ...headers });
+const envelope = (code: number, message: string) =>
+  JSON.stringify({ result: null, success: false, errors: [{ code, message: "Error" }], messages: [{ code, message }] });
+
+describe("when Stream", () => {
+  it.each<[string, Partial<Fault>, number, string, string | null]>([
+    ["refuses the token", { kind: "status", status: 401 }, 502, "stream_credential_refused", null],
+    ["refuses the account", { kind: "status", status: 403 }, 502, "stream_credential_refused", null],
+    ["does not know the account", { kind: "status", status: 404 }, 502, "stream_error", null],
+    [
+      "refuses the creation",
+      { kind: "status", status: 400, body: envelope(10005, "secret reason") },
+      400,
+      "stream_rejected",
+      null,
+    ],
+    [
+      "is out of storage",
+      { kind: "status", status: 413, body: envelope(10011, "full") },
+      429,
+      "stream_storage_full",
+      "3600",
+    ],
+    [
+      "has a full queue",
+      { kind: "status", status: 429, body: envelope(10005, "queued or encoding") },
+      429,
+      "stream_queue_full",
+      "60",
+    ],
+    [
+      "is asked too often",
+      { kind: "status", status: 429, headers: { "retry-after": "17" } },
+      429,
+      "stream_rate_limited",
+      "17",
+    ],
+    ["fails", { kind: "status", status: 500, body: "<html>" }, 502, "stream_error", null],
+    ["is down", { kind: "status", status: 503 }, 503, "stream_unavailable", "10"],
+    [
+      "redirects",
+      { kind: "status", status: 307, headers: { location: "http://127.0.0.1:1/" } },
+      502,
+      "stream_error",
+      null,
+    ],
+    ["answers 200", { kind: "status", status: 200, body: "{}" }, 502, "stream_error", null],
+    [
+      "answers with a body without end",
+      { kind: "status", status: 500, body: "x".repeat(1_000_000) },
+      502,
+      "stream_error",
+      null,
+    ],
+    ["breaks the connection", { kind: "reset" }, 502, "stream_unreachable", null],
+    ["breaks the connection after making the video", { kind: "reset-after" }, 502, "stream_unreachable", null],
+    ["does not answer in time", { kind: "latency", milliseconds: 2_000 }, 504, "stream_timeout", null],
+    ["gives no Location", { kind: "location" }, 502, "stream_bad_answer", null],
+    [
+      "gives a Location on another host",
+      { kind: "location", location: "https://evil.example/tus/1" },
+      502,
+      "stream_bad_answer",
+      null,
+    ],
+    ["gives a relative Location", { kind: "location", location: "/tus/1" }, 502, "stream_bad_answer", null],
+    ["gives no uid", { kind: "uid", uid: "" }, 502, "stream_bad_answer", null],
+    ["gives a uid that is none", { kind: "uid", uid: "../../etc" }, 502, "stream_bad_answer", null],
+  ])("%s, the client is told what that means to it", async (_, fault, status, code, retryAfter) => {
+    harness.stream.addFault({ on: "create", kind: "reset", ...fault });
+    const answer = await post();
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([status, retryAfter]);
+    expect(answer.headers.get("location")).toBeNull();
+    const text = await answer.text();
+    expect(JSON.parse(text)).toMatchObject({ code, success: false });
+    expect(text).not.toContain("secret reason");
+    // Asked once: what is asked twice may be made twice.
+    expect(harness.stream.creations()).toHaveLength(1);
+  });
+
+  it("joins two Locations, the one that is an upload URL counts", async () => {
+    harness.stream.addFault({ on: "create", kind: "location", location: "https://other.example/x, {url}" });
+    const answer = await post();
+    expect(answer.status).toBe(201);
+    expect(answer.headers.get("location")).toMatch(
+      new RegExp(`^http://${harness.stream.uploadHost}/tus/\\w+\\?tusv2=true$`),
+    );
+  });
+
+  it("has spent its storage or its calls, all tenants are told to wait", async () => {
+    expect((await post()).status).toBe(201);
+    const full = await post();
+    expect([full.status, (await problemOf(full)).code]).toEqual([429, "stream_storage_full"]);
+    harness.stream.reset();
+    const codes = new Set<string>();
+    for (let call = 0; call < 52; call++) {
+      const answer = await post();
+      codes.add(answer.status === 201 ? "created" : (await problemOf(answer)).code);
+    }
+    expect([...codes]).toEqual(["created", "stream_storage_full", "stream_rate_limited"]);
+  });
+});
+
+describe("an upstream of its own", () => {
+  it("takes a tenant's uploads with its own credential, token or global key", async () => {
+    const { apiBase, accountId, uploadHost, email, globalKey } = harness.stream;
+    await harness.operator("PUT", "/upstreams/eu", {
+      accountId,
+      apiBase,
+      uploadHosts: [uploadHost],
+      apiEmail: email,
+      apiKey: globalKey,
+    });
+    const euKey = await harness.tenant("eu-tenant", { upstream: "eu" });
+    expect((await create(harness.url, "eu-tenant", bearer(euKey))).status).toBe(201);
+    const sent = sentToStream(harness.stream);
+    expect([sent["x-auth-email"], sent["x-auth-key"], sent["authorization"]]).toEqual([email, globalKey, undefined]);
+  });
+
+  it("that cannot be reached is unreachable for its tenants only", async () => {
+    await harness.operator("PUT", "/upstreams/dead", { accountId: "a", apiBase: "http://127.0.0.1:9", apiToken: "t" });
+    const deadKey = await harness.tenant("dead-tenant", { upstream: "dead" });
+    const answer = await create(harness.url, "dead-tenant", bearer(deadKey));
+    expect([answer.status, (await problemOf(answer)).code]).toEqual([502, "stream_unreachable"]);
+    expect((await post()).status).toBe(201);
+  });
+});
