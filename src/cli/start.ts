@@ -14,45 +14,40 @@ import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed.ts";
 const DEFAULT_PORT = 8787;
 const DEFAULT_STREAM_PORT = 8788;
 /** Passed on to the Worker from the environment. */
-const PASSED_ON = [
+const PASSED_ON = ["OPERATOR_TOKEN", "GRANT_KEYS", "MASTER_KEYS", "REGISTRY_CACHE_SECONDS", "STREAM_DEADLINE_MS"];
+/** Likewise, where they name a Stream that is there already; a part of them alone would only break the local one's. */
+const STREAM_SETTINGS = [
   "STREAM_API_BASE",
   "STREAM_UPLOAD_HOSTS",
   "STREAM_ACCOUNT_ID",
   "STREAM_API_TOKEN",
   "STREAM_API_EMAIL",
   "STREAM_API_KEY",
-  "STREAM_DEADLINE_MS",
-  "OPERATOR_TOKEN",
-  "GRANT_KEYS",
-  "MASTER_KEYS",
-  "REGISTRY_CACHE_SECONDS",
-] as const;
+];
 /** As large as the smallest upload that has to go by tus: https://developers.cloudflare.com/stream/uploading-videos/ */
 const SAMPLE_BYTES = 210_000_000;
 const SAMPLE_SECONDS = 30;
 
 const { values: flags } = parseArgs({ options: { json: { type: "boolean", default: false } } });
-/** With --json, standard output is for one line only. */
-const say = flags.json ? console.error : console.log;
-const closing: (() => Promise<void>)[] = [];
-
-process.once("SIGINT", () => void shutDown(0));
-process.once("SIGTERM", () => void shutDown(0));
-main().catch((error: unknown) => {
+// Ctrl-C needs no handler of ours: Miniflare ends workerd with this process, and all else runs in it.
+try {
+  await main();
+} catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  void shutDown(1);
-});
+  process.exit(1);
+}
 
 async function main(): Promise<void> {
   const port = readPort("PORT", DEFAULT_PORT);
   await claimPort("PORT", port);
-  const external = process.env["STREAM_API_BASE"] !== undefined;
+  const external = Boolean(process.env["STREAM_API_BASE"]);
   const [settings, stream] = await Promise.all([
     loadSettings(STATE),
     external ? undefined : startStream(),
     buildWorker(),
   ]);
-  const given = PASSED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]] as const] : []));
+  const names = external ? [...PASSED_ON, ...STREAM_SETTINGS] : PASSED_ON;
+  const given = names.flatMap((name): [string, string][] => (process.env[name] ? [[name, process.env[name]]] : []));
   const { demoKey: _, ...secrets } = settings;
   const worker = { ...secrets, ALLOW_LOOPBACK: "true", ...stream?.settings, ...Object.fromEntries(given) };
 
@@ -62,13 +57,12 @@ async function main(): Promise<void> {
     statePath: STATE,
     onLog: (line) => console.error(line),
   });
-  closing.push(() => gateway.stop());
   const operatorToken = worker.OPERATOR_TOKEN;
   const key = await seedDemo(gateway.url, operatorToken, settings.demoKey);
   if (key !== settings.demoKey) await saveSettings(STATE, { ...settings, demoKey: key });
 
   if (flags.json) console.log(JSON.stringify({ url: gateway.url, operatorToken, tenant: DEMO_TENANT, key }));
-  else say(welcome(gateway.url, operatorToken, key, stream?.sample));
+  else console.log(welcome(gateway.url, operatorToken, key, stream?.sample));
 }
 
 /** The local Stream, and a video to upload to it. Both belong to the tests, and are not loaded where they are not needed. */
@@ -78,7 +72,6 @@ async function startStream() {
   const streamPort = readPort("STREAM_PORT", DEFAULT_STREAM_PORT);
   await claimPort("STREAM_PORT", streamPort);
   const stream = await startLocalStream({ port: streamPort, dataDir: join(STATE, "stream") });
-  closing.push(() => stream.close());
   const sample = join(STATE, "sample.mp4");
   await makeVideo({ path: sample, seconds: SAMPLE_SECONDS, bytes: SAMPLE_BYTES });
   return {
@@ -126,9 +119,4 @@ Videos of "${DEMO_TENANT}" may last ${DEMO_POLICY.metadata.maxdurationseconds.ma
 
 Ctrl-C ends it; data stay in ${relative(process.cwd(), STATE)}.
 `;
-}
-
-async function shutDown(code: number): Promise<void> {
-  await Promise.allSettled(closing.map((close) => close()));
-  process.exit(code);
 }

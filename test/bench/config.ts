@@ -1,0 +1,122 @@
+import { copyFile, mkdir } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { unstable_readConfig } from "wrangler";
+import { ROOT } from "../../src/cli/root.ts";
+
+const wrangler = unstable_readConfig({ config: join(ROOT, "wrangler.toml") });
+
+/** Miniflare's own D1, rate limit and analytics, which are Workers; named as they import each other. */
+const SIMULATORS = join(dirname(createRequire(import.meta.url).resolve("miniflare")), "workers");
+const MODULES = [
+  "analytics-engine/analytics-engine.worker.js",
+  "d1/database.worker.js",
+  "d1/entry.worker.js",
+  "ratelimit/ratelimit-object.worker.js",
+  "ratelimit/ratelimit.worker.js",
+  "shared/index.worker.js",
+  "shared/object-entry.worker.js",
+  "shared/zod.worker.js",
+];
+
+/** Lays the files that a configuration embeds into `folder`, the Workers to be measured among them. */
+export async function layOut(folder: string, workers: Readonly<Record<string, string>>): Promise<void> {
+  for (const module of MODULES) {
+    await mkdir(dirname(join(folder, module)), { recursive: true });
+    await copyFile(join(SIMULATORS, module), join(folder, module));
+  }
+  for (const [name, path] of Object.entries(workers)) await copyFile(path, join(folder, name));
+}
+
+export interface WorkerConfig {
+  /** The built module, a file of the folder that `layOut` has filled. */
+  readonly module: string;
+  /** Variables and secrets, over those of `wrangler.toml`. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Where `wrangler --persist-to` keeps its data. */
+  readonly statePath: string;
+}
+
+/**
+ * A Worker as `wrangler.toml` configures it, with nothing between its socket and itself nor between itself and the
+ * network: Miniflare would put Workers of its own there, which cost several times what is being measured. The bindings
+ * are Miniflare's and real; its Workers for them wait beside the gateway, in the baseline's process too, so that what
+ * differs between two processes is the Worker alone.
+ */
+export function workerdConfig({ module, settings, statePath }: WorkerConfig): string {
+  const bindings = { ...wrangler.vars, ...settings };
+  const [database] = wrangler.d1_databases;
+  const [limit] = wrangler.ratelimits;
+  if (!database?.database_id || !limit) throw new Error("wrangler.toml declares no database, or no rate limit.");
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
+  services = [
+    (name = "internet", network = (allow = ["private"])),
+    (name = "worker", worker = (
+      compatibilityDate = ${text(wrangler.compatibility_date)},
+      compatibilityFlags = [${wrangler.compatibility_flags.map(text).join(", ")}],
+      modules = [(name = "index.js", esModule = embed ${text(module)})],
+      bindings = [
+        ${Object.entries(bindings)
+          .map(([name, value]) => `(name = ${text(name)}, text = ${text(String(value))}),`)
+          .join("\n        ")}
+        (name = ${text(database.binding)}, wrapped = (moduleName = "cloudflare-internal:d1-api", innerBindings = [
+          (name = "fetcher", service = (name = "d1", props = (json = ${namespace(database.database_id)}))),
+        ])),
+        (name = ${text(limit.name)}, wrapped = (moduleName = "bench:rate-limit", innerBindings = [
+          (name = "fetcher", service = (name = "rate-limit", props = (json = ${namespace(limit.namespace_id)}))),
+          (name = "limit", json = "${limit.simple.limit}"),
+          (name = "period", json = "${limit.simple.period}"),
+        ])),
+        (name = "ANALYTICS", wrapped = (moduleName = "bench:analytics", innerBindings = [
+          (name = "dataset", json = "\\"sluice\\""),
+        ])),
+      ],
+    )),
+    ${simulator("d1", "d1/entry.worker.js", "d1/database.worker.js", "D1DatabaseObject", join(statePath, "v3", "d1"))}
+    ${simulator(
+      "rate-limit",
+      "shared/object-entry.worker.js",
+      "ratelimit/ratelimit-object.worker.js",
+      "RateLimiterObject",
+      join(statePath, "v3", "ratelimit"),
+    )}
+  ],
+  extensions = [(modules = [
+    (name = "miniflare:shared", esModule = embed "shared/index.worker.js"),
+    (name = "miniflare:zod", esModule = embed "shared/zod.worker.js"),
+    (name = "bench:rate-limit", esModule = embed "ratelimit/ratelimit.worker.js", internal = true),
+    (name = "bench:analytics", esModule = embed "analytics-engine/analytics-engine.worker.js", internal = true),
+  ])],
+);
+`;
+}
+
+/** The Worker behind a binding, and the Durable Object behind that, as Miniflare sets them up; data where wrangler keeps them. */
+function simulator(name: string, entry: string, object: string, className: string, path: string): string {
+  return `(name = "${name}", worker = (
+      compatibilityDate = "2023-07-24",
+      compatibilityFlags = ["enhanced_error_serialization"],
+      modules = [(name = "entry.js", esModule = embed "${entry}")],
+      bindings = [(name = "MINIFLARE_OBJECT", durableObjectNamespace = (className = "${className}", serviceName = "${name}:object"))],
+    )),
+    (name = "${name}:object", worker = (
+      compatibilityDate = "2023-07-24",
+      compatibilityFlags = ["nodejs_compat", "experimental"],
+      modules = [(name = "object.js", esModule = embed "${object}")],
+      durableObjectNamespaces = [(className = "${className}", uniqueKey = "miniflare-${className}", enableSql = true)],
+      durableObjectStorage = (localDisk = "${name}:storage"),
+    )),
+    (name = "${name}:storage", disk = (path = ${text(path)}, writable = true)),`;
+}
+
+function namespace(id: string): string {
+  return text(JSON.stringify({ MINIFLARE_NAMESPACE: id }));
+}
+
+/** A Cap'n Proto string; its escapes are C's, of which JSON's are a part, but for those beyond ASCII. */
+function text(value: string): string {
+  return JSON.stringify(value);
+}

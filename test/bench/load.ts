@@ -1,0 +1,104 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { type Socket, connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HEAD_END, type LoadCount, type LoadOrder, type LoadReport } from "./wire.ts";
+
+/**
+ * Makes load, in a process of its own: each connection sends its next request when the answer to the last one is
+ * complete. Raw sockets, since an HTTP client would cost more than what is being measured.
+ */
+process.on("message", (order: LoadOrder) => {
+  void (async () => {
+    let report: LoadReport;
+    try {
+      report = { ok: true, count: await load(order) };
+    } catch (error) {
+      report = { ok: false, why: error instanceof Error ? error.message : String(error) };
+    }
+    process.send?.(report);
+  })();
+});
+
+async function load(order: LoadOrder): Promise<LoadCount> {
+  const requests = order.requests.map((request) => Buffer.from(request, "latin1"));
+  let sent = 0;
+  let answered = 0;
+  let running = true;
+  const sockets: Socket[] = [];
+  const failed = new Promise<never>((_, reject) => {
+    for (let index = 0; index < order.connections; index++) {
+      const socket = connect({ port: order.port, host: "127.0.0.1", noDelay: true });
+      const send = () => socket.write(requests[sent++ % requests.length] ?? "");
+      const onAnswer = (status: number, text: string) => {
+        if (!order.expect.includes(status)) return reject(new Error(`Answered ${status}: ${text}`));
+        answered++;
+        return running ? send() : socket.destroy();
+      };
+      socket.on("connect", send);
+      socket.on("data", answerReader(onAnswer));
+      socket.on("error", reject);
+      socket.on("close", () => running && reject(new Error("The connection was closed.")));
+      sockets.push(socket);
+    }
+  });
+
+  const measured = (async () => {
+    await sleep(order.settleMs);
+    const before = snapshot();
+    await sleep(order.measureMs);
+    const after = snapshot();
+    return {
+      requests: after.answered - before.answered,
+      seconds: (after.at - before.at) / 1000,
+      cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+    };
+  })();
+  const snapshot = () => ({ answered, at: performance.now(), cpuSeconds: cpuSecondsOf(order.pid) });
+
+  try {
+    return await Promise.race([measured, failed]);
+  } finally {
+    running = false;
+    await drained(sockets);
+  }
+}
+
+/** Lets what is under way be answered: an aborted request is another kind of work, and would fall into the next round. */
+async function drained(sockets: readonly Socket[]): Promise<void> {
+  const closed = Promise.all(
+    sockets.map((socket) => socket.closed || new Promise((resolve) => socket.once("close", resolve))),
+  );
+  await Promise.race([closed, sleep(1_000)]);
+  for (const socket of sockets) socket.destroy();
+}
+
+/** Cuts a connection's answers out of its stream. */
+function answerReader(onAnswer: (status: number, text: string) => void): (chunk: Buffer) => void {
+  let text = "";
+  return (chunk) => {
+    text += chunk.toString("latin1");
+    const headEnd = text.indexOf(HEAD_END);
+    if (headEnd < 0) return;
+    const bodyStart = headEnd + HEAD_END.length;
+    const length = /\r\ncontent-length: (\d+)/i.exec(text)?.[1];
+    if (length === undefined ? !text.endsWith(`0${HEAD_END}`) : text.length < bodyStart + Number(length)) return;
+    const answer = text;
+    text = "";
+    onAnswer(Number(answer.slice("HTTP/1.1 ".length, "HTTP/1.1 200".length)), answer);
+  };
+}
+
+/** Of all its threads, from the scheduler, in nanoseconds and exact. */
+function cpuSecondsOf(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  let nanoseconds = 0;
+  try {
+    for (const task of readdirSync(tasks))
+      nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, "latin1").split(" ", 1)[0]);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+  return nanoseconds / 1e9;
+}
+
+process.on("disconnect", () => process.exit());

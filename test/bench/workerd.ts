@@ -1,0 +1,48 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { start, stop } from "./processes.ts";
+
+/** A Worker that serves, on a workerd of its own. */
+export interface Server {
+  readonly pid: number;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+const WORKERD = (createRequire(import.meta.url)("workerd") as { default: string }).default;
+/** File descriptor on which workerd reports the ports that it listens on. */
+const CONTROL_FD = 3;
+
+let served = 0;
+
+/** Serves a configuration, whose files are named relative to `folder`. Its socket is named `http`. */
+export async function serve(folder: string, config: string): Promise<Server> {
+  const path = join(folder, `config-${++served}.capnp`);
+  await writeFile(path, config);
+  const args = ["serve", "--experimental", `--control-fd=${CONTROL_FD}`, path];
+  // A log line per request is part of the gateway's cost; what becomes of it is not.
+  const child = start("measured", WORKERD, args, ["ignore", "ignore", "inherit", "pipe"]);
+  const port = await listening(child);
+  return { pid: child.pid ?? 0, port, stop: () => stop(child) };
+}
+
+async function listening(child: ChildProcess): Promise<number> {
+  const control = child.stdio[CONTROL_FD] as Readable;
+  let text = "";
+  control.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  const ended = once(child, "exit");
+  for (;;) {
+    const found = /"socket":"http","port":(\d+)/.exec(text)?.[1];
+    if (found !== undefined) return Number(found);
+    await Promise.race([
+      once(control, "data"),
+      ended.then(() => {
+        throw new Error("workerd has ended.");
+      }),
+    ]);
+  }
+}

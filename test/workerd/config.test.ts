@@ -1,0 +1,78 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError, parseConfig } from "../../src/config.ts";
+
+const ring = (id: string) => `${id}:${new Uint8Array(32).fill(1).toBase64()}`;
+const valid = { OPERATOR_TOKEN: "a-token-of-the-operator", GRANT_KEYS: ring("g1"), MASTER_KEYS: ring("m1") };
+const upstream = { STREAM_ACCOUNT_ID: "abc", STREAM_API_TOKEN: "token" };
+
+describe("parseConfig", () => {
+  it("needs three secrets, and has a default for all else", () => {
+    expect(parseConfig(valid)).toEqual({
+      operatorToken: valid.OPERATOR_TOKEN,
+      grantKeys: [{ id: "g1", bytes: new Uint8Array(32).fill(1) }],
+      masterKeys: [{ id: "m1", bytes: new Uint8Array(32).fill(1) }],
+      registryCacheSeconds: 10,
+      streamDeadlineMs: 10_000,
+      allowLoopback: false,
+    });
+  });
+
+  it("makes the upstream default of either credential", () => {
+    expect(parseConfig({ ...valid, ...upstream, STREAM_API_BASE: "https://api.example/v4/" }).defaultUpstream).toEqual({
+      id: "default",
+      accountId: "abc",
+      apiBase: "https://api.example/v4",
+      uploadHosts: ["upload.videodelivery.net", "upload.cloudflarestream.com"],
+      credential: { kind: "token", token: "token" },
+    });
+    const byKey = { ...valid, STREAM_ACCOUNT_ID: "abc", STREAM_API_EMAIL: "a@b.example", STREAM_API_KEY: "k" };
+    expect(parseConfig(byKey).defaultUpstream?.credential).toEqual({ kind: "key", email: "a@b.example", key: "k" });
+  });
+
+  it("keeps the order of a key ring: the first one signs", () => {
+    const { grantKeys } = parseConfig({ ...valid, GRANT_KEYS: `${ring("new")}, ${ring("old")}` });
+    expect(grantKeys.map(({ id }) => id)).toEqual(["new", "old"]);
+  });
+
+  it.each<[string, object, string]>([
+    ["no operator token", { OPERATOR_TOKEN: undefined }, "OPERATOR_TOKEN is not set"],
+    ["a short operator token", { OPERATOR_TOKEN: "changeme" }, "OPERATOR_TOKEN must have 16 characters"],
+    ["no grant keys", { GRANT_KEYS: undefined }, "GRANT_KEYS is not set"],
+    ["an empty ring", { GRANT_KEYS: "" }, "GRANT_KEYS must be"],
+    ["a key of 31 bytes", { GRANT_KEYS: `g1:${new Uint8Array(31).toBase64()}` }, "GRANT_KEYS must be"],
+    ["a key named twice", { MASTER_KEYS: `${ring("a")},${ring("a")}` }, "MASTER_KEYS must not name a key twice"],
+    ["a base that is no URL", { STREAM_API_BASE: "cloudflare" }, "STREAM_API_BASE"],
+    ["a base without TLS", { ...upstream, STREAM_API_BASE: "http://api.example" }, "STREAM_API_BASE must be https"],
+    [
+      "loopback outside development",
+      { ...upstream, STREAM_API_BASE: "http://127.0.0.1:1" },
+      "STREAM_API_BASE must be https",
+    ],
+    ["no hosts", { STREAM_UPLOAD_HOSTS: " , " }, "STREAM_UPLOAD_HOSTS must name a host"],
+    ["an account without a credential", { STREAM_ACCOUNT_ID: "abc" }, "set either STREAM_API_TOKEN"],
+    ["half a credential", { STREAM_ACCOUNT_ID: "abc", STREAM_API_EMAIL: "a@b.example" }, "set either STREAM_API_TOKEN"],
+    [
+      "two credentials",
+      { ...upstream, STREAM_API_EMAIL: "a@b.example", STREAM_API_KEY: "k" },
+      "set either STREAM_API_TOKEN",
+    ],
+    ["a credential without an account", { STREAM_API_TOKEN: "token" }, "STREAM_ACCOUNT_ID is not set"],
+    ["an account that is a path", { ...upstream, STREAM_ACCOUNT_ID: "../zones" }, "STREAM_ACCOUNT_ID must be"],
+    ["a cache without end", { REGISTRY_CACHE_SECONDS: "3600" }, "REGISTRY_CACHE_SECONDS"],
+    ["a flag that is neither", { ALLOW_LOOPBACK: "yes" }, "ALLOW_LOOPBACK"],
+  ])("refuses %s, and says which setting", (_, change, message) => {
+    const parse = () => parseConfig({ ...valid, ...change });
+    expect(parse).toThrow(ConfigError);
+    expect(parse).toThrow(message);
+  });
+
+  it("never says what a setting holds", () => {
+    const secrets = { ...valid, OPERATOR_TOKEN: "tiny-secret", GRANT_KEYS: "g1:not-quite-base64-secret" };
+    try {
+      parseConfig(secrets);
+      expect.unreachable();
+    } catch (error) {
+      expect(String(error)).not.toMatch(/tiny-secret|not-quite/);
+    }
+  });
+});
