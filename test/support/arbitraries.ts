@@ -97,7 +97,10 @@ const metadata = few<string>(
     filename: wish(fc.constantFrom(...TEXTS)),
     maxdurationseconds: wish(fc.oneof(seconds, fc.integer({ min: -5, max: 40_000 })).map(String)),
     requiresignedurls: fc.constantFrom("", "true", "false"),
-    allowedorigins: wish(hosts.map((list) => list.join(", "))),
+    allowedorigins: wish(
+      hosts.map((list) => list.join(", ")),
+      fc.constantFrom(",", " ", "localhost"),
+    ),
     thumbnailtimestamppct: wish(fc.oneof(fraction, fc.double({ min: -0.5, max: 1.5, noNaN: true })).map(String)),
     watermark: wish(fc.constantFrom("w1", "w2", "w".repeat(40))),
     scheduleddeletion: wish(timestamp),

@@ -9,13 +9,16 @@ export function isHost(text: string): boolean {
   return text.length <= MAX_HOST_CHARACTERS && HOST.test(text);
 }
 
-/** `App.acme.com, *.acme.com` → lower-case hosts; undefined where one of them is not a host. */
+/**
+ * `App.acme.com, *.acme.com` → lower-case hosts; undefined where one of them is not a host, or where there is none: an
+ * empty list would mean "anywhere" to Stream, and lie within any bound.
+ */
 export function parseHosts(text: string): readonly string[] | undefined {
   const hosts = text
     .split(",")
     .map((host) => host.trim().toLowerCase())
     .filter((host) => host !== "");
-  return hosts.every(isHost) ? [...new Set(hosts)] : undefined;
+  return hosts.length > 0 && hosts.every(isHost) ? [...new Set(hosts)] : undefined;
 }
 
 /** Whether every page that `host` stands for is one that `pattern` stands for. */
