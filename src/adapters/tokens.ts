@@ -28,7 +28,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
     peek(token) {
       try {
         if (decodeProtectedHeader(token).typ === GRANT_TYPE) return { kind: "grant" };
-        const { iss = "", aud = [] } = decodeJwt(token);
+        const { iss, aud } = v.parse(previewClaims, decodeJwt(token));
         return { kind: "jwt", iss, audiences: typeof aud === "string" ? [aud] : aud };
       } catch {
         return undefined;
@@ -86,6 +86,12 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
     },
   };
 }
+
+/** Not verified yet: of any type that JSON has, whatever the standard says. */
+const previewClaims = v.object({
+  iss: v.optional(v.string(), ""),
+  aud: v.optional(v.union([v.string(), v.array(v.string())]), []),
+});
 
 /** Signed by us, so that anything else is a bug of a former version. */
 const grantClaims = v.object({

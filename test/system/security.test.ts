@@ -37,6 +37,12 @@ beforeAll(async () => {
     tenantClaim: "org",
     scopes: ["uploads:create", "grants:create"],
   });
+  await harness.operator("PUT", "/issuers/operator-too", {
+    ...issuer,
+    issuer: "https://idp.example/",
+    audience: "another-api",
+    tenantClaim: "org",
+  });
   await harness.operator("PUT", "/issuers/of-other", { ...issuer, issuer: "https://other.example/", tenant: "other" });
 });
 afterAll(async () => {
@@ -154,6 +160,8 @@ describe("a JWT", () => {
     ["an unknown issuer", { iss: "https://evil.example/" }, "credential_unknown_issuer"],
     ["an expiry in the past", { exp: 1_000 }, "credential_expired"],
     ["a beginning in the future", { nbf: 9_999_999_999 }, "credential_not_yet_valid"],
+    ["an audience that is no text", { aud: 5 }, "credential_invalid"],
+    ["an issuer that is no text", { iss: {} }, "credential_invalid"],
     ["no subject", { sub: undefined }, "credential_invalid"],
     ["a subject that is a number", { sub: 5 }, "credential_invalid"],
     ["a subject that could not be a header", { sub: "a\r\nb" }, "creator_invalid"],

@@ -143,6 +143,15 @@ describe("grants", () => {
 });
 
 describe("peek", () => {
+  it("takes claims of the wrong type for no JWT, since others read them as text", () => {
+    const unsigned = (claims: object) =>
+      `${btoa('{"alg":"HS256"}')}.${btoa(JSON.stringify(claims))}.`.replaceAll("=", "");
+    for (const iss of [5, null, true, {}, ["https://idp.example/"]])
+      expect(tokens.peek(unsigned({ iss }))).toBeUndefined();
+    for (const aud of [5, null, true, {}, [1], [["sluice"]]]) expect(tokens.peek(unsigned({ aud }))).toBeUndefined();
+    expect(tokens.peek(unsigned({ aud: "sluice" }))).toEqual({ kind: "jwt", iss: "", audiences: ["sluice"] });
+  });
+
   it.each(["", "a", "a.b", "a.b.c", "....", "slu_x", "eyJhbGciOiJub25lIn0", "e30.e30.", "e30.W10.e30"])(
     "takes %j for nothing, or for a token of nobody, and does not throw",
     (text) => {
