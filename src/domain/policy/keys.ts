@@ -59,7 +59,7 @@ function textKey(bounds: readonly Bound<string>[] = []): MetadataKey<string> {
         v.string(),
         v.check(
           (source) => compilePattern(source) !== undefined,
-          "must be a regular expression without repeated groups",
+          "must be a regular expression without repeated groups, and with few choices",
         ),
       ),
       oneOf: choices(text),
