@@ -301,6 +301,20 @@ describe("a grant's policy", () => {
     expect(apply(tenant, rules({ project: { force: "p1" } }), { project: "p2" })).toMatchObject({ project: "p1" });
   });
 
+  it("cannot set what the tenant keeps from its clients, and can keep from them what the tenant sets", () => {
+    const tenant = rules({ maxdurationseconds: { deny: true, default: 600 }, project: { deny: true } });
+    expect(apply(tenant, rules({ maxdurationseconds: { force: 36_000 } }), {})).toBe("policy_conflict");
+    expect(apply(tenant, rules({ maxdurationseconds: { default: 36_000 } }), {})).toMatchObject({
+      maxdurationseconds: "600",
+    });
+    expect(apply(tenant, rules({ maxdurationseconds: { max: 60 } }), {})).toMatchObject({ maxdurationseconds: "60" });
+    expect(apply(tenant, rules({ project: { force: "p" } }), {})).toBe("policy_conflict");
+    expect(apply(tenant, rules({ project: { default: "p" } }), {})).not.toHaveProperty("project");
+    const open = rules({ name: { default: "Untitled" } });
+    expect(apply(open, rules({ name: { deny: true } }), {})).toMatchObject({ name: "Untitled" });
+    expect(apply(open, rules({ name: { deny: true, default: "Clip" } }), {})).toMatchObject({ name: "Clip" });
+  });
+
   it("can ask for what the tenant leaves open, and refuses if two clamps contradict", () => {
     expect(apply({}, rules({ name: { required: true } }), {})).toBe("policy_violation");
     const clash = { onViolation: "clamp" };

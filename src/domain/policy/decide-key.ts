@@ -24,12 +24,15 @@ export function decideKey<V>(
   context: Context,
 ): KeyDecision {
   const bounds = rules.flatMap((rule) => rule.bounds);
+  // What one document keeps from the client, the next may not set in the client's stead: it only narrows.
+  const denies = rules.findIndex((rule) => rule.deny);
+  const setting = denies < 0 ? rules : rules.slice(0, denies + 1);
 
   const forcing = rules.find((rule) => rule.force);
   if (forcing?.force) {
     const value = forcing.force(context);
     const contradicting = rules.find((rule) => rule.force && type.format(rule.force(context)) !== type.format(value));
-    return contradicting || !permitted(value)
+    return contradicting || !setting.includes(forcing) || !permitted(value)
       ? refused("policy_conflict", "is forced to a value that another rule forbids", (contradicting ?? forcing).path)
       : applied("forced", value, `${forcing.path}.force`);
   }
@@ -80,7 +83,7 @@ export function decideKey<V>(
 
   /** A default is nobody's wish: it gives way to any bound, and where it cannot, it is not there. */
   function useDefault(): KeyDecision | undefined {
-    const candidates = rules.toReversed().map((rule) => ({ from: rule.default, path: `${rule.path}.default` }));
+    const candidates = setting.toReversed().map((rule) => ({ from: rule.default, path: `${rule.path}.default` }));
     for (const { from, path } of [...candidates, { from: type.default, path: `stream.metadata.${key}` }]) {
       const value = from && fit(from(context));
       if (value !== undefined) return applied(droppedBy ? "dropped" : "defaulted", value, droppedBy ?? path);
