@@ -38,7 +38,7 @@ const texts = rule(
   fc.constantFrom(...TEXTS),
 );
 const seconds = fc.constantFrom(1, 30, 60, 600, 3_600, 36_000);
-const fraction = fc.constantFrom(0, 0.25, 0.5, 1);
+const fraction = fc.constantFrom(0, 0.25, 0.5, 1, 0.000001, 1e-7);
 const duration = fc.constantFrom(...DURATIONS);
 const hosts = fc.subarray(HOSTS, { minLength: 1 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { applyPolicy, maxUploadBytes, originAllowed } from "../../src/domain/policy/apply.ts";
-import { narrow } from "../../src/domain/policy/policy.ts";
+import { narrow, parsePolicy } from "../../src/domain/policy/policy.ts";
 import { NOON, policyOf, requestOf } from "../support/policy.ts";
 
 type Request = ReturnType<typeof requestOf>;
@@ -79,6 +79,7 @@ describe("the eight keys, each verb", () => {
     ["allowedorigins", undefined, "", undefined],
     ["allowedorigins", undefined, "https://a.example", "metadata_value_invalid"],
     ["allowedorigins", undefined, "a.example/path", "metadata_value_invalid"],
+    ["allowedorigins", undefined, "localhost", "metadata_value_invalid"],
     ["allowedorigins", undefined, ",", "metadata_value_invalid"],
     ["allowedorigins", { within: ["acme.com"] }, " , ", "metadata_value_invalid"],
     ["allowedorigins", { within: ["acme.com"], default: ["acme.com"], onViolation: "drop" }, ",", "acme.com"],
@@ -260,6 +261,17 @@ describe("the creator", () => {
       expect(code({}, requestOf({}, { caller: { ...jwt.caller, subject: creator } }))).toBe("creator_invalid");
     },
   );
+});
+
+describe("a document", () => {
+  it.each([
+    { thumbnailtimestamppct: { force: 1e-7 } },
+    { thumbnailtimestamppct: { min: 0.123_456_7 } },
+    { maxdurationseconds: { max: 60.5 } },
+    { allowedorigins: { default: ["localhost"] } },
+  ])("that could only lead to what Stream does not take is refused: %j", (metadata) => {
+    expect(parsePolicy({ metadata }, "policy")).toMatchObject({ ok: false, problem: { code: "body_invalid" } });
+  });
 });
 
 describe("a grant's policy", () => {

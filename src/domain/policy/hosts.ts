@@ -1,12 +1,14 @@
 /**
  * Hostnames as Stream's `allowedorigins` takes them: no scheme, an optional port, `*.` in front for any subdomain (which
- * does not cover the domain itself). https://developers.cloudflare.com/stream/viewing-videos/securing-your-stream/
+ * does not cover the domain itself); `localhost` needs its port.
+ *
+ * @see https://developers.cloudflare.com/stream/viewing-videos/securing-your-stream/
  */
 const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?$/;
 const MAX_HOST_CHARACTERS = 253;
 
 export function isHost(text: string): boolean {
-  return text.length <= MAX_HOST_CHARACTERS && HOST.test(text);
+  return text.length <= MAX_HOST_CHARACTERS && HOST.test(text) && text !== "localhost";
 }
 
 /**

@@ -44,7 +44,10 @@ const duration = v.pipe(
   v.string(),
   v.check((spelled) => parseDuration(spelled) !== undefined, "must be an ISO 8601 duration such as PT30M or P90D"),
 );
-const host = v.pipe(v.string(), v.check(isHost, "must be a host in lower case, without a scheme"));
+const host = v.pipe(
+  v.string(),
+  v.check(isHost, "must be a host in lower case, without a scheme; localhost with its port"),
+);
 
 const present = <T>(bound: T | undefined): T[] => (bound === undefined ? [] : [bound]);
 const given = <A, T>(verb: A | undefined, make: (verb: A) => T): T[] => (verb === undefined ? [] : [make(verb)]);
@@ -76,14 +79,19 @@ function textKey(bounds: readonly Bound<string>[] = []): MetadataKey<string> {
 function numberKey(options: {
   readonly parse: (asked: string) => number | undefined;
   readonly expects: string;
-  readonly integer: boolean;
+  /** How many digits behind the point are written. */
+  readonly digits: number;
   readonly least: number;
   readonly most: number;
   readonly fallback?: number;
 }): MetadataKey<number> {
-  const { least, most, fallback } = options;
+  const { least, most, digits, fallback } = options;
   const inBounds = v.pipe(v.number(), v.minValue(least), v.maxValue(most));
-  const number = options.integer ? v.pipe(inBounds, v.integer()) : inBounds;
+  // Written out, never as 1e-7.
+  const number = v.pipe(
+    inBounds,
+    v.check((value) => value === Number(value.toFixed(digits)), `must have at most ${digits} digits behind the point`),
+  );
   return {
     type: {
       parse: options.parse,
@@ -184,7 +192,7 @@ export const METADATA_KEYS: ReadonlyMap<string, AnyMetadataKey> = new Map<string
     numberKey({
       parse: (asked) => (/^(?:0|[1-9]\d{0,8})$/.test(asked) ? Number(asked) : undefined),
       expects: "a whole number of seconds",
-      integer: true,
+      digits: 0,
       least: 1,
       most: 36_000,
       fallback: STREAM_DEFAULT_MAX_DURATION_SECONDS,
@@ -200,7 +208,7 @@ export const METADATA_KEYS: ReadonlyMap<string, AnyMetadataKey> = new Map<string
           ? Number(Number(asked).toFixed(PERCENTAGE_DIGITS))
           : undefined,
       expects: "a number between 0 and 1",
-      integer: false,
+      digits: PERCENTAGE_DIGITS,
       least: 0,
       most: 1,
     }),
