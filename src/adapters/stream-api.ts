@@ -29,7 +29,7 @@ export function createStreamApi(options: { readonly deadlineMs: number; readonly
       } catch (error) {
         return explainFailure(error);
       }
-      if (response.status !== 201) return { kind: "refused", ...(await readRefusal(response)) };
+      if (response.status !== 201) return readRefusal(response);
       return readCreated(response, upstream, options.allowLoopback);
     },
   };
@@ -73,11 +73,13 @@ function explainFailure(error: unknown): StreamOutcome {
   };
 }
 
-async function readRefusal(response: Response) {
+/** Only a 4xx says for certain that there is no video: a proxy's 504, a 500 halfway or a 200 may come after it was made. */
+async function readRefusal(response: Response): Promise<StreamOutcome> {
   const { status, headers } = response;
+  const kind = status >= 400 && status < 500 ? "refused" : "unknown";
   const retryAfter = headers.get("retry-after");
   const errors = await readErrors(response);
-  return { status, problem: explainRefusal({ status, errors, ...(retryAfter !== null && { retryAfter }) }) };
+  return { kind, status, problem: explainRefusal({ status, errors, ...(retryAfter !== null && { retryAfter }) }) };
 }
 
 const message = v.object({ code: v.number(), message: v.string() });

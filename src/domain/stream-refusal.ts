@@ -28,16 +28,17 @@ export function explainRefusal(refusal: StreamRefusal): Problem {
   const facts = { upstreamErrors: errors.slice(0, 5).map(({ code, message }) => `${code} ${message}`.slice(0, 200)) };
   const says = (pattern: RegExp) => errors.some(({ message }) => pattern.test(message));
 
-  if (status === 413 || errors.some(({ code }) => code === STORAGE_EXCEEDED))
-    return problem("stream_storage_full", "The video storage is full.", {
-      facts,
-      retryAfterSeconds: STORAGE_RETRY_SECONDS,
-    });
-  // Assumed: a full queue is told from the request limit by its text only.
-  if (status === 429 && says(/queue|encod/i))
+  const storageExceeded = errors.some(({ code }) => code === STORAGE_EXCEEDED);
+  // 429 or 413. Assumed: it is told from the request limit, and from a full storage, by its text only.
+  if ((status === 429 || status === 413) && !storageExceeded && says(/queue|encod/i))
     return problem("stream_queue_full", "Too many videos are being processed.", {
       facts,
       retryAfterSeconds: QUEUE_RETRY_SECONDS,
+    });
+  if (status === 413 || storageExceeded)
+    return problem("stream_storage_full", "The video storage is full.", {
+      facts,
+      retryAfterSeconds: STORAGE_RETRY_SECONDS,
     });
   if (status === 429)
     return problem("stream_rate_limited", "Too many requests to Stream.", {

@@ -92,6 +92,20 @@ describe("when Stream", () => {
     expect(harness.stream.creations()).toHaveLength(1);
   });
 
+  it.each([
+    [200, "unknown"],
+    [307, "unknown"],
+    [400, "refused"],
+    [401, "refused"],
+    [429, "refused"],
+    [500, "unknown"],
+    [504, "unknown"],
+  ])("answers %i, whether there is a video is %s", async (status, outcome) => {
+    harness.stream.addFault({ on: "create", kind: "status", status });
+    const id = (await post()).headers.get("x-request-id") ?? "";
+    await expect.poll(() => harness.log.find((line) => line.includes(id))).toContain(`"upstreamOutcome":"${outcome}"`);
+  });
+
   it("joins two Locations, the one that is an upload URL counts", async () => {
     harness.stream.addFault({ on: "create", kind: "location", location: "https://other.example/x, {url}" });
     const answer = await post();

@@ -9,6 +9,8 @@ describe("explainRefusal", () => {
   it.each([
     ["the storage is full, by code", 400, [error(10011)], "stream_storage_full", 429, 3600],
     ["the storage is full, by status", 413, [], "stream_storage_full", 429, 3600],
+    ["the storage is full, in words", 413, [error(10011, "the queue")], "stream_storage_full", 429, 3600],
+    ["the queue is full, as a 413", 413, [error(10005, "videos queued or encoding")], "stream_queue_full", 429, 60],
     ["the queue is full", 429, [error(0, "too many videos queued or encoding")], "stream_queue_full", 429, 60],
     [
       "the request limit is reached",
