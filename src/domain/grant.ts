@@ -24,5 +24,5 @@ export const MIN_GRANT_SECONDS = 10;
 /** A grant cannot be revoked by itself, so it does not outlive the day. */
 export const MAX_GRANT_SECONDS = 24 * 60 * 60;
 
-/** Of a grant's policy document: the token travels in a header, and base64 twice. */
-export const MAX_GRANT_POLICY_CHARACTERS = 2_048;
+/** Of a grant's policy document in UTF-8: the token travels in a header, and base64 twice. */
+export const MAX_GRANT_POLICY_BYTES = 2_048;

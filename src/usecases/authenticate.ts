@@ -4,7 +4,7 @@ import { parsePolicy } from "../domain/policy/policy.ts";
 import { problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import { TENANT_ID, type Tenant } from "../domain/tenant.ts";
-import type { Issuer, Registry, SecretHashes, TokenPreview, Tokens } from "./ports.ts";
+import type { ApiKeyRecord, Issuer, Registry, SecretHashes, TokenPreview, Tokens } from "./ports.ts";
 
 export interface AuthenticatePorts {
   readonly registry: Registry;
@@ -105,9 +105,12 @@ async function identifyApiKey(ports: AuthenticatePorts, text: string): Promise<R
   const key = found.value;
   if (!key || !(await ports.hashes.matches(presented.text, key.hash))) return unknown;
   if (key.revoked) return refuse(problem("credential_revoked", "The API key has been revoked."));
-  if (key.expiresAt !== undefined && key.expiresAt <= ports.now() * 1000)
-    return refuse(problem("credential_expired", "The API key has expired."));
+  if (hasExpired(ports, key)) return refuse(problem("credential_expired", "The API key has expired."));
   return accept({ tenant: key.tenant, kind: "api-key", credential: key.id, scopes: key.scopes });
+}
+
+function hasExpired({ now }: AuthenticatePorts, { expiresAt }: ApiKeyRecord): boolean {
+  return expiresAt !== undefined && expiresAt <= now() * 1000;
 }
 
 async function identifyJwt(
@@ -152,6 +155,8 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
     if (!key.ok) return key;
     if (!key.value || key.value.revoked)
       return refuse(problem("credential_revoked", "The API key that made this grant has been revoked."));
+    if (hasExpired(ports, key.value))
+      return refuse(problem("credential_expired", "The API key that made this grant has expired."));
   }
   const policy = grant.policy === undefined ? undefined : parsePolicy(grant.policy, "grant");
   if (policy && !policy.ok) return refuse(problem("credential_invalid", "The grant's policy cannot be read."));

@@ -3,7 +3,7 @@ import { jsonObject } from "../domain/json-object.ts";
 import {
   DEFAULT_GRANT_SECONDS,
   type Grant,
-  MAX_GRANT_POLICY_CHARACTERS,
+  MAX_GRANT_POLICY_BYTES,
   MAX_GRANT_SECONDS,
   MIN_GRANT_SECONDS,
 } from "../domain/grant.ts";
@@ -52,9 +52,9 @@ export async function mintGrant(
   if (body.policy !== undefined) {
     const policy = parsePolicy(body.policy, "grant");
     if (!policy.ok) return policy;
-    if (JSON.stringify(body.policy).length > MAX_GRANT_POLICY_CHARACTERS)
+    if (new TextEncoder().encode(JSON.stringify(body.policy)).byteLength > MAX_GRANT_POLICY_BYTES)
       return refuse(
-        problem("body_invalid", `policy: a grant's may have ${MAX_GRANT_POLICY_CHARACTERS} characters.`, {
+        problem("body_invalid", `policy: a grant's may have ${MAX_GRANT_POLICY_BYTES} bytes.`, {
           key: "policy",
         }),
       );

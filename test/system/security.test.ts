@@ -254,6 +254,24 @@ describe("a grant", () => {
     expect((await problemOf(await uploadWith(grant))).code).toBe("credential_revoked");
   });
 
+  it("dies when the key that minted it expires", async () => {
+    const expiresAt = new Date(Date.now() + 3_000).toISOString();
+    const made = await harness.operator("POST", "/tenants/acme/keys", { name: "short", expiresAt });
+    const { grant } = await mint({}, made["key"]);
+    expect((await uploadWith(grant)).status).toBe(201);
+    await expect
+      .poll(async () => (await problemOf(await uploadWith(grant))).code, { timeout: 6_000, interval: 500 })
+      .toBe("credential_expired");
+  });
+
+  it("that was minted is one that is taken, however its policy is written", async () => {
+    const force = "\u6620".repeat(1_000);
+    const wide = { metadata: { name: { force }, project: { force: force.slice(50) } } };
+    expect(await mint({ policy: wide })).toMatchObject({ status: 400, code: "body_invalid" });
+    const { grant } = await mint({ policy: { metadata: { name: { force: force.slice(400) } } } });
+    expect((await uploadWith(grant)).status).toBe(201);
+  });
+
   it.each([
     { expiresIn: 9 },
     { expiresIn: 86_401 },
