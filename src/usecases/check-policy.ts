@@ -40,11 +40,9 @@ export function checkPolicy(
   const grantPolicy = body.grant?.policy === undefined ? undefined : parsePolicy(body.grant.policy, "grant");
   if (grantPolicy && !grantPolicy.ok) return grantPolicy;
 
-  const asGrant = {
-    tenant: tenant.id,
-    kind: "grant" as const,
-    ...(body.grant?.subject && { subject: body.grant.subject }),
-  };
+  // A JWT mints for its own subject only.
+  const subject = caller.subject ?? body.grant?.subject;
+  const asGrant = { tenant: tenant.id, kind: "grant" as const, ...(subject !== undefined && { subject }) };
   const { result, explanations } = applyPolicy(narrow(tenant.policy, grantPolicy ? [grantPolicy.value] : []), {
     length: body.length,
     metadata: metadata.value,

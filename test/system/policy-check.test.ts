@@ -1,3 +1,4 @@
+import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Harness, bearer, startHarness } from "../support/harness.ts";
 
@@ -14,10 +15,10 @@ beforeAll(async () => {
 });
 afterAll(() => harness.stop());
 
-async function check(body: unknown) {
+async function check(body: unknown, credential = key) {
   const answer = await fetch(`${harness.url}/v1/acme/policy/check`, {
     method: "POST",
-    headers: { ...bearer(key), "Content-Type": "application/json" },
+    headers: { ...bearer(credential), "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
@@ -75,6 +76,19 @@ describe("a dry run", () => {
       maxDurationSeconds: 60,
       creator: "user-1",
     });
+  });
+
+  it("makes a grant of a JWT's holder that holder's own, as minting does", async () => {
+    const secret = "a-secret-of-the-tests-that-is-long-enough";
+    const issuer = { issuer: "https://idp.example/", audience: "sluice", secret, tenant: "acme" };
+    await harness.operator("PUT", "/issuers/idp", { ...issuer, scopes: ["policy:read"] });
+    const jwt = new SignJWT()
+      .setIssuer(issuer.issuer)
+      .setAudience("sluice")
+      .setSubject("user-7")
+      .setExpirationTime("1m");
+    const token = await jwt.setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(secret));
+    expect((await check({ length: 1, grant: {} }, token)).body).toMatchObject({ creator: "user-7" });
   });
 
   it.each([
