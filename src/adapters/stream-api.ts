@@ -73,12 +73,15 @@ function explainFailure(error: unknown): StreamOutcome {
   };
 }
 
-/** Only a 4xx says for certain that there is no video: a proxy's 504, a 500 halfway or a 200 may come after it was made. */
+/**
+ * A 4xx, or an error that Cloudflare's API states itself, says for certain that there is no video. A proxy's 504, a bare 500
+ * or a 200 may come after it was made.
+ */
 async function readRefusal(response: Response): Promise<StreamOutcome> {
   const { status, headers } = response;
-  const kind = status >= 400 && status < 500 ? "refused" : "unknown";
   const retryAfter = headers.get("retry-after");
   const errors = await readErrors(response);
+  const kind = (status >= 400 && status < 500) || errors.length > 0 ? "refused" : "unknown";
   return { kind, status, problem: explainRefusal({ status, errors, ...(retryAfter !== null && { retryAfter }) }) };
 }
 

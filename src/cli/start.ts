@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   const external = Boolean(process.env["STREAM_API_BASE"]);
   const [settings, stream] = await Promise.all([
     loadSettings(STATE),
-    external ? undefined : startStream(),
+    external ? undefined : startStream(port),
     buildWorker(),
   ]);
   const names = external ? [...PASSED_ON, ...STREAM_SETTINGS] : PASSED_ON;
@@ -66,11 +66,14 @@ async function main(): Promise<void> {
 }
 
 /** The local Stream, and a video to upload to it. Both belong to the tests, and are not loaded where they are not needed. */
-async function startStream() {
+async function startStream(gatewayPort: number) {
   const { startLocalStream } = await import("../../test/local-stream/server.ts");
   const { makeVideo } = await import("../../test/support/media.ts");
   const streamPort = readPort("STREAM_PORT", DEFAULT_STREAM_PORT);
+  if (streamPort === gatewayPort) throw new Error("PORT and STREAM_PORT must be different ports.");
   await claimPort("STREAM_PORT", streamPort);
+  const ignored = STREAM_SETTINGS.filter((name) => process.env[name]);
+  if (ignored.length > 0) console.error(`Not used, since STREAM_API_BASE is not set: ${ignored.join(", ")}.`);
   const stream = await startLocalStream({ port: streamPort, dataDir: join(STATE, "stream") });
   const sample = join(STATE, "sample.mp4");
   await makeVideo({ path: sample, seconds: SAMPLE_SECONDS, bytes: SAMPLE_BYTES });

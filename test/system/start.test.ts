@@ -109,6 +109,19 @@ describe("npm start", () => {
     blocker.close();
   });
 
+  it("says so when both ports are the same", async () => {
+    const port = await freePort();
+    const process_ = run("start.ts", [], { PORT: port, STREAM_PORT: port });
+    expect(await process_.exited).toBe(1);
+    expect(process_.errors.text).toContain("PORT and STREAM_PORT must be different ports.");
+  });
+
+  it("leaves alone, and says so, what is set for another Stream without saying which", async () => {
+    const { process, ready } = await start({ STREAM_PORT: await freePort(), STREAM_API_TOKEN: "of-another-stream" });
+    expect(process.errors.text).toContain("Not used, since STREAM_API_BASE is not set: STREAM_API_TOKEN.");
+    expect((await create(ready.url, ready.tenant, bearer(ready.key))).status).toBe(201);
+  });
+
   describe("with a Stream that is there already", () => {
     let stream: LocalStream;
     beforeAll(async () => {
