@@ -23,14 +23,15 @@ const FILE_TYPES: Record<string, string> = {
 
 const options = readArguments();
 const file = resolve(options.file);
-const { size } = await stat(file).catch(() => fail(`Cannot read ${file}.`));
+const stats = await stat(file).catch(() => fail(`Cannot read ${file}.`));
+if (!stats.isFile()) fail(`${file} is not a file.`);
 await mkdir(STATE, { recursive: true });
 const endpoint = `${options.url}/v1/${options.tenant}/uploads`;
 
 const upload = new tus.Upload(createReadStream(file), {
   endpoint,
   chunkSize: CHUNK_BYTES,
-  uploadSize: size,
+  uploadSize: stats.size,
   retryDelays: RETRY_DELAYS_MS,
   metadata: {
     name: basename(file),
