@@ -1,6 +1,7 @@
 import type { Caller } from "../domain/caller.ts";
 import { applyPolicy } from "../domain/policy/apply.ts";
-import type { Decision } from "../domain/policy/decision.ts";
+import type { Decision, Explanation } from "../domain/policy/decision.ts";
+import { METADATA_KEYS } from "../domain/policy/keys.ts";
 import { narrow } from "../domain/policy/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
 import { problem } from "../domain/problem.ts";
@@ -9,7 +10,7 @@ import type { Tenant } from "../domain/tenant.ts";
 import { type HeaderReader, parseCreation } from "../domain/tus.ts";
 import { encodeUploadMetadata } from "../domain/upload-metadata.ts";
 import { type AuthenticatePorts, authenticate } from "./authenticate.ts";
-import type { Admission, StreamApi, Trace, Upstream } from "./ports.ts";
+import type { Admission, StreamApi, Trace, TraceColumns, Upstream } from "./ports.ts";
 
 export interface CreateUploadPorts extends AuthenticatePorts {
   readonly admission: Admission;
@@ -54,12 +55,13 @@ export async function createUpload(
   trace.note({ tenant: tenant.id, callerKind: caller.kind, credential: caller.credential, upstream: tenant.upstream });
 
   const origin = request.header("origin");
-  const { result: decided } = applyPolicy(narrow(tenant.policy, caller.policy ?? []), {
+  const { result: decided, explanations } = applyPolicy(narrow(tenant.policy, caller.policy ?? []), {
     ...creation.value,
     ...(origin !== undefined && { origin }),
     caller,
     now: ports.now(),
   });
+  trace.note({ decision: summarise(explanations) });
   if (!decided.ok) return decided;
 
   const upstream = await ports.registry.upstream(tenant.upstream);
@@ -112,6 +114,14 @@ async function forward(
     default:
       return outcome satisfies never;
   }
+}
+
+const LOGGED_KEYS: ReadonlySet<string> = new Set([...METADATA_KEYS.keys(), "length", "filetype", "creator", "origin"]);
+
+/** The decision for the log, without values. Names of the client's own making are left out: they may be anything. */
+function summarise(explanations: readonly Explanation[]): Required<TraceColumns>["decision"] {
+  const lines = explanations.filter(({ key, outcome }) => outcome !== "absent" && LOGGED_KEYS.has(key));
+  return Object.fromEntries(lines.map(({ key, outcome }) => [key, outcome]));
 }
 
 function readCredentials({ tenant, header }: CreateUploadRequest, grant: string | undefined) {

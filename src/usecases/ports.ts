@@ -1,6 +1,6 @@
 import type { Caller, Scope } from "../domain/caller.ts";
 import type { Grant } from "../domain/grant.ts";
-import type { Decision } from "../domain/policy/decision.ts";
+import type { Decision, Explanation } from "../domain/policy/decision.ts";
 import type { Problem } from "../domain/problem.ts";
 import type { Result } from "../domain/result.ts";
 import type { Tenant } from "../domain/tenant.ts";
@@ -135,6 +135,8 @@ export interface TraceColumns {
   /** Bytes. */
   readonly uploadLength?: number;
   readonly maxDurationSeconds?: number;
+  /** How the policy decided, by key: `accepted`, `clamped`, … */
+  readonly decision?: Readonly<Record<string, Explanation["outcome"]>>;
   readonly uploadId?: string;
   readonly uid?: string;
   readonly upstream?: string;

@@ -208,6 +208,14 @@ describe("a creation that is refused", () => {
     expect(harness.stream.videos()[0]?.meta["name"]).toBe("a\r\nX-Evil: 1");
   });
 
+  it("logs what the policy decided, without values and without names of the client's making", async () => {
+    const metadata = metadataHeader({ maxdurationseconds: "99999", "slu_a-key-in-the-wrong-place": "x" });
+    const answer = await create(harness.url, "acme", { ...bearer(key), "Upload-Metadata": metadata });
+    const id = answer.headers.get("x-request-id") ?? "";
+    await expect.poll(() => harness.log.find((line) => line.includes(id))).toContain('"maxdurationseconds":"clamped"');
+    expect(harness.log.join("\n")).not.toContain("wrong-place");
+  });
+
   it("keeps tokens, keys and upload URLs out of the log", async () => {
     const answer = await post({ "Upload-Metadata": metadataHeader({ project: "p" }) });
     await post({ Authorization: "Bearer slu_not-a-key" });
