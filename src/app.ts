@@ -6,6 +6,7 @@ import type { AppEnv } from "./middleware/app-env.ts";
 import { cors } from "./middleware/cors.ts";
 import { failureLimit } from "./middleware/failure-limit.ts";
 import { refuseUnknownOverride } from "./middleware/method-override.ts";
+import { tusEndpoint } from "./middleware/tus.ts";
 import { wideEvent } from "./middleware/wide-event.ts";
 import { adminRoutes } from "./routes/admin/admin.ts";
 import { grantRoutes } from "./routes/grants.ts";
@@ -15,10 +16,13 @@ import { uploadRoutes } from "./routes/uploads.ts";
 
 /** The whole of Sluice over HTTP: middleware in order, route groups, one error boundary. */
 export function createApp(dependencies: Dependencies): Hono<AppEnv> {
-  const app = new Hono<AppEnv>();
+  // A slash at the end of a path is nobody's intention.
+  const app = new Hono<AppEnv>({ strict: false });
 
   app.use(requestId());
   app.use(wideEvent(dependencies.telemetry));
+  app.use("/v1/:tenant/uploads", tusEndpoint);
+  app.use("/client/v4/accounts/:tenant/stream", tusEndpoint);
   app.use("/v1/:tenant/*", cors(dependencies.registry));
   app.use("/client/v4/accounts/:tenant/*", cors(dependencies.registry));
   app.use(refuseUnknownOverride);
@@ -29,6 +33,9 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   app.route("/v1/:tenant/policy", policyRoutes(dependencies));
   app.route("/client/v4/accounts/:tenant/stream", uploadRoutes(dependencies));
   app.route("/admin/v1", adminRoutes(dependencies));
+  // Preflights of all that has no OPTIONS of its own, or the page could not even read that there is nothing.
+  app.options("/v1/:tenant/*", (c) => c.body(null, 204));
+  app.options("/client/v4/accounts/:tenant/*", (c) => c.body(null, 204));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
   app.notFound((c) => respondProblem(c, problem("not_found", "There is nothing at this path.")));

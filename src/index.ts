@@ -13,7 +13,20 @@ export default {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       console.error(error.message);
-      return Response.json({ status: 500, code: "misconfigured", title: "Sluice is not configured" }, { status: 500 });
+      const code = "misconfigured";
+      const errors = [{ code: 10500, message: "The gateway is not configured." }];
+      const body = {
+        type: "about:blank",
+        title: "Not configured",
+        status: 500,
+        code,
+        success: false,
+        errors,
+        messages: [],
+        result: null,
+      };
+      const headers = { "Content-Type": "application/problem+json", "Access-Control-Allow-Origin": "*" };
+      return new Response(JSON.stringify(body), { status: 500, headers });
     }
     return app.fetch(overrideMethod(request), env, context);
   },

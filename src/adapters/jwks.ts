@@ -13,6 +13,8 @@ const JWKS_MAX_AGE_MS = 10 * 60 * 1000;
 /** Tokens with made-up `kid`s make no more than one request in this time. */
 const JWKS_COOLDOWN_MS = 30 * 1000;
 const JWKS_TIMEOUT_MS = 5_000;
+/** After a failure a provider is left alone for so long: not every token with its name is worth a try. */
+const JWKS_RETRY_MS = 10 * 1000;
 /** Large providers publish a dozen keys, about 20 KB. */
 const MAX_JWKS_BYTES = 128 * 1024;
 /** Key sets kept by an isolate; the oldest gives way. */
@@ -61,13 +63,17 @@ function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
     },
   });
 
+  let failed: { readonly message: string; readonly until: number } | undefined;
   return async (header, token) => {
+    if (failed && Date.now() < failed.until) throw new JwksUnavailable(failed.message);
     try {
       return await keySet(header, token);
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
       if (error instanceof errors.JOSENotSupported) throw error;
-      throw new JwksUnavailable(error instanceof Error ? error.message : String(error), { cause: error });
+      const message = error instanceof Error ? error.message : String(error);
+      failed = { message, until: Date.now() + JWKS_RETRY_MS };
+      throw new JwksUnavailable(message, { cause: error });
     }
   };
 }

@@ -81,6 +81,7 @@ function readArguments() {
     });
     const [file, ...rest] = positionals;
     if (!file || rest.length > 0) throw new Error("Name one file.");
+    if (!URL.canParse(values.url)) throw new Error("--url must be a URL.");
     if (!values.key) throw new Error("Give a key with --key, or in SLUICE_KEY.");
     const pairs = values.meta.map((pair): [string, string] => {
       const split = pair.indexOf("=");

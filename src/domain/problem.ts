@@ -90,7 +90,7 @@ export function problem(code: ProblemCode, detail: string, more: Omit<Problem, "
 
 /** A string of a client's, short enough to be shown in a `detail`. */
 export function clip(text: string): string {
-  return text.length <= MAX_QUOTED_CHARACTERS ? text : `${text.slice(0, MAX_QUOTED_CHARACTERS)}…`;
+  return text.length <= MAX_QUOTED_CHARACTERS ? text : `${text.slice(0, MAX_QUOTED_CHARACTERS).toWellFormed()}…`;
 }
 
 /** Long enough to recognise a value, too short to fill a log line. */

@@ -31,7 +31,6 @@ export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Hono<App
     );
   });
 
-  routes.options("/", (c) => c.body(null, 204));
   routes.all("/", (c) =>
     respondProblem(c, problem("method_not_allowed", "Mint grants with POST.", { allow: ["OPTIONS", "POST"] })),
   );

@@ -44,8 +44,6 @@ export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
     });
   });
 
-  routes.options("/", (c) => c.body(null, 204));
-  routes.options("/check", (c) => c.body(null, 204));
   routes.all("/", (c) =>
     respondProblem(
       c,

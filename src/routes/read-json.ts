@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { readBounded } from "../adapters/read-bounded.ts";
-import { problem } from "../domain/problem.ts";
+import { clip, problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 
 /** Ample for a policy document; D1 takes 2 MB a row. */
@@ -28,7 +28,9 @@ export async function readJson<S extends v.GenericSchema>(
   if (parsed.success) return accept(parsed.output);
   const [issue] = parsed.issues;
   const path = v.getDotPath(issue);
-  return refuse(problem("body_invalid", path ? `${path}: ${issue.message}` : issue.message, path ? { key: path } : {}));
+  return refuse(
+    problem("body_invalid", path ? `${path}: ${clip(issue.message)}` : clip(issue.message), path ? { key: path } : {}),
+  );
 }
 
 function parse(bytes: Uint8Array): { readonly value: unknown } | undefined {

@@ -17,12 +17,6 @@ import { respondProblem } from "./problem-response.ts";
 export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
 
-  // "The Tus-Resumable header MUST be included in every request and response except for OPTIONS requests."
-  routes.use("/", async (c, next) => {
-    c.header("Tus-Resumable", TUS_VERSION);
-    return next();
-  });
-
   /** Discovery and CORS preflight, for anyone: a tenant that does not exist answers like one without a policy. */
   routes.options("/", async (c) => {
     const id = c.req.param("tenant") ?? "";
@@ -37,7 +31,6 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
 
   routes.post("/", async (c) => {
     const event = c.get("event");
-    event.isCreation = true;
     const request = { tenant: c.req.param("tenant") ?? "", header: (name: string) => c.req.header(name) };
     const creation = createUpload(ports, request, event);
     // A client that hangs up must not leave a video behind that nobody has recorded.
