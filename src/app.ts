@@ -29,13 +29,13 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   app.use(failureLimit(dependencies.failures));
 
   app.route("/v1/:tenant/uploads", uploadRoutes(dependencies));
-  app.route("/v1/:tenant/grants", grantRoutes(dependencies));
-  app.route("/v1/:tenant/policy", policyRoutes(dependencies));
   app.route("/client/v4/accounts/:tenant/stream", uploadRoutes(dependencies));
-  app.route("/admin/v1", adminRoutes(dependencies));
-  // Preflights of all that has no OPTIONS of its own, or the page could not even read that there is nothing.
+  // Preflights of all else, or the page could not even read that there is nothing.
   app.options("/v1/:tenant/*", (c) => c.body(null, 204));
   app.options("/client/v4/accounts/:tenant/*", (c) => c.body(null, 204));
+  app.route("/v1/:tenant/grants", grantRoutes(dependencies));
+  app.route("/v1/:tenant/policy", policyRoutes(dependencies));
+  app.route("/admin/v1", adminRoutes(dependencies));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
   app.notFound((c) => respondProblem(c, problem("not_found", "There is nothing at this path.")));

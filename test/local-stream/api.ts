@@ -1,12 +1,27 @@
-import type { IncomingMessage } from "node:http";
-import { type Answer, fail, readText, succeed } from "./http.ts";
-import { RuleBroken, demand, readDirectUpload, readTusCreation } from "./rules.ts";
+import type { IncomingHttpHeaders } from "node:http";
+import { reservedSeconds } from "./accounting.ts";
+import { describeVideo } from "./description.ts";
+import { type Answer, fail, succeed } from "./http.ts";
+import { readListing } from "./listing.ts";
+import { refuseCredential, refuseQueue, refuseRate, refuseStorage } from "./refusals.ts";
+import { type Creation, readDirectUpload, readEdit, readTusCreation } from "./rules.ts";
 import type { Stream } from "./stream.ts";
-import { MAX_QUEUED_VIDEOS, type Video, describeVideo } from "./videos.ts";
+import { RuleBroken, demand } from "./values.ts";
+import type { Video } from "./videos.ts";
 
-const PREFIX = /^\/client\/v4\/accounts\/([^/]+)\/stream(?:\/([^/]+))?(?:\/([^/]+))?$/;
+const PATH = /^\/client\/v4\/accounts\/([^/]+)\/stream(?:\/([^/]+))?$/;
 /** [C] */
-const MAX_LIST = 1_000;
+const MAX_ACCOUNT_CHARACTERS = 32;
+
+/** A call of the API that has come in whole: whatever becomes of the connection, it is carried out. */
+export interface ApiCall {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: IncomingHttpHeaders;
+  /** Every value of each header, names in lower case. */
+  readonly headersDistinct: Readonly<Record<string, string[] | undefined>>;
+  readonly body: string;
+}
 
 /** The part of Cloudflare's API that is about Stream, for one account. */
 export class StreamApi {
@@ -18,13 +33,19 @@ export class StreamApi {
     this.#urlOf = urlOf;
   }
 
-  async answer(request: IncomingMessage, url: URL): Promise<Answer> {
-    const { settings } = this.#stream;
-    const [, account, resource] = PREFIX.exec(url.pathname) ?? [];
-    if (!this.#authenticated(request)) return fail(401, 10000, "Authentication error");
-    if (account !== settings.accountId) return fail(404, 10003, "account not found");
+  answer(call: ApiCall): Answer {
+    const { settings, clock, apiLimit } = this.#stream;
+    if (!this.#authenticated(call.headers)) return refuseCredential(401);
+    // The limit is one user's: who is not known has none. [U]
+    const blockedSeconds = apiLimit.count(clock.now());
+    if (blockedSeconds !== undefined) return refuseRate(settings.apiLimit, blockedSeconds);
+    const [path, account = "", resource] = PATH.exec(call.url.pathname) ?? [];
+    if (path === undefined) return fail(404, 10003, "no such path");
+    this.#stream.deleteScheduled();
     try {
-      return await this.#route(request, url, resource);
+      demand(account.length <= MAX_ACCOUNT_CHARACTERS, `account_id has at most ${MAX_ACCOUNT_CHARACTERS} characters`);
+      if (account !== settings.accountId) return fail(404, 10003, "account not found");
+      return this.#route(call, resource);
     } catch (error) {
       if (error instanceof RuleBroken) return fail(400, 10005, error.message);
       throw error;
@@ -32,142 +53,125 @@ export class StreamApi {
   }
 
   /** Either of Cloudflare's two schemes. [C] */
-  #authenticated({ headers }: IncomingMessage): boolean {
+  #authenticated(headers: IncomingHttpHeaders): boolean {
     const { token, email, globalKey } = this.#stream.settings;
     if (headers.authorization !== undefined) return headers.authorization === `Bearer ${token}`;
     return headers["x-auth-email"] === email && headers["x-auth-key"] === globalKey;
   }
 
-  async #route(request: IncomingMessage, url: URL, resource: string | undefined): Promise<Answer> {
-    const method = request.method ?? "";
+  #route(call: ApiCall, resource: string | undefined): Answer {
+    const { webhook } = this.#stream;
+    const { method, url } = call;
     switch (`${method} ${resource ?? ""}`.trim()) {
       case "POST":
-        return this.#create(request, url);
+        return this.#create(call);
       case "GET":
         return this.#list(url.searchParams);
       case "POST direct_upload":
-        return this.#createBasic(request);
+        return this.#createBasic(call);
       case "GET storage-usage":
         return this.#storageUsage(url.searchParams.get("creator") ?? undefined);
       case "PUT webhook":
-        return this.#putWebhook(request);
+        return this.#putWebhook(call);
       case "GET webhook":
-        return this.#stream.webhook ? succeed(this.#stream.webhook) : fail(404, 10003, "no webhook");
+        return webhook.setting ? succeed(webhook.setting) : fail(404, 10003, "no webhook");
       case "DELETE webhook":
-        this.#stream.webhook = undefined;
+        webhook.remove();
         return succeed("");
       default:
-        return this.#one(request, method, resource ?? "");
+        return this.#one(call, resource ?? "");
     }
   }
 
-  #create(request: IncomingMessage, url: URL): Answer {
-    // Without direct_user, Location needs a token to be used; that is for backends that upload themselves. [C]
+  #create({ url, body, headersDistinct }: ApiCall): Answer {
+    // Without direct_user, Location needs a token to be used [C]: that is for backends that upload themselves, not here.
     demand(url.searchParams.get("direct_user") === "true", "direct_user must be true here");
-    demand(Number(request.headers["content-length"] ?? 0) === 0, "a creation has no body"); // [U]
-    const full = this.#full();
-    if (full) return full;
-    const creation = readTusCreation(request.headers, this.#rules());
-    const exceeded = this.#exceeded(creation.maxDurationSeconds);
-    if (exceeded) return exceeded;
-    const video = this.#stream.videos.create("tus", creation);
-    const headers = { Location: this.#urlOf(video), "stream-media-id": video.uid, "Tus-Resumable": "1.0.0" };
-    return { status: 201, headers };
+    demand(body === "", "a creation has no body"); // [C] that it needs none, [U] that it is refused
+    const creation = readTusCreation(headersDistinct, this.#rules());
+    const admitted = this.#admit("tus", creation);
+    if ("status" in admitted) return admitted;
+    const headers = { Location: this.#urlOf(admitted), "stream-media-id": admitted.uid, "Tus-Resumable": "1.0.0" };
+    return { status: 201, headers }; // an empty body [C]
   }
 
-  async #createBasic(request: IncomingMessage): Promise<Answer> {
-    const full = this.#full();
-    if (full) return full;
-    const creation = readDirectUpload(parseJson(await readText(request)), this.#rules());
-    const exceeded = this.#exceeded(creation.maxDurationSeconds);
-    if (exceeded) return exceeded;
-    const video = this.#stream.videos.create("basic", creation);
-    const { watermark, scheduledDeletion } = describeVideo(video);
-    return succeed({ uid: video.uid, uploadURL: this.#urlOf(video), watermark, scheduledDeletion });
+  #createBasic({ body, headers }: ApiCall): Answer {
+    const creation = readDirectUpload(parseJson(body), this.#rules());
+    const header = headers["upload-creator"]; // [C] the SDK can send it here as well
+    const creator = creation.creator ?? (typeof header === "string" && header !== "" ? header : null);
+    const admitted = this.#admit("basic", { ...creation, creator });
+    if ("status" in admitted) return admitted;
+    const { watermark, scheduledDeletion } = describeVideo(admitted);
+    return succeed({ uid: admitted.uid, uploadURL: this.#urlOf(admitted), watermark, scheduledDeletion });
   }
 
   #rules() {
-    return { now: this.#stream.now(), watermarks: this.#stream.settings.watermarks };
+    return { now: this.#stream.clock.now(), watermarks: this.#stream.settings.watermarks };
   }
 
-  /** Checked when an upload URL is made. [C] that it is 429 or 413, [U] which. */
-  #full(): Answer | undefined {
-    return this.#stream.videos.queued() >= MAX_QUEUED_VIDEOS
-      ? fail(429, 10005, `at most ${MAX_QUEUED_VIDEOS} videos may be queued or encoding`)
-      : undefined;
+  /** The queue and the account's storage are checked when the URL is made. [C] */
+  #admit(kind: Video["kind"], creation: Creation): Video | Answer {
+    const { settings, videos } = this.#stream;
+    if (this.#stream.queued() >= settings.maxQueued) return refuseQueue(settings.maxQueued);
+    if (!this.#fits(reservedSeconds(creation.maxDurationSeconds))) return refuseStorage();
+    return videos.create(kind, creation);
   }
 
-  /** [S] */
-  #exceeded(maxDurationSeconds: number | null): Answer | undefined {
-    const reserved = maxDurationSeconds ?? 14_400;
-    return this.#stream.videos.storedSeconds() + reserved > this.#stream.settings.storageSeconds
-      ? fail(413, 10011, "Storage capacity exceeded: not enough minutes left")
-      : undefined;
+  #fits(seconds: number): boolean {
+    return this.#stream.storedSeconds() + seconds <= this.#stream.settings.storageSeconds;
   }
 
   #list(query: URLSearchParams): Answer {
-    const limit = Number(query.get("limit") ?? MAX_LIST);
-    demand(Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIST, `limit must be 1 to ${MAX_LIST}`);
-    const time = (name: string) => (query.has(name) ? Date.parse(query.get(name) ?? "") : undefined);
-    const [before, after] = [time("before") ?? time("end"), time("after") ?? time("start")];
-    const search = query.get("search")?.toLowerCase();
-    const [creator, status] = [query.get("creator"), query.get("status")];
-    const matching = this.#stream.videos
-      .all()
-      .filter(
-        (video) =>
-          (creator === null || video.creator === creator) &&
-          (status === null || video.state === status) &&
-          (before === undefined || video.created < before) &&
-          (after === undefined || video.created > after) &&
-          (search === undefined || (video.meta["name"] ?? "").toLowerCase().includes(search)),
-      );
-    const page = matching.slice(0, limit).map(describeVideo);
-    const counts =
-      query.get("include_counts") === "true" ? { total: String(matching.length), range: String(page.length) } : {};
-    return succeed(page, counts);
+    const { limit, ascending, counts, matches } = readListing(query);
+    const matching = this.#stream.videos.all().filter(matches);
+    if (ascending) matching.reverse();
+    const page = matching.slice(0, limit).map((video) => describeVideo(video));
+    // Text, as in Cloudflare's sample. [S]
+    return succeed(page, counts ? { total: String(matching.length), range: String(page.length) } : {});
   }
 
   #storageUsage(creator: string | undefined): Answer {
     const { videos, settings } = this.#stream;
     return succeed({
       ...(creator !== undefined && { creator }),
-      totalStorageMinutes: videos.storedSeconds(creator) / 60,
+      totalStorageMinutes: this.#stream.storedSeconds(creator) / 60,
       totalStorageMinutesLimit: settings.storageSeconds / 60,
       videoCount: videos.all().filter((video) => creator === undefined || video.creator === creator).length,
     });
   }
 
-  async #putWebhook(request: IncomingMessage): Promise<Answer> {
-    const { notificationUrl } = parseJson(await readText(request)) as { notificationUrl?: string };
-    demand(URL.canParse(notificationUrl ?? ""), "notificationUrl must be a URL");
-    return succeed(this.#stream.setWebhook(notificationUrl ?? ""));
+  #putWebhook({ body }: ApiCall): Answer {
+    const json = parseJson(body) as { notificationUrl?: unknown; notification_url?: unknown } | null;
+    const url = json?.notificationUrl ?? json?.notification_url; // either name [C]
+    demand(typeof url === "string" && /^https?:\/\//.test(url) && URL.canParse(url), "notificationUrl must be a URL");
+    return succeed(this.#stream.webhook.set(url));
   }
 
-  async #one(request: IncomingMessage, method: string, uid: string): Promise<Answer> {
+  #one({ method, body }: ApiCall, uid: string): Answer {
     const video = this.#stream.videos.get(uid);
     if (!video) return fail(404, 10003, "video not found");
     switch (method) {
       case "GET":
         return succeed(describeVideo(video));
       case "DELETE":
-        this.#stream.delete(video);
+        this.#stream.delete(video); // frees a reservation, too [C]
         return { status: 200 };
-      case "POST": {
-        const { meta, maxDurationSeconds, uploadExpiry, creator } = parseJson(
-          await readText(request),
-        ) as Partial<Video>;
-        this.#stream.videos.update(video, {
-          ...(meta && { meta }),
-          ...(maxDurationSeconds !== undefined && { maxDurationSeconds }),
-          ...(uploadExpiry !== undefined && { uploadExpiry: Date.parse(String(uploadExpiry)) }),
-          ...(creator !== undefined && { creator }),
-        });
-        return succeed(describeVideo(video));
-      }
+      case "POST":
+        return this.#edit(video, parseJson(body));
       default:
-        return fail(405, 10405, "Method not allowed");
+        return fail(405, 10405, "Method not allowed"); // [U]
     }
+  }
+
+  #edit(video: Video, json: unknown): Answer {
+    const pending = video.state === "pendingupload";
+    const edit = readEdit(json, this.#rules(), { uid: video.uid, pending });
+    const more =
+      edit.maxDurationSeconds === undefined
+        ? 0
+        : reservedSeconds(edit.maxDurationSeconds) - reservedSeconds(video.maxDurationSeconds);
+    if (more > 0 && !this.#fits(more)) return refuseStorage(); // [U]
+    const changed = this.#stream.videos.update(video.uid, edit);
+    return changed ? succeed(describeVideo(changed)) : fail(404, 10003, "video not found");
   }
 }
 

@@ -1,43 +1,69 @@
 import type { IncomingMessage } from "node:http";
 import type { Fault } from "./faults.ts";
-import { type Answer, readText } from "./http.ts";
+import { type Answer, json, readText } from "./http.ts";
 import type { LocalStream } from "./server.ts";
 
-export type Control = Pick<
-  LocalStream,
-  "requests" | "creations" | "videos" | "addFault" | "expire" | "advance" | "reset"
->;
+/** What tests in the same process can do, those in another can do by HTTP. */
+export type Control = Omit<LocalStream, "close" | "settled">;
 
 /**
- * What tests in another process do: `GET /_control/requests`, `…/creations`, `…/videos`; `POST …/faults` (a `Fault`),
- * `…/expire` (`{uid}`), `…/advance` (`{milliseconds}`), `…/reset`.
+ * Under `/_control/`, all of it JSON:
+ *
+ * - `GET info`: URLs, account and credentials
+ * - `GET requests`, `GET creations`, `GET videos`, `GET deliveries`; `DELETE requests` forgets them
+ * - `GET faults`, `POST faults` (a `Fault`, or a list of them), `DELETE faults`
+ * - `POST expire` (`{uid}`), `POST advance` (`{milliseconds}`), `POST reset`
+ *
+ * None of it is recorded, or counted against the API's limit.
  */
 export async function answerControl(control: Control, request: IncomingMessage, { pathname }: URL): Promise<Answer> {
-  const input = async () => JSON.parse((await readText(request)) || "{}") as Record<string, unknown>;
-  switch (`${request.method} ${pathname.slice("/_control/".length)}`) {
-    case "GET requests":
-      return answer(control.requests());
-    case "GET creations":
-      return answer(control.creations());
-    case "GET videos":
-      return answer(control.videos());
-    case "POST faults":
-      control.addFault((await input()) as unknown as Fault);
-      return answer({});
-    case "POST expire":
-      control.expire(String((await input())["uid"]));
-      return answer({});
-    case "POST advance":
-      control.advance(Number((await input())["milliseconds"]));
-      return answer({});
-    case "POST reset":
-      control.reset();
-      return answer({});
-    default:
-      return { status: 404 };
+  try {
+    const text = await readText(request);
+    const input = (text === "" ? {} : JSON.parse(text)) as Readonly<Record<string, unknown>>;
+    const operation = `${request.method} ${pathname.slice("/_control/".length)}`;
+    const result = operate(control, operation, input);
+    return result === undefined ? json(404, { error: `no such operation: ${operation}` }) : json(200, result);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return json(400, { error: error.message });
+    throw error;
   }
 }
 
-function answer(result: unknown): Answer {
-  return { status: 200, headers: { "Content-Type": "application/json" }, body: JSON.stringify(result) };
+function operate(control: Control, operation: string, input: Readonly<Record<string, unknown>>): unknown {
+  switch (operation) {
+    case "GET info": {
+      const { url, apiBase, uploadHost, accountId, token, email, globalKey } = control;
+      return { url, apiBase, uploadHost, accountId, token, email, globalKey };
+    }
+    case "GET requests":
+      return control.requests();
+    case "DELETE requests":
+      control.clearRequests();
+      return {};
+    case "GET creations":
+      return control.creations();
+    case "GET videos":
+      return control.videos();
+    case "GET deliveries":
+      return control.deliveries();
+    case "GET faults":
+      return control.faults();
+    case "POST faults":
+      for (const fault of Array.isArray(input) ? input : [input]) control.addFault(fault as Fault);
+      return control.faults();
+    case "DELETE faults":
+      control.clearFaults();
+      return {};
+    case "POST expire":
+      control.expire(String(input["uid"]));
+      return {};
+    case "POST advance":
+      control.advance(Number(input["milliseconds"]));
+      return {};
+    case "POST reset":
+      control.reset();
+      return {};
+    default:
+      return undefined;
+  }
 }

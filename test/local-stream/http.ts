@@ -7,13 +7,16 @@ export interface Answer {
   readonly body?: string;
 }
 
+/** Of a JSON body: far more than any operation needs. [U] */
+const MAX_BODY_BYTES = 1024 * 1024;
+
 export function send(response: ServerResponse, { status, headers = {}, body }: Answer): void {
   if (response.destroyed || response.headersSent) return;
   response.writeHead(status, headers);
   response.end(body);
 }
 
-/** Cloudflare's envelope of a success. */
+/** Cloudflare's envelope of a success. [C] */
 export function succeed(result: unknown, more: object = {}): Answer {
   return json(200, { result, success: true, errors: [], messages: [], ...more });
 }
@@ -25,6 +28,7 @@ export function fail(status: number, code: number, text: string, headers: Record
   return json(status, body, headers);
 }
 
+/** 10003, 10005, 10010 [C]; 10011 [S]; the others [U]. */
 const TITLES: Readonly<Record<number, string>> = {
   971: "Please wait and consider throttling your request speed",
   10000: "Authentication error",
@@ -34,13 +38,21 @@ const TITLES: Readonly<Record<number, string>> = {
   10011: "Storage capacity exceeded",
 };
 
-function json(status: number, body: object, headers: Record<string, string> = {}): Answer {
+export function json(status: number, body: unknown, headers: Record<string, string> = {}): Answer {
   return { status, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
 }
 
-/** The whole body as text; for small ones. */
+/** A body that is longer than any honest one. */
+export class BodyTooLarge extends Error {}
+
+/** The whole body as text. Throws `BodyTooLarge`. */
 export async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk); // the rest passes by: leaving now would break the connection
+  }
+  if (bytes > MAX_BODY_BYTES) throw new BodyTooLarge(`a body has at most ${MAX_BODY_BYTES} bytes`);
   return Buffer.concat(chunks).toString("utf8");
 }

@@ -1,15 +1,28 @@
 /**
- * What Stream demands of a creation. Each rule says what it rests on: [C] Cloudflare's documentation, API schema or SDK,
- * [S] secondary sources, [U] an assumption. Stricter than Stream is known to be wherever that is unknown: whoever gets past
- * this has kept every rule there is.
+ * What Stream demands of a creation and of an edit. Stricter than Stream is known to be wherever that is unknown: whoever
+ * gets past this has kept every rule there is. The rules for single values are in `values.ts`.
  */
+import { parseMetadata } from "./metadata.ts";
+import {
+  DEFAULT_EXPIRY_MS,
+  demand,
+  readCreator,
+  readDeletion,
+  readDuration,
+  readExpiry,
+  readLength,
+  readOrigins,
+  readPercentage,
+  readWatermark,
+} from "./values.ts";
 
 /** A creation that keeps all rules. */
 export interface Creation {
+  /** Bytes; null for a basic upload, whose length comes with it. */
   readonly length: number | null;
   readonly creator: string | null;
-  /** Every metadata key as it was sent, lower case, decoded: what becomes `meta`, besides the options below. */
-  readonly meta: Readonly<Record<string, string>>;
+  /** Every metadata key that is no option below, in the case in which it was sent, decoded. */
+  readonly meta: Readonly<Record<string, unknown>>;
   /** Seconds; null where the client named none. */
   readonly maxDurationSeconds: number | null;
   /** Milliseconds since the epoch. */
@@ -22,8 +35,8 @@ export interface Creation {
   readonly scheduledDeletion: number | null;
 }
 
-/** A broken rule: 400 with the text in `messages`. */
-export class RuleBroken extends Error {}
+/** What an edit may change; a field that is absent stays as it was. */
+export type Edit = Partial<Omit<Creation, "length" | "watermark">>;
 
 export interface RuleContext {
   /** Milliseconds since the epoch. */
@@ -32,164 +45,53 @@ export interface RuleContext {
   readonly watermarks: readonly string[];
 }
 
-/** [C] in gigabytes; [U] that they are decimal. */
-const MAX_UPLOAD_BYTES = 30_000_000_000;
-/** [C] */
-const MAX_CREATOR_CHARACTERS = 64;
-/** [C] */
-const MAX_DURATION_SECONDS = 36_000;
-/** [C] */
-const MAX_WATERMARK_CHARACTERS = 32;
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
-/** [C] */
-const DEFAULT_EXPIRY_MS = 30 * MINUTE_MS;
-/** [S] */
-const MIN_EXPIRY_MS = 2 * MINUTE_MS;
-/** [S] */
-const MAX_EXPIRY_MS = 360 * MINUTE_MS;
-/** [C] */
-const MIN_DELETION_DAYS = 30;
-/** [C] */
-const MAX_DELETION_DAYS = 1_096;
-/** Requests take a moment; an expiry of exactly two minutes may arrive a little late. [U] */
-const CLOCK_SLACK_MS = 5_000;
-
-/** The creation in the headers of a tus `POST`. */
+/** The creation in the headers of a tus `POST`, names in lower case. Throws `RuleBroken`. */
 export function readTusCreation(
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-  context: RuleContext,
-): Creation {
-  const header = (name: string) => {
-    const value = headers[name];
-    demand(!Array.isArray(value), `${name} was sent more than once`);
-    return value;
-  };
-  demand(header("tus-resumable") === "1.0.0", "Tus-Resumable must be 1.0.0"); // [C]
-  const lengthText = header("upload-length") ?? "";
-  demand(/^(?:0|[1-9]\d*)$/.test(lengthText), "Upload-Length must be a non-negative integer"); // [C]
-  const length = Number(lengthText);
-  demand(length <= MAX_UPLOAD_BYTES, "Upload-Length is over the maximum file size");
-  demand(header("upload-defer-length") === undefined, "Upload-Defer-Length is not supported"); // [U]
-  const creator = header("upload-creator") ?? null;
-  demand((creator?.length ?? 0) <= MAX_CREATOR_CHARACTERS, "Upload-Creator must be at most 64 characters"); // [C]
-  return readOptions(parseMetadata(header("upload-metadata")), { length, creator }, context);
-}
-
-/** The creation in the JSON of a `direct_upload`, as if it had been sent as metadata. */
-export function readDirectUpload(json: unknown, context: RuleContext): Creation {
-  demand(typeof json === "object" && json !== null && !Array.isArray(json), "the body must be an object");
-  const body = json as Record<string, unknown>;
-  demand(Number.isInteger(body["maxDurationSeconds"]), "maxDurationSeconds is required"); // [C]
-  const meta = Object.entries((body["meta"] ?? {}) as Record<string, unknown>).map(([key, value]) => [
-    key,
-    String(value),
-  ]);
-  const origins = body["allowedOrigins"] as string[] | undefined;
-  const watermark = body["watermark"] as { uid?: string } | undefined;
-  const pairs = new Map<string, string>([
-    ...(meta as [string, string][]),
-    ["maxdurationseconds", String(body["maxDurationSeconds"])],
-    ...(body["expiry"] === undefined ? [] : ([["expiry", String(body["expiry"])]] as const)),
-    ...(body["requireSignedURLs"] === true ? ([["requiresignedurls", ""]] as const) : []),
-    ...(origins ? ([["allowedorigins", origins.join(",")]] as const) : []),
-    ...(body["thumbnailTimestampPct"] === undefined
-      ? []
-      : ([["thumbnailtimestamppct", String(body["thumbnailTimestampPct"])]] as const)),
-    ...(watermark?.uid ? ([["watermark", watermark.uid]] as const) : []),
-    ...(body["scheduledDeletion"] === undefined
-      ? []
-      : ([["scheduleddeletion", String(body["scheduledDeletion"])]] as const)),
-  ]);
-  const creator = (body["creator"] as string | undefined) ?? null;
-  demand((creator?.length ?? 0) <= MAX_CREATOR_CHARACTERS, "creator must be at most 64 characters");
-  return readOptions(pairs, { length: null, creator }, context);
-}
-
-/** tus 1.0.0: pairs of key and base64, joined by commas. Spaces around the comma are taken, as in the API schema. [C] */
-export function parseMetadata(header: string | undefined): Map<string, string> {
-  const metadata = new Map<string, string>();
-  if (header === undefined) return metadata;
-  for (const pair of header.split(",")) {
-    const [key = "", value = "", ...rest] = pair.trim().split(" ");
-    demand(/^[\x21-\x2b\x2d-\x7e]+$/.test(key), "Upload-Metadata: a key is empty or not ASCII");
-    demand(rest.length === 0, `Upload-Metadata: ${key} has more than one value`);
-    demand(
-      /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value),
-      `Upload-Metadata: the value of ${key} is not base64`,
-    );
-    demand(!metadata.has(key.toLowerCase()), `Upload-Metadata: ${key} stands twice`);
-    metadata.set(key.toLowerCase(), decodeUtf8(key, value));
-  }
-  return metadata;
-}
-
-function decodeUtf8(key: string, base64: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(base64, "base64"));
-  } catch {
-    throw new RuleBroken(`Upload-Metadata: the value of ${key} is not UTF-8`);
-  }
-}
-
-function readOptions(
-  metadata: Map<string, string>,
-  { length, creator }: Pick<Creation, "length" | "creator">,
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
   { now, watermarks }: RuleContext,
 ): Creation {
-  const duration = metadata.get("maxdurationseconds");
-  demand(
-    duration === undefined || (/^[1-9]\d*$/.test(duration) && Number(duration) <= MAX_DURATION_SECONDS),
-    `maxDurationSeconds must be an integer between 1 and ${MAX_DURATION_SECONDS}`, // [C]
-  );
-
-  const expiry = metadata.get("expiry");
-  const uploadExpiry = expiry === undefined ? now + DEFAULT_EXPIRY_MS : readTime("expiry", expiry);
-  demand(
-    expiry === undefined ||
-      (uploadExpiry >= now + MIN_EXPIRY_MS - CLOCK_SLACK_MS && uploadExpiry <= now + MAX_EXPIRY_MS + CLOCK_SLACK_MS),
-    "expiry must be between 2 minutes and 6 hours ahead",
-  );
-
-  const origins = (metadata.get("allowedorigins") ?? "").split(",").filter((origin) => origin !== "");
-  for (const origin of origins) {
-    demand(!origin.includes("://"), "allowed origin must not specify protocol"); // [C]
-    demand(/^(?:\*\.)?[a-z0-9.-]+(?::\d+)?$/i.test(origin), `allowed origin "${origin}" is not a host`);
-    demand(!/^localhost$/i.test(origin), "allowed origin localhost must specify a port"); // [C]
-  }
-
-  const percentage = metadata.get("thumbnailtimestamppct") ?? "0";
-  demand(/^\d*\.?\d+$/.test(percentage) && Number(percentage) <= 1, "thumbnailTimestampPct must be between 0 and 1"); // [C]
-
-  const watermark = metadata.get("watermark") ?? null;
-  demand((watermark?.length ?? 0) <= MAX_WATERMARK_CHARACTERS, "watermark must be at most 32 characters"); // [C]
-  demand(watermark === null || watermarks.includes(watermark), "watermark profile does not exist"); // [C]
-
-  const deletion = metadata.get("scheduleddeletion");
-  const scheduledDeletion = deletion === undefined ? null : readTime("scheduledDeletion", deletion);
-  demand(
-    scheduledDeletion === null ||
-      (scheduledDeletion >= now + MIN_DELETION_DAYS * DAY_MS - CLOCK_SLACK_MS &&
-        scheduledDeletion <= now + MAX_DELETION_DAYS * DAY_MS + CLOCK_SLACK_MS),
-    `scheduledDeletion must be ${MIN_DELETION_DAYS} to ${MAX_DELETION_DAYS} days ahead`, // [C]
-  );
-
+  const header = (name: string): string | undefined => {
+    const value = headers[name];
+    if (value === undefined || typeof value === "string") return value;
+    demand(value.length === 1, `${name} was sent more than once`);
+    return value[0];
+  };
+  demand(header("tus-resumable") === "1.0.0", "Tus-Resumable must be 1.0.0"); // [C]
+  demand(header("upload-defer-length") === undefined, "Upload-Defer-Length is not supported"); // [U]
+  demand(header("upload-concat") === undefined, "Upload-Concat is not supported"); // [U]
+  const length = readLength(header("upload-length") ?? "");
+  const creator = readCreator(header("upload-creator"), "Upload-Creator");
+  const metadata = parseMetadata(header("upload-metadata"));
+  /** The value of a key under a rule, or what stands for an absent one. */
+  const value = <T, D>(key: string, rule: (text: string) => T, absent: D): T | D => {
+    const found = metadata.get(key);
+    return found ? rule(found.text) : absent;
+  };
   return {
     length,
     creator,
-    meta: Object.fromEntries([...metadata].filter(([key]) => !OPTIONS.has(key))),
-    maxDurationSeconds: duration === undefined ? null : Number(duration),
-    uploadExpiry,
-    // [C] that the value does not matter, [S] that "false" turns it on
+    // Any other key is stored without a word [C]; that its case stays as it was is [S]: Uppy's `relativePath` comes back so.
+    meta: Object.fromEntries(
+      [...metadata]
+        .filter(([key]) => !OPTIONS.has(key))
+        .map(([known, { key, text }]) => [known === "name" ? known : key, text]),
+    ),
+    maxDurationSeconds: value("maxdurationseconds", (text) => readDuration(readNumber(text, /^[1-9]\d*$/)), null),
+    uploadExpiry: value("expiry", (text) => readExpiry(text, now), now + DEFAULT_EXPIRY_MS),
+    // [C] that presence means true, [S] that "false" turns it on as well
     requireSignedURLs: metadata.has("requiresignedurls"),
-    allowedOrigins: origins,
-    thumbnailTimestampPct: Number(percentage),
-    watermark,
-    scheduledDeletion,
+    allowedOrigins: value("allowedorigins", (text) => readOrigins(text === "" ? [] : text.split(",")), []),
+    thumbnailTimestampPct: value(
+      "thumbnailtimestamppct",
+      (text) => readPercentage(readNumber(text, /^\d*\.?\d+$/)), // "float text" [C]; without an exponent [U]
+      0,
+    ),
+    watermark: value("watermark", (text) => readWatermark(text, watermarks), null),
+    scheduledDeletion: value("scheduleddeletion", (text) => readDeletion(text, now), null),
   };
 }
 
-/** Keys that are options of the video, not part of its `meta`. */
+/** Keys that are options of the video, not part of its `meta`. [U] that they are left out of it. */
 const OPTIONS: ReadonlySet<string> = new Set([
   "maxdurationseconds",
   "expiry",
@@ -200,14 +102,72 @@ const OPTIONS: ReadonlySet<string> = new Set([
   "scheduleddeletion",
 ]);
 
-function readTime(name: string, text: string): number {
-  const time = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/.test(text)
-    ? Date.parse(text)
-    : NaN;
-  demand(!Number.isNaN(time), `${name} must be an RFC 3339 date and time`); // [C]
-  return time;
+/** The creation in the JSON of a `direct_upload`. Throws `RuleBroken`. */
+export function readDirectUpload(json: unknown, { now, watermarks }: RuleContext): Creation {
+  const body = readObject(json, "the body");
+  demand(body["maxDurationSeconds"] !== undefined, "maxDurationSeconds is required"); // [C]
+  const watermark = body["watermark"] ?? null;
+  return {
+    length: null,
+    creator: null,
+    meta: {},
+    maxDurationSeconds: null,
+    uploadExpiry: body["expiry"] === undefined ? now + DEFAULT_EXPIRY_MS : readExpiry(body["expiry"], now),
+    requireSignedURLs: false,
+    allowedOrigins: [],
+    thumbnailTimestampPct: 0,
+    scheduledDeletion: null,
+    watermark: watermark === null ? null : readWatermark(readObject(watermark, "watermark")["uid"], watermarks),
+    ...readCommon(body, now),
+  };
 }
 
-export function demand(kept: boolean, rule: string): asserts kept {
-  if (!kept) throw new RuleBroken(rule);
+/** The changes in the JSON of an edit of a video that is, or is not, still waiting for its upload. Throws `RuleBroken`. */
+export function readEdit(json: unknown, { now }: RuleContext, video: { uid: string; pending: boolean }): Edit {
+  const body = readObject(json, "the body");
+  demand(body["uid"] === undefined || body["uid"] === video.uid, "uid does not match"); // [C] that it is for verification
+  // "Can be set for a video that is not yet uploaded" [C]; what happens later is not said. [U]
+  const late = ["maxDurationSeconds", "uploadExpiry"].find((name) => body[name] !== undefined && !video.pending);
+  demand(late === undefined, `${late} can only be set before the upload`);
+  const uploadExpiry = body["uploadExpiry"];
+  return {
+    ...readCommon(body, now),
+    ...(uploadExpiry !== undefined && { uploadExpiry: readExpiry(uploadExpiry, now, "uploadExpiry") }), // bounds [U]
+  };
+}
+
+/** The fields that a creation and an edit share. A field of the wrong type is refused. [U] */
+function readCommon(body: Readonly<Record<string, unknown>>, now: number): Edit {
+  const { meta, creator, maxDurationSeconds, requireSignedURLs, allowedOrigins } = body;
+  const { thumbnailTimestampPct, scheduledDeletion } = body;
+  demand(allowedOrigins === undefined || Array.isArray(allowedOrigins), "allowedOrigins must be a list");
+  demand(
+    requireSignedURLs === undefined || typeof requireSignedURLs === "boolean",
+    "requireSignedURLs must be true or false",
+  );
+  return {
+    ...(meta !== undefined && { meta: readObject(meta, "meta") }),
+    ...(creator !== undefined && { creator: readCreator(creator, "creator") }),
+    ...(maxDurationSeconds !== undefined && { maxDurationSeconds: readDuration(maxDurationSeconds as number) }),
+    ...(requireSignedURLs !== undefined && { requireSignedURLs }),
+    ...(allowedOrigins !== undefined && { allowedOrigins: readOrigins(allowedOrigins) }),
+    ...(thumbnailTimestampPct !== undefined && {
+      thumbnailTimestampPct: readPercentage(
+        typeof thumbnailTimestampPct === "number" ? thumbnailTimestampPct : Number.NaN,
+      ),
+    }),
+    // "Omit the field to indicate no change, or include with a null value to remove an existing scheduled deletion." [C]
+    ...(scheduledDeletion !== undefined && {
+      scheduledDeletion: scheduledDeletion === null ? null : readDeletion(scheduledDeletion, now),
+    }),
+  };
+}
+
+function readNumber(text: string, form: RegExp): number {
+  return form.test(text) ? Number(text) : Number.NaN;
+}
+
+function readObject(value: unknown, name: string): Readonly<Record<string, unknown>> {
+  demand(typeof value === "object" && value !== null && !Array.isArray(value), `${name} must be an object`);
+  return value as Record<string, unknown>;
 }

@@ -1,21 +1,27 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiLimit } from "./api-limit.ts";
 import { StreamApi } from "./api.ts";
 import { answerControl } from "./control.ts";
+import { type VideoDescription, describeVideo } from "./description.ts";
 import type { Fault } from "./faults.ts";
-import { type Answer, fail, send } from "./http.ts";
-import { type RecordedRequest, Stream, type StreamSettings } from "./stream.ts";
+import { type Answer, BodyTooLarge, fail, readText, send } from "./http.ts";
+import { DEFAULTS, type StreamSettings } from "./options.ts";
+import type { RecordedRequest } from "./recorder.ts";
+import { answerOfFault } from "./refusals.ts";
+import { Stream } from "./stream.ts";
 import { UploadHost } from "./upload-host.ts";
-import { type Video, describeVideo } from "./videos.ts";
+import type { Video } from "./videos.ts";
+import type { Delivery } from "./webhook.ts";
 
 export type LocalStreamOptions = Partial<StreamSettings> & {
-  /** 0, the default: any that is free. */
+  /** On 127.0.0.1. 0, the default: any that is free. */
   readonly port?: number;
+  /** Where everything is kept, to be there again after a restart. Without it, in a new folder that goes at the end. */
+  readonly dataDir?: string;
 };
 
 /** A Cloudflare Stream on this machine. */
@@ -32,93 +38,133 @@ export interface LocalStream {
   readonly globalKey: string;
   /** What has come in, in order. */
   requests(): readonly RecordedRequest[];
-  /** Only creations, which is what the gateway sends. */
+  clearRequests(): void;
+  /** Only creations by tus, which is what the gateway sends. */
   creations(): readonly RecordedRequest[];
   /** As the API shows them, newest first. */
-  videos(): ReturnType<typeof describeVideo>[];
+  videos(): VideoDescription[];
   /** Waits until a video is `ready` or in `error`. */
-  settled(uid: string): Promise<ReturnType<typeof describeVideo>>;
+  settled(uid: string): Promise<VideoDescription>;
+  /** Attempts to deliver events to the webhook, in order. */
+  deliveries(): readonly Delivery[];
+  /** Throws a `TypeError` where it is none. */
   addFault(fault: Fault): void;
-  /** Lets an upload URL die now. */
+  faults(): readonly Fault[];
+  clearFaults(): void;
+  /** Lets an upload URL die now. Throws a `TypeError` where there is no such video. */
   expire(uid: string): void;
-  /** Lets time pass. */
+  /** Lets time pass, in milliseconds: for expiry, limits and scheduled deletion. Processing takes real time. */
   advance(milliseconds: number): void;
+  /** Forgets videos, faults, requests, limits, the webhook and the time that was let pass. */
   reset(): void;
   close(): Promise<void>;
 }
 
-const DEFAULTS = {
-  accountId: "0123456789abcdef0123456789abcdef",
-  token: "local-stream-token",
-  email: "operator@example.com",
-  globalKey: "local-stream-global-key",
-  watermarks: ["ea95132c15732412d22c1476fa83f27a"],
-  storageSeconds: 1_000 * 3_600,
-  apiLimit: 1_200,
-  processingMs: 50,
-} as const satisfies Omit<StreamSettings, "dataDir">;
-
 /** Long enough for a large file on a slow machine. */
 const SETTLE_TIMEOUT_MS = 60_000;
+/** Of all headers together, as at Cloudflare's edge: no shorter limit for `Upload-Metadata` is published. [U] */
+const MAX_HEADER_BYTES = 131_072;
+/** A connection that is closed while it rests looks like a fault to whoever takes it up again. */
+const KEEP_ALIVE_MS = 120_000;
 
-/** Starts a Stream on 127.0.0.1. Without a `dataDir` its data go when it is closed. Rejects where the port is taken. */
-export async function startLocalStream({ port = 0, ...options }: LocalStreamOptions = {}): Promise<LocalStream> {
-  const temporary = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), "local-stream-")) : undefined;
-  const settings = { ...DEFAULTS, ...options, dataDir: options.dataDir ?? temporary ?? "" };
-  const stream = new Stream(settings);
-  const uploadHost = new UploadHost(stream);
-  const limit = new ApiLimit(settings.apiLimit, () => stream.now());
-  const server = createServer((request, response) => {
-    handle(request, response).catch((error: unknown) => {
-      console.error(error);
-      send(response, fail(500, 10500, "Internal error"));
-    });
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "EADDRINUSE" ? new Error(`Port ${port} is taken.`) : error);
-    });
-    server.listen(port, "127.0.0.1", resolve);
-  });
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+/** Starts a Stream on 127.0.0.1. Rejects where the port is taken. */
+export async function startLocalStream(options: LocalStreamOptions = {}): Promise<LocalStream> {
+  const { port = 0, dataDir, ...given } = options;
+  const settings: StreamSettings = { ...DEFAULTS, ...given };
+  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS });
+  server.requestTimeout = 0; // a large file on a slow line takes as long as it takes
+  const host = await listen(server, port);
   const url = `http://${host}`;
+
+  const temporary = dataDir === undefined ? mkdtempSync(join(tmpdir(), "local-stream-")) : undefined;
+  const stream = openStream(settings, dataDir ?? temporary ?? "", server);
+  const uploadHost = new UploadHost(stream);
   const urlOf = ({ kind, uploadId }: Video) =>
     kind === "tus" ? `${url}/tus/${uploadId}?tusv2=true` : `${url}/basic/${uploadId}`;
   const api = new StreamApi(stream, urlOf);
+  const { accountId, token, email, globalKey } = settings;
+  const identity = { url, apiBase: `${url}/client/v4`, uploadHost: host, accountId, token, email, globalKey };
+  const control = { ...identity, ...createControl(stream) };
+
+  server.on("request", (request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      // Whoever has left, or is being sent away, needs no answer.
+      if (response.destroyed || stream.clock.stopped.aborted) response.destroy();
+      else if (error instanceof BodyTooLarge) send(response, fail(413, 10005, error.message));
+      else {
+        console.error(error);
+        send(response, fail(500, 10500, "Internal error"));
+      }
+    });
+  });
+  stream.resume();
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const target = new URL(request.url ?? "/", url);
+    const target = URL.parse(request.url ?? "", url);
+    if (!target) return send(response, fail(400, 10010, "not a URL"));
     const [, area = "", id = ""] = target.pathname.split("/");
     if (area === "_control") return send(response, await answerControl(control, request, target));
-    stream.record({
-      at: stream.now(),
-      method: request.method ?? "",
-      url: request.url ?? "",
-      rawHeaders: request.rawHeaders,
-    });
+    stream.recorder.record(stream.clock.now(), request);
     if (area === "tus" || area === "basic") return uploadHost.handle(request, response, id);
     if (area === "client") return handleApi(request, response, target);
     return send(response, fail(404, 10003, "no such path"));
   }
 
   async function handleApi(request: IncomingMessage, response: ServerResponse, target: URL): Promise<void> {
-    const creation = request.method === "POST" && target.pathname.endsWith("/stream");
+    const { method = "", headers, headersDistinct } = request;
+    const body = await readText(request);
+    const creation = method === "POST" && target.pathname.endsWith("/stream");
     const fault = stream.faults.take(creation ? "create" : "api");
-    if (fault?.kind === "latency") await sleep(fault.milliseconds ?? 0);
-    if (fault?.kind === "reset") return void request.socket.destroy();
-    if (fault?.kind === "status") return send(response, statusOf(fault));
+    await stream.clock.sleep(fault?.milliseconds ?? 0);
+    if (fault?.kind === "reset") return void response.destroy();
+    if (fault?.kind === "status" || fault?.kind === "refuse")
+      return send(response, answerOfFault(fault, settings.apiLimit, settings.maxQueued));
 
-    const answer = limit.count() ?? (await api.answer(request, target));
+    const answer = api.answer({ method, url: target, headers, headersDistinct: { ...headersDistinct }, body });
     const video = creation ? stream.videos.get(answer.headers?.["stream-media-id"] ?? "") : undefined;
     if (video) await uploadHost.prepare(video);
-    if (fault?.kind === "reset-after") return void request.socket.destroy();
-    send(response, fault && video ? altered(answer, fault) : answer);
+    if (fault?.kind === "reset-after") return void response.destroy();
+    send(response, fault && video ? alter(answer, fault) : answer);
   }
 
-  const control = {
-    requests: () => stream.requests,
-    creations: () => stream.requests.filter(({ method, url }) => method === "POST" && /\/stream\?/.test(url)),
-    videos: () => stream.videos.all().map(describeVideo),
+  return {
+    ...control,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await Promise.all([closed, stream.close()]);
+      if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
+
+/** A folder that cannot be used gives the port back. */
+function openStream(settings: StreamSettings, dataDir: string, server: Server): Stream {
+  try {
+    return new Stream(settings, dataDir);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+}
+
+/** Gives the address. */
+async function listen(server: Server, port: number): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(error.code === "EADDRINUSE" ? new Error(`Port ${port} is taken.`) : error);
+    });
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function createControl(stream: Stream) {
+  return {
+    requests: () => stream.recorder.requests(),
+    clearRequests: () => stream.recorder.clear(),
+    creations: () => stream.recorder.creations(),
+    videos: () => stream.videos.all().map((video) => describeVideo(video)),
     async settled(uid: string) {
       const deadline = Date.now() + SETTLE_TIMEOUT_MS;
       for (;;) {
@@ -128,45 +174,23 @@ export async function startLocalStream({ port = 0, ...options }: LocalStreamOpti
         await sleep(20);
       }
     },
+    deliveries: () => stream.webhook.deliveries,
     addFault: (fault: Fault) => stream.faults.add(fault),
+    faults: () => stream.faults.list(),
+    clearFaults: () => stream.faults.clear(),
     expire(uid: string) {
-      const video = stream.videos.get(uid);
-      if (video) stream.videos.update(video, { uploadExpiry: stream.now() });
+      if (!stream.videos.update(uid, { uploadExpiry: stream.clock.now() })) throw new TypeError(`no video ${uid}`);
     },
     advance(milliseconds: number) {
-      stream.clockOffsetMs += milliseconds;
+      if (!Number.isFinite(milliseconds)) throw new TypeError("milliseconds must be a number");
+      stream.clock.advance(milliseconds);
     },
-    reset() {
-      stream.reset();
-      limit.clear();
-    },
+    reset: () => stream.reset(),
   };
-
-  const { accountId, token, email, globalKey } = settings;
-  return {
-    ...control,
-    url,
-    apiBase: `${url}/client/v4`,
-    uploadHost: host,
-    accountId,
-    token,
-    email,
-    globalKey,
-    async close() {
-      stream.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
-    },
-  };
-}
-
-function statusOf({ status = 500, headers, body = "" }: Fault): Answer {
-  return { status, ...(headers && { headers }), body };
 }
 
 /** A creation's answer with something wrong in it. */
-function altered(answer: Answer, fault: Fault): Answer {
+function alter(answer: Answer, fault: Fault): Answer {
   const { Location: url = "", ...rest } = answer.headers ?? {};
   switch (fault.kind) {
     case "location": {

@@ -1,40 +1,53 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { readJson, writeJson } from "./json-file.ts";
 import type { Creation } from "./rules.ts";
 
 /** [C] `downloading` is left out: it is for videos copied from a URL. */
-export type VideoState = "pendingupload" | "queued" | "inprogress" | "ready" | "error";
+export const VIDEO_STATES = ["pendingupload", "queued", "inprogress", "ready", "error"] as const;
+export type VideoState = (typeof VIDEO_STATES)[number];
 
-export interface Video extends Omit<Creation, "meta"> {
+export interface Video extends Creation {
   readonly uid: string;
   /** Last part of the upload URL: another id than the uid, as in Cloudflare's own examples. [C] */
   readonly uploadId: string;
   readonly kind: "tus" | "basic";
+  /** Times in milliseconds since the epoch. */
   readonly created: number;
-  meta: Record<string, string>;
-  maxDurationSeconds: number | null;
-  uploadExpiry: number;
-  creator: string | null;
-  state: VideoState;
-  modified: number;
-  uploaded: number | null;
+  readonly modified: number;
+  /** When the last byte came. */
+  readonly uploaded: number | null;
+  readonly readyAt: number | null;
+  readonly state: VideoState;
   /** Seconds; -1 until the video has been processed. [C] */
-  duration: number;
-  size: number;
-  errorReasonCode: string;
-  errorReasonText: string;
+  readonly duration: number;
+  /** Pixels; -1 until the video has been processed. [C] */
+  readonly width: number;
+  readonly height: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly errorReasonCode: string;
+  readonly errorReasonText: string;
 }
 
-/** What a creation without `maxdurationseconds` reserves. [S] */
-const DEFAULT_RESERVED_SECONDS = 14_400;
-/** At most so many videos may be queued or encoding. [C] */
-export const MAX_QUEUED_VIDEOS = 120;
+export type VideoChanges = Partial<Omit<Video, "uid" | "uploadId" | "kind" | "created" | "modified">>;
+
+const UNPROCESSED = {
+  state: "pendingupload",
+  uploaded: null,
+  readyAt: null,
+  duration: -1,
+  width: -1,
+  height: -1,
+  errorReasonCode: "",
+  errorReasonText: "",
+} as const satisfies VideoChanges;
 
 /** The account's videos, a file each, so that they are there again after a restart. */
 export class Videos {
   readonly #videos = new Map<string, Video>();
-  readonly #byUploadId = new Map<string, Video>();
+  readonly #uidOfUpload = new Map<string, string>();
   readonly #folder: string;
   readonly #now: () => number;
 
@@ -42,28 +55,27 @@ export class Videos {
     this.#folder = folder;
     this.#now = now;
     mkdirSync(folder, { recursive: true });
-    for (const name of readdirSync(folder)) this.#add(JSON.parse(readFileSync(join(folder, name), "utf8")) as Video);
+    const videos = readdirSync(folder)
+      .filter((name) => name.endsWith(".json"))
+      .map((name) => readJson(join(folder, name)) as Video)
+      .toSorted((a, b) => a.created - b.created);
+    for (const video of videos) this.#keep({ ...UNPROCESSED, ...video });
   }
 
   create(kind: Video["kind"], creation: Creation): Video {
     const now = this.#now();
     const video: Video = {
       ...creation,
-      meta: { ...creation.meta },
       uid: randomBytes(16).toString("hex"),
       uploadId: randomBytes(16).toString("hex"),
       kind,
       created: now,
       modified: now,
-      uploaded: null,
-      state: "pendingupload",
-      duration: -1,
       size: creation.length ?? 0,
-      errorReasonCode: "",
-      errorReasonText: "",
+      ...UNPROCESSED,
     };
-    this.#add(video);
-    this.#save(video);
+    this.#keep(video);
+    writeJson(this.#fileOf(video.uid), video);
     return video;
   }
 
@@ -72,97 +84,40 @@ export class Videos {
   }
 
   byUploadId(uploadId: string): Video | undefined {
-    return this.#byUploadId.get(uploadId);
+    return this.#videos.get(this.#uidOfUpload.get(uploadId) ?? "");
   }
 
   /** Newest first. */
   all(): Video[] {
-    return [...this.#videos.values()].toSorted((a, b) => b.created - a.created);
+    return [...this.#videos.values()].toReversed();
   }
 
-  update(video: Video, changes: Partial<Video>): void {
-    Object.assign(video, changes, { modified: this.#now() });
-    // It may have been deleted meanwhile.
-    if (this.#videos.has(video.uid)) this.#save(video);
+  values(): Iterable<Video> {
+    return this.#videos.values();
   }
 
-  delete(video: Video): void {
-    this.#videos.delete(video.uid);
-    this.#byUploadId.delete(video.uploadId);
-    rmSync(join(this.#folder, `${video.uid}.json`), { force: true });
+  /** The video as it is now; undefined where it has been deleted meanwhile. */
+  update(uid: string, changes: VideoChanges): Video | undefined {
+    const video = this.#videos.get(uid);
+    if (!video) return undefined;
+    const changed = { ...video, ...changes, modified: this.#now() };
+    this.#keep(changed);
+    writeJson(this.#fileOf(uid), changed);
+    return changed;
   }
 
-  isExpired(video: Video): boolean {
-    return video.state === "pendingupload" && video.uploadExpiry <= this.#now();
+  delete({ uid, uploadId }: Video): void {
+    this.#videos.delete(uid);
+    this.#uidOfUpload.delete(uploadId);
+    rmSync(this.#fileOf(uid), { force: true });
   }
 
-  /**
-   * Seconds that count against the account's storage: what pending uploads reserve, and what ready videos last. A
-   * reservation is released when the video is processed, fails or expires. [C]
-   */
-  storedSeconds(creator?: string): number {
-    return this.#sum(creator, (video) => {
-      if (video.state === "error" || this.isExpired(video)) return 0;
-      return video.state === "ready" ? video.duration : (video.maxDurationSeconds ?? DEFAULT_RESERVED_SECONDS);
-    });
-  }
-
-  queued(): number {
-    return this.#sum(undefined, ({ state }) => (state === "queued" || state === "inprogress" ? 1 : 0));
-  }
-
-  #sum(creator: string | undefined, amount: (video: Video) => number): number {
-    let total = 0;
-    for (const video of this.#videos.values())
-      if (creator === undefined || video.creator === creator) total += amount(video);
-    return total;
-  }
-
-  #add(video: Video): void {
+  #keep(video: Video): void {
     this.#videos.set(video.uid, video);
-    this.#byUploadId.set(video.uploadId, video);
+    this.#uidOfUpload.set(video.uploadId, video.uid);
   }
 
-  #save(video: Video): void {
-    writeFileSync(join(this.#folder, `${video.uid}.json`), JSON.stringify(video));
+  #fileOf(uid: string): string {
+    return join(this.#folder, `${uid}.json`);
   }
-}
-
-/** A video as the API shows it. [C] */
-export function describeVideo(video: Video) {
-  const time = (milliseconds: number | null) => (milliseconds === null ? null : new Date(milliseconds).toISOString());
-  const ready = video.state === "ready";
-  return {
-    uid: video.uid,
-    creator: video.creator,
-    thumbnail: `https://videodelivery.net/${video.uid}/thumbnails/thumbnail.jpg`,
-    thumbnailTimestampPct: video.thumbnailTimestampPct,
-    readyToStream: ready,
-    readyToStreamAt: ready ? time(video.modified) : null,
-    status: {
-      state: video.state,
-      pctComplete: ready ? "100.000000" : "0.000000",
-      errorReasonCode: video.errorReasonCode,
-      errorReasonText: video.errorReasonText,
-    },
-    meta: video.meta,
-    created: time(video.created),
-    modified: time(video.modified),
-    scheduledDeletion: time(video.scheduledDeletion),
-    size: video.size,
-    preview: `https://watch.videodelivery.net/${video.uid}`,
-    allowedOrigins: video.allowedOrigins,
-    requireSignedURLs: video.requireSignedURLs,
-    uploaded: time(video.uploaded),
-    uploadExpiry: time(video.uploadExpiry),
-    maxSizeBytes: null,
-    maxDurationSeconds: video.maxDurationSeconds,
-    duration: video.duration,
-    input: { width: -1, height: -1 },
-    playback: {
-      hls: `https://videodelivery.net/${video.uid}/manifest/video.m3u8`,
-      dash: `https://videodelivery.net/${video.uid}/manifest/video.mpd`,
-    },
-    watermark: video.watermark === null ? null : { uid: video.watermark },
-  };
 }

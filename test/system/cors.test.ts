@@ -49,6 +49,11 @@ describe("a preflight", () => {
     }
   });
 
+  it("answers wherever a page may ask, or it could not read that there is nothing", async () => {
+    expect((await preflight("open", "https://any.example", "nothing/here")).status).toBe(204);
+    expect((await preflight("open", "https://any.example", "uploads/")).status).toBe(200);
+  });
+
   it("answers on the JSON paths as well", async () => {
     expect((await preflight("open", "https://any.example", "grants")).status).toBe(204);
     expect(allowed(await preflight("open", "https://any.example", "policy/check"))).toBe("https://any.example");
@@ -101,7 +106,7 @@ describe("an answer to a page", () => {
   it("of an origin that is not listed is a refusal that the page cannot read, before anything else happens", async () => {
     harness.stream.reset();
     const answer = await create(harness.url, "closed", { ...bearer(closedKey), ...page });
-    expect([answer.status, allowed(answer)]).toEqual([403, null]);
+    expect([answer.status, allowed(answer), answer.headers.get("tus-resumable")]).toEqual([403, null, "1.0.0"]);
     expect((await problemOf(answer)).code).toBe("origin_not_allowed");
     expect(harness.stream.requests()).toEqual([]);
   });

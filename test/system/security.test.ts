@@ -203,6 +203,7 @@ describe("a JWT", () => {
     });
     const answer = await upload(await idp.sign({ iss: "https://down.example/" }));
     expect([answer.status, (await problemOf(answer)).code]).toEqual([503, "jwks_unavailable"]);
+    expect((await upload(await idp.sign({ iss: "https://down.example/" }))).status).toBe(503);
   });
 });
 

@@ -1,0 +1,35 @@
+import { setTimeout as wait } from "node:timers/promises";
+
+/** Time as this Stream has it: tests may let it pass. */
+export class Clock {
+  #offsetMs = 0;
+  readonly #stop = new AbortController();
+
+  /** Milliseconds since the epoch. */
+  now(): number {
+    return Date.now() + this.#offsetMs;
+  }
+
+  advance(milliseconds: number): void {
+    this.#offsetMs += milliseconds;
+  }
+
+  reset(): void {
+    this.#offsetMs = 0;
+  }
+
+  /** Aborted when the Stream is closed. */
+  get stopped(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Real time, whatever the offset. Rejects when the Stream is closed. */
+  async sleep(milliseconds: number): Promise<void> {
+    if (milliseconds > 0) await wait(milliseconds, undefined, { signal: this.stopped });
+    this.stopped.throwIfAborted();
+  }
+}

@@ -1,0 +1,61 @@
+import { ALL_FORMATS, FilePathSource, Input } from "mediabunny";
+
+/** What a file turned out to be. */
+export type Media =
+  | { readonly kind: "video"; readonly duration: number; readonly width: number; readonly height: number }
+  | { readonly kind: "malformed" }
+  | { readonly kind: "other" };
+
+/** How processing ended. */
+export type Outcome =
+  | {
+      readonly state: "ready";
+      readonly duration: number;
+      readonly width: number;
+      readonly height: number;
+    }
+  | { readonly state: "error"; readonly errorReasonCode: string; readonly errorReasonText: string };
+
+/** Seconds: the bound is [S], the code [C]. */
+const MIN_DURATION_SECONDS = 0.1;
+
+/** Reads what is known about the media from the file itself; never more than its indexes, however large it is. */
+export async function inspectFile(path: string): Promise<Media> {
+  const input = new Input({ source: new FilePathSource(path), formats: ALL_FORMATS });
+  try {
+    // It throws for files of a few bytes.
+    if (!(await input.canRead().catch(() => false))) return { kind: "other" };
+    if ((await input.getTracks()).length === 0) return { kind: "malformed" };
+    const track = await input.getPrimaryVideoTrack();
+    if (!track) return { kind: "other" };
+    const duration = await input.computeDuration();
+    return { kind: "video", duration, width: await track.getDisplayWidth(), height: await track.getDisplayHeight() };
+  } catch {
+    return { kind: "malformed" };
+  } finally {
+    input.dispose();
+  }
+}
+
+/** The codes are [C]; which file gets which, and the texts, [U]. A file with sound only counts as no video. [U] */
+export function judge(media: Media, maxDurationSeconds: number | null): Outcome {
+  switch (media.kind) {
+    case "other":
+      return failed("ERR_NON_VIDEO", "The file was not recognized as a valid video file.");
+    case "malformed":
+      return failed("ERR_MALFORMED_VIDEO", "The video was deemed to be corrupted or malformed.");
+    case "video": {
+      const { duration, width, height } = media;
+      if (duration < MIN_DURATION_SECONDS) return failed("ERR_DURATION_TOO_SHORT", "The video is too short.");
+      if (maxDurationSeconds !== null && duration > maxDurationSeconds)
+        return failed("ERR_DURATION_EXCEED_CONSTRAINT", "The video is longer than maxDurationSeconds.");
+      return { state: "ready", duration, width, height };
+    }
+    default:
+      return media satisfies never;
+  }
+}
+
+function failed(errorReasonCode: string, errorReasonText: string): Outcome {
+  return { state: "error", errorReasonCode, errorReasonText };
+}
