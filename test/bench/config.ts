@@ -8,12 +8,13 @@ const wrangler = unstable_readConfig({ config: join(ROOT, "wrangler.toml") });
 
 /** Miniflare's own D1, rate limit and analytics, which are Workers; named as they import each other. */
 const SIMULATORS = join(dirname(createRequire(import.meta.url).resolve("miniflare")), "workers");
+export const MINIFLARE_RATE_LIMIT = "ratelimit/ratelimit.worker.js";
 const MODULES = [
   "analytics-engine/analytics-engine.worker.js",
   "d1/database.worker.js",
   "d1/entry.worker.js",
   "ratelimit/ratelimit-object.worker.js",
-  "ratelimit/ratelimit.worker.js",
+  MINIFLARE_RATE_LIMIT,
   "shared/index.worker.js",
   "shared/object-entry.worker.js",
   "shared/zod.worker.js",
@@ -35,6 +36,8 @@ export interface WorkerConfig {
   readonly settings: Readonly<Record<string, string>>;
   /** Where `wrangler --persist-to` keeps its data. */
   readonly statePath: string;
+  /** What stands in for the rate limit: a module of the folder. */
+  readonly rateLimit: string;
 }
 
 /**
@@ -43,7 +46,7 @@ export interface WorkerConfig {
  * are Miniflare's and real; its Workers for them wait beside the gateway, in the baseline's process too, so that what
  * differs between two processes is the Worker alone.
  */
-export function workerdConfig({ module, settings, statePath }: WorkerConfig): string {
+export function workerdConfig({ module, settings, statePath, rateLimit }: WorkerConfig): string {
   const bindings = { ...wrangler.vars, ...settings };
   const [database] = wrangler.d1_databases;
   const [limit] = wrangler.ratelimits;
@@ -87,7 +90,7 @@ const config :Workerd.Config = (
   extensions = [(modules = [
     (name = "miniflare:shared", esModule = embed "shared/index.worker.js"),
     (name = "miniflare:zod", esModule = embed "shared/zod.worker.js"),
-    (name = "bench:rate-limit", esModule = embed "ratelimit/ratelimit.worker.js", internal = true),
+    (name = "bench:rate-limit", esModule = embed ${text(rateLimit)}, internal = true),
     (name = "bench:analytics", esModule = embed "analytics-engine/analytics-engine.worker.js", internal = true),
   ])],
 );

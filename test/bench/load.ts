@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { type Socket, connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -42,6 +43,7 @@ async function load(order: LoadOrder): Promise<LoadCount> {
     }
   });
 
+  const snapshot = () => ({ answered, at: performance.now(), cpuSeconds: cpuSecondsOf(order.pid) });
   const measured = (async () => {
     await sleep(order.settleMs);
     const before = snapshot();
@@ -53,7 +55,6 @@ async function load(order: LoadOrder): Promise<LoadCount> {
       cpuSeconds: after.cpuSeconds - before.cpuSeconds,
     };
   })();
-  const snapshot = () => ({ answered, at: performance.now(), cpuSeconds: cpuSecondsOf(order.pid) });
 
   try {
     return await Promise.race([measured, failed]);
@@ -63,12 +64,13 @@ async function load(order: LoadOrder): Promise<LoadCount> {
   }
 }
 
+/** An answer takes a few milliseconds. */
+const DRAIN_MS = 1_000;
+
 /** Lets what is under way be answered: an aborted request is another kind of work, and would fall into the next round. */
 async function drained(sockets: readonly Socket[]): Promise<void> {
-  const closed = Promise.all(
-    sockets.map((socket) => socket.closed || new Promise((resolve) => socket.once("close", resolve))),
-  );
-  await Promise.race([closed, sleep(1_000)]);
+  const closed = sockets.filter(({ closed }) => !closed).map((socket) => once(socket, "close"));
+  await Promise.race([Promise.all(closed), sleep(DRAIN_MS)]);
   for (const socket of sockets) socket.destroy();
 }
 

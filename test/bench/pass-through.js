@@ -1,7 +1,7 @@
 /**
  * The baseline: the Worker that Cloudflare's documentation shows for tus uploads. It lets anyone create anything.
  *
- * @see https://developers.cloudflare.com/stream/uploading-videos/direct-creator-uploads/#direct-creator-uploads-with-tus-protocol
+ * @see https://developers.cloudflare.com/stream/uploading-videos/direct-creator-uploads/
  */
 export default {
   async fetch(request, env) {

@@ -10,10 +10,14 @@ import { start, stop } from "./processes.ts";
 export interface Server {
   readonly pid: number;
   readonly port: number;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
   stop(): Promise<void>;
 }
 
-const WORKERD = (createRequire(import.meta.url)("workerd") as { default: string }).default;
+/** The one that Miniflare, and so the tests, run on. */
+const WORKERD = (createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd") as { default: string })
+  .default;
 /** File descriptor on which workerd reports the ports that it listens on. */
 const CONTROL_FD = 3;
 
@@ -25,9 +29,10 @@ export async function serve(folder: string, config: string): Promise<Server> {
   await writeFile(path, config);
   const args = ["serve", "--experimental", `--control-fd=${CONTROL_FD}`, path];
   // A log line per request is part of the gateway's cost; what becomes of it is not.
+  const startedAt = performance.now();
   const child = start("measured", WORKERD, args, ["ignore", "ignore", "inherit", "pipe"]);
   const port = await listening(child);
-  return { pid: child.pid ?? 0, port, stop: () => stop(child) };
+  return { pid: child.pid ?? 0, port, startedAt, stop: () => stop(child) };
 }
 
 async function listening(child: ChildProcess): Promise<number> {

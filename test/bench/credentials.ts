@@ -1,0 +1,53 @@
+import { SignJWT, exportJWK, generateKeyPair } from "jose";
+
+/** One good credential of each kind, all of the same tenant. */
+export interface Credentials {
+  readonly key: string;
+  readonly grant: string;
+  /** By the algorithm that they are signed with. */
+  readonly jwts: ReadonlyMap<string, string>;
+}
+
+export interface TestIssuer {
+  /** The algorithm, in lower case. */
+  readonly id: string;
+  /** For the operator's API. */
+  readonly document: object;
+  readonly jwt: string;
+}
+
+const AUDIENCE = "sluice";
+/** Longer than the longest run. */
+const JWT_LIFETIME = "1h";
+
+/** Identity providers that sign by a shared secret, by elliptic curve and by RSA, their keys inline, with a token of each. */
+export async function makeIssuers(tenant: string): Promise<TestIssuer[]> {
+  const secret = "secret-of-the-bench-32-bytes-long";
+  const issuers = [await testIssuer("HS256", tenant, new TextEncoder().encode(secret), { secret })];
+  for (const algorithm of ["ES256", "RS256"]) {
+    const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
+    const jwk = { ...(await exportJWK(publicKey)), kid: "k1", alg: algorithm };
+    const keys = { algorithms: [algorithm], jwks: { keys: [jwk] } };
+    issuers.push(await testIssuer(algorithm, tenant, privateKey, keys));
+  }
+  return issuers;
+}
+
+async function testIssuer(
+  algorithm: string,
+  tenant: string,
+  signingKey: Parameters<SignJWT["sign"]>[0],
+  keys: object,
+): Promise<TestIssuer> {
+  const id = algorithm.toLowerCase();
+  const issuer = `https://${id}.example/`;
+  const jwt = await new SignJWT({ email: "user-1@acme.example", roles: ["uploader"] })
+    .setProtectedHeader({ alg: algorithm, kid: "k1", typ: "JWT" })
+    .setIssuer(issuer)
+    .setAudience(AUDIENCE)
+    .setSubject("user-1")
+    .setIssuedAt()
+    .setExpirationTime(JWT_LIFETIME)
+    .sign(signingKey);
+  return { id, document: { issuer, audience: AUDIENCE, tenant, ...keys }, jwt };
+}

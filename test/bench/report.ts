@@ -1,0 +1,83 @@
+import type { Round } from "./measure.ts";
+import type { Bar, Row } from "./rows.ts";
+import { type Figure, figureOf } from "./statistics.ts";
+import type { LoadCount } from "./wire.ts";
+
+/** Most gzip KiB of the Worker: it is loaded wherever a request comes first. */
+const BUNDLE_BAR_KIB = 80;
+
+const COLUMNS = ["", "CPU ratio", "requests/s ratio", "CPU µs/request", "requests/s", "bar on CPU"] as const;
+
+/** The table, as text. Ratios are of the subject to what it ran against, per round; then the median of the rounds. */
+export function reportRows(rounds: ReadonlyMap<Row, readonly Round[]>): string {
+  const lines = [...rounds].map(([row, rounds]) => lineOf(row, rounds));
+  return alignColumns([COLUMNS, ...lines]);
+}
+
+export function reportStartUp({
+  gateway,
+  baseline,
+}: {
+  gateway: readonly number[];
+  baseline: readonly number[];
+}): string {
+  const ratio = figureOf(gateway.map((milliseconds, index) => milliseconds / (baseline[index] ?? Number.NaN)));
+  const [ours, theirs] = [figureOf(gateway).median, figureOf(baseline).median];
+  return `Start-up, workerd's start to first answer: ${ours.toFixed(0)} ms, baseline ${theirs.toFixed(0)} ms: ${format(ratio)}`;
+}
+
+export function reportBundle(kib: number): string {
+  return `Bundle: ${kib.toFixed(1)} KiB gzip, bar ≤ ${BUNDLE_BAR_KIB} KiB ${mark(kib <= BUNDLE_BAR_KIB)}`;
+}
+
+function lineOf({ title, bar }: Row, rounds: readonly Round[]): string[] {
+  const ratio = (value: (count: LoadCount) => number) =>
+    figureOf(rounds.map(({ subject, against }) => value(subject) / value(against)));
+  const medians = (value: (count: LoadCount) => number) =>
+    [figureOf(rounds.map((round) => value(round.subject))), figureOf(rounds.map((round) => value(round.against)))]
+      .map(({ median }) => median.toFixed(0))
+      .join(" : ");
+  const cpu = ratio(cpuPerRequest);
+  return [
+    title,
+    format(cpu),
+    format(ratio(requestsPerSecond)),
+    medians((count) => cpuPerRequest(count) * 1e6),
+    medians(requestsPerSecond),
+    bar ? reportBar(bar, cpu) : "",
+  ];
+}
+
+function cpuPerRequest({ cpuSeconds, requests }: LoadCount): number {
+  return cpuSeconds / requests;
+}
+
+function requestsPerSecond({ requests, seconds }: LoadCount): number {
+  return requests / seconds;
+}
+
+function reportBar(bar: Bar, { median }: Figure): string {
+  return "atMost" in bar
+    ? `≤ ${bar.atMost.toFixed(2)} ${mark(median <= bar.atMost)}`
+    : `within ${bar.within * 100} % ${mark(Math.abs(median - 1) <= bar.within)}`;
+}
+
+function mark(passed: boolean): string {
+  return passed ? "✓" : "✗ missed";
+}
+
+function format({ median, spread }: Figure): string {
+  return Number.isNaN(median) ? "not known" : `${median.toFixed(2)} ± ${(spread * 100).toFixed(0)} %`;
+}
+
+function alignColumns(lines: readonly (readonly string[])[]): string {
+  const width = (column: number) => Math.max(...lines.map((line) => (line[column] ?? "").length));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(width(column)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

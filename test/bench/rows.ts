@@ -1,0 +1,120 @@
+import { formatApiKey } from "../../src/domain/api-key.ts";
+import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
+import type { Credentials } from "./credentials.ts";
+import type { ServerName } from "./servers.ts";
+import { TENANT } from "./state.ts";
+
+/** One line of the table: what one server does, against what another does at the same time on the same processor. */
+export interface Row {
+  readonly id: string;
+  readonly title: string;
+  readonly subject: Work;
+  readonly against: Work;
+  readonly bar?: Bar;
+  /** Measured for longer: the figure that is quoted. */
+  readonly isKey?: boolean;
+}
+
+export interface Work {
+  readonly server: ServerName;
+  readonly request: string;
+  readonly expect: readonly number[];
+}
+
+/** What the ratio of processor time per request should be. */
+export type Bar = { readonly atMost: number } | { readonly within: number };
+
+const REFUSAL: Bar = { atMost: 0.6 };
+const CREATION_BY_KEY: Bar = { atMost: 1.5 };
+const SAME: Bar = { within: 0.1 };
+
+/** As tus clients send them. */
+const METADATA = { filename: "holiday.mp4", filetype: "video/mp4", name: "holiday", maxdurationseconds: "600" };
+
+/** The table, in order. */
+export function makeRows({ key, grant, jwts }: Credentials): Row[] {
+  const create = creation(bearer(key));
+  const baseline: Work = { server: "baseline", request: create, expect: [201] };
+  const gateway = (request: string, ...expect: number[]): Work => ({ server: "gateway", request, expect });
+  const creations = (["hs256", "es256", "rs256"] as const).map((id) => ({
+    id,
+    title: `creation, JWT ${id.toUpperCase()}`,
+    subject: gateway(creation(bearer(jwts.get(id) ?? "")), 201),
+    against: baseline,
+  }));
+  const refusal = (id: string, title: string, request: string, ...expect: number[]): Row => ({
+    id,
+    title: `refusal, ${title}`,
+    subject: gateway(request, ...expect),
+    against: baseline,
+    bar: REFUSAL,
+  });
+  const unknownKey = formatApiKey("0".repeat(16), "0".repeat(43)).text;
+
+  return [
+    { id: "aa", title: "A/A: the baseline twice", subject: { ...baseline, server: "baseline-2" }, against: baseline },
+    {
+      id: "key",
+      title: "creation, API key",
+      subject: gateway(create, 201),
+      against: baseline,
+      bar: CREATION_BY_KEY,
+      isKey: true,
+    },
+    ...creations,
+    {
+      id: "grant",
+      title: "creation, grant",
+      subject: gateway(creation({}, { ...METADATA, grant }), 201),
+      against: baseline,
+    },
+    // Soon past the limit of failures per address, as those of anyone who tries many.
+    refusal("junk-key", "junk for a key", creation(bearer("junk")), 401, 429),
+    {
+      id: "junk-key-miniflare",
+      title: "the same with Miniflare's rate limit",
+      subject: { server: "gateway-miniflare-limit", request: creation(bearer("junk")), expect: [401, 429] },
+      against: baseline,
+    },
+    refusal("unknown-key", "unknown key", creation(bearer(unknownKey)), 401, 429),
+    refusal("metadata", "malformed metadata", creation({ ...bearer(key), "Upload-Metadata": "name a,name b" }), 400),
+    refusal("policy", "against the policy", creation(bearer(key), { ...METADATA, maxdurationseconds: "36000" }), 403),
+    {
+      id: "tenants",
+      title: "100,000 tenants : 1",
+      subject: { server: "gateway-many", request: create, expect: [201] },
+      // Not the gateway of the other rows, which has been warmed by them.
+      against: { server: "gateway-one", request: create, expect: [201] },
+      bar: SAME,
+    },
+    {
+      id: "tenants-uncached",
+      title: "100,000 tenants : 1, D1 read by each",
+      subject: { server: "gateway-many-uncached", request: create, expect: [201] },
+      against: { server: "gateway-uncached", request: create, expect: [201] },
+      bar: SAME,
+    },
+  ];
+}
+
+function bearer(credential: string): Record<string, string> {
+  return { Authorization: `Bearer ${credential}` };
+}
+
+function creation(
+  headers: Readonly<Record<string, string>>,
+  metadata: Readonly<Record<string, string>> = METADATA,
+): string {
+  const all = {
+    Host: "uploads.example.com",
+    Accept: "*/*",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    "Content-Length": "0",
+    "Tus-Resumable": "1.0.0",
+    "Upload-Length": "52428800",
+    "Upload-Metadata": encodeUploadMetadata(Object.entries(metadata)),
+    ...headers,
+  };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+  return [`POST /v1/${TENANT}/uploads HTTP/1.1`, ...lines, "", ""].join("\r\n");
+}

@@ -1,0 +1,73 @@
+import { existsSync, rmSync } from "node:fs";
+import { mkdir, mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { buildWorker } from "../../src/cli/gateway.ts";
+import { ROOT } from "../../src/cli/root.ts";
+import { layOut } from "./config.ts";
+import { type Schedule, measureRows } from "./measure.ts";
+import { PINNED, nextMessage, startProgram } from "./processes.ts";
+import { reportBundle, reportRows, reportStartUp } from "./report.ts";
+import { makeRows } from "./rows.ts";
+import { BASELINE_MODULE, GATEWAY_MODULE, RATE_LIMIT_MODULE, startServerOn } from "./servers.ts";
+import { gzipKiB, measureStartUps } from "./startup.ts";
+import { addTenants, migrate, seed } from "./state.ts";
+
+/**
+ * `npm run bench [-- --quick] [--only key,grant]`: what the gateway costs, in processor time and requests per second,
+ * as a ratio to a Worker that checks nothing. It measures; it asserts nothing.
+ */
+const FULL = { sets: 3, rounds: 6, measureMs: 1_000, measureKeyMs: 6_000, settleMs: 300, warmUpMs: 1_200, startUps: 9 };
+const QUICK = { sets: 1, rounds: 2, measureMs: 700, measureKeyMs: 1_500, settleMs: 150, warmUpMs: 500, startUps: 3 };
+
+const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, only: { type: "string" } } });
+const schedule: Schedule & { readonly startUps: number } = options.quick ? QUICK : FULL;
+const only = options.only?.split(",");
+
+/** Memory where there is some to write to: a disk's speed is not what is measured. */
+const MEMORY = "/dev/shm";
+
+const folder = await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "sluice-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
+
+console.log(await bench());
+// Programs with an open channel would keep this one alive.
+process.exit();
+
+async function bench(): Promise<string> {
+  const [one, many] = [join(folder, "one"), join(folder, "many")];
+  await mkdir(join(one, "v3", "ratelimit"), { recursive: true });
+  await Promise.all([buildWorker(), migrate(one)]);
+  const bundle = join(ROOT, "dist", "index.js");
+  await layOut(folder, {
+    [GATEWAY_MODULE]: bundle,
+    [BASELINE_MODULE]: join(import.meta.dirname, BASELINE_MODULE),
+    [RATE_LIMIT_MODULE]: join(import.meta.dirname, RATE_LIMIT_MODULE),
+  });
+
+  const stubPort = await nextMessage<number>(startProgram(join(import.meta.dirname, "stub.ts")));
+  const surroundings = { folder, stubPort };
+  const seeding = await startServerOn(one, "gateway", surroundings);
+  const credentials = await seed(seeding.port);
+  await seeding.stop();
+  await addTenants(one, many);
+
+  const all = makeRows(credentials);
+  const rows = all.filter(({ id }) => !only || only.includes(id));
+  if (rows.length === 0) throw new Error(`--only takes some of: ${all.map(({ id }) => id).join(",")}`);
+  const loader = () => startProgram(join(import.meta.dirname, "load.ts"));
+  const rounds = await measureRows(rows, schedule, surroundings, [loader(), loader()]);
+  const startUps = await measureStartUps(schedule.startUps, surroundings);
+  return [
+    `${schedule.sets} process sets × ${schedule.rounds} rounds; ratios to a bare pass-through Worker on the same processor at the same time.`,
+    ...(PINNED ? [] : ["Nothing could be pinned to a processor (there is no taskset): expect wider spreads."]),
+    "",
+    reportRows(rounds),
+    "",
+    reportStartUp(startUps),
+    reportBundle(await gzipKiB(bundle)),
+  ].join("\n");
+}

@@ -1,0 +1,76 @@
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { MINIFLARE_RATE_LIMIT, workerdConfig } from "./config.ts";
+import { OPERATOR_TOKEN } from "./state.ts";
+import { type Server, serve } from "./workerd.ts";
+import { STUB_UPLOAD_HOST } from "./wire.ts";
+
+export type ServerName = keyof typeof SERVERS;
+
+interface ServerOptions {
+  readonly module: "gateway.js" | "pass-through.js";
+  /** Which database. */
+  readonly state: "one" | "many";
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Otherwise ours, see `rate-limit.js`. */
+  readonly rateLimit?: string;
+}
+
+/** Modules that the folder of a run holds. */
+export const GATEWAY_MODULE = "gateway.js";
+export const BASELINE_MODULE = "pass-through.js";
+export const RATE_LIMIT_MODULE = "rate-limit.js";
+
+/** A cache that keeps nothing: each request reads the registry. */
+const UNCACHED = { REGISTRY_CACHE_SECONDS: "0" };
+
+const SERVERS = {
+  baseline: { module: BASELINE_MODULE, state: "one" },
+  "baseline-2": { module: BASELINE_MODULE, state: "one" },
+  gateway: { module: GATEWAY_MODULE, state: "one" },
+  "gateway-miniflare-limit": { module: GATEWAY_MODULE, state: "one", rateLimit: MINIFLARE_RATE_LIMIT },
+  "gateway-one": { module: GATEWAY_MODULE, state: "one" },
+  "gateway-many": { module: GATEWAY_MODULE, state: "many" },
+  "gateway-uncached": { module: GATEWAY_MODULE, state: "one", settings: UNCACHED },
+  "gateway-many-uncached": { module: GATEWAY_MODULE, state: "many", settings: UNCACHED },
+} as const satisfies Readonly<Record<string, ServerOptions>>;
+
+/** Where the servers of a run find their files and their upstream. */
+export interface Surroundings {
+  readonly folder: string;
+  readonly stubPort: number;
+}
+
+/** Starts a server on a copy of its database: a file has one workerd at a time, or reads fail with SQLITE_BUSY. */
+export async function startServer(name: ServerName, surroundings: Surroundings): Promise<Server> {
+  const { folder } = surroundings;
+  const statePath = join(folder, `state-of-${name}`);
+  await rm(statePath, { recursive: true, force: true });
+  await cp(join(folder, SERVERS[name].state), statePath, { recursive: true });
+  return startServerOn(statePath, name, surroundings);
+}
+
+export function startServerOn(
+  statePath: string,
+  name: ServerName,
+  { folder, stubPort }: Surroundings,
+): Promise<Server> {
+  const { module, settings, rateLimit = RATE_LIMIT_MODULE }: ServerOptions = SERVERS[name];
+  const config = workerdConfig({
+    module,
+    rateLimit,
+    statePath,
+    settings: {
+      OPERATOR_TOKEN,
+      GRANT_KEYS: `g1:${Buffer.alloc(32, 1).toString("base64")}`,
+      MASTER_KEYS: `m1:${Buffer.alloc(32, 2).toString("base64")}`,
+      STREAM_API_BASE: `http://127.0.0.1:${stubPort}`,
+      STREAM_UPLOAD_HOSTS: STUB_UPLOAD_HOST,
+      STREAM_ACCOUNT_ID: "0123456789abcdef0123456789abcdef",
+      STREAM_API_TOKEN: "token-of-the-bench",
+      ALLOW_LOOPBACK: "true",
+      ...settings,
+    },
+  });
+  return serve(folder, config);
+}

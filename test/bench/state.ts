@@ -1,0 +1,73 @@
+import { execFile } from "node:child_process";
+import { cp, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { promisify } from "node:util";
+import { ROOT } from "../../src/cli/root.ts";
+import { DEMO_POLICY } from "../../src/cli/seed.ts";
+import { type Credentials, makeIssuers } from "./credentials.ts";
+
+/** The tenant whose requests are measured. */
+export const TENANT = "acme";
+export const OPERATOR_TOKEN = "operator-token-of-the-bench";
+/** How many others there are in the database of many. */
+export const OTHER_TENANTS = 99_999;
+
+const CONFIG = join(ROOT, "wrangler.toml");
+const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
+
+export async function migrate(statePath: string): Promise<void> {
+  await wrangler("d1", "migrations", "apply", "sluice", "--local", "--persist-to", statePath);
+}
+
+/** Makes the tenant and one credential of each kind, by the API that operators and tenants use. */
+export async function seed(port: number): Promise<Credentials> {
+  const call = async (method: string, path: string, token: string, body: unknown) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as Record<string, string>;
+  };
+  await call("PUT", `/admin/v1/tenants/${TENANT}`, OPERATOR_TOKEN, { name: "Acme", policy: DEMO_POLICY });
+  const { key = "" } = await call("POST", `/admin/v1/tenants/${TENANT}/keys`, OPERATOR_TOKEN, { name: "bench" });
+  const issuers = await makeIssuers(TENANT);
+  for (const { id, document } of issuers) await call("PUT", `/admin/v1/issuers/${id}`, OPERATOR_TOKEN, document);
+  const grant = await call("POST", `/v1/${TENANT}/grants`, key, { subject: "user-1", expiresIn: GRANT_SECONDS });
+  return { key, grant: grant["grant"] ?? "", jwts: new Map(issuers.map(({ id, jwt }) => [id, jwt])) };
+}
+
+/** Longer than the longest run. */
+const GRANT_SECONDS = 3_600;
+
+/** Copies a database, and adds tenants with a key each: straight into its file, which no workerd has open. */
+export async function addTenants(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true });
+  const folder = join(to, "v3", "d1", "miniflare-D1DatabaseObject");
+  for (const file of await readdir(folder)) {
+    // Beside the database there may be its log and Miniflare's notes on it.
+    if (/^[0-9a-f]{64}\.sqlite$/.test(file)) insertTenants(join(folder, file));
+  }
+}
+
+function insertTenants(path: string): void {
+  const database = new DatabaseSync(path);
+  const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${OTHER_TENANTS})`;
+  database.exec(`
+    BEGIN;
+    ${numbers} INSERT INTO tenants (id, name, policy, created_at, updated_at)
+      SELECT 'tenant-' || i, 'Tenant ' || i, policy, created_at, updated_at FROM n, tenants WHERE id = '${TENANT}';
+    ${numbers} INSERT INTO api_keys (id, tenant, name, hash, scopes, created_at)
+      SELECT printf('%016d', i), 'tenant-' || i, name, hash, scopes, created_at FROM n, api_keys WHERE tenant = '${TENANT}';
+    COMMIT;`);
+  const row = database.prepare("SELECT count(*) AS tenants FROM tenants").get();
+  database.close();
+  if (row?.["tenants"] !== OTHER_TENANTS + 1)
+    throw new Error(`There are ${String(row?.["tenants"])} tenants in ${path}.`);
+}
+
+async function wrangler(...args: string[]): Promise<void> {
+  await promisify(execFile)(process.execPath, [WRANGLER, ...args, "--config", CONFIG], { cwd: ROOT });
+}
