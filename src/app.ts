@@ -13,6 +13,7 @@ import { grantRoutes } from "./routes/grants.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { respondProblem } from "./routes/problem-response.ts";
 import { uploadRoutes } from "./routes/uploads.ts";
+import { usageRoutes } from "./routes/usage.ts";
 
 /** The whole of Sluice over HTTP: middleware in order, route groups, one error boundary. */
 export function createApp(dependencies: Dependencies): Hono<AppEnv> {
@@ -35,6 +36,7 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   app.options("/client/v4/accounts/:tenant/*", (c) => c.body(null, 204));
   app.route("/v1/:tenant/grants", grantRoutes(dependencies));
   app.route("/v1/:tenant/policy", policyRoutes(dependencies));
+  app.route("/v1/:tenant/usage", usageRoutes(dependencies));
   app.route("/admin/v1", adminRoutes(dependencies));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { DEFAULT_CALLS_PER_WINDOW } from "./domain/budget.ts";
 import { isSafeUrl } from "./domain/location.ts";
 import type { Upstream } from "./usecases/ports.ts";
 import { DEFAULT_UPSTREAM } from "./domain/tenant.ts";
@@ -61,6 +62,9 @@ export const STREAM_API_BASE = "https://api.cloudflare.com/client/v4";
 /** Hosts that Cloudflare has been seen to hand out (assumed: secondary sources; there may be others). */
 export const STREAM_UPLOAD_HOSTS = "upload.videodelivery.net,upload.cloudflarestream.com";
 
+/** As `callsPerWindow` of an upstream. */
+const MAX_CALLS_PER_WINDOW = 1_000_000;
+
 const optionalText = v.optional(v.pipe(v.string(), v.trim()), "");
 
 const environment = v.object({
@@ -73,6 +77,13 @@ const environment = v.object({
     STREAM_UPLOAD_HOSTS,
   ),
   STREAM_ACCOUNT_ID: v.pipe(optionalText, v.regex(/^[\w-]{0,32}$/, "must be an account id of at most 32 characters")),
+  STREAM_CALLS_PER_WINDOW: v.pipe(
+    v.optional(v.string(), String(DEFAULT_CALLS_PER_WINDOW)),
+    v.transform(Number),
+    v.integer(),
+    v.minValue(1),
+    v.maxValue(MAX_CALLS_PER_WINDOW),
+  ),
   STREAM_API_TOKEN: optionalText,
   STREAM_API_EMAIL: optionalText,
   STREAM_API_KEY: optionalText,
@@ -136,6 +147,7 @@ function parseDefaultUpstream(settings: v.InferOutput<typeof environment>): Upst
     accountId,
     apiBase: settings.STREAM_API_BASE.replace(/\/+$/, ""),
     uploadHosts: settings.STREAM_UPLOAD_HOSTS,
+    callsPerWindow: settings.STREAM_CALLS_PER_WINDOW,
     credential: token ? { kind: "token", token } : { kind: "key", email, key },
   };
 }

@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import { type FailureLimit, createFailureLimit } from "./adapters/failure-limit.ts";
-import { openAdmission } from "./adapters/open-admission.ts";
+import { createBudget, createLedgers } from "./adapters/objects.ts";
 import { createRegistry } from "./adapters/registry/registry.ts";
 import { createRegistryStore } from "./adapters/registry/registry-store.ts";
 import { createSealing } from "./adapters/sealing.ts";
@@ -22,14 +22,19 @@ export interface Dependencies extends CreateUploadPorts, MintGrantPorts, AdminDe
 /** Puts an adapter behind each port; nothing is constructed anywhere else. */
 export function createDependencies(env: Env, config: Config): Dependencies {
   const sealing = createSealing(config.masterKeys);
+  const ledgers = createLedgers(env.LEDGER);
   const registry = createRegistry(env.DB, config, sealing, Date.now);
   return {
     config,
     registry,
-    store: createRegistryStore(env.DB, sealing, Date.now, (bookmark) => registry.forget(bookmark)),
+    store: createRegistryStore(env.DB, sealing, Date.now, {
+      changed: (bookmark) => registry.forget(bookmark),
+      told: (tenant, version) => ledgers.learn(tenant, version),
+    }),
     tokens: createTokens(config.grantKeys, config.allowLoopback),
     hashes: secretHashes,
-    admission: openAdmission,
+    ledgers,
+    budget: createBudget(env.BUDGET),
     stream: createStreamApi({ deadlineMs: config.streamDeadlineMs, allowLoopback: config.allowLoopback }),
     failures: createFailureLimit(env.FAILURES),
     telemetry: createTelemetry(env.ANALYTICS),

@@ -3,6 +3,9 @@ import { ConfigError, parseConfig } from "./config.ts";
 import { createDependencies } from "./dependencies.ts";
 import { overrideMethod } from "./middleware/method-override.ts";
 
+export { TenantLedger } from "./objects/tenant-ledger.ts";
+export { UpstreamBudget } from "./objects/upstream-budget.ts";
+
 /** Made by an isolate's first request, since the settings come with it; kept for the isolate's life. */
 let app: ReturnType<typeof createApp> | undefined;
 

@@ -1,6 +1,8 @@
 import type { SecretHashes } from "../usecases/ports.ts";
 
 export const secretHashes: SecretHashes = {
+  digest: async (text) => new Uint8Array(await sha256(text)).toHex(),
+
   async matches(text, hash) {
     const presented = await sha256(text);
     return presented.byteLength === hash.byteLength && crypto.subtle.timingSafeEqual(presented, hash);

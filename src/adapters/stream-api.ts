@@ -5,9 +5,12 @@ import { type StreamRefusal, explainRefusal } from "../domain/stream-refusal.ts"
 import { TUS_VERSION } from "../domain/tus.ts";
 import type { StreamApi, StreamOutcome, Upstream, UpstreamCreation } from "../usecases/ports.ts";
 import { readBounded } from "./read-bounded.ts";
+import { authorize, createStreamVideos } from "./stream-videos.ts";
 
 /** An error of Stream's is a few hundred bytes. */
 const MAX_ERROR_BYTES = 64 * 1024;
+/** What a limit is for that does not say when it ends. */
+const DEFAULT_PAUSE_SECONDS = 300;
 
 /**
  * Stream's API, over HTTP.
@@ -16,6 +19,8 @@ const MAX_ERROR_BYTES = 64 * 1024;
  */
 export function createStreamApi(options: { readonly deadlineMs: number; readonly allowLoopback: boolean }): StreamApi {
   return {
+    ...createStreamVideos(options.deadlineMs),
+
     async create(upstream, creation) {
       let response: Response;
       try {
@@ -29,24 +34,32 @@ export function createStreamApi(options: { readonly deadlineMs: number; readonly
       } catch (error) {
         return explainFailure(error);
       }
-      if (response.status !== 201) return readRefusal(response);
-      return readCreated(response, upstream, options.allowLoopback);
+      const outcome: StreamOutcome =
+        response.status === 201 ? readCreated(response, upstream, options.allowLoopback) : await readRefusal(response);
+      const pauseSeconds = readPause(response, outcome);
+      return pauseSeconds === undefined ? outcome : { ...outcome, pauseSeconds };
     },
   };
 }
 
 /** All there is: nothing of the client's request comes along by itself. */
 function creationHeaders(upstream: Upstream, { length, metadata, creator }: UpstreamCreation): Record<string, string> {
-  const { credential } = upstream;
   return {
-    ...(credential.kind === "token"
-      ? { Authorization: `Bearer ${credential.token}` }
-      : { "X-Auth-Email": credential.email, "X-Auth-Key": credential.key }),
+    ...authorize(upstream),
     "Tus-Resumable": TUS_VERSION,
     "Upload-Length": String(length),
     "Upload-Metadata": metadata,
     ...(creator !== undefined && { "Upload-Creator": creator }),
   };
+}
+
+/** For how long Stream wants to be left alone: it has refused a call for their number, or would refuse the next. */
+function readPause({ headers }: Response, outcome: StreamOutcome): number | undefined {
+  if (outcome.kind === "refused" && outcome.problem.code === "stream_rate_limited")
+    return outcome.problem.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS;
+  if (headers.get("x-ratelimit-remaining") !== "0") return undefined;
+  const reset = headers.get("x-ratelimit-reset") ?? "";
+  return /^\d{1,3}$/.test(reset) ? Math.min(Number(reset), DEFAULT_PAUSE_SECONDS) : DEFAULT_PAUSE_SECONDS;
 }
 
 function readCreated(response: Response, { uploadHosts }: Upstream, allowLoopback: boolean): StreamOutcome {

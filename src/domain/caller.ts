@@ -21,6 +21,8 @@ export interface Caller {
   /** The media creator: subject of a JWT or a grant. An API key speaks for the tenant and has none. */
   readonly subject?: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** The tenant's version when the credential was read: what has been revoked since may still look valid. */
+  readonly version: number;
   /** What a grant narrows the tenant's policy by. */
   readonly policy?: Policy;
 }

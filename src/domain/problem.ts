@@ -50,6 +50,14 @@ export const PROBLEMS = {
   upload_too_small: { status: 403, cloudflare: 10005, title: "Upload too small" },
   upload_too_large: { status: 413, cloudflare: 10005, title: "Upload too large" },
 
+  // How much
+  limit_exceeded: { status: 429, cloudflare: 10429, title: "Limit reached" },
+  creation_in_progress: { status: 409, cloudflare: 10005, title: "Creation in progress" },
+  idempotency_key_invalid: { status: 400, cloudflare: 10005, title: "Invalid Idempotency-Key" },
+  idempotency_key_reused: { status: 422, cloudflare: 10005, title: "Idempotency key used for another creation" },
+  grant_used: { status: 403, cloudflare: 9109, title: "Grant already used" },
+  upstream_busy: { status: 429, cloudflare: 10429, title: "Too many requests to Stream" },
+
   // Trouble behind the gateway
   stream_rejected: { status: 400, cloudflare: 10005, title: "Refused by Stream" },
   stream_rate_limited: { status: 429, cloudflare: 10429, title: "Stream's request limit is reached" },
@@ -62,6 +70,7 @@ export const PROBLEMS = {
   stream_unavailable: { status: 503, cloudflare: 10503, title: "Stream is not available" },
   stream_timeout: { status: 504, cloudflare: 10504, title: "Stream did not answer in time" },
   jwks_unavailable: { status: 503, cloudflare: 10503, title: "The issuer's keys are not available" },
+  ledger_unavailable: { status: 503, cloudflare: 10503, title: "The ledger is not available" },
   registry_busy: { status: 503, cloudflare: 10503, title: "Too many look-ups" },
   registry_unavailable: { status: 503, cloudflare: 10503, title: "The registry is not available" },
   upstream_unknown: { status: 503, cloudflare: 10503, title: "The tenant's upstream is not configured" },
@@ -77,11 +86,13 @@ export interface Problem {
   readonly detail: string;
   /** The metadata key or the field of the body that is refused. */
   readonly key?: string;
+  /** The limit that is reached, with `limit_exceeded`. */
+  readonly limit?: { readonly name: string; readonly used: number; readonly allowed: number };
   /** Methods that the path allows, with `method_not_allowed`. */
   readonly allow?: readonly string[];
   /** Seconds after which trying again makes sense; becomes `Retry-After`. */
   readonly retryAfterSeconds?: number;
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly facts?: Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;
 }
 
 export function problem(code: ProblemCode, detail: string, more: Omit<Problem, "code" | "detail"> = {}): Problem {

@@ -15,4 +15,6 @@ export interface Tenant {
   /** Id of the Stream account that this tenant's uploads go to. */
   readonly upstream: string;
   readonly suspended: boolean;
+  /** Grows with every change; see `TenantLedger.learn`. */
+  readonly version: number;
 }

@@ -31,7 +31,10 @@ const ALLOW_HEADERS = [
 ].join(", ");
 
 const EXPOSE_HEADERS = [
+  "Idempotency-Replayed",
   "Location",
+  "RateLimit",
+  "RateLimit-Policy",
   "Retry-After",
   "Server-Timing",
   "Sluice-Upload-Id",

@@ -12,7 +12,7 @@ export function wideEvent(telemetry: Telemetry): MiddlewareHandler<AppEnv> {
     try {
       await next();
       const timing = event.serverTiming();
-      if (timing) c.header("Server-Timing", timing);
+      if (timing) c.res.headers.set("Server-Timing", timing);
     } finally {
       event.finish(routePath(c, -1), c.res.status);
       telemetry.record(event);

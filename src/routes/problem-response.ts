@@ -10,12 +10,15 @@ import type { AppEnv } from "../middleware/app-env.ts";
 export function respondProblem(c: Context<AppEnv>, problem: Problem): Response {
   c.get("event").refused(problem);
   const { status, title, cloudflare } = PROBLEMS[problem.code];
-  const headers = new Headers({ "Content-Type": "application/problem+json", "Cache-Control": "no-store" });
+  const headers: Record<string, string> = {
+    "Content-Type": "application/problem+json",
+    "Cache-Control": "no-store",
+  };
   const challenge = authenticateChallenge(problem);
-  if (challenge) headers.set("WWW-Authenticate", challenge);
-  if (problem.allow) headers.set("Allow", problem.allow.join(", "));
-  if (problem.retryAfterSeconds !== undefined) headers.set("Retry-After", String(problem.retryAfterSeconds));
-  if (status === 412) headers.set("Tus-Version", TUS_VERSION);
+  if (challenge) headers["WWW-Authenticate"] = challenge;
+  if (problem.allow) headers["Allow"] = problem.allow.join(", ");
+  if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
+  if (status === 412) headers["Tus-Version"] = TUS_VERSION;
 
   const body = {
     type: "about:blank",
@@ -24,13 +27,14 @@ export function respondProblem(c: Context<AppEnv>, problem: Problem): Response {
     detail: problem.detail,
     code: problem.code,
     ...(problem.key !== undefined && { key: problem.key }),
+    ...(problem.limit && { limit: problem.limit.name, used: problem.limit.used, allowed: problem.limit.allowed }),
     requestId: c.get("requestId"),
     success: false,
     errors: [{ code: cloudflare, message: problem.detail }],
     messages: [],
     result: null,
   };
-  return c.body(JSON.stringify(body), { status, headers: Object.fromEntries(headers) });
+  return c.body(JSON.stringify(body), status, headers);
 }
 
 /** RFC 6750 section 3: bare where no credential came, else with the reason. */

@@ -38,13 +38,18 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
 
     const created = await creation;
     if (!created.ok) return respondProblem(c, created.problem);
-    const { id, uid, location, expiresAt } = created.value;
+    const { id, uid, location, expiresAt, replayed, rate } = created.value;
     return c.body(null, 201, {
       Location: location,
       "Stream-Media-Id": uid,
       "Sluice-Upload-Id": id,
       "Upload-Expires": new Date(expiresAt * 1000).toUTCString(),
       "Cache-Control": "no-store",
+      ...(replayed && { "Idempotency-Replayed": "true" }),
+      ...(rate && {
+        "RateLimit-Policy": `"creations";q=${rate.allowed};w=60`,
+        RateLimit: `"creations";r=${rate.remaining};t=${rate.resetSeconds}`,
+      }),
       // Bytes that came along went nowhere; so the client begins with the first.
       ...(hasBody(c) && { "Upload-Offset": "0" }),
     });

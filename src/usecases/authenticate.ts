@@ -106,7 +106,8 @@ async function identifyApiKey(ports: AuthenticatePorts, text: string): Promise<R
   if (!key || !(await ports.hashes.matches(presented.text, key.hash))) return unknown;
   if (key.revoked) return refuse(problem("credential_revoked", "The API key has been revoked."));
   if (hasExpired(ports, key)) return refuse(problem("credential_expired", "The API key has expired."));
-  return accept({ tenant: key.tenant, kind: "api-key", credential: key.id, scopes: key.scopes });
+  const { tenant, id, scopes, version } = key;
+  return accept({ tenant, kind: "api-key", credential: id, scopes, version });
 }
 
 function hasExpired({ now }: AuthenticatePorts, { expiresAt }: ApiKeyRecord): boolean {
@@ -132,7 +133,8 @@ async function identifyJwt(
   if (typeof subject !== "string" || subject === "")
     return refuse(problem("credential_invalid", `The token has no claim "${issuer.subjectClaim}".`));
   if (typeof speaksFor !== "string") return refuse(problem("credential_invalid", "The token names no tenant."));
-  return accept({ tenant: speaksFor, kind: "jwt", credential: issuer.id, subject, scopes: issuer.scopes });
+  const { id, scopes, version = ANY_VERSION } = issuer;
+  return accept({ tenant: speaksFor, kind: "jwt", credential: id, subject, scopes, version });
 }
 
 /** One identity provider may be configured for several tenants or audiences: the one that fits best is asked. */
@@ -143,6 +145,9 @@ function chooseIssuer(issuers: readonly Issuer[], audiences: readonly string[], 
   return issuers.toSorted((a, b) => fitness(b) - fitness(a))[0];
 }
 
+/** Of a credential that no tenant's change revokes. */
+const ANY_VERSION = Number.POSITIVE_INFINITY;
+
 const GRANT_SCOPES: ReadonlySet<Scope> = new Set(["uploads:create"] as const);
 
 async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<Result<Caller>> {
@@ -150,6 +155,7 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
   if (!verified.ok) return verified;
   const grant = verified.value;
 
+  let version = ANY_VERSION;
   if (grant.mintedBy !== undefined) {
     const key = await ports.registry.apiKey(grant.mintedBy);
     if (!key.ok) return key;
@@ -157,6 +163,7 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
       return refuse(problem("credential_revoked", "The API key that made this grant has been revoked."));
     if (hasExpired(ports, key.value))
       return refuse(problem("credential_expired", "The API key that made this grant has expired."));
+    ({ version } = key.value);
   }
   const policy = grant.policy === undefined ? undefined : parsePolicy(grant.policy, "grant");
   if (policy && !policy.ok) return refuse(problem("credential_invalid", "The grant's policy cannot be read."));
@@ -165,6 +172,7 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
     kind: "grant",
     credential: grant.id,
     scopes: GRANT_SCOPES,
+    version,
     ...(grant.subject !== undefined && { subject: grant.subject }),
     ...(policy && { policy: [policy.value] }),
   });

@@ -1,21 +1,21 @@
-import type { Caller } from "../domain/caller.ts";
 import { applyPolicy } from "../domain/policy/apply.ts";
-import type { Decision, Explanation } from "../domain/policy/decision.ts";
+import type { Explanation } from "../domain/policy/decision.ts";
 import { METADATA_KEYS } from "../domain/policy/keys.ts";
 import { narrow } from "../domain/policy/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
 import { problem } from "../domain/problem.ts";
+import type { RateStatus } from "../domain/reservation.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import type { Tenant } from "../domain/tenant.ts";
-import { type HeaderReader, parseCreation } from "../domain/tus.ts";
+import { type CreationRequest, type HeaderReader, parseCreation } from "../domain/tus.ts";
 import { encodeUploadMetadata } from "../domain/upload-metadata.ts";
+import { type AdmitPorts, type DecidedCreation, admit } from "./admit.ts";
 import { type AuthenticatePorts, authenticate } from "./authenticate.ts";
-import type { Admission, StreamApi, Trace, TraceColumns, Upstream } from "./ports.ts";
+import { identifyCreation } from "./identify-creation.ts";
+import type { CachedRegistry, StreamApi, Trace, TraceColumns } from "./ports.ts";
 
-export interface CreateUploadPorts extends AuthenticatePorts {
-  readonly admission: Admission;
+export interface CreateUploadPorts extends AuthenticatePorts, AdmitPorts {
+  readonly registry: CachedRegistry;
   readonly stream: StreamApi;
-  readonly newUploadId: () => string;
 }
 
 export interface CreateUploadRequest {
@@ -33,6 +33,10 @@ export interface CreatedUpload {
   readonly location: string;
   /** Seconds since the epoch. */
   readonly expiresAt: number;
+  /** The same creation had been answered before: this is the upload that it made then. */
+  readonly replayed: boolean;
+  /** How the tenant's limit of creations per minute stands now. */
+  readonly rate?: RateStatus;
 }
 
 /**
@@ -48,68 +52,119 @@ export async function createUpload(
   if (!creation.ok) return creation;
   trace.note({ uploadLength: creation.value.length });
 
-  const credentials = readCredentials(request, creation.value.metadata.get(GRANT_KEY));
+  const decided = await decide(ports, request, creation.value, trace);
+  if (!decided.ok) return decided;
+
+  const admission = await trace.measure("admit", admit(ports, decided.value));
+  if (admission.kind !== "stale") return conclude(ports, decided.value, admission, trace);
+
+  // The tenant has changed since it was cached here: it is decided anew, once, by what is there now.
+  const anew = await decide({ ...ports, registry: ports.registry.latest }, request, creation.value, trace);
+  if (!anew.ok) return anew;
+  return conclude(ports, anew.value, await trace.measure("admit", admit(ports, anew.value)), trace);
+}
+
+/** Authenticates the caller and applies the policy. */
+async function decide(
+  ports: AuthenticatePorts & Pick<CreateUploadPorts, "hashes">,
+  { tenant: id, header }: CreateUploadRequest,
+  creation: CreationRequest,
+  trace: Trace,
+): Promise<Result<DecidedCreation>> {
+  const [authorization, grant] = [header("authorization"), creation.metadata.get(GRANT_KEY)];
+  const credentials = {
+    tenant: id,
+    ...(authorization !== undefined && { authorization }),
+    ...(grant !== undefined && { grant }),
+  };
   const access = await trace.measure("authenticate", authenticate(ports, credentials, "uploads:create"));
   if (!access.ok) return access;
   const { caller, tenant } = access.value;
   trace.note({ tenant: tenant.id, callerKind: caller.kind, credential: caller.credential, upstream: tenant.upstream });
 
-  const origin = request.header("origin");
-  const { result: decided, explanations } = applyPolicy(narrow(tenant.policy, caller.policy ?? []), {
-    ...creation.value,
+  const origin = header("origin");
+  const { result: decision, explanations } = applyPolicy(narrow(tenant.policy, caller.policy ?? []), {
+    ...creation,
     ...(origin !== undefined && { origin }),
     caller,
     now: ports.now(),
   });
   trace.note({ decision: summarise(explanations) });
-  if (!decided.ok) return decided;
+  if (!decision.ok) return decision;
+  trace.note({ maxDurationSeconds: decision.value.maxDurationSeconds });
 
+  const identity = await identifyCreation(ports.hashes, caller, creation, header("idempotency-key"));
+  if (!identity.ok) return identity;
   const upstream = await ports.registry.upstream(tenant.upstream);
   if (!upstream.ok) return upstream;
   if (!upstream.value) return refuse(problem("upstream_unknown", "The gateway is not set up for this tenant."));
-
-  return forward(ports, { tenant, caller, decision: decided.value, upstream: upstream.value }, trace);
+  return accept({
+    tenant,
+    caller,
+    decision: decision.value,
+    upstream: upstream.value,
+    ...(identity.value && { idempotency: identity.value }),
+  });
 }
 
-interface Forwarding {
-  readonly tenant: Tenant;
-  readonly caller: Caller;
-  readonly decision: Decision;
-  readonly upstream: Upstream;
-}
+type Admission = Awaited<ReturnType<typeof admit>>;
 
-/** From the admission on: what is admitted is attached, released, or left to be found out. */
-async function forward(
+/** What becomes of an admission: it is refused, answered as before, or forwarded to Stream. */
+async function conclude(
   ports: CreateUploadPorts,
-  { tenant, caller, decision, upstream }: Forwarding,
+  creation: DecidedCreation,
+  admission: Admission,
   trace: Trace,
 ): Promise<Result<CreatedUpload>> {
-  const id = ports.newUploadId();
-  trace.note({ uploadId: id, maxDurationSeconds: decision.maxDurationSeconds });
-  const admitted = await trace.measure("admit", ports.admission.admit({ uploadId: id, tenant, caller, decision }));
-  if (!admitted.ok) return admitted;
+  switch (admission.kind) {
+    case "refused":
+      return refuse(admission.problem);
+    case "stale":
+      return refuse(problem("registry_busy", "The tenant is being changed.", { retryAfterSeconds: 1 }));
+    case "replayed": {
+      const { id, uid, location, expires } = admission;
+      trace.note({ uploadId: id, uid });
+      return accept({ id, uid, location, expiresAt: expires, replayed: true });
+    }
+    case "reserved":
+      return forward(ports, creation, admission, trace);
+    default:
+      return admission satisfies never;
+  }
+}
 
+/** Has Stream make the upload URL. What was reserved is attached, released, or left to be found out. */
+async function forward(
+  { stream, ledgers, budget }: CreateUploadPorts,
+  { tenant, decision, upstream }: DecidedCreation,
+  { id, rate }: Extract<Admission, { kind: "reserved" }>,
+  trace: Trace,
+): Promise<Result<CreatedUpload>> {
+  trace.note({ uploadId: id });
   const { length, creator } = decision;
   const metadata = encodeUploadMetadata([...decision.metadata, [SLUICE_KEY, `${tenant.id}/${id}`]]);
-  const outcome = await trace.measure(
-    "stream",
-    ports.stream.create(upstream, { length, metadata, ...(creator !== undefined && { creator }) }),
-  );
+  const creation = { length, metadata, ...(creator !== undefined && { creator }) };
+  const outcome = await trace.measure("stream", stream.create(upstream, creation));
   trace.note({
     upstreamOutcome: outcome.kind,
     ...(outcome.status !== undefined && { upstreamStatus: outcome.status }),
   });
+  if (outcome.pauseSeconds !== undefined) await budget.close(upstream, outcome.pauseSeconds);
 
   switch (outcome.kind) {
-    case "created":
-      trace.note({ uid: outcome.uid });
-      await trace.measure("attach", ports.admission.attach(id, outcome.uid));
-      return accept({ id, uid: outcome.uid, location: outcome.location, expiresAt: decision.expiresAt });
+    case "created": {
+      const { uid, location } = outcome;
+      trace.note({ uid });
+      // On disk before the client hears of it: an upload that was acknowledged is never lost.
+      if (!(await trace.measure("attach", ledgers.attach(tenant.id, id, uid, location))))
+        return refuse(problem("ledger_unavailable", "The upload could not be recorded.", { retryAfterSeconds: 1 }));
+      return accept({ id, uid, location, expiresAt: decision.expiresAt, replayed: false, ...(rate && { rate }) });
+    }
     case "refused":
-      await ports.admission.release(id);
+      await ledgers.release(tenant.id, id);
       return refuse(outcome.problem);
     case "unknown":
-      // The video may exist, so what was admitted stays held until its upload URL would have died.
+      await ledgers.leaveUnknown(tenant.id, id);
       return refuse(outcome.problem);
     default:
       return outcome satisfies never;
@@ -122,13 +177,4 @@ const LOGGED_KEYS: ReadonlySet<string> = new Set([...METADATA_KEYS.keys(), "leng
 function summarise(explanations: readonly Explanation[]): Required<TraceColumns>["decision"] {
   const lines = explanations.filter(({ key, outcome }) => outcome !== "absent" && LOGGED_KEYS.has(key));
   return Object.fromEntries(lines.map(({ key, outcome }) => [key, outcome]));
-}
-
-function readCredentials({ tenant, header }: CreateUploadRequest, grant: string | undefined) {
-  const authorization = header("authorization");
-  return {
-    tenant,
-    ...(authorization !== undefined && { authorization }),
-    ...(grant !== undefined && { grant }),
-  };
 }

@@ -1,9 +1,13 @@
 import type { Caller, Scope } from "../domain/caller.ts";
+import type { CallClass, Grant as CallGrant } from "../domain/budget.ts";
 import type { Grant } from "../domain/grant.ts";
-import type { Decision, Explanation } from "../domain/policy/decision.ts";
+import type { Totals } from "../domain/ledger.ts";
+import type { Explanation } from "../domain/policy/decision.ts";
 import type { Problem } from "../domain/problem.ts";
+import type { ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
 import type { Result } from "../domain/result.ts";
 import type { Tenant } from "../domain/tenant.ts";
+import type { VideoReport } from "../domain/upload.ts";
 
 /**
  * What the use cases need from outside, one need each. `dependencies.ts` says what stands behind them.
@@ -18,6 +22,12 @@ export interface Registry {
   upstream(id: string): Promise<Result<Upstream | undefined>>;
 }
 
+/** The registry, with the cache that requests are decided by, and past it. */
+export interface CachedRegistry extends Registry {
+  /** What is there now. */
+  readonly latest: Registry;
+}
+
 export interface ApiKeyRecord {
   readonly id: string;
   readonly tenant: string;
@@ -27,6 +37,8 @@ export interface ApiKeyRecord {
   /** Milliseconds since the epoch. */
   readonly expiresAt?: number;
   readonly revoked: boolean;
+  /** The tenant's, when the key was read. */
+  readonly version: number;
 }
 
 export const ASYMMETRIC_ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"] as const;
@@ -48,6 +60,8 @@ export interface Issuer {
   readonly tenant: { readonly kind: "fixed"; readonly id: string } | { readonly kind: "claim"; readonly claim: string };
   readonly subjectClaim: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** The tenant's, when the issuer was read; an issuer of many tenants has none of its own. */
+  readonly version?: number;
 }
 
 /** A Stream account with its credential. */
@@ -58,30 +72,53 @@ export interface Upstream {
   readonly apiBase: string;
   /** Hosts (`host` or `host:port`) that `Location` may point to. */
   readonly uploadHosts: readonly string[];
+  /** API calls that may be made in any 5 minutes. */
+  readonly callsPerWindow: number;
   readonly credential:
     | { readonly kind: "token"; readonly token: string }
     | { readonly kind: "key"; readonly email: string; readonly key: string };
 }
 
-/** Admits or refuses a creation by what the tenant and the upstream can still take. */
-export interface Admission {
-  admit(claim: AdmissionClaim): Promise<Result<void>>;
-  /** The creation succeeded: the claim is an upload now. */
-  attach(uploadId: string, uid: string): Promise<void>;
-  /** The creation certainly failed: nothing is held any longer. Not called where the outcome is unknown. */
-  release(uploadId: string): Promise<void>;
+/** A tenant's ledger: what it has reserved, and what that counts for. The authority on how old a tenant may be. */
+export interface Ledgers {
+  /** Nothing that was decided by an older version of the tenant is accepted from now on. */
+  learn(tenant: string, version: number): Promise<void>;
+  reserve(tenant: string, request: ReservationRequest): Promise<ReservationOutcome>;
+  /** False: the reservation is gone, and the upload URL must not be handed out. */
+  attach(tenant: string, id: string, uid: string, location: string): Promise<boolean>;
+  /** The creation certainly failed: nothing is held any longer. */
+  release(tenant: string, id: string): Promise<void>;
+  /** Nobody knows whether the creation failed: the reservation stays until Stream can be asked. */
+  leaveUnknown(tenant: string, id: string): Promise<void>;
+  usage(tenant: string): Promise<Totals>;
 }
 
-export interface AdmissionClaim {
-  readonly uploadId: string;
-  readonly tenant: Tenant;
-  readonly caller: Caller;
-  readonly decision: Decision;
+/** An upstream's API calls, shared among the tenants on it. */
+export interface Budget {
+  /** Counts a call that is about to be made; refused with the seconds after which it makes sense to try again. */
+  acquire(upstream: Upstream, tenant: string, callClass: CallClass): Promise<CallGrant>;
+  /** The call was not made after all. */
+  refund(upstream: Upstream, tenant: string): Promise<void>;
+  /** The upstream refuses all calls for so many seconds. */
+  close(upstream: Upstream, seconds: number): Promise<void>;
 }
 
 /** Creates the upload at Stream. */
 export interface StreamApi {
   create(upstream: Upstream, creation: UpstreamCreation): Promise<StreamOutcome>;
+  /** Undefined: Stream does not say. */
+  video(upstream: Upstream, uid: string): Promise<VideoReport | undefined>;
+  /** Looks for the video of a creation whose answer was lost, by the `sluice` key in its `meta`. */
+  findVideo(upstream: Upstream, lost: LostCreation): Promise<VideoReport | undefined>;
+  /** True: it is gone. */
+  deleteVideo(upstream: Upstream, uid: string): Promise<boolean>;
+}
+
+export interface LostCreation {
+  readonly uploadId: string;
+  readonly creator?: string;
+  /** Seconds since the epoch, when Stream was asked. */
+  readonly askedAt: number;
 }
 
 export interface UpstreamCreation {
@@ -92,13 +129,14 @@ export interface UpstreamCreation {
   readonly creator?: string;
 }
 
-/** `status` is Stream's, where it answered. */
-export type StreamOutcome =
+/** `status` is Stream's, where it answered; `pauseSeconds`, for how long it wants to be left alone. */
+export type StreamOutcome = { readonly pauseSeconds?: number } & (
   | { readonly kind: "created"; readonly status: number; readonly uid: string; readonly location: string }
   /** There is certainly no video. */
   | { readonly kind: "refused"; readonly status: number; readonly problem: Problem }
   /** There may be a video, though nobody has its URL. */
-  | { readonly kind: "unknown"; readonly status?: number; readonly problem: Problem };
+  | { readonly kind: "unknown"; readonly status?: number; readonly problem: Problem }
+);
 
 /** Verifies and mints the tokens that are not looked up. */
 export interface Tokens {
@@ -116,6 +154,8 @@ export type TokenPreview =
 /** SHA-256 and comparison in constant time. */
 export interface SecretHashes {
   matches(text: string, hash: Uint8Array): Promise<boolean>;
+  /** In hexadecimal. */
+  digest(text: string): Promise<string>;
 }
 
 /** Where a use case tells what it did, for the request's event. */

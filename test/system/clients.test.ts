@@ -99,7 +99,9 @@ describe("tus-js-client", () => {
   });
 
   it("tries again when Stream fails, and when the upload host does", async () => {
-    harness.stream.addFault({ on: "create", kind: "status", status: 500 });
+    // Stated by Stream itself, so that there is no doubt: there is no video.
+    const body = JSON.stringify({ success: false, errors: [{ code: 10500, message: "internal error" }] });
+    harness.stream.addFault({ on: "create", kind: "status", status: 500, body });
     harness.stream.addFault({ on: "patch", kind: "status", status: 503 });
     await upload();
     expect(await onlyVideo()).toMatchObject({ status: { state: "ready" } });

@@ -12,6 +12,7 @@ const ROUTES = [
   { method: "POST", path: "/client/v4/accounts/:tenant/stream", scope: "uploads:create", tus: true, success: 201 },
   { method: "POST", path: "/v1/:tenant/grants", scope: "grants:create", body: {}, success: 201 },
   { method: "GET", path: "/v1/:tenant/policy", scope: "policy:read", success: 200 },
+  { method: "GET", path: "/v1/:tenant/usage", scope: "usage:read", success: 200 },
   { method: "POST", path: "/v1/:tenant/policy/check", scope: "policy:read", body: { length: 1 }, success: 200 },
 ] as const;
 type Route = (typeof ROUTES)[number];
@@ -113,7 +114,9 @@ describe.each(ROUTES)("$method $path", (route) => {
   });
 
   it("asks for its scope", async () => {
-    const scopes = ["uploads:create", "grants:create", "policy:read"].filter((scope) => scope !== route.scope);
+    const scopes = ["uploads:create", "grants:create", "policy:read", "usage:read"].filter(
+      (scope) => scope !== route.scope,
+    );
     const narrow = await harness.operator("POST", "/tenants/acme/keys", { name: "narrow", scopes });
     expect(await refusal("acme", bearer(narrow["key"] ?? ""))).toEqual([
       403,
@@ -224,7 +227,8 @@ describe("a grant", () => {
     const { grant, expiresAt } = await mint({ subject: "user-9", expiresIn: 60 });
     expect(Date.parse(expiresAt) - Date.now()).toBeLessThanOrEqual(60_000);
     expect((await uploadWith(grant)).status).toBe(201);
-    expect((await create(harness.url, "acme", bearer(grant))).status).toBe(201);
+    const again = await mint({ subject: "user-9" });
+    expect((await create(harness.url, "acme", bearer(again.grant))).status).toBe(201);
     expect(harness.stream.videos().map(({ creator }) => creator)).toEqual(["user-9", "user-9"]);
     expect(JSON.stringify(harness.stream.requests())).not.toContain(Buffer.from(grant).toString("base64").slice(0, 40));
     expect(harness.stream.videos()[0]?.meta).not.toHaveProperty("grant");

@@ -45,9 +45,9 @@ function run(script: string, args: readonly string[], environment: Record<string
     return collected;
   };
   const exited = new Promise<number | null>((resolve) => child.on("exit", resolve));
-  const process_ = { child, output: collect(child.stdout), errors: collect(child.stderr), exited };
-  running.push(process_);
-  return process_;
+  const cli = { child, output: collect(child.stdout), errors: collect(child.stderr), exited };
+  running.push(cli);
+  return cli;
 }
 
 async function freePort(): Promise<string> {
@@ -66,9 +66,9 @@ interface Ready {
 }
 
 async function start(environment: Record<string, string>): Promise<{ process: Running; ready: Ready }> {
-  const process_ = run("start.ts", ["--json"], { PORT: await freePort(), ...environment });
-  await expect.poll(() => process_.output.text, { timeout: 50_000 }).toContain("\n");
-  return { process: process_, ready: JSON.parse(process_.output.text) as Ready };
+  const cli = run("start.ts", ["--json"], { PORT: await freePort(), ...environment });
+  await expect.poll(() => cli.output.text, { timeout: 50_000 }).toContain("\n");
+  return { process: cli, ready: JSON.parse(cli.output.text) as Ready };
 }
 
 describe("npm start", () => {
@@ -102,18 +102,18 @@ describe("npm start", () => {
       ["PORT", "STREAM_PORT"],
       ["STREAM_PORT", "PORT"],
     ] as const) {
-      const process_ = run("start.ts", [], { [name]: port, [other]: await freePort() });
-      expect(await process_.exited).toBe(1);
-      expect(process_.errors.text).toContain(`Port ${port} is taken. Choose another with ${name}=`);
+      const cli = run("start.ts", [], { [name]: port, [other]: await freePort() });
+      expect(await cli.exited).toBe(1);
+      expect(cli.errors.text).toContain(`Port ${port} is taken. Choose another with ${name}=`);
     }
     blocker.close();
   });
 
   it("says so when both ports are the same", async () => {
     const port = await freePort();
-    const process_ = run("start.ts", [], { PORT: port, STREAM_PORT: port });
-    expect(await process_.exited).toBe(1);
-    expect(process_.errors.text).toContain("PORT and STREAM_PORT must be different ports.");
+    const cli = run("start.ts", [], { PORT: port, STREAM_PORT: port });
+    expect(await cli.exited).toBe(1);
+    expect(cli.errors.text).toContain("PORT and STREAM_PORT must be different ports.");
   });
 
   it("leaves alone, and says so, what is set for another Stream without saying which", async () => {
@@ -192,9 +192,9 @@ describe("npm run upload", () => {
     [["a.mp4"], /Give a key/],
     [["--nonsense"], /--nonsense/],
   ])("with %j says what is missing", async (args, message) => {
-    const process_ = run("upload.ts", args);
-    expect(await process_.exited).toBe(1);
-    expect(process_.errors.text).toMatch(message);
+    const cli = run("upload.ts", args);
+    expect(await cli.exited).toBe(1);
+    expect(cli.errors.text).toMatch(message);
   });
 });
 

@@ -23,6 +23,7 @@ describe("parseConfig", () => {
       accountId: "abc",
       apiBase: "https://api.example/v4",
       uploadHosts: ["upload.videodelivery.net", "upload.cloudflarestream.com"],
+      callsPerWindow: 1_140,
       credential: { kind: "token", token: "token" },
     });
     const byKey = { ...valid, STREAM_ACCOUNT_ID: "abc", STREAM_API_EMAIL: "a@b.example", STREAM_API_KEY: "k" };

@@ -59,7 +59,10 @@ function isolate(cacheSeconds = CACHE_SECONDS) {
   const now = () => time;
   const { db, sessions, hold } = watched(env.DB);
   const registry = createRegistry(db, { registryCacheSeconds: cacheSeconds }, sealing, now);
-  const store = createRegistryStore(env.DB, sealing, now, (bookmark) => registry.forget(bookmark));
+  const store = createRegistryStore(env.DB, sealing, now, {
+    changed: (bookmark) => registry.forget(bookmark),
+    told: async () => {},
+  });
   return { registry, store, sessions, hold, pass: (seconds: number) => void (time += seconds * 1000) };
 }
 
@@ -74,7 +77,12 @@ const tenant = {
   suspended: 0,
   abandoned: "delete" as const,
 };
-const upstream = { account_id: "account", api_base: "https://api.example", upload_hosts: '["up.example"]' };
+const upstream = {
+  account_id: "account",
+  api_base: "https://api.example",
+  upload_hosts: '["up.example"]',
+  calls_per_window: null,
+};
 const credential = JSON.stringify({ kind: "token", token: "very-secret" });
 
 const codeOf = (result: Result<unknown>) => (result.ok ? "ok" : result.problem.code);

@@ -14,7 +14,10 @@ function isolate() {
   let time = 1_000_000;
   const now = () => time;
   const registry = createRegistry(env.DB, { registryCacheSeconds: CACHE_SECONDS }, sealing, now);
-  const store = createRegistryStore(env.DB, sealing, now, () => registry.forget());
+  const store = createRegistryStore(env.DB, sealing, now, {
+    changed: () => registry.forget(),
+    told: async () => {},
+  });
   return { registry, store, pass: (seconds: number) => (time += seconds * 1000) };
 }
 
@@ -55,6 +58,7 @@ describe("the registry", () => {
         scopes: new Set(["uploads:create"]),
         expiresAt: 5,
         revoked: false,
+        version: expect.any(Number),
       },
     });
   });
@@ -114,6 +118,7 @@ describe("the registry", () => {
       account_id: "account",
       api_base: "https://api.example",
       upload_hosts: '["up.example"]',
+      calls_per_window: 7,
       credential: JSON.stringify(credential),
     });
     const row = await env.DB.prepare("SELECT * FROM upstreams").first();
@@ -125,12 +130,13 @@ describe("the registry", () => {
         accountId: "account",
         apiBase: "https://api.example",
         uploadHosts: ["up.example"],
+        callsPerWindow: 7,
         credential,
       },
     });
 
     await env.DB.prepare(
-      "INSERT INTO upstreams SELECT 'us', account_id, api_base, upload_hosts, sealed_credential FROM upstreams",
+      "INSERT INTO upstreams SELECT 'us', account_id, api_base, upload_hosts, sealed_credential, calls_per_window FROM upstreams",
     ).run();
     expect(await registry.upstream("us")).toMatchObject({ ok: false, problem: { code: "registry_unavailable" } });
   });

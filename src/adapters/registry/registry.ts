@@ -2,13 +2,14 @@ import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../domain/tenant.ts";
-import type { ApiKeyRecord, Issuer, Registry, Upstream } from "../../usecases/ports.ts";
+import type { ApiKeyRecord, CachedRegistry, Issuer, Registry, Upstream } from "../../usecases/ports.ts";
 import type { Sealing } from "../sealing.ts";
 import { LookupCache, MissBudget } from "./cache.ts";
 import {
   type ApiKeyRow,
   type IssuerRow,
   type TenantRow,
+  type TenantVersion,
   type UpstreamRow,
   apiKeyOf,
   credentialPlace,
@@ -19,7 +20,7 @@ import {
 } from "./rows.ts";
 
 /** The registry, and what the operator's API tells it when something has changed. */
-export interface CachedRegistry extends Registry {
+export interface ForgetfulRegistry extends CachedRegistry {
   /**
    * Believes nothing that it has looked up any longer: changes are rare, and one may touch tenants, keys and issuers at
    * once.
@@ -28,6 +29,14 @@ export interface CachedRegistry extends Registry {
    */
   readonly forget: (bookmark?: D1SessionBookmark | null) => void;
 }
+
+/** A credential comes with its tenant's version: what has been revoked since then shows in the tenant's ledger. */
+const API_KEY = `
+  SELECT api_keys.*, tenants.version AS tenant_version
+  FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant WHERE api_keys.id = ?`;
+const ISSUERS = `
+  SELECT issuers.*, tenants.version AS tenant_version
+  FROM issuers LEFT JOIN tenants ON tenants.id = issuers.tenant WHERE iss = ? ORDER BY issuers.id`;
 
 /** What an `iss` may be here; a token may claim anything, and what cannot be configured is not looked for. */
 export const ISS = /^[\x20-\x7e]{1,500}$/;
@@ -42,7 +51,7 @@ export function createRegistry(
   config: Pick<Config, "registryCacheSeconds" | "defaultUpstream">,
   sealing: Sealing,
   now: () => number,
-): CachedRegistry {
+): ForgetfulRegistry {
   const lifetimeMs = config.registryCacheSeconds * 1000;
   const tenants = new LookupCache<Result<Tenant>>(lifetimeMs, now);
   const apiKeys = new LookupCache<Result<ApiKeyRecord>>(lifetimeMs, now);
@@ -55,9 +64,10 @@ export function createRegistry(
     cache: LookupCache<Result<T>>,
     name: string,
     load: () => Promise<Result<T> | undefined>,
+    past: "past the cache" | undefined,
   ): Promise<Result<T | undefined>> {
     const cached = cache.get(name);
-    if (cached?.fresh) return cached.value ?? accept(undefined);
+    if (cached?.fresh && !past) return cached.value ?? accept(undefined);
     // What was there a moment ago is not made up: a flood of names must not keep it from being read anew.
     const suspect = cached === undefined;
     if (suspect && !misses.take())
@@ -74,52 +84,64 @@ export function createRegistry(
     }
   }
 
-  /** Any replica will do that has seen what was changed here; how far it lags behind other changes adds to their age. */
-  const prepare = (sql: string, name: string) =>
-    db
-      .withSession(newest ?? "first-unconstrained")
-      .prepare(sql)
-      .bind(name);
+  const lookUps = (past?: "past the cache"): Registry => {
+    /** Any replica will do that has seen what was changed here; how far it lags behind other changes adds to their age. */
+    const prepare = (sql: string, name: string) =>
+      db
+        .withSession(past ? "first-primary" : (newest ?? "first-unconstrained"))
+        .prepare(sql)
+        .bind(name);
+
+    return {
+      async tenant(id) {
+        if (!TENANT_ID.test(id)) return accept(undefined);
+        const load = async () => {
+          const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
+          return row ? readable(() => tenantOf(row)) : undefined;
+        };
+        return lookUp(tenants, id, load, past);
+      },
+
+      apiKey(id) {
+        const load = async () => {
+          const row = await prepare(API_KEY, id).first<ApiKeyRow & TenantVersion>();
+          return row ? readable(() => apiKeyOf(row)) : undefined;
+        };
+        return lookUp(apiKeys, id, load, past);
+      },
+
+      async issuers(iss) {
+        if (!ISS.test(iss)) return accept([]);
+        const load = async () => {
+          const { results } = await prepare(ISSUERS, iss).all<IssuerRow & TenantVersion>();
+          if (results.length === 0) return undefined;
+          const secrets = await Promise.all(
+            results.map(async (row) =>
+              row.sealed_secret ? sealing.open(row.sealed_secret, secretPlace(row)) : undefined,
+            ),
+          );
+          return readable(() => results.map((row, index) => issuerOf(row, secrets[index])));
+        };
+        const found = await lookUp(issuers, iss, load, past);
+        return found.ok ? accept(found.value ?? []) : found;
+      },
+
+      async upstream(id) {
+        if (id === DEFAULT_UPSTREAM) return accept(config.defaultUpstream);
+        const load = async () => {
+          const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
+          if (!row) return undefined;
+          const credential = await sealing.open(row.sealed_credential, credentialPlace(row));
+          return readable(() => upstreamOf(row, credential));
+        };
+        return lookUp(upstreams, id, load, past);
+      },
+    };
+  };
 
   return {
-    async tenant(id) {
-      if (!TENANT_ID.test(id)) return accept(undefined);
-      return lookUp(tenants, id, async () => {
-        const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
-        return row ? readable(() => tenantOf(row)) : undefined;
-      });
-    },
-
-    apiKey: (id) =>
-      lookUp(apiKeys, id, async () => {
-        const row = await prepare("SELECT * FROM api_keys WHERE id = ?", id).first<ApiKeyRow>();
-        return row ? readable(() => apiKeyOf(row)) : undefined;
-      }),
-
-    async issuers(iss) {
-      if (!ISS.test(iss)) return accept([]);
-      const found = await lookUp(issuers, iss, async () => {
-        const { results } = await prepare("SELECT * FROM issuers WHERE iss = ? ORDER BY id", iss).all<IssuerRow>();
-        if (results.length === 0) return undefined;
-        const secrets = await Promise.all(
-          results.map(async (row) =>
-            row.sealed_secret ? sealing.open(row.sealed_secret, secretPlace(row)) : undefined,
-          ),
-        );
-        return readable(() => results.map((row, index) => issuerOf(row, secrets[index])));
-      });
-      return found.ok ? accept(found.value ?? []) : found;
-    },
-
-    async upstream(id) {
-      if (id === DEFAULT_UPSTREAM) return accept(config.defaultUpstream);
-      return lookUp(upstreams, id, async () => {
-        const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
-        if (!row) return undefined;
-        const credential = await sealing.open(row.sealed_credential, credentialPlace(row));
-        return readable(() => upstreamOf(row, credential));
-      });
-    },
+    ...lookUps(),
+    latest: lookUps("past the cache"),
 
     forget: (bookmark) => {
       // Bookmarks sort by age, as text. Changes may be answered in another order than they were made in.

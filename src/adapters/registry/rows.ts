@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { DEFAULT_CALLS_PER_WINDOW } from "../../domain/budget.ts";
 import { SCOPES, type Scope } from "../../domain/caller.ts";
 import { limitsSchema } from "../../domain/limits.ts";
 import { parsePolicy } from "../../domain/policy/policy.ts";
@@ -17,6 +18,7 @@ export interface TenantRow {
   readonly abandoned: "delete" | "keep";
   readonly created_at: number;
   readonly updated_at: number;
+  readonly version: number;
 }
 
 export interface ApiKeyRow {
@@ -28,6 +30,11 @@ export interface ApiKeyRow {
   readonly created_at: number;
   readonly expires_at: number | null;
   readonly revoked_at: number | null;
+}
+
+/** Of the tenant that a key or an issuer belongs to, read together with it. */
+export interface TenantVersion {
+  readonly tenant_version: number | null;
 }
 
 export interface IssuerRow {
@@ -50,6 +57,7 @@ export interface UpstreamRow {
   readonly api_base: string;
   readonly upload_hosts: string;
   readonly sealed_credential: string;
+  readonly calls_per_window: number | null;
 }
 
 /**
@@ -78,10 +86,11 @@ export function tenantOf(row: TenantRow): Tenant {
     limits: stored(limitsSchema, row.limits),
     upstream: row.upstream,
     suspended: row.suspended !== 0,
+    version: row.version,
   };
 }
 
-export function apiKeyOf(row: ApiKeyRow): ApiKeyRecord {
+export function apiKeyOf(row: ApiKeyRow & TenantVersion): ApiKeyRecord {
   return {
     id: row.id,
     tenant: row.tenant,
@@ -89,10 +98,11 @@ export function apiKeyOf(row: ApiKeyRow): ApiKeyRecord {
     scopes: scopesOf(row.scopes),
     ...(row.expires_at !== null && { expiresAt: row.expires_at }),
     revoked: row.revoked_at !== null,
+    version: row.tenant_version ?? 0,
   };
 }
 
-export function issuerOf(row: IssuerRow, secret: string | undefined): Issuer {
+export function issuerOf(row: IssuerRow & TenantVersion, secret: string | undefined): Issuer {
   return {
     id: row.id,
     iss: row.iss,
@@ -102,6 +112,7 @@ export function issuerOf(row: IssuerRow, secret: string | undefined): Issuer {
     tenant: row.tenant === null ? { kind: "claim", claim: row.tenant_claim ?? "" } : { kind: "fixed", id: row.tenant },
     subjectClaim: row.subject_claim,
     scopes: scopesOf(row.scopes),
+    ...(row.tenant_version !== null && { version: row.tenant_version }),
   };
 }
 
@@ -120,6 +131,7 @@ export function upstreamOf(row: UpstreamRow, credential: string | undefined): Up
     accountId: row.account_id,
     apiBase: row.api_base,
     uploadHosts: stored(texts, row.upload_hosts),
+    callsPerWindow: row.calls_per_window ?? DEFAULT_CALLS_PER_WINDOW,
     credential: stored(credentialSchema, credential),
   };
 }

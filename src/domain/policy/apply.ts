@@ -127,7 +127,12 @@ function asked({ metadata }: PolicyRequest, key: string): string | undefined {
 }
 
 function rulesFor(policy: Policy, key: string): Rule<unknown>[] {
-  return policy.flatMap(({ rules }) => rules.get(key) ?? []);
+  const found: Rule<unknown>[] = [];
+  for (const { rules } of policy) {
+    const rule = rules.get(key);
+    if (rule) found.push(rule);
+  }
+  return found;
 }
 
 /** Keys beyond Stream's own that the client sends or a document names. */

@@ -23,6 +23,8 @@ export function decideKey<V>(
   asked: string | undefined,
   context: Context,
 ): KeyDecision {
+  // Most keys of most creations: nobody asks for them, and nobody has anything to say.
+  if (asked === undefined && rules.length === 0 && !type.default) return { explanation: { key, outcome: "absent" } };
   const bounds = rules.flatMap((rule) => rule.bounds);
   // What one document keeps from the client, the next may not set in the client's stead: it only narrows.
   const denies = rules.findIndex((rule) => rule.deny);

@@ -12,6 +12,8 @@ import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
 import { allowOnly, pageOf, readPage, readSlug, safeUrl } from "./documents.ts";
 
+/** Cloudflare raises its limit for some; nobody has a million. */
+const MAX_CALLS_PER_WINDOW = 1_000_000;
 /** What may stand in a header as it is. */
 const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,500}$/, "must be printable ASCII without blanks"));
 /** As `URL.host` has it, since that is what it is compared with: no `:443`. */
@@ -38,6 +40,7 @@ const upstreamSchema = (allowLoopback: boolean) =>
         STREAM_API_BASE,
       ),
       uploadHosts: v.optional(v.pipe(v.array(host), v.minLength(1), v.maxLength(20)), STREAM_UPLOAD_HOSTS.split(",")),
+      callsPerWindow: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_CALLS_PER_WINDOW))),
       apiToken: v.optional(secret),
       apiEmail: v.optional(secret),
       apiKey: v.optional(secret),
@@ -65,7 +68,15 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
     if (id.value === DEFAULT_UPSTREAM) return respondProblem(c, environmental);
     const body = await readJson(c.req.raw, schema);
     if (!body.ok) return respondProblem(c, body.problem);
-    const { accountId, apiBase, uploadHosts, apiToken: token, apiEmail: email = "", apiKey: key = "" } = body.value;
+    const {
+      accountId,
+      apiBase,
+      uploadHosts,
+      callsPerWindow,
+      apiToken: token,
+      apiEmail: email = "",
+      apiKey: key = "",
+    } = body.value;
     const credential: Upstream["credential"] = token ? { kind: "token", token } : { kind: "key", email, key };
 
     const before = await store.upstream(id.value);
@@ -74,6 +85,7 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
       account_id: accountId,
       api_base: apiBase.replace(/\/+$/, ""),
       upload_hosts: JSON.stringify(uploadHosts),
+      calls_per_window: callsPerWindow ?? null,
     };
     await store.putUpstream({ ...row, credential: JSON.stringify(credential) });
     return c.json(documentOf(row), before ? 200 : 201);
@@ -111,5 +123,6 @@ function documentOf(row: Omit<UpstreamRow, "sealed_credential">) {
     accountId: row.account_id,
     apiBase: row.api_base,
     uploadHosts: JSON.parse(row.upload_hosts) as unknown,
+    ...(row.calls_per_window !== null && { callsPerWindow: row.calls_per_window }),
   };
 }

@@ -1,0 +1,169 @@
+/**
+ * Shares one upstream's API calls among the tenants on it.
+ *
+ * Cloudflare counts calls over 5 minutes, and blocks *every* call for 5 more once there were too many; so the budget must
+ * never be overdrawn, and one busy tenant must not use up what the others will need a minute later.
+ *
+ * In words, with N the calls of the budget and "the window" the 300 seconds before now:
+ *
+ * 1. Never more than N calls in any window.
+ * 2. A tenant is *active* while a call of its is in the window. Its *guaranteed share* is N / (active tenants + 1): one
+ *    place is always kept for a tenant that has not come yet. Within its guaranteed share a tenant is granted every call
+ *    that the window has room for.
+ * 3. Beyond it, a tenant gets what the others leave. A call is granted if, after it, there is still room for
+ *    - what each other active tenant is expected to want: its calls so far, extrapolated to a whole window, but not more
+ *      than its guaranteed share (who wants less than that leaves the rest to those who want more: max-min fairness), and
+ *    - some newcomers (`NEWCOMER_SHARE` of N);
+ *    and if the budget as a whole is not spent faster than it comes back: in the last `PACE_SECONDS`, fewer calls than
+ *    their part of N. So a burst cannot leave the rest of the window dry.
+ * 4. Background work has no guaranteed share, and leaves `BACKGROUND_RESERVE` of N besides.
+ * 5. While the gate is closed (the upstream said 429), nothing is granted.
+ */
+
+/** Cloudflare's window. https://developers.cloudflare.com/fundamentals/api/reference/limits/ */
+export const WINDOW_SECONDS = 300;
+/** Cloudflare's limit per user, over all of its tokens. */
+export const STREAM_CALLS_PER_WINDOW = 1_200;
+/** Of the limit: for clocks that differ, calls that arrive late and bunched, and a glance at the dashboard. */
+const MARGIN_SHARE = 0.05;
+/** What a budget is where nothing else is configured. */
+export const DEFAULT_CALLS_PER_WINDOW = Math.floor(STREAM_CALLS_PER_WINDOW * (1 - MARGIN_SHARE));
+
+/** Room for tenants that were silent for a window: they are granted while others press. */
+const NEWCOMER_SHARE = 0.02;
+const BACKGROUND_RESERVE = 0.1;
+const PACE_SECONDS = 30;
+/** A tenant's first calls tell little about its rate; they are taken for those of so much time at least. */
+const MIN_OBSERVED_SECONDS = 30;
+/** Trying again sooner than this is never worth telling. */
+const MIN_RETRY_SECONDS = 1;
+
+export type CallClass = "foreground" | "background";
+
+export type Grant =
+  | { readonly granted: true }
+  /** Seconds after which the call would be granted if nobody else asked meanwhile. */
+  | { readonly granted: false; readonly retryAfterSeconds: number };
+
+interface Activity {
+  calls: number;
+  /** Seconds since the epoch, of its first call since it was last silent for a window. */
+  since: number;
+}
+
+/** The calls of the last 300 seconds. Times are seconds since the epoch, with fractions, and never go back. */
+export class CallWindow {
+  readonly #capacity: number;
+  /** In order of time; those before `#first` have left the window. */
+  #calls: { readonly at: number; readonly tenant: string }[] = [];
+  #first = 0;
+  readonly #tenants = new Map<string, Activity>();
+  #closedUntil = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** Calls in the window. */
+  get size(): number {
+    return this.#calls.length - this.#first;
+  }
+
+  /** Decides a call and, if it is granted, counts it. */
+  acquire(tenant: string, callClass: CallClass, now: number): Grant {
+    this.#forget(now);
+    const waitSeconds = Math.max(this.#closedUntil - now, this.#waitFor(tenant, callClass, now));
+    if (waitSeconds > 0)
+      return { granted: false, retryAfterSeconds: Math.max(MIN_RETRY_SECONDS, Math.ceil(waitSeconds)) };
+    this.count(tenant, now);
+    return { granted: true };
+  }
+
+  /** Counts a call that has been made. */
+  count(tenant: string, at: number): void {
+    this.#calls.push({ at, tenant });
+    const activity = this.#tenants.get(tenant);
+    if (activity) activity.calls++;
+    else this.#tenants.set(tenant, { calls: 1, since: at });
+  }
+
+  /** Gives back the newest call of a tenant, which was not made after all. */
+  refund(tenant: string): void {
+    const index = this.#calls.findLastIndex((call) => call.tenant === tenant);
+    if (index < this.#first) return;
+    this.#calls.splice(index, 1);
+    this.#leave(tenant);
+  }
+
+  /** The upstream refuses calls until then. */
+  close(until: number): void {
+    this.#closedUntil = Math.max(this.#closedUntil, until);
+  }
+
+  /** Seconds until a call of this tenant could be granted; 0 or less: now. */
+  #waitFor(tenant: string, callClass: CallClass, now: number): number {
+    const room = this.#capacity - this.size;
+    if (room < 1) return this.#untilRoom(1, now);
+    const share = this.#guaranteedShare(tenant);
+    const calls = this.#tenants.get(tenant)?.calls ?? 0;
+    if (callClass === "foreground" && calls < share) return 0;
+
+    const kept =
+      this.#expectedOfOthers(tenant, share, now) +
+      this.#capacity * (NEWCOMER_SHARE + (callClass === "background" ? BACKGROUND_RESERVE : 0));
+    if (room - 1 < kept) return this.#untilRoom(kept + 1, now);
+    return this.#untilPace(now);
+  }
+
+  #guaranteedShare(tenant: string): number {
+    const active = this.#tenants.size + (this.#tenants.has(tenant) ? 0 : 1);
+    return this.#capacity / (active + 1);
+  }
+
+  /** What the other active tenants are expected to want yet, each up to its guaranteed share. */
+  #expectedOfOthers(tenant: string, share: number, now: number): number {
+    let expected = 0;
+    for (const [other, { calls, since }] of this.#tenants) {
+      if (other === tenant) continue;
+      const observed = Math.min(WINDOW_SECONDS, Math.max(MIN_OBSERVED_SECONDS, now - since));
+      // One more than it had: who comes every window as often is not refused for being a little early.
+      const wanted = Math.min(share, (calls * WINDOW_SECONDS) / observed + 1);
+      expected += Math.max(0, wanted - calls);
+    }
+    return expected;
+  }
+
+  /** Seconds until the window has room for so many calls, if no more are made. */
+  #untilRoom(places: number, now: number): number {
+    const missing = Math.ceil(places - (this.#capacity - this.size));
+    const leaving = this.#calls[Math.min(this.#first + missing, this.#calls.length) - 1];
+    return leaving ? leaving.at + WINDOW_SECONDS - now : 0;
+  }
+
+  /** Seconds until the last `PACE_SECONDS` have seen fewer calls than is their part. */
+  #untilPace(now: number): number {
+    const part = Math.max(1, Math.floor((this.#capacity * PACE_SECONDS) / WINDOW_SECONDS));
+    const call = this.size < part ? undefined : this.#calls[this.#calls.length - part];
+    return call ? call.at + PACE_SECONDS - now : 0;
+  }
+
+  #forget(now: number): void {
+    for (;;) {
+      const oldest = this.#calls[this.#first];
+      if (!oldest || oldest.at > now - WINDOW_SECONDS) break;
+      this.#first++;
+      this.#leave(oldest.tenant);
+    }
+    // Moved down once half of the array is behind the window, so that forgetting costs nothing per call.
+    if (this.#first * 2 <= this.#calls.length) return;
+    this.#calls = this.#calls.slice(this.#first);
+    this.#first = 0;
+  }
+
+  #leave(tenant: string): void {
+    const activity = this.#tenants.get(tenant);
+    if (!activity) return;
+    activity.calls--;
+    if (activity.calls === 0) this.#tenants.delete(tenant);
+  }
+}

@@ -1,0 +1,165 @@
+import type { Limits } from "./limits.ts";
+import { type Problem, problem } from "./problem.ts";
+import type { RateStatus } from "./reservation.ts";
+import { type UploadSize, type UploadState, isLive } from "./upload.ts";
+
+/** The rules of a tenant's ledger: what counts, and when a creation is one too many. Times are seconds since the epoch. */
+
+export interface Usage extends UploadSize {
+  readonly uploads: number;
+}
+
+/** What is counted: at all times equal to the sum over all uploads of what each counts for. */
+export interface Totals {
+  /** Live uploads. */
+  readonly pending: number;
+  /** Of video at Stream, reservations included. */
+  readonly storedSeconds: number;
+  readonly day: Usage & { readonly start: number };
+  readonly month: Usage & { readonly start: number };
+}
+
+export interface CountedUpload extends UploadSize {
+  readonly state: UploadState;
+  /** When it was reserved: its day and month. */
+  readonly created: number;
+}
+
+const DAY_SECONDS = 24 * 60 * 60;
+
+export function dayStart(now: number): number {
+  return now - (now % DAY_SECONDS);
+}
+
+export function monthStart(now: number): number {
+  const date = new Date(now * 1000);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / 1000;
+}
+
+function monthEnd(now: number): number {
+  const date = new Date(now * 1000);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1) / 1000;
+}
+
+export function emptyTotals(now: number): Totals {
+  const nothing = { uploads: 0, bytes: 0, seconds: 0 };
+  return {
+    pending: 0,
+    storedSeconds: 0,
+    day: { start: dayStart(now), ...nothing },
+    month: { start: monthStart(now), ...nothing },
+  };
+}
+
+/** The totals at a later time: windows that are over begin again with nothing. */
+export function rollOver(totals: Totals, now: number): Totals {
+  const fresh = emptyTotals(now);
+  return {
+    ...totals,
+    day: totals.day.start >= fresh.day.start ? totals.day : fresh.day,
+    month: totals.month.start >= fresh.month.start ? totals.month : fresh.month,
+  };
+}
+
+/**
+ * Counts a change of one upload: what it counted for before is taken away, what it counts for now is added. An upload
+ * counts as one of its day and month whatever becomes of it; its bytes and seconds only while they are, or may be, at
+ * Stream.
+ */
+export function count(totals: Totals, before: CountedUpload | undefined, after: CountedUpload | undefined): Totals {
+  return add(add(totals, before, -1), after, 1);
+}
+
+function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): Totals {
+  if (!upload) return totals;
+  const live = isLive(upload.state);
+  const atStream = live || upload.state === "ready";
+  const bytes = atStream ? upload.bytes : 0;
+  const seconds = atStream ? upload.seconds : 0;
+  const addTo = <Window extends Usage & { readonly start: number }>(window: Window): Window =>
+    upload.created < window.start
+      ? window
+      : {
+          ...window,
+          uploads: window.uploads + sign,
+          bytes: window.bytes + sign * bytes,
+          seconds: window.seconds + sign * seconds,
+        };
+  return {
+    pending: totals.pending + (live ? sign : 0),
+    storedSeconds: totals.storedSeconds + sign * seconds,
+    day: addTo(totals.day),
+    month: addTo(totals.month),
+  };
+}
+
+/** What a creation is held against, besides the totals. */
+export interface Standing {
+  readonly totals: Totals;
+  /** Live uploads of the creator. */
+  readonly creatorPending: number;
+  /** When each of the last creations was reserved, the newest first: as many as the limit of a minute allows. */
+  readonly tenantRecent: readonly number[];
+  readonly creatorRecent: readonly number[];
+  /** When the first of the live uploads' URLs dies. */
+  readonly nextExpiry?: number;
+}
+
+const RATE_WINDOW_SECONDS = 60;
+/** Stored videos go when somebody deletes them; nobody knows when. */
+const STORED_RETRY_SECONDS = 3_600;
+
+/** The limit that one more upload of this size would break, as a refusal; undefined: it may come. */
+export function checkLimits(limits: Limits, standing: Standing, size: UploadSize, now: number): Problem | undefined {
+  const { totals, creatorPending, tenantRecent, creatorRecent, nextExpiry = now } = standing;
+  const { rate = {}, quota = {} } = limits;
+  const untilExpiry = nextExpiry - now;
+  const checks: [name: string, allowed: number | undefined, used: number, asked: number, retryAfter: number][] = [
+    ["pending", limits.pending, totals.pending, 1, untilExpiry],
+    ["pendingPerCreator", limits.pendingPerCreator, creatorPending, 1, untilExpiry],
+    ["storedSeconds", limits.storedSeconds, totals.storedSeconds, size.seconds, STORED_RETRY_SECONDS],
+  ];
+  for (const [name, recent, allowed] of [
+    ["rate.tenant", tenantRecent, rate.tenant],
+    ["rate.creator", creatorRecent, rate.creator],
+  ] as const) {
+    const { used, resetSeconds } = lastMinute(recent, now);
+    checks.push([name, allowed, used, 1, resetSeconds]);
+  }
+  for (const [window, end] of [
+    ["day", totals.day.start + DAY_SECONDS],
+    ["month", monthEnd(totals.month.start)],
+  ] as const) {
+    const [allowed = {}, used] = [quota[window], totals[window]];
+    checks.push(
+      [`quota.${window}.uploads`, allowed.uploads, used.uploads, 1, end - now],
+      [`quota.${window}.bytes`, allowed.bytes, used.bytes, size.bytes, end - now],
+      [`quota.${window}.seconds`, allowed.seconds, used.seconds, size.seconds, end - now],
+    );
+  }
+  for (const [name, allowed, used, asked, retryAfter] of checks) {
+    if (allowed === undefined || used + asked <= allowed) continue;
+    return problem(
+      "limit_exceeded",
+      `The limit ${name} is reached: ${used} of ${allowed} used, ${asked} more asked for.`,
+      {
+        limit: { name, used, allowed },
+        retryAfterSeconds: Math.max(1, Math.ceil(retryAfter)),
+      },
+    );
+  }
+  return undefined;
+}
+
+/** How the tenant's limit of a minute stands after one more creation. */
+export function rateStatus({ rate }: Limits, { tenantRecent }: Standing, now: number): RateStatus | undefined {
+  if (rate?.tenant === undefined) return undefined;
+  const { used, resetSeconds } = lastMinute(tenantRecent, now);
+  return { allowed: rate.tenant, remaining: Math.max(0, rate.tenant - used - 1), resetSeconds };
+}
+
+/** @param recent newest first */
+function lastMinute(recent: readonly number[], now: number) {
+  const within = recent.filter((created) => created > now - RATE_WINDOW_SECONDS);
+  return { used: within.length, resetSeconds: (within.at(-1) ?? now) + RATE_WINDOW_SECONDS - now };
+}

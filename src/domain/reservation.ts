@@ -1,0 +1,99 @@
+import type { Limits } from "./limits.ts";
+import { type Problem, problem } from "./problem.ts";
+import { type UploadState, isLive } from "./upload.ts";
+
+/** What a creation asks of the ledger. Times are seconds since the epoch. */
+export interface ReservationRequest {
+  readonly id: string;
+  /** Of the tenant, as the creation was decided by. */
+  readonly version: number;
+  readonly limits: Limits;
+  readonly upstream: string;
+  readonly creator?: string;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly expires: number;
+  readonly idempotency?: IdempotencyRequest;
+}
+
+export interface IdempotencyRequest {
+  /** Tells whose key it is as well: two callers that choose the same one do not meet. */
+  readonly key: string;
+  /** Of what was asked for. */
+  readonly fingerprint: string;
+  /** A grant: one upload, live or finished, and never another. */
+  readonly once: boolean;
+}
+
+/** How the limit of creations per minute stands. https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ */
+export interface RateStatus {
+  readonly allowed: number;
+  readonly remaining: number;
+  /** Until one more is allowed than remains now. */
+  readonly resetSeconds: number;
+}
+
+export type ReservationOutcome =
+  | { readonly kind: "reserved"; readonly rate?: RateStatus }
+  /** The same creation has an upload URL that is alive. */
+  | {
+      readonly kind: "replayed";
+      readonly id: string;
+      readonly uid: string;
+      readonly location: string;
+      readonly expires: number;
+    }
+  /** Decided by a tenant that has changed since. */
+  | { readonly kind: "stale" }
+  | { readonly kind: "refused"; readonly problem: Problem };
+
+/** A URL that is about to die is as good as dead to a client that gets it again. */
+const REPLAY_MARGIN_SECONDS = 60;
+/** A creation that is on its way takes a moment. */
+const IN_PROGRESS_RETRY_SECONDS = 1;
+
+/** The upload that a key stands for. */
+export interface EarlierUpload {
+  readonly id: string;
+  readonly state: UploadState;
+  readonly uid: string | null;
+  readonly location: string | null;
+  readonly fingerprint: string | null;
+  readonly expires: number;
+  readonly due: number;
+}
+
+/** What the same key means while its upload is what it is; undefined: that upload is dead, and another may take its place. */
+export function recall(request: IdempotencyRequest, row: EarlierUpload, time: number): ReservationOutcome | undefined {
+  const refuse = (refusal: Problem): ReservationOutcome => ({ kind: "refused", problem: refusal });
+  if (row.fingerprint !== request.fingerprint && (isLive(row.state) || request.once))
+    return refuse(problem("idempotency_key_reused", "This key or grant was used for another creation."));
+  switch (row.state) {
+    case "reserved":
+    case "unknown":
+      return refuse(
+        problem("creation_in_progress", "The same creation is in progress.", {
+          retryAfterSeconds: row.state === "reserved" ? IN_PROGRESS_RETRY_SECONDS : Math.max(1, row.due - time),
+        }),
+      );
+    case "issued":
+      if (row.uid !== null && row.location !== null && row.expires - REPLAY_MARGIN_SECONDS > time)
+        return { kind: "replayed", id: row.id, uid: row.uid, location: row.location, expires: row.expires };
+      // Whether anything was uploaded is not known until Stream has been asked.
+      return request.once
+        ? refuse(
+            problem("creation_in_progress", "The grant's upload URL has just expired.", {
+              retryAfterSeconds: Math.max(1, row.due - time),
+            }),
+          )
+        : undefined;
+    case "ready":
+    case "failed":
+      return request.once ? refuse(problem("grant_used", "The grant's upload is finished.")) : undefined;
+    case "expired":
+    case "cancelled":
+      return undefined;
+    default:
+      return row.state satisfies never;
+  }
+}

@@ -1,0 +1,26 @@
+import { Hono } from "hono";
+import { problem } from "../domain/problem.ts";
+import type { AppEnv } from "../middleware/app-env.ts";
+import type { AuthenticatePorts } from "../usecases/authenticate.ts";
+import type { Ledgers } from "../usecases/ports.ts";
+import { requireScope } from "./access.ts";
+import { respondProblem } from "./problem-response.ts";
+
+/** `GET /v1/:tenant/usage`: what is counted, beside the limits. */
+export function usageRoutes(ports: AuthenticatePorts & { readonly ledgers: Ledgers }): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.get("/", async (c) => {
+    const access = await requireScope(ports, c, "usage:read");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const { id, limits } = access.value.tenant;
+    const { pending, storedSeconds, day, month } = await ports.ledgers.usage(id);
+    const window = ({ start, ...usage }: typeof day) => ({ ...usage, since: new Date(start * 1000).toISOString() });
+    return c.json({ tenant: id, usage: { pending, storedSeconds, day: window(day), month: window(month) }, limits });
+  });
+
+  routes.all("/", (c) =>
+    respondProblem(c, problem("method_not_allowed", "Read the usage with GET.", { allow: ["GET", "HEAD", "OPTIONS"] })),
+  );
+  return routes;
+}

@@ -1,0 +1,62 @@
+import type { Caller } from "../domain/caller.ts";
+import type { Decision } from "../domain/policy/decision.ts";
+import { problem } from "../domain/problem.ts";
+import type { IdempotencyRequest, ReservationOutcome } from "../domain/reservation.ts";
+import type { Tenant } from "../domain/tenant.ts";
+import type { Budget, Ledgers, Upstream } from "./ports.ts";
+
+export interface AdmitPorts {
+  readonly ledgers: Ledgers;
+  readonly budget: Budget;
+  readonly newUploadId: () => string;
+}
+
+/** A creation that may be made, as far as caller and policy are concerned. */
+export interface DecidedCreation {
+  readonly tenant: Tenant;
+  readonly caller: Caller;
+  readonly decision: Decision;
+  readonly upstream: Upstream;
+  readonly idempotency?: IdempotencyRequest;
+}
+
+export type Admission =
+  | (Extract<ReservationOutcome, { kind: "reserved" }> & { readonly id: string })
+  | Exclude<ReservationOutcome, { kind: "reserved" }>;
+
+/**
+ * Asks the tenant's ledger for a place and the upstream's budget for a call, side by side. Where one refuses, what the
+ * other gave goes back; a creation that is answered as before needs no call.
+ */
+export async function admit(
+  { ledgers, budget, newUploadId }: AdmitPorts,
+  { tenant, caller, decision, upstream, idempotency }: DecidedCreation,
+): Promise<Admission> {
+  const id = newUploadId();
+  const [reservation, call] = await Promise.all([
+    ledgers.reserve(tenant.id, {
+      id,
+      version: Math.min(tenant.version, caller.version),
+      limits: tenant.limits,
+      upstream: upstream.id,
+      bytes: decision.length,
+      seconds: decision.maxDurationSeconds,
+      expires: decision.expiresAt,
+      ...(decision.creator !== undefined && { creator: decision.creator }),
+      ...(idempotency && { idempotency }),
+    }),
+    budget.acquire(upstream, tenant.id, "foreground"),
+  ]);
+  if (reservation.kind !== "reserved") {
+    if (call.granted) await budget.refund(upstream, tenant.id);
+    return reservation;
+  }
+  if (call.granted) return { ...reservation, id };
+  await ledgers.release(tenant.id, id);
+  return {
+    kind: "refused",
+    problem: problem("upstream_busy", "Too many uploads are being created at the moment.", {
+      retryAfterSeconds: call.retryAfterSeconds,
+    }),
+  };
+}

@@ -1,0 +1,124 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CallWindow, DEFAULT_CALLS_PER_WINDOW, WINDOW_SECONDS } from "../../src/domain/budget.ts";
+
+const N = DEFAULT_CALLS_PER_WINDOW;
+
+/** The most calls in any window. */
+function densest(calls: readonly number[]): number {
+  let most = 0;
+  for (let last = 0, first = 0; last < calls.length; last++) {
+    while ((calls[first] ?? 0) <= (calls[last] ?? 0) - WINDOW_SECONDS) first++;
+    most = Math.max(most, last - first + 1);
+  }
+  return most;
+}
+
+describe("whatever the tenants do", () => {
+  const step = fc.record({
+    after: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 40, noNaN: true })),
+    tenant: fc.constantFrom("a", "b", "c", "d"),
+    background: fc.boolean(),
+    refund: fc.integer({ min: 0, max: 9 }).map((one) => one === 0),
+  });
+
+  it("no window ever sees more calls than the budget has, and the books agree with what was granted", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 30 }), fc.array(step, { maxLength: 300 }), (capacity, steps) => {
+        const window = new CallWindow(capacity);
+        let calls: { at: number; tenant: string }[] = [];
+        let now = 1_000;
+        for (const { after, tenant, background, refund } of steps) {
+          now += after;
+          const grant = window.acquire(tenant, background ? "background" : "foreground", now);
+          if (!grant.granted) {
+            expect(grant.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+            expect(grant.retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
+          } else if (refund) window.refund(tenant);
+          else calls.push({ at: now, tenant });
+          calls = calls.filter(({ at }) => at > now - 2 * WINDOW_SECONDS);
+          expect(densest(calls.map(({ at }) => at))).toBeLessThanOrEqual(capacity);
+          const inWindow = calls.filter(({ at }) => at > now - WINDOW_SECONDS);
+          expect(window.size).toBe(inWindow.length);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("who waits as long as was said is granted, if nobody else asks", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 30 }), fc.array(step, { maxLength: 100 }), (capacity, steps) => {
+        const window = new CallWindow(capacity);
+        let now = 1_000;
+        for (const { after, tenant } of steps) {
+          now += after;
+          window.acquire(tenant, "foreground", now);
+        }
+        for (let tries = 0; tries < 20; tries++) {
+          const grant = window.acquire("e", "foreground", now);
+          if (grant.granted) return;
+          now += grant.retryAfterSeconds;
+        }
+        expect.unreachable("told to wait twenty times");
+      }),
+    );
+  });
+});
+
+describe("the gate", () => {
+  it("is closed until it is said to open, for everyone", () => {
+    const window = new CallWindow(10);
+    window.close(1_060);
+    expect(window.acquire("a", "foreground", 1_000)).toEqual({ granted: false, retryAfterSeconds: 60 });
+    expect(window.acquire("b", "background", 1_059.5)).toEqual({ granted: false, retryAfterSeconds: 1 });
+    expect(window.acquire("a", "foreground", 1_060)).toEqual({ granted: true });
+  });
+});
+
+describe("background work", () => {
+  it("leaves a tenth, and the room for newcomers, to the tenants", () => {
+    const window = new CallWindow(100);
+    let granted = 0;
+    for (let now = 1_000; now < 1_300; now += 0.25) if (window.acquire("*", "background", now).granted) granted++;
+    expect(granted).toBeLessThanOrEqual(88);
+    expect(window.acquire("a", "foreground", 1_299).granted).toBe(true);
+  });
+});
+
+describe("one tenant at a hundred times its share, and twenty at a call in 15 seconds", () => {
+  /** Deterministic, so that a failure is one. */
+  function simulate(seconds: number, quietFrom: number) {
+    let seed = 7;
+    const random = () => {
+      seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+      return seed / 2 ** 32;
+    };
+    const share = N / 21;
+    const asks: { at: number; tenant: string }[] = [];
+    for (let at = 1_000; at < 1_000 + seconds; at += WINDOW_SECONDS / (100 * share)) asks.push({ at, tenant: "noisy" });
+    for (let quiet = 0; quiet < 20; quiet++) {
+      const phase = random() * 15;
+      for (let at = 1_000 + quietFrom + phase; at < 1_000 + seconds; at += 15)
+        asks.push({ at: at + random() * 5, tenant: `quiet-${quiet}` });
+    }
+    const window = new CallWindow(N);
+    const tally = { quiet: 0, quietRefused: 0, noisy: 0 };
+    const calls: number[] = [];
+    for (const { at, tenant } of asks.toSorted((a, b) => a.at - b.at)) {
+      const { granted } = window.acquire(tenant, "foreground", at);
+      if (granted) calls.push(at);
+      if (tenant !== "noisy") tally[granted ? "quiet" : "quietRefused"]++;
+      else if (granted) tally.noisy++;
+    }
+    return { ...tally, densest: densest(calls), used: calls.length / ((N * seconds) / WINDOW_SECONDS) };
+  }
+
+  it.each([0, 60])("the quiet ones, coming after %d s, succeed; the noisy one gets the rest", (quietFrom) => {
+    const { quiet, quietRefused, noisy, densest, used } = simulate(3_600, quietFrom);
+    expect(quiet / (quiet + quietRefused)).toBeGreaterThanOrEqual(0.999);
+    expect(densest).toBeLessThanOrEqual(N);
+    expect(used).toBeGreaterThanOrEqual(0.95);
+    expect(noisy).toBeGreaterThan(quiet);
+  });
+});

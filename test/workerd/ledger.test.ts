@@ -1,0 +1,207 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { LedgerStore } from "../../src/objects/ledger-store.ts";
+import type { ReservationRequest } from "../../src/domain/reservation.ts";
+
+const now = () => Math.floor(Date.now() / 1000);
+let made = 0;
+const request = (more: Partial<ReservationRequest> = {}): ReservationRequest => ({
+  id: `upload-${++made}`,
+  version: 1,
+  limits: {},
+  upstream: "default",
+  bytes: 100,
+  seconds: 60,
+  expires: now() + 1_800,
+  ...more,
+});
+const keyed = (key: string, fingerprint = "f", once = false) => ({ idempotency: { key, fingerprint, once } });
+const ledger = () => env.LEDGER.getByName(`tenant-${++made}`);
+const UID = "0123456789abcdef0123456789abcdef";
+const LOCATION = "https://upload.example/1";
+
+describe("a reservation", () => {
+  it("counts until it is released, and leaves nothing behind", async () => {
+    const tenant = ledger();
+    const one = request();
+    expect(await tenant.reserve(one)).toEqual({ kind: "reserved" });
+    expect(await tenant.usage()).toMatchObject({
+      pending: 1,
+      storedSeconds: 60,
+      day: { uploads: 1, bytes: 100, seconds: 60 },
+      month: { uploads: 1, bytes: 100, seconds: 60 },
+    });
+    await tenant.release(one.id);
+    expect(await tenant.usage()).toMatchObject({
+      pending: 0,
+      storedSeconds: 0,
+      day: { uploads: 0, bytes: 0, seconds: 0 },
+    });
+    expect(await tenant.attach(one.id, UID, LOCATION)).toBe(false);
+  });
+
+  it("is attached once, and released no more", async () => {
+    const tenant = ledger();
+    const one = request();
+    await tenant.reserve(one);
+    expect(await tenant.attach(one.id, UID, LOCATION)).toBe(true);
+    await tenant.release(one.id);
+    await tenant.leaveUnknown(one.id);
+    expect(await tenant.usage()).toMatchObject({ pending: 1 });
+  });
+
+  it.each<[string, object, Partial<ReservationRequest>, object]>([
+    ["pending", { pending: 2 }, {}, { name: "pending", used: 2, allowed: 2 }],
+    [
+      "pending of a creator",
+      { pendingPerCreator: 2 },
+      { creator: "u" },
+      { name: "pendingPerCreator", used: 2, allowed: 2 },
+    ],
+    ["stored seconds", { storedSeconds: 179 }, {}, { name: "storedSeconds", used: 120, allowed: 179 }],
+    ["creations per minute", { rate: { tenant: 2 } }, {}, { name: "rate.tenant", used: 2, allowed: 2 }],
+    [
+      "creations per minute of a creator",
+      { rate: { creator: 2 } },
+      { creator: "u" },
+      { name: "rate.creator", used: 2, allowed: 2 },
+    ],
+    ["uploads of a day", { quota: { day: { uploads: 2 } } }, {}, { name: "quota.day.uploads", used: 2, allowed: 2 }],
+    [
+      "bytes of a month",
+      { quota: { month: { bytes: 299 } } },
+      {},
+      { name: "quota.month.bytes", used: 200, allowed: 299 },
+    ],
+    [
+      "seconds of a day",
+      { quota: { day: { seconds: 179 } } },
+      {},
+      { name: "quota.day.seconds", used: 120, allowed: 179 },
+    ],
+  ])("beyond the limit of %s is refused, with how it stands", async (_, limits, more, limit) => {
+    const tenant = ledger();
+    for (let index = 0; index < 2; index++)
+      expect(await tenant.reserve(request({ limits, ...more }))).toMatchObject({ kind: "reserved" });
+    const refused = await tenant.reserve(request({ limits, ...more }));
+    expect(refused).toMatchObject({ kind: "refused", problem: { code: "limit_exceeded", limit } });
+    expect(refused.kind === "refused" && refused.problem.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+    const other = await tenant.reserve(request({ limits, ...more, creator: "someone-else" }));
+    expect(other.kind).toBe(JSON.stringify(limits).toLowerCase().includes("creator") ? "reserved" : "refused");
+  });
+
+  it("says how the limit of a minute stands", async () => {
+    const tenant = ledger();
+    const limits = { rate: { tenant: 3 } };
+    expect(await tenant.reserve(request({ limits }))).toMatchObject({ rate: { allowed: 3, remaining: 2 } });
+    expect(await tenant.reserve(request({ limits }))).toMatchObject({ rate: { allowed: 3, remaining: 1 } });
+  });
+});
+
+describe("an idempotency key", () => {
+  it("is in progress, then replayed, and means one creation only", async () => {
+    const tenant = ledger();
+    const one = request(keyed("k"));
+    await tenant.reserve(one);
+    expect(await tenant.reserve(request(keyed("k")))).toMatchObject({ problem: { code: "creation_in_progress" } });
+    await tenant.attach(one.id, UID, LOCATION);
+    expect(await tenant.reserve(request(keyed("k")))).toEqual({
+      kind: "replayed",
+      id: one.id,
+      uid: UID,
+      location: LOCATION,
+      expires: one.expires,
+    });
+    expect(await tenant.reserve(request(keyed("k", "other")))).toMatchObject({
+      problem: { code: "idempotency_key_reused" },
+    });
+    expect(await tenant.usage()).toMatchObject({ pending: 1 });
+  });
+
+  it("is free again when the creation failed", async () => {
+    const tenant = ledger();
+    const one = request(keyed("k"));
+    await tenant.reserve(one);
+    await tenant.release(one.id);
+    expect(await tenant.reserve(request(keyed("k", "other")))).toEqual({ kind: "reserved" });
+  });
+
+  it("of a dead URL reserves anew; of a grant not until it is known that nothing was uploaded", async () => {
+    const tenant = ledger();
+    for (const [key, once] of [
+      ["header", false],
+      ["grant", true],
+    ] as const) {
+      const dying = request({ expires: now() + 5, ...keyed(key, "f", once) });
+      await tenant.reserve(dying);
+      await tenant.attach(dying.id, UID, LOCATION);
+      const again = await tenant.reserve(request(keyed(key, "f", once)));
+      expect(again).toMatchObject(once ? { problem: { code: "creation_in_progress" } } : { kind: "reserved" });
+    }
+    expect(await tenant.usage()).toMatchObject({ pending: 3 });
+  });
+
+  it("whose outcome is unknown stays in progress", async () => {
+    const tenant = ledger();
+    const lost = request(keyed("k"));
+    await tenant.reserve(lost);
+    await tenant.leaveUnknown(lost.id);
+    const again = await tenant.reserve(request(keyed("k")));
+    expect(again).toMatchObject({ problem: { code: "creation_in_progress" } });
+    expect(again.kind === "refused" && again.problem.retryAfterSeconds).toBeGreaterThan(1_800);
+  });
+
+  it("admits one of ten that arrive at once", async () => {
+    const tenant = ledger();
+    const outcomes = await Promise.all(Array.from({ length: 10 }, () => tenant.reserve(request(keyed("k")))));
+    expect(outcomes.filter(({ kind }) => kind === "reserved")).toHaveLength(1);
+  });
+});
+
+describe("the version of the tenant", () => {
+  it("makes what was decided by an older one stale, also after an eviction", async () => {
+    const tenant = ledger();
+    await tenant.learn(5);
+    await tenant.learn(3);
+    expect(await tenant.reserve(request({ version: 4 }))).toEqual({ kind: "stale" });
+    await evictDurableObject(tenant);
+    expect(await tenant.reserve(request({ version: 4 }))).toEqual({ kind: "stale" });
+    expect(await tenant.reserve(request({ version: 5 }))).toEqual({ kind: "reserved" });
+  });
+});
+
+describe("the object", () => {
+  it("has the same rows and counters after an eviction, and the counters are the sum of the rows", async () => {
+    const tenant = ledger();
+    const ids = Array.from({ length: 5 }, () => request({ creator: "u" }));
+    for (const one of ids) await tenant.reserve(one);
+    await tenant.attach(ids[0]?.id ?? "", UID, LOCATION);
+    await tenant.release(ids[1]?.id ?? "");
+    const before = await tenant.usage();
+    await evictDurableObject(tenant);
+    expect(await tenant.usage()).toEqual(before);
+    const recounted = await runInDurableObject(tenant, (_, state) => new LedgerStore(state.storage.sql).recount(now()));
+    expect(before).toEqual(recounted);
+  });
+
+  it("wakes up when the first upload URL should be dead", async () => {
+    const tenant = ledger();
+    const expires = now() + 1_800;
+    await tenant.reserve(request({ expires: expires + 600 }));
+    await tenant.reserve(request({ expires }));
+    await tenant.reserve(request({ expires: expires + 900 }));
+    const alarm = await runInDurableObject(tenant, (_, state) => state.storage.getAlarm());
+    expect(alarm).toBe((expires + 60) * 1000);
+  });
+
+  it("asks again later where Stream cannot be asked", async () => {
+    const tenant = ledger();
+    const one = request({ expires: now() - 100 });
+    await tenant.reserve(one);
+    expect(await runDurableObjectAlarm(tenant)).toBe(true);
+    expect(await tenant.usage()).toMatchObject({ pending: 1 });
+    const alarm = await runInDurableObject(tenant, (_, state) => state.storage.getAlarm());
+    expect(alarm).toBeGreaterThan(Date.now());
+  });
+});
