@@ -101,8 +101,8 @@ export interface Standing {
   /** When each of the last creations was reserved, the newest first: as many as the limit of a minute allows. */
   readonly tenantRecent: readonly number[];
   readonly creatorRecent: readonly number[];
-  /** When the first of the live uploads' URLs dies. */
-  readonly nextExpiry?: number;
+  /** When the first of the live uploads' URLs dies; asked for only where there are too many of them. */
+  readonly nextExpiry: () => number | undefined;
 }
 
 const RATE_WINDOW_SECONDS = 60;
@@ -111,12 +111,12 @@ const STORED_RETRY_SECONDS = 3_600;
 
 /** The limit that one more upload of this size would break, as a refusal; undefined: it may come. */
 export function checkLimits(limits: Limits, standing: Standing, size: UploadSize, now: number): Problem | undefined {
-  const { totals, creatorPending, tenantRecent, creatorRecent, nextExpiry = now } = standing;
+  const { totals, creatorPending, tenantRecent, creatorRecent } = standing;
   const { rate = {}, quota = {} } = limits;
-  const untilExpiry = nextExpiry - now;
-  const checks: [name: string, allowed: number | undefined, used: number, asked: number, retryAfter: number][] = [
-    ["pending", limits.pending, totals.pending, 1, untilExpiry],
-    ["pendingPerCreator", limits.pendingPerCreator, creatorPending, 1, untilExpiry],
+  type RetryAfter = number | "next expiry";
+  const checks: [name: string, allowed: number | undefined, used: number, asked: number, retryAfter: RetryAfter][] = [
+    ["pending", limits.pending, totals.pending, 1, "next expiry"],
+    ["pendingPerCreator", limits.pendingPerCreator, creatorPending, 1, "next expiry"],
     ["storedSeconds", limits.storedSeconds, totals.storedSeconds, size.seconds, STORED_RETRY_SECONDS],
   ];
   for (const [name, recent, allowed] of [
@@ -139,12 +139,13 @@ export function checkLimits(limits: Limits, standing: Standing, size: UploadSize
   }
   for (const [name, allowed, used, asked, retryAfter] of checks) {
     if (allowed === undefined || used + asked <= allowed) continue;
+    const seconds = retryAfter === "next expiry" ? (standing.nextExpiry() ?? now) - now : retryAfter;
     return problem(
       "limit_exceeded",
       `The limit ${name} is reached: ${used} of ${allowed} used, ${asked} more asked for.`,
       {
         limit: { name, used, allowed },
-        retryAfterSeconds: Math.max(1, Math.ceil(retryAfter)),
+        retryAfterSeconds: Math.max(1, Math.ceil(seconds)),
       },
     );
   }

@@ -112,7 +112,6 @@ export class LedgerStore {
             .toArray()
             .map(({ created }) => created)
         : [];
-    const nextExpiry = this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`);
     const creatorPending =
       creator === undefined || pendingPerCreator === undefined
         ? 0
@@ -122,7 +121,7 @@ export class LedgerStore {
       creatorPending,
       tenantRecent: recent("", rate.tenant),
       creatorRecent: creator === undefined ? [] : recent("WHERE creator = ?", rate.creator, creator),
-      ...(nextExpiry !== undefined && { nextExpiry }),
+      nextExpiry: () => this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`),
     };
   }
 

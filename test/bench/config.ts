@@ -38,6 +38,8 @@ export interface WorkerConfig {
   readonly statePath: string;
   /** What stands in for the rate limit: a module of the folder. */
   readonly rateLimit: string;
+  /** Whether the module exports the Durable Objects of `wrangler.toml`. */
+  readonly hasObjects: boolean;
 }
 
 /**
@@ -46,10 +48,11 @@ export interface WorkerConfig {
  * are Miniflare's and real; its Workers for them wait beside the gateway, in the baseline's process too, so that what
  * differs between two processes is the Worker alone.
  */
-export function workerdConfig({ module, settings, statePath, rateLimit }: WorkerConfig): string {
+export function workerdConfig({ module, settings, statePath, rateLimit, hasObjects }: WorkerConfig): string {
   const bindings = { ...wrangler.vars, ...settings };
   const [database] = wrangler.d1_databases;
   const [limit] = wrangler.ratelimits;
+  const objects: { name: string; class_name: string }[] = hasObjects ? wrangler.durable_objects.bindings : [];
   if (!database?.database_id || !limit) throw new Error("wrangler.toml declares no database, or no rate limit.");
   return `using Workerd = import "/workerd/workerd.capnp";
 
@@ -76,8 +79,14 @@ const config :Workerd.Config = (
         (name = "ANALYTICS", wrapped = (moduleName = "bench:analytics", innerBindings = [
           (name = "dataset", json = "\\"sluice\\""),
         ])),
+        ${objects.map(({ name, class_name }) => `(name = ${text(name)}, durableObjectNamespace = ${text(class_name)}),`).join("\n        ")}
       ],
+      durableObjectNamespaces = [
+        ${objects.map(({ class_name }) => `(className = ${text(class_name)}, uniqueKey = ${text(`sluice-${class_name}`)}, enableSql = true),`).join("\n        ")}
+      ],
+      durableObjectStorage = (localDisk = "objects"),
     )),
+    (name = "objects", disk = (path = ${text(join(statePath, "v3", "do"))}, writable = true)),
     ${simulator("d1", "d1/entry.worker.js", "d1/database.worker.js", "D1DatabaseObject", join(statePath, "v3", "d1"))}
     ${simulator(
       "rate-limit",

@@ -26,6 +26,7 @@ export type Bar = { readonly atMost: number } | { readonly within: number };
 
 const REFUSAL: Bar = { atMost: 0.6 };
 const CREATION_BY_KEY: Bar = { atMost: 1.5 };
+const FULL_ADMISSION: Bar = { atMost: 4.5 };
 const SAME: Bar = { within: 0.1 };
 
 /** As tus clients send them. */
@@ -55,13 +56,31 @@ export function makeRows({ key, grant, jwts }: Credentials): Row[] {
     { id: "aa", title: "A/A: the baseline twice", subject: { ...baseline, server: "baseline-2" }, against: baseline },
     {
       id: "key",
-      title: "creation, API key",
+      title: "creation, API key, no admission",
       subject: gateway(create, 201),
       against: baseline,
       bar: CREATION_BY_KEY,
       isKey: true,
     },
     ...creations,
+    {
+      id: "admission",
+      title: "creation, API key, full admission",
+      subject: { server: "gateway-admitting", request: create, expect: [201] },
+      against: baseline,
+      bar: FULL_ADMISSION,
+      isKey: true,
+    },
+    {
+      id: "replay",
+      title: "the same creation again, replayed",
+      subject: {
+        server: "gateway-admitting",
+        request: creation({ ...bearer(key), "Idempotency-Key": "1" }),
+        expect: [201, 409],
+      },
+      against: baseline,
+    },
     {
       id: "grant",
       title: "creation, grant",

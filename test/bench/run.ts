@@ -10,7 +10,7 @@ import { type Schedule, measureRows } from "./measure.ts";
 import { PINNED, nextMessage, startProgram } from "./processes.ts";
 import { reportBundle, reportRows, reportStartUp } from "./report.ts";
 import { makeRows } from "./rows.ts";
-import { BASELINE_MODULE, GATEWAY_MODULE, RATE_LIMIT_MODULE, startServerOn } from "./servers.ts";
+import { BASELINE_MODULE, GATEWAY_MODULE, OPEN_MODULE, RATE_LIMIT_MODULE, startServerOn } from "./servers.ts";
 import { gzipKiB, measureStartUps } from "./startup.ts";
 import { addTenants, migrate, seed } from "./state.ts";
 
@@ -39,11 +39,12 @@ process.exit();
 
 async function bench(): Promise<string> {
   const [one, many] = [join(folder, "one"), join(folder, "many")];
-  await mkdir(join(one, "v3", "ratelimit"), { recursive: true });
-  await Promise.all([buildWorker(), migrate(one)]);
+  for (const kind of ["ratelimit", "do"]) await mkdir(join(one, "v3", kind), { recursive: true });
+  await Promise.all([buildWorker(), buildWorker(join(import.meta.dirname, "open-worker.ts"), folder), migrate(one)]);
   const bundle = join(ROOT, "dist", "index.js");
   await layOut(folder, {
     [GATEWAY_MODULE]: bundle,
+    [OPEN_MODULE]: join(folder, "open-worker.js"),
     [BASELINE_MODULE]: join(import.meta.dirname, BASELINE_MODULE),
     [RATE_LIMIT_MODULE]: join(import.meta.dirname, RATE_LIMIT_MODULE),
   });

@@ -8,7 +8,7 @@ import { STUB_UPLOAD_HOST } from "./wire.ts";
 export type ServerName = keyof typeof SERVERS;
 
 interface ServerOptions {
-  readonly module: "gateway.js" | "pass-through.js";
+  readonly module: "gateway.js" | "gateway-open.js" | "pass-through.js";
   /** Which database. */
   readonly state: "one" | "many";
   readonly settings?: Readonly<Record<string, string>>;
@@ -18,6 +18,7 @@ interface ServerOptions {
 
 /** Modules that the folder of a run holds. */
 export const GATEWAY_MODULE = "gateway.js";
+export const OPEN_MODULE = "gateway-open.js";
 export const BASELINE_MODULE = "pass-through.js";
 export const RATE_LIMIT_MODULE = "rate-limit.js";
 
@@ -27,12 +28,13 @@ const UNCACHED = { REGISTRY_CACHE_SECONDS: "0" };
 const SERVERS = {
   baseline: { module: BASELINE_MODULE, state: "one" },
   "baseline-2": { module: BASELINE_MODULE, state: "one" },
-  gateway: { module: GATEWAY_MODULE, state: "one" },
-  "gateway-miniflare-limit": { module: GATEWAY_MODULE, state: "one", rateLimit: MINIFLARE_RATE_LIMIT },
-  "gateway-one": { module: GATEWAY_MODULE, state: "one" },
-  "gateway-many": { module: GATEWAY_MODULE, state: "many" },
-  "gateway-uncached": { module: GATEWAY_MODULE, state: "one", settings: UNCACHED },
-  "gateway-many-uncached": { module: GATEWAY_MODULE, state: "many", settings: UNCACHED },
+  gateway: { module: OPEN_MODULE, state: "one" },
+  "gateway-admitting": { module: GATEWAY_MODULE, state: "one" },
+  "gateway-miniflare-limit": { module: OPEN_MODULE, state: "one", rateLimit: MINIFLARE_RATE_LIMIT },
+  "gateway-one": { module: OPEN_MODULE, state: "one" },
+  "gateway-many": { module: OPEN_MODULE, state: "many" },
+  "gateway-uncached": { module: OPEN_MODULE, state: "one", settings: UNCACHED },
+  "gateway-many-uncached": { module: OPEN_MODULE, state: "many", settings: UNCACHED },
 } as const satisfies Readonly<Record<string, ServerOptions>>;
 
 /** Where the servers of a run find their files and their upstream. */
@@ -60,6 +62,7 @@ export function startServerOn(
     module,
     rateLimit,
     statePath,
+    hasObjects: module !== BASELINE_MODULE,
     settings: {
       OPERATOR_TOKEN,
       GRANT_KEYS: `g1:${Buffer.alloc(32, 1).toString("base64")}`,
@@ -68,6 +71,8 @@ export function startServerOn(
       STREAM_UPLOAD_HOSTS: STUB_UPLOAD_HOST,
       STREAM_ACCOUNT_ID: "0123456789abcdef0123456789abcdef",
       STREAM_API_TOKEN: "token-of-the-bench",
+      // More than any machine makes in a window.
+      STREAM_CALLS_PER_WINDOW: "1000000",
       ALLOW_LOOPBACK: "true",
       ...settings,
     },

@@ -1,0 +1,38 @@
+import { createApp } from "../../src/app.ts";
+import { parseConfig } from "../../src/config.ts";
+import { createDependencies } from "../../src/dependencies.ts";
+import type { Budget, Ledgers } from "../../src/usecases/ports.ts";
+
+export { TenantLedger } from "../../src/objects/tenant-ledger.ts";
+export { UpstreamBudget } from "../../src/objects/upstream-budget.ts";
+
+/**
+ * The gateway without admission: every creation is let through, and nothing is counted. What is left is what it costs to
+ * read, authenticate, decide and forward one.
+ */
+let app: ReturnType<typeof createApp> | undefined;
+
+const done = () => Promise.resolve();
+
+const budget: Budget = {
+  acquire: () => Promise.resolve({ granted: true }),
+  refund: done,
+  close: done,
+};
+
+export default {
+  fetch(request, env, context) {
+    if (!app) {
+      const dependencies = createDependencies(env, parseConfig(env));
+      const ledgers: Ledgers = {
+        ...dependencies.ledgers,
+        reserve: () => Promise.resolve({ kind: "reserved" }),
+        attach: () => Promise.resolve(true),
+        release: done,
+        leaveUnknown: done,
+      };
+      app = createApp({ ...dependencies, ledgers, budget });
+    }
+    return app.fetch(request, env, context);
+  },
+} satisfies ExportedHandler<Env>;
