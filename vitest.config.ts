@@ -26,7 +26,12 @@ export default defineConfig({
             miniflare: { bindings: { ...settings, TEST_MIGRATIONS: migrations } },
           }),
         ],
-        test: { name: "workerd", include: ["test/workerd/**/*.test.ts"], setupFiles: ["test/workerd/setup.ts"] },
+        test: {
+          name: "workerd",
+          include: ["test/workerd/**/*.test.ts"],
+          setupFiles: ["test/workerd/setup.ts"],
+          globalSetup: ["test/support/provide-stream.ts"],
+        },
       },
       // The built Worker from outside, against the local Stream.
       {

@@ -8,6 +8,20 @@ import { type LocalStream, type LocalStreamOptions, startLocalStream } from "../
 
 export const OPERATOR_TOKEN = "operator-token-of-the-tests";
 
+/** Settings of a gateway in front of this Stream. */
+export function settingsFor(stream: LocalStream): Record<string, string> {
+  return {
+    OPERATOR_TOKEN,
+    GRANT_KEYS: `g1:${Buffer.alloc(32, 1).toString("base64")}`,
+    MASTER_KEYS: `m1:${Buffer.alloc(32, 2).toString("base64")}`,
+    STREAM_API_BASE: stream.apiBase,
+    STREAM_UPLOAD_HOSTS: stream.uploadHost,
+    STREAM_ACCOUNT_ID: stream.accountId,
+    STREAM_API_TOKEN: stream.token,
+    ALLOW_LOOPBACK: "true",
+  };
+}
+
 /** The built Worker and a Stream behind it, spoken to from outside by HTTP only. */
 export interface Harness {
   readonly url: string;
@@ -32,17 +46,7 @@ export async function startHarness(
     port: 0,
     statePath,
     onLog: (line) => log.push(line),
-    settings: {
-      OPERATOR_TOKEN,
-      GRANT_KEYS: `g1:${Buffer.alloc(32, 1).toString("base64")}`,
-      MASTER_KEYS: `m1:${Buffer.alloc(32, 2).toString("base64")}`,
-      STREAM_API_BASE: stream.apiBase,
-      STREAM_UPLOAD_HOSTS: stream.uploadHost,
-      STREAM_ACCOUNT_ID: stream.accountId,
-      STREAM_API_TOKEN: stream.token,
-      ALLOW_LOOPBACK: "true",
-      ...settings,
-    },
+    settings: { ...settingsFor(stream), ...settings },
   });
 
   async function operator(method: string, path: string, body?: unknown) {

@@ -30,7 +30,7 @@ export function complaints(json: Record<string, unknown>, decision: Decision, re
   return found;
 }
 
-const STREAM_KEYS = new Set([
+export const STREAM_KEYS = new Set([
   "name",
   "maxdurationseconds",
   "requiresignedurls",

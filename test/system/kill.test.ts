@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/root.ts";
 import { type LocalStream, startLocalStream } from "../local-stream/server.ts";
-import { OPERATOR_TOKEN, bearer, create, metadataHeader } from "../support/harness.ts";
+import { OPERATOR_TOKEN, bearer, create, metadataHeader, settingsFor } from "../support/harness.ts";
 
 /** The gateway killed at random moments under a load of creations, and started again on the same data. */
 
@@ -31,17 +31,7 @@ afterAll(async () => {
 });
 
 async function start(): Promise<typeof gateway> {
-  const settings = {
-    OPERATOR_TOKEN,
-    GRANT_KEYS: `g1:${Buffer.alloc(32, 1).toString("base64")}`,
-    MASTER_KEYS: `m1:${Buffer.alloc(32, 2).toString("base64")}`,
-    STREAM_API_BASE: stream.apiBase,
-    STREAM_UPLOAD_HOSTS: stream.uploadHost,
-    STREAM_ACCOUNT_ID: stream.accountId,
-    STREAM_API_TOKEN: stream.token,
-    STREAM_CALLS_PER_WINDOW: "1000000",
-    ALLOW_LOOPBACK: "true",
-  };
+  const settings = { ...settingsFor(stream), STREAM_CALLS_PER_WINDOW: "1000000" };
   const script = join(ROOT, "test", "support", "gateway-process.ts");
   // A group of its own, so that workerd can be killed with it.
   const child = spawn(process.execPath, [script, statePath, JSON.stringify(settings)], {

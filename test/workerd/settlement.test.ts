@@ -1,0 +1,129 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, expect, inject, it, vi } from "vitest";
+import { createStreamApi } from "../../src/adapters/stream-api.ts";
+import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
+import type { Upstream } from "../../src/usecases/ports.ts";
+import { asOperator } from "./support.ts";
+
+/** What the ledger's alarm makes of uploads whose time is over, by what the local Stream says of them. */
+
+const stream = inject("stream");
+const upstream: Upstream = {
+  id: "live",
+  accountId: stream.accountId,
+  apiBase: stream.apiBase,
+  uploadHosts: [stream.uploadHost],
+  callsPerWindow: 1_000,
+  credential: { kind: "token", token: stream.token },
+};
+const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true });
+const now = () => Math.floor(Date.now() / 1000);
+const LIFE_SECONDS = 1_800;
+let made = 0;
+
+afterEach(() => void vi.useRealTimers());
+beforeEach(async () => {
+  await fetch(`${stream.url}/_control/reset`, { method: "POST" });
+  const { accountId, apiBase, uploadHost, token } = stream;
+  await asOperator("PUT", "/upstreams/live", { accountId, apiBase, uploadHosts: [uploadHost], apiToken: token });
+});
+
+/** A reservation, and the video that Stream has made for it, if it has. */
+async function reserved(video: "made" | "not made", outcome: "attached" | "unknown") {
+  const id = `upload-${++made}`;
+  const ledger = env.LEDGER.getByName(`tenant-${made}`);
+  const size = { bytes: 5, seconds: 60 };
+  await ledger.reserve({ id, version: 1, limits: {}, upstream: "live", expires: now() + LIFE_SECONDS, ...size });
+  const metadata = encodeUploadMetadata([["sluice", `tenant-${made}/${id}`]]);
+  const created = video === "made" ? await api.create(upstream, { length: 5, metadata }) : undefined;
+  const [uid, location] = created?.kind === "created" ? [created.uid, created.location] : ["0".repeat(32), ""];
+  if (outcome === "attached") await ledger.attach(id, uid, location);
+  else await ledger.leaveUnknown(id);
+  return { id, ledger, uid, location };
+}
+
+type Ledger = Awaited<ReturnType<typeof reserved>>["ledger"];
+
+/** The upload's row, after its URL should have died and the alarm has come. */
+async function settle(ledger: Ledger) {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + (LIFE_SECONDS + 100) * 1_000 });
+  await runDurableObjectAlarm(ledger);
+  return runInDurableObject(ledger, (_, state) => state.storage.sql.exec("SELECT * FROM uploads").one());
+}
+
+async function videos(): Promise<{ uid: string; status: { state: string } }[]> {
+  return (await fetch(`${stream.url}/_control/videos`)).json();
+}
+
+async function upload(location: string, body: string): Promise<void> {
+  const headers = { "Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream" };
+  const answer = await fetch(location, { method: "PATCH", headers, body });
+  if (answer.status !== 204) throw new Error(`${answer.status}`);
+}
+
+it("nothing was uploaded: the video is deleted, and the upload has expired", async () => {
+  const { ledger } = await reserved("made", "attached");
+  expect(await settle(ledger)).toMatchObject({ state: "expired", location: null });
+  expect(await videos()).toEqual([]);
+  expect(await ledger.usage()).toMatchObject({
+    pending: 0,
+    storedSeconds: 0,
+    day: { uploads: 1, bytes: 0, seconds: 0 },
+  });
+});
+
+it("the answer was lost and there is a video: it is found by its metadata, and deleted", async () => {
+  const { ledger } = await reserved("made", "unknown");
+  expect(await videos()).toHaveLength(1);
+  expect(await settle(ledger)).toMatchObject({ state: "expired" });
+  expect(await videos()).toEqual([]);
+});
+
+it("the answer was lost and there is no video: it has expired", async () => {
+  const { ledger } = await reserved("not made", "unknown");
+  expect(await settle(ledger)).toMatchObject({ state: "expired" });
+});
+
+it("the video was deleted at Stream meanwhile: it has expired", async () => {
+  const { ledger } = await reserved("not made", "attached");
+  expect(await settle(ledger)).toMatchObject({ state: "expired" });
+});
+
+it("the bytes came in time and are being processed: it is asked about again", async () => {
+  const { ledger, location } = await reserved("made", "attached");
+  await upload(location, "hello");
+  expect(await settle(ledger)).toMatchObject({ state: "issued", location });
+  expect(await videos()).toMatchObject([{ status: { state: "queued" } }]);
+});
+
+it("Stream does not say: the upload stays as it is, and is asked about again", async () => {
+  const { ledger } = await reserved("made", "attached");
+  const fault = { on: "api", kind: "status", status: 500, times: 1 };
+  await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
+  expect(await settle(ledger)).toMatchObject({ state: "issued" });
+  const alarm = await runInDurableObject(ledger, (_, state) => state.storage.getAlarm());
+  expect(alarm).toBeGreaterThan(Date.now() + 30_000);
+  expect(await ledger.usage()).toMatchObject({ pending: 1 });
+});
+
+it("the key of an upload that has expired is free again; a grant's as well, since nothing was uploaded", async () => {
+  const ledger = env.LEDGER.getByName(`tenant-${++made}`);
+  const request = (id: string) => ({
+    id,
+    version: 1,
+    limits: {},
+    upstream: "live",
+    bytes: 5,
+    seconds: 60,
+    expires: now() + LIFE_SECONDS,
+    idempotency: { key: "grant", fingerprint: "f", once: true },
+  });
+  await ledger.reserve(request("a"));
+  await ledger.attach("a", "0".repeat(32), "https://upload.example/1");
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + (LIFE_SECONDS + 30) * 1_000 });
+  expect(await ledger.reserve(request("b"))).toMatchObject({ problem: { code: "creation_in_progress" } });
+  vi.setSystemTime(Date.now() + 60_000);
+  await runDurableObjectAlarm(ledger);
+  expect(await ledger.reserve(request("b"))).toMatchObject({ kind: "reserved" });
+});
