@@ -19,7 +19,7 @@ import { addTenants, migrate, seed } from "./state.ts";
  * as a ratio to a Worker that checks nothing. It measures; it asserts nothing.
  */
 const FULL = { sets: 3, rounds: 6, measureMs: 1_000, measureKeyMs: 6_000, settleMs: 300, warmUpMs: 1_200, startUps: 9 };
-const QUICK = { sets: 1, rounds: 2, measureMs: 700, measureKeyMs: 1_500, settleMs: 150, warmUpMs: 500, startUps: 3 };
+const QUICK = { sets: 1, rounds: 2, measureMs: 600, measureKeyMs: 1_200, settleMs: 150, warmUpMs: 500, startUps: 3 };
 
 const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, only: { type: "string" } } });
 const schedule: Schedule & { readonly startUps: number } = options.quick ? QUICK : FULL;

@@ -1,4 +1,4 @@
-export {};
+import type { ProvidedContext } from "vitest";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -6,3 +6,5 @@ declare module "vitest" {
     stream: { url: string; apiBase: string; uploadHost: string; accountId: string; token: string };
   }
 }
+
+export type ProvidedStream = ProvidedContext["stream"];
