@@ -27,6 +27,8 @@ export type Bar = { readonly atMost: number } | { readonly within: number };
 const REFUSAL: Bar = { atMost: 0.6 };
 const CREATION_BY_KEY: Bar = { atMost: 1.5 };
 const FULL_ADMISSION: Bar = { atMost: 4.5 };
+/** Over the size of a ledger and the number of tenants. */
+const FLAT: Bar = { within: 0.2 };
 const SAME: Bar = { within: 0.1 };
 
 /** As tus clients send them. */
@@ -71,6 +73,18 @@ export function makeRows({ key, grant, jwts }: Credentials): Row[] {
       bar: FULL_ADMISSION,
       isKey: true,
     },
+    ...(
+      [
+        ["uploads-100k", "full admission, 100,000 uploads : 0", "gateway-100k"],
+        ["uploads-1m", "full admission, 1,000,000 uploads : 0", "gateway-1m"],
+      ] as const
+    ).map(([id, title, server]) => ({
+      id,
+      title,
+      subject: { server, request: create, expect: [201] },
+      against: { server: "gateway-admitting" as const, request: create, expect: [201] },
+      bar: FLAT,
+    })),
     {
       id: "replay",
       title: "the same creation again, replayed",

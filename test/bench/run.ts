@@ -12,7 +12,7 @@ import { reportBundle, reportRows, reportStartUp } from "./report.ts";
 import { makeRows } from "./rows.ts";
 import { BASELINE_MODULE, GATEWAY_MODULE, OPEN_MODULE, RATE_LIMIT_MODULE, startServerOn } from "./servers.ts";
 import { gzipKiB, measureStartUps } from "./startup.ts";
-import { addTenants, migrate, seed } from "./state.ts";
+import { addTenants, addUploads, migrate, seed } from "./state.ts";
 
 /**
  * `npm run bench [-- --quick] [--only key,grant]`: what the gateway costs, in processor time and requests per second,
@@ -55,6 +55,8 @@ async function bench(): Promise<string> {
   const credentials = await seed(seeding.port);
   await seeding.stop();
   await addTenants(one, many);
+  await addUploads(one, join(folder, "uploads-100k"), 100_000);
+  await addUploads(one, join(folder, "uploads-1m"), 1_000_000);
 
   const all = makeRows(credentials);
   const rows = all.filter(({ id }) => !only || only.includes(id));

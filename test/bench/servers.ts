@@ -10,7 +10,7 @@ export type ServerName = keyof typeof SERVERS;
 interface ServerOptions {
   readonly module: "gateway.js" | "gateway-open.js" | "pass-through.js";
   /** Which database. */
-  readonly state: "one" | "many";
+  readonly state: "one" | "many" | "uploads-100k" | "uploads-1m";
   readonly settings?: Readonly<Record<string, string>>;
   /** Otherwise ours, see `rate-limit.js`. */
   readonly rateLimit?: string;
@@ -30,6 +30,8 @@ const SERVERS = {
   "baseline-2": { module: BASELINE_MODULE, state: "one" },
   gateway: { module: OPEN_MODULE, state: "one" },
   "gateway-admitting": { module: GATEWAY_MODULE, state: "one" },
+  "gateway-100k": { module: GATEWAY_MODULE, state: "uploads-100k" },
+  "gateway-1m": { module: GATEWAY_MODULE, state: "uploads-1m" },
   "gateway-miniflare-limit": { module: OPEN_MODULE, state: "one", rateLimit: MINIFLARE_RATE_LIMIT },
   "gateway-one": { module: OPEN_MODULE, state: "one" },
   "gateway-many": { module: OPEN_MODULE, state: "many" },

@@ -13,6 +13,8 @@ export const OPERATOR_TOKEN = "operator-token-of-the-bench";
 /** How many others there are in the database of many. */
 export const OTHER_TENANTS = 99_999;
 
+/** Of an object; beside it there may be its log, and notes on it and on alarms. */
+const DATABASE = /^[0-9a-f]{64}\.sqlite$/;
 const CONFIG = join(ROOT, "wrangler.toml");
 const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
 
@@ -47,8 +49,7 @@ export async function addTenants(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true });
   const folder = join(to, "v3", "d1", "miniflare-D1DatabaseObject");
   for (const file of await readdir(folder)) {
-    // Beside the database there may be its log and Miniflare's notes on it.
-    if (/^[0-9a-f]{64}\.sqlite$/.test(file)) insertTenants(join(folder, file));
+    if (DATABASE.test(file)) insertTenants(join(folder, file));
   }
 }
 
@@ -66,6 +67,27 @@ function insertTenants(path: string): void {
   database.close();
   if (row?.["tenants"] !== OTHER_TENANTS + 1)
     throw new Error(`There are ${String(row?.["tenants"])} tenants in ${path}.`);
+}
+
+/** Copies a state, and adds finished uploads to the tenant's ledger; its budget has a database of its own. */
+export async function addUploads(from: string, to: string, uploads: number): Promise<void> {
+  await cp(from, to, { recursive: true });
+  const folder = join(to, "v3", "do", "sluice-TenantLedger");
+  for (const file of await readdir(folder)) if (DATABASE.test(file)) insertUploads(join(folder, file), uploads);
+}
+
+function insertUploads(path: string, uploads: number): void {
+  const database = new DatabaseSync(path);
+  // workerd keeps what is its own in tables that it does not show; what is inserted here it reads as its own.
+  database.exec(`
+    BEGIN;
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${uploads})
+    INSERT INTO uploads (id, state, creator, uid, upstream, bytes, seconds, created, expires, due)
+      SELECT printf('old-%d', i), 'ready', 'user-' || (i % 1000), printf('%032x', i), 'default', 1000, 60,
+        1700000000 + i, 1700001800 + i, 1700001860 + i FROM n;
+    UPDATE ledger SET totals = json_set(totals, '$.storedSeconds', 60 * ${uploads});
+    COMMIT;`);
+  database.close();
 }
 
 async function wrangler(...args: string[]): Promise<void> {
