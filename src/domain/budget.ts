@@ -37,6 +37,8 @@ const PACE_SECONDS = 30;
 const MIN_OBSERVED_SECONDS = 30;
 /** Trying again sooner than this is never worth telling. */
 const MIN_RETRY_SECONDS = 1;
+/** Sums of times are off by less; a whole second is not told for it. */
+const ROUNDING_SECONDS = 0.001;
 
 export type CallClass = "foreground" | "background";
 
@@ -74,7 +76,10 @@ export class CallWindow {
     this.#forget(now);
     const waitSeconds = Math.max(this.#closedUntil - now, this.#waitFor(tenant, callClass, now));
     if (waitSeconds > 0)
-      return { granted: false, retryAfterSeconds: Math.max(MIN_RETRY_SECONDS, Math.ceil(waitSeconds)) };
+      return {
+        granted: false,
+        retryAfterSeconds: Math.max(MIN_RETRY_SECONDS, Math.ceil(waitSeconds - ROUNDING_SECONDS)),
+      };
     this.count(tenant, now);
     return { granted: true };
   }

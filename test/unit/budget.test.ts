@@ -15,6 +15,7 @@ function densest(calls: readonly number[]): number {
 }
 
 describe("whatever the tenants do", () => {
+  const step0 = { after: 0, tenant: "a", background: false, refund: false };
   const step = fc.record({
     after: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 40, noNaN: true })),
     tenant: fc.constantFrom("a", "b", "c", "d"),
@@ -42,7 +43,13 @@ describe("whatever the tenants do", () => {
           expect(window.size).toBe(inWindow.length);
         }
       }),
-      { numRuns: 300 },
+      // The example once gave 301 seconds, by rounding.
+      {
+        numRuns: 300,
+        examples: [
+          [1, [{ after: 0.00006083159115632953, tenant: "a", background: false, refund: false }, step0, step0]],
+        ],
+      },
     );
   });
 
