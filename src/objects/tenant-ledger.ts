@@ -12,6 +12,8 @@ import { LedgerStore, type UploadChange } from "./ledger-store.ts";
 const DUE_AFTER_EXPIRY_SECONDS = 60;
 /** Each is a call to Stream or two; the rest is done by the next alarm. */
 const DUE_PER_ALARM = 20;
+/** After an alarm that failed. */
+const RETRY_SECONDS = 60;
 /** Background work of all tenants is one customer of the budget. */
 const BACKGROUND_TENANT = "*";
 
@@ -106,23 +108,37 @@ export class TenantLedger extends DurableObject<Env> {
 
   /**
    * Finds out what became of uploads whose time is over. Alarms come at least once, and give up after six failures; so
-   * this one fails for no reason that it knows of, and sets the next itself.
+   * this one never fails, and sets the next itself.
    */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
+    let retryAt: number | undefined;
+    try {
+      retryAt = await this.#settleDue();
+      this.#store.prune(now());
+    } catch (error) {
+      console.error(`A ledger's alarm failed: ${error instanceof Error ? error.message : String(error)}`);
+      retryAt = now() + RETRY_SECONDS;
+    }
+    const nextDue = this.#store.nextDue();
+    if (nextDue !== undefined) this.#wakeAt(Math.max(nextDue, retryAt ?? now() + 1));
+  }
+
+  #settleDue(): Promise<number | undefined> {
     const { registry, stream, budget } = createDependencies(this.env, parseConfig(this.env));
-    const retryAt = await settleDueUploads({
+    return settleDueUploads({
       registry,
       stream,
       budget,
       due: () => this.#store.due(now(), DUE_PER_ALARM),
-      settle: (row, change) => this.#change(row, change.state ? { ...change, location: null } : change),
+      settle: ({ id }, change) => {
+        // While Stream was asked, others may have had their turn.
+        const row = this.#store.byId(id);
+        if (row && isLive(row.state)) this.#change(row, change.state ? { ...change, location: null } : change);
+      },
       now,
       tenant: BACKGROUND_TENANT,
     });
-    this.#store.prune(now());
-    const nextDue = this.#store.nextDue();
-    if (nextDue !== undefined) this.#wakeAt(Math.max(nextDue, retryAt ?? now() + 1));
   }
 
   #change(row: UploadRow, change: UploadChange): void {

@@ -8,7 +8,7 @@ import type { RateStatus } from "../domain/reservation.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import { type CreationRequest, type HeaderReader, parseCreation } from "../domain/tus.ts";
 import { encodeUploadMetadata } from "../domain/upload-metadata.ts";
-import { type AdmitPorts, type DecidedCreation, admit } from "./admit.ts";
+import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit.ts";
 import { type AuthenticatePorts, authenticate } from "./authenticate.ts";
 import { identifyCreation } from "./identify-creation.ts";
 import type { CachedRegistry, StreamApi, Trace, TraceColumns } from "./ports.ts";
@@ -66,7 +66,7 @@ export async function createUpload(
 
 /** Authenticates the caller and applies the policy. */
 async function decide(
-  ports: AuthenticatePorts & Pick<CreateUploadPorts, "hashes">,
+  ports: AuthenticatePorts,
   { tenant: id, header }: CreateUploadRequest,
   creation: CreationRequest,
   trace: Trace,
@@ -106,8 +106,6 @@ async function decide(
     ...(identity.value && { idempotency: identity.value }),
   });
 }
-
-type Admission = Awaited<ReturnType<typeof admit>>;
 
 /** What becomes of an admission: it is refused, answered as before, or forwarded to Stream. */
 async function conclude(
