@@ -5,6 +5,7 @@ import { createRegistryStore } from "../../src/adapters/registry/registry-store.
 import { createSealing } from "../../src/adapters/sealing.ts";
 import type { KeyRing } from "../../src/config.ts";
 import type { Result } from "../../src/domain/result.ts";
+import { TENANT_ROW as tenant } from "./support.ts";
 
 const CACHE_SECONDS = 10;
 const sealing = createSealing([{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing);
@@ -68,15 +69,6 @@ function isolate(cacheSeconds = CACHE_SECONDS) {
 
 type Isolate = ReturnType<typeof isolate>;
 
-const tenant = {
-  id: "acme",
-  name: null,
-  policy: "{}",
-  limits: "{}",
-  upstream: "default",
-  suspended: 0,
-  abandoned: "delete" as const,
-};
 const upstream = {
   account_id: "account",
   api_base: "https://api.example",

@@ -4,6 +4,7 @@ import { createRegistry } from "../../src/adapters/registry/registry.ts";
 import { createRegistryStore } from "../../src/adapters/registry/registry-store.ts";
 import { createSealing } from "../../src/adapters/sealing.ts";
 import type { KeyRing } from "../../src/config.ts";
+import { TENANT_ROW as tenant } from "./support.ts";
 
 const CACHE_SECONDS = 10;
 const ring = [{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing;
@@ -21,15 +22,6 @@ function isolate() {
   return { registry, store, pass: (seconds: number) => (time += seconds * 1000) };
 }
 
-const tenant = {
-  id: "acme",
-  name: null,
-  policy: "{}",
-  limits: "{}",
-  upstream: "default",
-  suspended: 0,
-  abandoned: "delete" as const,
-};
 const apiKey = {
   id: "key1",
   tenant: "acme",

@@ -25,3 +25,14 @@ export async function seedTenant(id: string, document: object = {}, key: object 
 export async function codeOf(answer: Response | Promise<Response>): Promise<string> {
   return (await (await answer).json<{ code: string }>()).code;
 }
+
+/** A tenant as the registry stores it, with nothing set. */
+export const TENANT_ROW = {
+  id: "acme",
+  name: null,
+  policy: "{}",
+  limits: "{}",
+  upstream: "default",
+  suspended: 0,
+  abandoned: "delete" as const,
+};

@@ -12,7 +12,7 @@ import { upstreamRoutes } from "./upstreams.ts";
 
 export interface AdminDependencies {
   readonly store: RegistryStore;
-  readonly config: Pick<Config, "operatorToken" | "allowLoopback" | "defaultUpstream">;
+  readonly config: Pick<Config, "operatorToken" | "allowLoopback">;
 }
 
 /** The operator's API: what is configured per tenant. `PUT` creates (201) or replaces (200) the whole document. */
