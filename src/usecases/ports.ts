@@ -7,7 +7,8 @@ import type { Problem } from "../domain/problem.ts";
 import type { ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
 import type { Result } from "../domain/result.ts";
 import type { Tenant } from "../domain/tenant.ts";
-import type { VideoReport } from "../domain/upload.ts";
+import type { Upload, UploadState, VideoReport } from "../domain/upload.ts";
+import type { UploadEventBody, UploadEventType } from "../domain/upload-event.ts";
 
 /**
  * What the use cases need from outside, one need each. `dependencies.ts` says what stands behind them.
@@ -20,6 +21,22 @@ export interface Registry {
   /** All issuers whose tokens carry this `iss`. */
   issuers(iss: string): Promise<Result<readonly Issuer[]>>;
   upstream(id: string): Promise<Result<Upstream | undefined>>;
+  /** Where a tenant wants its events, disabled endpoints included. */
+  endpoints(tenant: string): Promise<Result<readonly Endpoint[]>>;
+}
+
+/** A tenant's webhook. */
+export interface Endpoint {
+  readonly id: string;
+  readonly tenant: string;
+  readonly url: string;
+  /** Undefined: all. */
+  readonly events?: ReadonlySet<UploadEventType>;
+  /** As the Standard Webhooks specification writes them, `whsec_…`: the newest first, and those that are being replaced. */
+  readonly secrets: readonly string[];
+  readonly disabled: boolean;
+  /** Milliseconds since the epoch, of the first failure since the last success. */
+  readonly failingSince?: number;
 }
 
 /** The registry, with the cache that requests are decided by, and past it. */
@@ -77,12 +94,17 @@ export interface Upstream {
   readonly credential:
     | { readonly kind: "token"; readonly token: string }
     | { readonly kind: "key"; readonly email: string; readonly key: string };
+  /** Secrets of the account's webhook, all of them valid; none: its events are refused. */
+  readonly webhookSecrets: readonly string[];
 }
 
 /** A tenant's ledger: what it has reserved, and what that counts for. The authority on how old a tenant may be. */
 export interface Ledgers {
-  /** Nothing that was decided by an older version of the tenant is accepted from now on. */
-  learn(tenant: string, version: number): Promise<void>;
+  /**
+   * Nothing that was decided by an older version of the tenant is accepted from now on; and its events are kept from now on
+   * exactly if it has endpoints.
+   */
+  learn(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
   reserve(tenant: string, request: ReservationRequest): Promise<ReservationOutcome>;
   /** False: the reservation is gone, and the upload URL must not be handed out. */
   attach(tenant: string, id: string, uid: string, location: string): Promise<boolean>;
@@ -91,6 +113,124 @@ export interface Ledgers {
   /** Nobody knows whether the creation failed: the reservation stays until Stream can be asked. */
   leaveUnknown(tenant: string, id: string): Promise<void>;
   usage(tenant: string): Promise<Totals>;
+
+  /** An upload by its id, or by Stream's identifier of its video. */
+  find(tenant: string, idOrUid: string): Promise<Result<KeptUpload | undefined>>;
+  list(tenant: string, query: UploadQuery): Promise<Result<UploadPage>>;
+  /** Seconds and number of videos that are ready, of one creator or of all. */
+  storage(tenant: string, creator?: string): Promise<Result<{ readonly seconds: number; readonly videos: number }>>;
+  /** The upload is cancelled, and holds nothing any longer; undefined: there is none. */
+  cancel(tenant: string, idOrUid: string): Promise<Result<KeptUpload | undefined>>;
+  /** The video of a cancelled upload is no longer at Stream. */
+  confirmGone(tenant: string, id: string): Promise<void>;
+  /** Takes in what Stream says of a video. False: none of the tenant's uploads is meant. */
+  record(tenant: string, upstream: string, video: StreamVideo): Promise<Result<boolean>>;
+  /** Takes in all that Stream has of a span of time, and has whatever is missing there looked for. */
+  compare(tenant: string, upstream: string, page: VideoPage): Promise<Result<Comparison>>;
+
+  events(tenant: string, query: EventQuery): Promise<Result<EventPage>>;
+  /** With all attempts to deliver it. */
+  event(tenant: string, id: string): Promise<Result<(KeptEvent & { readonly attempts: readonly Attempt[] }) | undefined>>;
+  recordAttempt(tenant: string, eventId: string, attempt: Attempt): Promise<void>;
+}
+
+/** An upload as the ledger keeps it. */
+export interface KeptUpload extends Upload {
+  readonly upstream: string;
+  /** Stream's own object of the video, as it was last seen; undefined: not yet. */
+  readonly video?: Readonly<Record<string, unknown>>;
+}
+
+export interface UploadQuery {
+  readonly state?: UploadState;
+  readonly creator?: string;
+  /** Seconds since the epoch: created at or after, and before. */
+  readonly from?: number;
+  readonly to?: number;
+  /** Of the page before. */
+  readonly cursor?: string;
+  readonly limit: number;
+}
+
+/** The newest first. A page with a cursor may be short of its limit, or empty, and still not be the last. */
+export interface UploadPage {
+  readonly uploads: readonly KeptUpload[];
+  readonly cursor?: string;
+}
+
+/** A video as Stream shows it, by its API or in an event. Times are seconds since the epoch. */
+export interface StreamVideo {
+  readonly report: Exclude<VideoReport, { kind: "absent" }>;
+  /** Whose it is, by the `sluice` key of its `meta`; undefined: it was not made here, or the key was taken away. */
+  readonly tag?: { readonly tenant: string; readonly uploadId: string };
+  readonly creator?: string;
+  readonly created?: number;
+  /** When its upload URL dies. */
+  readonly expires?: number;
+  /** Reserved while it is not ready. */
+  readonly maxDurationSeconds?: number;
+  /** Stream's own object. */
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+/** All videos of one tenant that Stream has of a span of time. Seconds since the epoch; both ends are within. */
+export interface VideoPage {
+  readonly from: number;
+  readonly to: number;
+  readonly videos: readonly StreamVideo[];
+}
+
+/** What a comparison has changed. */
+export interface Comparison {
+  /** Uploads whose state Stream knew better. */
+  readonly settled: number;
+  /** Videos that carried the tenant's tag, and of which the ledger knew nothing. */
+  readonly adopted: number;
+  /** Uploads whose video was not there: Stream is asked about each of them before anything is changed. */
+  readonly missing: number;
+}
+
+/** An event of an upload, kept for its tenant's endpoints. */
+export interface KeptEvent {
+  /** The `webhook-id` of its deliveries. */
+  readonly id: string;
+  readonly body: UploadEventBody;
+}
+
+export interface EventQuery {
+  readonly cursor?: string;
+  readonly limit: number;
+}
+
+/** The newest first. */
+export interface EventPage {
+  readonly events: readonly KeptEvent[];
+  readonly cursor?: string;
+}
+
+/** One attempt to deliver an event to an endpoint. */
+export interface Attempt {
+  readonly endpoint: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly outcome: "delivered" | "failed" | "given up";
+  /** What the endpoint answered, if it did. */
+  readonly status?: number;
+  /** Why it failed, in a few words. */
+  readonly reason?: string;
+  readonly milliseconds?: number;
+}
+
+/** An event on its way to one endpoint, as the queue carries it. */
+export interface Delivery {
+  readonly tenant: string;
+  readonly endpoint: string;
+  readonly event: KeptEvent;
+}
+
+/** Carries events to the consumer that delivers them: at least once, in any order. */
+export interface DeliveryQueue {
+  send(deliveries: readonly Delivery[]): Promise<void>;
 }
 
 /** An upstream's API calls, shared among the tenants on it. */
@@ -107,11 +247,17 @@ export interface Budget {
 export interface StreamApi {
   create(upstream: Upstream, creation: UpstreamCreation): Promise<StreamOutcome>;
   /** Undefined: Stream does not say. */
-  video(upstream: Upstream, uid: string): Promise<VideoReport | undefined>;
+  video(upstream: Upstream, uid: string): Promise<StreamVideo | AbsentVideo | undefined>;
   /** Looks for the video of a creation whose answer was lost, by the `sluice` key in its `meta`. */
-  findVideo(upstream: Upstream, lost: LostCreation): Promise<VideoReport | undefined>;
+  findVideo(upstream: Upstream, lost: LostCreation): Promise<StreamVideo | AbsentVideo | undefined>;
+  /** The oldest videos that were created at or after a moment, the oldest first; undefined: Stream does not say. */
+  videosSince(upstream: Upstream, created: number, limit: number): Promise<readonly StreamVideo[] | undefined>;
   /** True: it is gone. */
   deleteVideo(upstream: Upstream, uid: string): Promise<boolean>;
+}
+
+export interface AbsentVideo {
+  readonly report: Extract<VideoReport, { kind: "absent" }>;
 }
 
 export interface LostCreation {

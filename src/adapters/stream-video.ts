@@ -1,0 +1,73 @@
+import * as v from "valibot";
+import { SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
+import { TENANT_ID } from "../domain/tenant.ts";
+import type { StreamVideo } from "../usecases/ports.ts";
+
+const text = v.optional(v.nullable(v.string()));
+
+/**
+ * The parts of a video that are read here. The API and the webhook give `uid`, events of a Queue `id`; the reason of a
+ * failure has two names in Cloudflare's own examples.
+ *
+ * @see https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/
+ */
+const videoSchema = v.looseObject({
+  uid: text,
+  id: text,
+  status: v.object({ state: v.string(), errorReasonCode: text, errReasonCode: text }),
+  duration: v.optional(v.nullable(v.number())),
+  size: v.optional(v.nullable(v.number())),
+  maxDurationSeconds: v.optional(v.nullable(v.number())),
+  creator: text,
+  created: text,
+  uploadExpiry: text,
+  meta: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
+});
+
+/** Reads a video as Stream shows it; undefined: that is none. */
+export function parseVideo(json: unknown): StreamVideo | undefined {
+  const parsed = v.safeParse(videoSchema, json);
+  if (!parsed.success) return undefined;
+  const video = parsed.output;
+  const uid = video.uid ?? video.id;
+  if (!uid) return undefined;
+  const tag = parseTag(video.meta?.[SLUICE_KEY]);
+  const [created, expires] = [parseTime(video.created), parseTime(video.uploadExpiry)];
+  return {
+    report: reportOf(uid, video),
+    json: video,
+    ...(tag && { tag }),
+    ...(video.creator && { creator: video.creator }),
+    ...(created !== undefined && { created }),
+    ...(expires !== undefined && { expires }),
+    ...(video.maxDurationSeconds && { maxDurationSeconds: video.maxDurationSeconds }),
+  };
+}
+
+function reportOf(
+  uid: string,
+  { status, duration, size }: v.InferOutput<typeof videoSchema>,
+): StreamVideo["report"] {
+  const reason = status.errorReasonCode ?? status.errReasonCode;
+  switch (status.state) {
+    case "pendingupload":
+      return { kind: "pending", uid };
+    case "ready":
+      return { kind: "ready", uid, seconds: Math.max(0, duration ?? 0), ...(size && { bytes: size }) };
+    case "error":
+      return { kind: "failed", uid, ...(reason && { reason }) };
+    default:
+      return { kind: "processing", uid };
+  }
+}
+
+function parseTag(value: unknown): StreamVideo["tag"] {
+  if (typeof value !== "string") return undefined;
+  const [tenant = "", uploadId = "", ...more] = value.split("/");
+  return TENANT_ID.test(tenant) && uploadId && more.length === 0 ? { tenant, uploadId } : undefined;
+}
+
+function parseTime(value: string | null | undefined): number | undefined {
+  const milliseconds = Date.parse(value ?? "");
+  return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000);
+}
