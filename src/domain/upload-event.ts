@@ -9,8 +9,8 @@ export const UPLOAD_EVENT_TYPES = [
   "upload.expired",
   "upload.failed",
   "upload.ready",
-  "upload.deleted",
   "upload.cancelled",
+  "upload.deleted",
 ] as const;
 
 export type UploadEventType = (typeof UPLOAD_EVENT_TYPES)[number];
@@ -49,8 +49,8 @@ const TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> = {
   expired: "upload.expired",
   failed: "upload.failed",
   ready: "upload.ready",
-  deleted: "upload.deleted",
   cancelled: "upload.cancelled",
+  deleted: "upload.deleted",
 };
 
 /** What is told of an upload that has just come to its state; undefined: nothing. */

@@ -7,8 +7,8 @@
  * - `issued`: the client has an upload URL
  * - `expired`: the upload URL died and nothing had been uploaded
  * - `failed`, `ready`: Stream has processed the video
- * - `deleted`: the video was ready, and is no longer at Stream
- * - `cancelled`: the tenant did not want it any longer
+ * - `cancelled`: the tenant did not want it, before it was ready
+ * - `deleted`: it was ready, and then the tenant did not want it any longer, or it disappeared from Stream
  *
  * A reservation that Stream certainly refused leaves nothing behind.
  */
@@ -19,8 +19,8 @@ export const UPLOAD_STATES = [
   "expired",
   "failed",
   "ready",
-  "deleted",
   "cancelled",
+  "deleted",
 ] as const;
 
 export type UploadState = (typeof UPLOAD_STATES)[number];
@@ -68,7 +68,7 @@ export type VideoReport =
 /** What may happen to an upload. */
 export type UploadEvent =
   /** Stream has made the upload URL. */
-  | { readonly kind: "issued" }
+  | { readonly kind: "issued"; readonly uid: string }
   /** Nobody knows whether it has. */
   | { readonly kind: "lost" }
   /** The upload URL is dead, and nothing had been uploaded. */
@@ -76,34 +76,64 @@ export type UploadEvent =
   | { readonly kind: "cancelled" }
   | { readonly kind: "reported"; readonly report: VideoReport };
 
-/** The state of an upload after an event: the later one of where it is and where the event would take it. */
-export function nextState(state: UploadState, event: UploadEvent): UploadState {
-  const target = targetOf(state, event);
-  return target && UPLOAD_STATES.indexOf(target) > UPLOAD_STATES.indexOf(state) ? target : state;
+/** What of an upload an event may change. */
+export type UploadProgress = UploadSize & Pick<Upload, "state" | "uid" | "failure">;
+
+/** The upload after an event: in the later one of the state it is in and the one that the event would bring it to. */
+export function advance(upload: UploadProgress, event: UploadEvent): UploadProgress {
+  const target = targetOf(upload.state, event);
+  const later = target !== undefined && UPLOAD_STATES.indexOf(target) > UPLOAD_STATES.indexOf(upload.state);
+  const state = later ? target : upload.state;
+  const report = event.kind === "reported" && event.report.kind !== "absent" ? event.report : undefined;
+  const uid = upload.uid ?? (event.kind === "issued" ? event.uid : report?.uid);
+  const failure = upload.failure ?? (report?.kind === "failed" ? report.reason : undefined);
+  return {
+    ...sizeAfter(upload, report),
+    state,
+    ...(uid !== undefined && { uid }),
+    ...(state === "failed" && failure !== undefined && { failure }),
+  };
+}
+
+/** What was reserved, until Stream has measured it; if it says so twice, the larger one, whichever came first. */
+function sizeAfter({ state, bytes, seconds }: UploadProgress, report: VideoReport | undefined): UploadSize {
+  if (report?.kind !== "ready") return { bytes, seconds };
+  const measured = state === "ready" || state === "deleted" ? { bytes, seconds } : { bytes: 0, seconds: 0 };
+  return {
+    bytes: report.bytes === undefined ? bytes : Math.max(measured.bytes, report.bytes),
+    seconds: Math.max(measured.seconds, report.seconds),
+  };
 }
 
 function targetOf(state: UploadState, event: UploadEvent): UploadState | undefined {
   switch (event.kind) {
-    case "lost":
-      return "unknown";
     case "issued":
     case "expired":
-    case "cancelled":
       return event.kind;
+    case "lost":
+      return "unknown";
+    case "cancelled":
+      return state === "ready" ? "deleted" : "cancelled";
     case "reported":
-      switch (event.report.kind) {
-        case "absent":
-          return state === "ready" ? "deleted" : isLive(state) ? "expired" : undefined;
-        case "ready":
-        case "failed":
-          return event.report.kind;
-        case "pending":
-        case "processing":
-          return undefined;
-        default:
-          return event.report satisfies never;
-      }
+      return reportedState(state, event.report);
     default:
       return event satisfies never;
+  }
+}
+
+function reportedState(state: UploadState, { kind }: VideoReport): UploadState | undefined {
+  switch (kind) {
+    case "absent":
+      if (state === "ready") return "deleted";
+      return isLive(state) ? "expired" : undefined;
+    case "ready":
+      return state === "cancelled" ? "deleted" : "ready";
+    case "failed":
+      return "failed";
+    case "pending":
+    case "processing":
+      return undefined;
+    default:
+      return kind satisfies never;
   }
 }
