@@ -12,11 +12,13 @@ import type { Config } from "./config.ts";
 import type { AdminDependencies } from "./routes/admin/admin.ts";
 import type { CreateUploadPorts } from "./usecases/create-upload.ts";
 import type { MintGrantPorts } from "./usecases/mint-grant.ts";
+import type { DeliveryQueue } from "./usecases/ports.ts";
 
 /** What the routes are made with: every port of the use cases, and what the middleware needs. */
 export interface Dependencies extends CreateUploadPorts, MintGrantPorts, AdminDependencies {
   readonly failures: FailureLimit;
   readonly telemetry: Telemetry;
+  readonly deliveries: DeliveryQueue;
 }
 
 /** Puts an adapter behind each port; nothing is constructed anywhere else. */

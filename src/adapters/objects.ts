@@ -1,6 +1,7 @@
 import type { Grant } from "../domain/budget.ts";
-import { problem } from "../domain/problem.ts";
+import { type Problem, problem } from "../domain/problem.ts";
 import type { ReservationOutcome } from "../domain/reservation.ts";
+import { type Result, accept, refuse } from "../domain/result.ts";
 import type { Budget, Ledgers } from "../usecases/ports.ts";
 
 /** An object that is moved or overloaded is there again in a moment. */
@@ -10,24 +11,47 @@ const RETRY_SECONDS = 1;
 export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
   const of = (tenant: string) => namespace.getByName(tenant);
   return {
-    learn: (tenant, version) => of(tenant).learn(version),
-    usage: (tenant) => of(tenant).usage(),
+    learn: (tenant, version, hasEndpoints) => of(tenant).learn(version, hasEndpoints),
 
     reserve: (tenant, request) =>
       orElse<ReservationOutcome>(of(tenant).reserve(request), (reason) => ({
         kind: "refused",
-        problem: problem("ledger_unavailable", "The tenant's ledger is not available.", {
-          facts: { reason },
-          retryAfterSeconds: RETRY_SECONDS,
-        }),
+        problem: unavailable(reason),
       })),
 
     attach: (tenant, id, uid, location) => orElse(of(tenant).attach(id, uid, location), () => false),
 
-    // Where these do not get through, the reservation stays until its time is over, and is settled then.
+    // Where these do not get through, the upload stays as it is until its time is over, and is settled then.
     release: (tenant, id) => orElse(of(tenant).release(id), () => undefined),
     leaveUnknown: (tenant, id) => orElse(of(tenant).leaveUnknown(id), () => undefined),
+    confirmGone: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
+
+    usage: (tenant) => orProblem(of(tenant).usage()),
+    find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid)),
+    list: (tenant, query) => orProblem(of(tenant).list(query)),
+    storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
+    cancel: (tenant, idOrUid) => orProblem(of(tenant).cancel(idOrUid)),
+    record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
+    compare: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
+    events: (tenant, query) => orProblem(of(tenant).events(query)),
+    event: (tenant, id) => orProblem(of(tenant).event(id)),
+    // The delivery itself does not depend on it.
+    recordAttempt: (tenant, eventId, attempt) => orElse(of(tenant).recordAttempt(eventId, attempt), () => undefined),
   };
+}
+
+function orProblem<T>(answer: Promise<T>): Promise<Result<T>> {
+  return orElse<Result<T>>(
+    answer.then((value) => accept(value)),
+    (reason) => refuse(unavailable(reason)),
+  );
+}
+
+function unavailable(reason: string): Problem {
+  return problem("ledger_unavailable", "The tenant's ledger is not available.", {
+    facts: { reason },
+    retryAfterSeconds: RETRY_SECONDS,
+  });
 }
 
 /** The budgets, one Durable Object per upstream. */

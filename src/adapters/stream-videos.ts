@@ -1,8 +1,7 @@
 import * as v from "valibot";
-import { SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
-import type { VideoReport } from "../domain/upload.ts";
-import type { StreamApi, Upstream } from "../usecases/ports.ts";
+import type { AbsentVideo, StreamApi, StreamVideo, Upstream } from "../usecases/ports.ts";
 import { readBounded } from "./read-bounded.ts";
+import { parseVideo } from "./stream-video.ts";
 
 /** A list of 1,000 videos is about 2 MB. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
@@ -11,14 +10,6 @@ const MAX_LIST = 1_000;
 /** Around the moment a creation was sent: clocks differ, and Stream may have taken its time. */
 const SEARCH_SECONDS = 120;
 
-const videoSchema = v.object({
-  uid: v.string(),
-  status: v.object({ state: v.string() }),
-  duration: v.optional(v.number(), -1),
-  meta: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
-});
-type Video = v.InferOutput<typeof videoSchema>;
-
 /** Whose call it is, by either of Cloudflare's two schemes. */
 export function authorize({ credential }: Upstream): Record<string, string> {
   return credential.kind === "token"
@@ -26,8 +17,12 @@ export function authorize({ credential }: Upstream): Record<string, string> {
     : { "X-Auth-Email": credential.email, "X-Auth-Key": credential.key };
 }
 
+const ABSENT: AbsentVideo = { report: { kind: "absent" } };
+
 /** What Stream knows of videos that exist. https://developers.cloudflare.com/api/resources/stream/ */
-export function createStreamVideos(deadlineMs: number): Pick<StreamApi, "video" | "findVideo" | "deleteVideo"> {
+export function createStreamVideos(
+  deadlineMs: number,
+): Pick<StreamApi, "video" | "findVideo" | "videosSince" | "deleteVideo"> {
   /** Undefined where there is no answer that could be used. */
   async function call(upstream: Upstream, method: string, path: string) {
     try {
@@ -44,32 +39,36 @@ export function createStreamVideos(deadlineMs: number): Pick<StreamApi, "video" 
     }
   }
 
+  /** Videos that were created after and, where that is given, before a moment, up to so many. */
+  async function list(upstream: Upstream, query: Record<string, string>): Promise<StreamVideo[] | undefined> {
+    const answer = await call(upstream, "GET", `?${new URLSearchParams(query).toString()}`);
+    const videos = answer?.status === 200 ? readResult(answer.text, v.array(v.unknown())) : undefined;
+    return videos?.map(parseVideo).filter((video) => video !== undefined);
+  }
+
   return {
     async video(upstream, uid) {
       const answer = await call(upstream, "GET", `/${uid}`);
-      if (answer?.status === 404) return { kind: "absent" };
-      const video = answer?.status === 200 ? readResult(answer.text, videoSchema) : undefined;
-      return video && reportOf(video);
+      if (answer?.status === 404) return ABSENT;
+      return answer?.status === 200 ? parseVideo(readResult(answer.text, v.unknown())) : undefined;
     },
 
     async findVideo(upstream, { uploadId, creator, askedAt }) {
-      const time = (seconds: number) => new Date(seconds * 1000).toISOString();
-      const query = new URLSearchParams({
-        after: time(askedAt - SEARCH_SECONDS),
-        before: time(askedAt + SEARCH_SECONDS),
+      const videos = await list(upstream, {
+        after: timeOf(askedAt - SEARCH_SECONDS),
+        before: timeOf(askedAt + SEARCH_SECONDS),
         limit: String(MAX_LIST),
         ...(creator !== undefined && { creator }),
       });
-      const answer = await call(upstream, "GET", `?${query.toString()}`);
-      const videos = answer?.status === 200 ? readResult(answer.text, v.array(videoSchema)) : undefined;
-      if (!videos) return undefined;
-      const found = videos.find(({ meta }) => {
-        const tag = meta?.[SLUICE_KEY];
-        return typeof tag === "string" && tag.endsWith(`/${uploadId}`);
-      });
+      const found = videos?.find(({ tag }) => tag?.uploadId === uploadId);
       // A full page may not be all there is.
-      if (!found && videos.length === MAX_LIST) return undefined;
-      return found ? reportOf(found) : { kind: "absent" };
+      if (!found && (!videos || videos.length >= MAX_LIST)) return undefined;
+      return found ?? ABSENT;
+    },
+
+    videosSince(upstream, created, limit) {
+      // Both bounds of Stream's are open, and its times have milliseconds (assumed).
+      return list(upstream, { after: timeOf(created - 1), limit: String(Math.min(limit, MAX_LIST)), asc: "true" });
     },
 
     async deleteVideo(upstream, uid) {
@@ -79,25 +78,15 @@ export function createStreamVideos(deadlineMs: number): Pick<StreamApi, "video" 
   };
 }
 
+function timeOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}
+
 function readResult<T>(text: string, schema: v.GenericSchema<unknown, T>): T | undefined {
   try {
     const parsed = v.safeParse(v.object({ result: schema }), JSON.parse(text));
     return parsed.success ? parsed.output.result : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/#video-status */
-function reportOf({ uid, status, duration }: Video): VideoReport {
-  switch (status.state) {
-    case "pendingupload":
-      return { kind: "pending", uid };
-    case "ready":
-      return { kind: "ready", uid, seconds: Math.max(0, duration) };
-    case "error":
-      return { kind: "failed", uid };
-    default:
-      return { kind: "processing", uid };
   }
 }

@@ -13,6 +13,8 @@ export interface Usage extends UploadSize {
 export interface Totals {
   /** Live uploads. */
   readonly pending: number;
+  /** Ready videos. */
+  readonly videos: number;
   /** Of video at Stream, reservations included. */
   readonly storedSeconds: number;
   readonly day: Usage & { readonly start: number };
@@ -45,6 +47,7 @@ export function emptyTotals(now: number): Totals {
   const nothing = { uploads: 0, bytes: 0, seconds: 0 };
   return {
     pending: 0,
+    videos: 0,
     storedSeconds: 0,
     day: { start: dayStart(now), ...nothing },
     month: { start: monthStart(now), ...nothing },
@@ -63,8 +66,8 @@ export function rollOver(totals: Totals, now: number): Totals {
 
 /**
  * Counts a change of one upload: what it counted for before is taken away, what it counts for now is added. An upload
- * counts as one of its day and month whatever becomes of it; its bytes and seconds only while they are, or may be, at
- * Stream.
+ * counts as one of its day and month whatever becomes of it; its bytes and seconds too, unless nothing came of it. What has
+ * been deleted is no longer stored.
  */
 export function count(totals: Totals, before: CountedUpload | undefined, after: CountedUpload | undefined): Totals {
   return add(add(totals, before, -1), after, 1);
@@ -73,9 +76,10 @@ export function count(totals: Totals, before: CountedUpload | undefined, after: 
 function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): Totals {
   if (!upload) return totals;
   const live = isLive(upload.state);
-  const atStream = live || upload.state === "ready";
-  const bytes = atStream ? upload.bytes : 0;
-  const seconds = atStream ? upload.seconds : 0;
+  const stored = live || upload.state === "ready";
+  const counts = stored || upload.state === "deleted";
+  const bytes = counts ? upload.bytes : 0;
+  const seconds = counts ? upload.seconds : 0;
   const addTo = <Window extends Usage & { readonly start: number }>(window: Window): Window =>
     upload.created < window.start
       ? window
@@ -87,7 +91,8 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
         };
   return {
     pending: totals.pending + (live ? sign : 0),
-    storedSeconds: totals.storedSeconds + sign * seconds,
+    videos: totals.videos + (upload.state === "ready" ? sign : 0),
+    storedSeconds: totals.storedSeconds + (stored ? sign * seconds : 0),
     day: addTo(totals.day),
     month: addTo(totals.month),
   };

@@ -60,7 +60,8 @@ export interface EarlierUpload {
   readonly location: string | null;
   readonly fingerprint: string | null;
   readonly expires: number;
-  readonly due: number;
+  /** When Stream will be asked what has become of it. */
+  readonly due: number | null;
 }
 
 /** What the same key means while its upload is what it is; undefined: that upload is dead, and another may take its place. */
@@ -73,7 +74,7 @@ export function recall(request: IdempotencyRequest, row: EarlierUpload, time: nu
     case "unknown":
       return refuse(
         problem("creation_in_progress", "The same creation is in progress.", {
-          retryAfterSeconds: row.state === "reserved" ? IN_PROGRESS_RETRY_SECONDS : Math.max(1, row.due - time),
+          retryAfterSeconds: row.state === "reserved" ? IN_PROGRESS_RETRY_SECONDS : Math.max(1, (row.due ?? time) - time),
         }),
       );
     case "issued":
@@ -83,12 +84,13 @@ export function recall(request: IdempotencyRequest, row: EarlierUpload, time: nu
       return request.once
         ? refuse(
             problem("creation_in_progress", "The grant's upload URL has just expired.", {
-              retryAfterSeconds: Math.max(1, row.due - time),
+              retryAfterSeconds: Math.max(1, (row.due ?? time) - time),
             }),
           )
         : undefined;
     case "ready":
     case "failed":
+    case "deleted":
       return request.once ? refuse(problem("grant_used", "The grant's upload is finished.")) : undefined;
     case "expired":
     case "cancelled":

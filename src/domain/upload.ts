@@ -65,6 +65,8 @@ export type VideoReport =
   /** `reason` is Stream's code. */
   | { readonly kind: "failed"; readonly uid: string; readonly reason?: string };
 
+export type ExistingVideo = Exclude<VideoReport, { kind: "absent" }>;
+
 /** What may happen to an upload. */
 export type UploadEvent =
   /** Stream has made the upload URL. */
@@ -133,6 +135,40 @@ function reportedState(state: UploadState, { kind }: VideoReport): UploadState |
     case "pending":
     case "processing":
       return undefined;
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** The tenant does not want the video: it has to go from Stream. */
+export function isUnwanted(state: UploadState): boolean {
+  return state === "cancelled" || state === "deleted";
+}
+
+/** What becomes at Stream of uploads that nobody has finished. */
+export type Abandoned = "delete" | "keep";
+
+/** What is to be done about an upload whose time has come, and of which Stream has a video. */
+export type DueStep =
+  /** What Stream says settles it. */
+  | "settle"
+  /** The bytes came in time, and are being processed: ask again later. */
+  | "wait"
+  /** Its URL is dead and nothing was uploaded; the empty video stays at Stream. */
+  | "expire"
+  /** Away with the video: nobody wants it, or nobody can upload to it any more. */
+  | "delete";
+
+export function dueStep(state: UploadState, { kind }: ExistingVideo, abandoned: Abandoned): DueStep {
+  if (isUnwanted(state)) return "delete";
+  switch (kind) {
+    case "pending":
+      return abandoned === "delete" ? "delete" : "expire";
+    case "processing":
+      return "wait";
+    case "ready":
+    case "failed":
+      return "settle";
     default:
       return kind satisfies never;
   }

@@ -1,56 +1,81 @@
-import { type CountedUpload, type Standing, type Totals, count, emptyTotals, rollOver } from "../domain/ledger.ts";
-import type { Limits } from "../domain/limits.ts";
-import { LIVE_STATES, type UploadState } from "../domain/upload.ts";
-import { LEDGER_SCHEMA, type UploadRow } from "./ledger-schema.ts";
+import { type CountedUpload, type Totals, count, emptyTotals, rollOver } from "../domain/ledger.ts";
+import type { UploadState } from "../domain/upload.ts";
+import { type UploadRow, migrateLedger } from "./ledger-schema.ts";
 
 /** Finished uploads that are not at Stream count for nothing once their month is over; kept a little longer, to be seen. */
-const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
+export const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
 /** Deleted at a time, so that no alarm takes long. */
 const PRUNE_ROWS = 500;
 
-/** An object takes about 1,000 requests a second; a higher limit per minute than this is none. */
-const MAX_RECENT = 10_000;
-
-const LIVE = `state IN (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
-
 /** What may change of an upload. */
-export type UploadChange = Partial<Pick<UploadRow, "uid" | "location" | "idempotency" | "seconds" | "due">> & {
-  readonly state?: UploadState;
-};
+export type UploadChange = Partial<
+  Pick<UploadRow, "uid" | "location" | "idempotency" | "bytes" | "seconds" | "due" | "failure" | "video">
+> & { readonly state?: UploadState };
+
+/** What there is one of in a ledger. */
+interface LedgerRow {
+  /** Of the tenant: decisions must not be older. */
+  readonly version: number;
+  readonly totals: Totals;
+  /** Whether the tenant wants to be told of its uploads. */
+  readonly hasEndpoints: boolean;
+  /** Number of the last event that was handed to the queue. */
+  readonly published: number;
+}
 
 /** The rows of one ledger; whatever changes an upload changes the totals with it. Synchronous, as SQLite in an object is. */
 export class LedgerStore {
+  readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  /** As it is on disk, so that it need not be read for each creation. */
+  #ledger: LedgerRow | undefined;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-    sql.exec(LEDGER_SCHEMA);
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    storage.transactionSync(() => migrateLedger(storage.sql));
   }
 
-  /** The version of the tenant that decisions must not be older than. */
-  version(): number {
-    return this.#ledger()?.version ?? 0;
+  /** Does all of it or, where it throws, nothing. */
+  transaction<T>(work: () => T): T {
+    try {
+      return this.#storage.transactionSync(work);
+    } catch (error) {
+      this.#ledger = undefined;
+      throw error;
+    }
   }
 
-  learn(version: number, now: number): void {
-    this.#sql.exec(
-      `INSERT INTO ledger (one, version, totals) VALUES (1, ?1, ?2)
-       ON CONFLICT (one) DO UPDATE SET version = max(version, ?1)`,
-      version,
-      JSON.stringify(emptyTotals(now)),
-    );
+  get version(): number {
+    return this.#read().version;
+  }
+
+  get hasEndpoints(): boolean {
+    return this.#read().hasEndpoints;
+  }
+
+  get published(): number {
+    return this.#read().published;
+  }
+
+  /** A change that was overtaken by a later one says nothing any more. */
+  learn(version: number, hasEndpoints: boolean): void {
+    if (version >= this.version) this.#write({ version, hasEndpoints });
+  }
+
+  notePublished(published: number): void {
+    this.#write({ published });
   }
 
   totals(now: number): Totals {
-    const ledger = this.#ledger();
-    return ledger ? rollOver(JSON.parse(ledger.totals) as Totals, now) : emptyTotals(now);
+    return rollOver(this.#read().totals, now);
   }
 
   insert(row: UploadRow, now: number): void {
     this.#sql.exec(
-      `INSERT INTO uploads
-         (id, state, creator, uid, location, idempotency, fingerprint, upstream, bytes, seconds, created, expires, due)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO uploads (id, state, creator, uid, location, idempotency, fingerprint, upstream, bytes, seconds,
+                            created, expires, due, failure, video)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       row.id,
       row.state,
       row.creator,
@@ -64,6 +89,8 @@ export class LedgerStore {
       row.created,
       row.expires,
       row.due,
+      row.failure,
+      row.video,
     );
     this.#count(undefined, row, now);
   }
@@ -71,16 +98,21 @@ export class LedgerStore {
   change(row: UploadRow, change: UploadChange, now: number): UploadRow {
     const changed: UploadRow = { ...row, ...change };
     this.#sql.exec(
-      "UPDATE uploads SET state = ?, uid = ?, location = ?, idempotency = ?, seconds = ?, due = ? WHERE id = ?",
+      `UPDATE uploads SET state = ?, uid = ?, location = ?, idempotency = ?, bytes = ?, seconds = ?, due = ?, failure = ?,
+                          video = ? WHERE id = ?`,
       changed.state,
       changed.uid,
       changed.location,
       changed.idempotency,
+      changed.bytes,
       changed.seconds,
       changed.due,
+      changed.failure,
+      changed.video,
       row.id,
     );
-    if (changed.state !== row.state || changed.seconds !== row.seconds) this.#count(row, changed, now);
+    if (changed.state !== row.state || changed.seconds !== row.seconds || changed.bytes !== row.bytes)
+      this.#count(row, changed, now);
     return changed;
   }
 
@@ -90,60 +122,13 @@ export class LedgerStore {
     this.#count(row, undefined, now);
   }
 
-  byId(id: string): UploadRow | undefined {
-    return this.#first("SELECT * FROM uploads WHERE id = ?", id);
-  }
-
-  byIdempotency(key: string): UploadRow | undefined {
-    return this.#first("SELECT * FROM uploads WHERE idempotency = ?", key);
-  }
-
-  /** What a creation is held against; each look-up is bounded by a limit or by the number of live uploads. */
-  standing(limits: Limits, creator: string | undefined, now: number): Standing {
-    const { rate = {}, pendingPerCreator } = limits;
-    const recent = (where: string, most: number | undefined, ...values: string[]) =>
-      most
-        ? this.#sql
-            .exec<{ created: number }>(
-              `SELECT created FROM uploads ${where} ORDER BY seq DESC LIMIT ?`,
-              ...values,
-              Math.min(most, MAX_RECENT),
-            )
-            .toArray()
-            .map(({ created }) => created)
-        : [];
-    const creatorPending =
-      creator === undefined || pendingPerCreator === undefined
-        ? 0
-        : (this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0);
-    return {
-      totals: this.totals(now),
-      creatorPending,
-      tenantRecent: recent("", rate.tenant),
-      creatorRecent: creator === undefined ? [] : recent("WHERE creator = ?", rate.creator, creator),
-      nextExpiry: () => this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`),
-    };
-  }
-
-  /** Live uploads whose time is over. */
-  due(now: number, limit: number): UploadRow[] {
-    return this.#sql
-      .exec<UploadRow>(`SELECT * FROM uploads WHERE ${LIVE} AND due <= ? ORDER BY due LIMIT ?`, now, limit)
-      .toArray();
-  }
-
-  /** When the next of the live uploads is due. */
-  nextDue(): number | undefined {
-    return this.#value(`SELECT min(due) AS value FROM uploads WHERE ${LIVE}`);
-  }
-
-  /** Forgets finished uploads that count for nothing any more. */
+  /** Forgets finished uploads that count for nothing any more. Never the newest of all: its number must not come again. */
   prune(now: number): void {
     this.#sql.exec(
       `DELETE FROM uploads WHERE seq IN (
          SELECT seq FROM uploads
          WHERE seq < (SELECT coalesce(max(seq), 0) FROM uploads) AND created < ?1
-           AND state IN ('failed', 'expired', 'cancelled')
+           AND state IN ('failed', 'expired', 'cancelled', 'deleted') AND due IS NULL
          ORDER BY seq LIMIT ${PRUNE_ROWS})`,
       now - KEEP_FINISHED_SECONDS,
     );
@@ -158,23 +143,35 @@ export class LedgerStore {
   }
 
   #count(before: UploadRow | undefined, after: UploadRow | undefined, now: number): void {
-    const totals = count(this.totals(now), before && counted(before), after && counted(after));
+    this.#write({ totals: count(this.totals(now), before && counted(before), after && counted(after)) });
+  }
+
+  #read(): LedgerRow {
+    if (this.#ledger) return this.#ledger;
+    const [row] = this.#sql
+      .exec<{ version: number; totals: string; has_endpoints: number; published: number }>("SELECT * FROM ledger")
+      .toArray();
+    this.#ledger = row
+      ? {
+          version: row.version,
+          totals: JSON.parse(row.totals) as Totals,
+          hasEndpoints: row.has_endpoints !== 0,
+          published: row.published,
+        }
+      : { version: 0, totals: emptyTotals(0), hasEndpoints: false, published: 0 };
+    return this.#ledger;
+  }
+
+  #write(change: Partial<LedgerRow>): void {
+    const ledger = { ...this.#read(), ...change };
     this.#sql.exec(
-      "INSERT INTO ledger (one, version, totals) VALUES (1, 0, ?1) ON CONFLICT (one) DO UPDATE SET totals = ?1",
-      JSON.stringify(totals),
+      "INSERT OR REPLACE INTO ledger (one, version, totals, has_endpoints, published) VALUES (1, ?, ?, ?, ?)",
+      ledger.version,
+      JSON.stringify(ledger.totals),
+      ledger.hasEndpoints ? 1 : 0,
+      ledger.published,
     );
-  }
-
-  #ledger(): { readonly version: number; readonly totals: string } | undefined {
-    return this.#sql.exec<{ version: number; totals: string }>("SELECT version, totals FROM ledger").toArray()[0];
-  }
-
-  #first(query: string, value: string): UploadRow | undefined {
-    return this.#sql.exec<UploadRow>(query, value).toArray()[0];
-  }
-
-  #value(query: string, ...values: (string | number)[]): number | undefined {
-    return this.#sql.exec<{ value: number | null }>(query, ...values).toArray()[0]?.value ?? undefined;
+    this.#ledger = ledger;
   }
 }
 

@@ -14,9 +14,11 @@ export function usageRoutes(ports: AuthenticatePorts & { readonly ledgers: Ledge
     const access = await requireScope(ports, c, "usage:read");
     if (!access.ok) return respondProblem(c, access.problem);
     const { id, limits } = access.value.tenant;
-    const { pending, storedSeconds, day, month } = await ports.ledgers.usage(id);
+    const usage = await ports.ledgers.usage(id);
+    if (!usage.ok) return respondProblem(c, usage.problem);
+    const { pending, videos, storedSeconds, day, month } = usage.value;
     const window = ({ start, ...usage }: typeof day) => ({ ...usage, since: new Date(start * 1000).toISOString() });
-    return c.json({ tenant: id, usage: { pending, storedSeconds, day: window(day), month: window(month) }, limits });
+    return c.json({ tenant: id, usage: { pending, videos, storedSeconds, day: window(day), month: window(month) }, limits });
   });
 
   routes.all("/", (c) =>

@@ -7,7 +7,7 @@ import type { Problem } from "../domain/problem.ts";
 import type { ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
 import type { Result } from "../domain/result.ts";
 import type { Tenant } from "../domain/tenant.ts";
-import type { Upload, UploadState, VideoReport } from "../domain/upload.ts";
+import type { ExistingVideo, Upload, UploadState, VideoReport } from "../domain/upload.ts";
 import type { UploadEventBody, UploadEventType } from "../domain/upload-event.ts";
 
 /**
@@ -112,7 +112,7 @@ export interface Ledgers {
   release(tenant: string, id: string): Promise<void>;
   /** Nobody knows whether the creation failed: the reservation stays until Stream can be asked. */
   leaveUnknown(tenant: string, id: string): Promise<void>;
-  usage(tenant: string): Promise<Totals>;
+  usage(tenant: string): Promise<Result<Totals>>;
 
   /** An upload by its id, or by Stream's identifier of its video. */
   find(tenant: string, idOrUid: string): Promise<Result<KeptUpload | undefined>>;
@@ -160,7 +160,7 @@ export interface UploadPage {
 
 /** A video as Stream shows it, by its API or in an event. Times are seconds since the epoch. */
 export interface StreamVideo {
-  readonly report: Exclude<VideoReport, { kind: "absent" }>;
+  readonly report: ExistingVideo;
   /** Whose it is, by the `sluice` key of its `meta`; undefined: it was not made here, or the key was taken away. */
   readonly tag?: { readonly tenant: string; readonly uploadId: string };
   readonly creator?: string;

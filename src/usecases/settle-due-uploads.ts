@@ -1,8 +1,7 @@
-import { settleDue } from "../domain/upload.ts";
-import type { UploadState } from "../domain/upload.ts";
-import type { Budget, Registry, StreamApi, Upstream } from "./ports.ts";
+import { type Abandoned, type UploadEvent, type UploadState, dueStep, isUnwanted } from "../domain/upload.ts";
+import type { AbsentVideo, Budget, Registry, StreamApi, StreamVideo, Upstream } from "./ports.ts";
 
-/** A live upload whose time is over. Times are seconds since the epoch. */
+/** An upload of which something has to be found out or done. Times are seconds since the epoch. */
 export interface DueUpload {
   readonly id: string;
   readonly state: UploadState;
@@ -12,77 +11,109 @@ export interface DueUpload {
   readonly created: number;
 }
 
-export interface SettleDuePorts<Row extends DueUpload> {
-  readonly registry: Pick<Registry, "upstream">;
+/** What has been found out or done. */
+export interface Finding {
+  readonly event?: UploadEvent;
+  readonly video?: StreamVideo | AbsentVideo;
+  /** When to look again; null: never. */
+  readonly due: number | null;
+}
+
+export interface SettleDuePorts {
+  readonly registry: Pick<Registry, "tenant" | "upstream">;
   readonly stream: StreamApi;
   readonly budget: Budget;
-  due(): readonly Row[];
-  settle(row: Row, change: { state?: UploadState; uid?: string; seconds?: number; due?: number }): void;
+  readonly due: () => readonly DueUpload[];
+  readonly settle: (upload: DueUpload, finding: Finding) => void;
   /** Seconds since the epoch. */
-  now(): number;
-  /** Whose budget share the calls count for. */
-  readonly tenant: string;
+  readonly now: () => number;
 }
 
 /** A video that is being processed, or a Stream that does not answer, is asked about again after so long. */
 const ASK_AGAIN_SECONDS = 60;
+/** Background work of all tenants is one customer of the budget. */
+export const BACKGROUND_TENANT = "*";
 
 /**
  * Asks Stream about uploads whose URL should be dead, and settles each by what it says: Stream itself tells nobody about
- * uploads that were abandoned, nor about creations whose answer was lost. Background work: it takes what the tenants leave
- * of the budget.
+ * uploads that were abandoned, nor about creations whose answer was lost. Takes away the videos that nobody wants, where
+ * that has not been done at once. Background work: it takes what the tenants leave of the budget.
  *
  * @returns when to go on, where the budget has no more calls now
  */
-export async function settleDueUploads<Row extends DueUpload>(ports: SettleDuePorts<Row>): Promise<number | undefined> {
-  for (const row of ports.due()) {
-    const upstream = await ports.registry.upstream(row.upstream);
-    if (!upstream.ok || !upstream.value) {
-      ports.settle(row, { due: ports.now() + ASK_AGAIN_SECONDS });
+export async function settleDueUploads(ports: SettleDuePorts, tenant: string): Promise<number | undefined> {
+  const uploads = ports.due();
+  if (uploads.length === 0) return undefined;
+  const owner = await ports.registry.tenant(tenant);
+  // Of a tenant that is no more, nothing is kept.
+  const abandoned = owner.ok ? (owner.value?.abandoned ?? "delete") : undefined;
+
+  for (const upload of uploads) {
+    const upstream = await ports.registry.upstream(upload.upstream);
+    if (!abandoned || !upstream.ok || !upstream.value) {
+      ports.settle(upload, { due: ports.now() + ASK_AGAIN_SECONDS });
       continue;
     }
-    const waitSeconds = await settleOne(ports, row, upstream.value);
+    const waitSeconds = await settleOne(ports, upload, upstream.value, abandoned);
     if (waitSeconds !== undefined) return ports.now() + waitSeconds;
   }
   return undefined;
 }
 
 /** Seconds to wait, where the budget refuses. */
-async function settleOne<Row extends DueUpload>(
-  ports: SettleDuePorts<Row>,
-  row: Row,
+async function settleOne(
+  ports: SettleDuePorts,
+  upload: DueUpload,
   upstream: Upstream,
+  abandoned: Abandoned,
 ): Promise<number | undefined> {
-  const asking = await ports.budget.acquire(upstream, ports.tenant, "background");
-  if (!asking.granted) return asking.retryAfterSeconds;
-  const report =
-    row.uid === null
-      ? await ports.stream.findVideo(upstream, {
-          uploadId: row.id,
-          askedAt: row.created,
-          ...(row.creator !== null && { creator: row.creator }),
-        })
-      : await ports.stream.video(upstream, row.uid);
-  const settlement = report ? settleDue(report) : { kind: "wait" as const };
+  const later = { due: ports.now() + ASK_AGAIN_SECONDS };
+  if (isUnwanted(upload.state) && upload.uid !== null) return remove(ports, upload, upstream, upload.uid);
 
-  switch (settlement.kind) {
-    case "settle": {
-      const { state, uid } = settlement;
-      const seconds = settlement.state === "ready" ? { seconds: settlement.seconds } : {};
-      ports.settle(row, { state, ...(uid !== undefined && { uid }), ...seconds });
-      return undefined;
-    }
-    case "delete": {
-      const deleting = await ports.budget.acquire(upstream, ports.tenant, "background");
-      if (!deleting.granted) return deleting.retryAfterSeconds;
-      const gone = await ports.stream.deleteVideo(upstream, settlement.uid);
-      ports.settle(row, gone ? { state: "expired", uid: settlement.uid } : { due: ports.now() + ASK_AGAIN_SECONDS });
-      return undefined;
-    }
-    case "wait":
-      ports.settle(row, { due: ports.now() + ASK_AGAIN_SECONDS });
-      return undefined;
-    default:
-      return settlement satisfies never;
+  const asking = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
+  if (!asking.granted) return asking.retryAfterSeconds;
+  const video = await ask(ports.stream, upload, upstream);
+  if (!video) {
+    ports.settle(upload, later);
+    return undefined;
   }
+  const { report } = video;
+  const settled: Finding = { event: { kind: "reported", report }, video, due: null };
+  if (report.kind === "absent") {
+    ports.settle(upload, settled);
+    return undefined;
+  }
+  switch (dueStep(upload.state, report, abandoned)) {
+    case "settle":
+      ports.settle(upload, settled);
+      return undefined;
+    case "wait":
+      ports.settle(upload, { ...settled, ...later });
+      return undefined;
+    case "expire":
+      ports.settle(upload, { ...settled, event: { kind: "expired" } });
+      return undefined;
+    case "delete":
+      return remove(ports, upload, upstream, report.uid);
+  }
+}
+
+function ask(stream: StreamApi, { id, uid, creator, created }: DueUpload, upstream: Upstream) {
+  return uid === null
+    ? stream.findVideo(upstream, { uploadId: id, askedAt: created, ...(creator !== null && { creator }) })
+    : stream.video(upstream, uid);
+}
+
+/** Seconds to wait, where the budget refuses. */
+async function remove(
+  { budget, stream, settle, now }: SettleDuePorts,
+  upload: DueUpload,
+  upstream: Upstream,
+  uid: string,
+): Promise<number | undefined> {
+  const deleting = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
+  if (!deleting.granted) return deleting.retryAfterSeconds;
+  const gone = await stream.deleteVideo(upstream, uid);
+  settle(upload, gone ? { event: { kind: "expired" }, due: null } : { due: now() + ASK_AGAIN_SECONDS });
+  return undefined;
 }

@@ -30,7 +30,7 @@ const stub = ({ name }: Real): DurableObjectStub<TenantLedger> => env.LEDGER.get
 /** What always holds, after every step. */
 async function check(model: Model, real: Real): Promise<void> {
   const { totals, recounted, doubles } = await runInDurableObject(stub(real), (_, state) => {
-    const store = new LedgerStore(state.storage.sql);
+    const store = new LedgerStore(state.storage);
     const now = Math.floor(Date.now() / 1000);
     const rows = state.storage.sql
       .exec(`SELECT idempotency FROM uploads WHERE state IN ('reserved', 'unknown', 'issued')

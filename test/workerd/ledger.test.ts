@@ -181,7 +181,7 @@ describe("the object", () => {
     const before = await tenant.usage();
     await evictDurableObject(tenant);
     expect(await tenant.usage()).toEqual(before);
-    const recounted = await runInDurableObject(tenant, (_, state) => new LedgerStore(state.storage.sql).recount(now()));
+    const recounted = await runInDurableObject(tenant, (_, state) => new LedgerStore(state.storage).recount(now()));
     expect(before).toEqual(recounted);
   });
 

@@ -86,6 +86,7 @@ export function tenantOf(row: TenantRow): Tenant {
     limits: stored(limitsSchema, row.limits),
     upstream: row.upstream,
     suspended: row.suspended !== 0,
+    abandoned: row.abandoned,
     version: row.version,
   };
 }

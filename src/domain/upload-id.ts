@@ -1,0 +1,15 @@
+/**
+ * Ids of uploads are UUIDs of version 7: they begin with the time at which they were made, so they sort by it, and lists
+ * need no index of their own. https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
+ */
+
+/** Comes after every id. */
+export const AFTER_ALL_IDS = "g";
+
+const TIME_DIGITS = 12;
+
+/** What all ids that are made at this second (since the epoch) or later come after, and all earlier ones before. */
+export function idAt(seconds: number): string {
+  const digits = Math.max(0, seconds * 1000).toString(16).padStart(TIME_DIGITS, "0");
+  return `${digits.slice(0, 8)}-${digits.slice(8)}`;
+}

@@ -1,0 +1,135 @@
+import type { Standing, Totals } from "../domain/ledger.ts";
+import type { Limits } from "../domain/limits.ts";
+import { LIVE_STATES } from "../domain/upload.ts";
+import { AFTER_ALL_IDS, idAt } from "../domain/upload-id.ts";
+import type { UploadQuery } from "../usecases/ports.ts";
+import type { UploadRow } from "./ledger-schema.ts";
+
+/** An object takes about 1,000 requests a second; a higher limit per minute than this is none. */
+const MAX_RECENT = 10_000;
+/** Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once. */
+const MAX_SCAN = 5_000;
+
+/** Whatever is live is due some day, and so found among what is due. */
+const LIVE = `due IS NOT NULL AND state IN (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
+
+/** Reads of a ledger's uploads; each is bounded by an index, a limit, or the number of live uploads. */
+export class LedgerQueries {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  byId(id: string): UploadRow | undefined {
+    return this.#first("SELECT * FROM uploads WHERE id = ?", id);
+  }
+
+  byUid(uid: string): UploadRow | undefined {
+    return this.#first("SELECT * FROM uploads WHERE uid = ?", uid);
+  }
+
+  byIdempotency(key: string): UploadRow | undefined {
+    return this.#first("SELECT * FROM uploads WHERE idempotency = ?", key);
+  }
+
+  /** What a creation is held against. */
+  standing(limits: Limits, creator: string | undefined, totals: Totals): Standing {
+    const { rate = {}, pendingPerCreator } = limits;
+    const recent = (where: string, most: number | undefined, ...values: string[]) =>
+      most
+        ? this.#sql
+            .exec<{ created: number }>(
+              `SELECT created FROM uploads ${where} DESC LIMIT ?`,
+              ...values,
+              Math.min(most, MAX_RECENT),
+            )
+            .toArray()
+            .map(({ created }) => created)
+        : [];
+    return {
+      totals,
+      creatorPending:
+        creator === undefined || pendingPerCreator === undefined
+          ? 0
+          : (this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0),
+      tenantRecent: recent("ORDER BY seq", rate.tenant),
+      creatorRecent: creator === undefined ? [] : recent("WHERE creator = ? ORDER BY id", rate.creator, creator),
+      nextExpiry: () => this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`),
+    };
+  }
+
+  /** Uploads of which something has to be found out or done by now. */
+  due(now: number, limit: number): UploadRow[] {
+    return this.#all("SELECT * FROM uploads WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?", now, limit);
+  }
+
+  /** When the next of them will be. */
+  nextDue(): number | undefined {
+    return this.#value("SELECT min(due) AS value FROM uploads WHERE due IS NOT NULL");
+  }
+
+  /** Newest first; with a cursor, there may be more. */
+  list({ state, creator, from, to, cursor, limit }: UploadQuery): { rows: UploadRow[]; cursor?: string } {
+    const before = [cursor, to === undefined ? undefined : idAt(to)].filter((id) => id !== undefined);
+    const bounds = [before.toSorted()[0] ?? AFTER_ALL_IDS, from === undefined ? "" : idAt(from)];
+    const where = `WHERE id < ? AND id >= ? ${creator === undefined ? "" : "AND creator = ?"} ORDER BY id DESC LIMIT ?`;
+    const values = [...bounds, ...(creator === undefined ? [] : [creator])];
+    if (state === undefined) {
+      const rows = this.#all(`SELECT * FROM uploads ${where}`, ...values, limit);
+      const last = rows.at(-1);
+      return { rows, ...(last && rows.length === limit && { cursor: last.id }) };
+    }
+    const scanned = `(SELECT * FROM uploads ${where})`;
+    const rows = this.#all(
+      `SELECT * FROM ${scanned} WHERE state = ? ORDER BY id DESC LIMIT ?`,
+      ...values,
+      MAX_SCAN,
+      state,
+      limit,
+    );
+    const last = rows.length === limit ? rows.at(-1)?.id : this.#lastOf(scanned, ...values, MAX_SCAN);
+    return { rows, ...(last !== undefined && { cursor: last }) };
+  }
+
+  /** Id of the last row that was looked at; undefined: there are no more. */
+  #lastOf(scanned: string, ...values: (string | number)[]): string | undefined {
+    const [block] = this.#sql
+      .exec<{ last: string; rows: number }>(`SELECT min(id) AS last, count(*) AS rows FROM ${scanned}`, ...values)
+      .toArray();
+    return block?.rows === MAX_SCAN ? block.last : undefined;
+  }
+
+  /** What a creator's uploads hold. */
+  storageOf(creator: string): { readonly seconds: number; readonly videos: number } {
+    return this.#sql
+      .exec<{ seconds: number; videos: number }>(
+        `SELECT coalesce(sum(seconds), 0) AS seconds, count(*) FILTER (WHERE state = 'ready') AS videos
+         FROM uploads WHERE creator = ? AND (state = 'ready' OR (${LIVE}))`,
+        creator,
+      )
+      .one();
+  }
+
+  /** Uploads whose video should be at Stream, by when they were created; both ends are within. */
+  expectedAt(upstream: string, from: number, to: number): UploadRow[] {
+    return this.#all(
+      `SELECT * FROM uploads WHERE id >= ? AND id < ? AND upstream = ? AND uid IS NOT NULL AND state IN ('issued', 'ready')`,
+      idAt(from),
+      idAt(to + 1),
+      upstream,
+    );
+  }
+
+  #all(query: string, ...values: (string | number)[]): UploadRow[] {
+    return this.#sql.exec<UploadRow>(query, ...values).toArray();
+  }
+
+  #first(query: string, value: string): UploadRow | undefined {
+    return this.#all(query, value)[0];
+  }
+
+  #value(query: string, ...values: (string | number)[]): number | undefined {
+    return this.#sql.exec<{ value: number | null }>(query, ...values).toArray()[0]?.value ?? undefined;
+  }
+}

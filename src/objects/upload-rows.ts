@@ -1,0 +1,92 @@
+import type { ReservationRequest } from "../domain/reservation.ts";
+import type { UploadProgress } from "../domain/upload.ts";
+import type { KeptUpload, StreamVideo } from "../usecases/ports.ts";
+import type { UploadRow } from "./ledger-schema.ts";
+import { KEEP_FINISHED_SECONDS } from "./ledger-store.ts";
+
+/** Rows of a ledger, from and to what they mean. Times are seconds since the epoch. */
+
+/** Stream may be a little late in letting a URL die, and its clock may be a little slow. */
+export const DUE_AFTER_EXPIRY_SECONDS = 60;
+
+export function reservedRow(request: ReservationRequest, now: number): UploadRow {
+  const { id, creator = null, idempotency, upstream, bytes, seconds, expires } = request;
+  return {
+    id,
+    state: "reserved",
+    creator,
+    uid: null,
+    location: null,
+    idempotency: idempotency?.key ?? null,
+    fingerprint: idempotency?.fingerprint ?? null,
+    upstream,
+    bytes,
+    seconds,
+    created: now,
+    expires,
+    due: expires + DUE_AFTER_EXPIRY_SECONDS,
+    failure: null,
+    video: null,
+  };
+}
+
+/** What Stream reserves where nothing else is said, in seconds. https://developers.cloudflare.com/stream/pricing/ */
+const STREAM_DEFAULT_SECONDS = 14_400;
+
+/**
+ * An upload of which only Stream knows. One that failed counts for nothing, and one that nobody has uploaded to for as long
+ * as finished ones are kept may have been here before: undefined.
+ */
+export function adoptedRow(upstream: string, video: StreamVideo, now: number): UploadRow | undefined {
+  const { tag, report, creator = null, created = now, expires = now } = video;
+  if (!tag || report.kind === "failed") return undefined;
+  if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
+  const ready = report.kind === "ready";
+  return {
+    id: tag.uploadId,
+    state: ready ? "ready" : "issued",
+    creator,
+    uid: report.uid,
+    location: null,
+    idempotency: null,
+    fingerprint: null,
+    upstream,
+    bytes: (ready ? report.bytes : undefined) ?? 0,
+    seconds: ready ? report.seconds : (video.maxDurationSeconds ?? STREAM_DEFAULT_SECONDS),
+    created,
+    expires,
+    due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,
+    failure: null,
+    video: shortJson(video.json),
+  };
+}
+
+export function keptUpload(row: UploadRow): KeptUpload {
+  const { id, state, uid, creator, bytes, seconds, created, expires, upstream, failure, video } = row;
+  return {
+    id,
+    state,
+    ...(uid !== null && { uid }),
+    ...(creator !== null && { creator }),
+    bytes,
+    seconds,
+    created,
+    expires,
+    upstream,
+    ...(failure !== null && { failure }),
+    ...(video !== null && { video: JSON.parse(video) as Record<string, unknown> }),
+  };
+}
+
+export function progressOf({ state, bytes, seconds, uid, failure }: UploadRow): UploadProgress {
+  return { state, bytes, seconds, ...(uid !== null && { uid }), ...(failure !== null && { failure }) };
+}
+
+/** Stream's objects have one or two KB; `meta` may make one larger. */
+const MAX_VIDEO_CHARACTERS = 16_384;
+
+/** Null: too long to be kept. */
+export function shortJson(json: Readonly<Record<string, unknown>>): string | null {
+  const text = JSON.stringify(json);
+  return text.length <= MAX_VIDEO_CHARACTERS ? text : null;
+}
