@@ -44,10 +44,7 @@ export function parseVideo(json: unknown): StreamVideo | undefined {
   };
 }
 
-function reportOf(
-  uid: string,
-  { status, duration, size }: v.InferOutput<typeof videoSchema>,
-): StreamVideo["report"] {
+function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof videoSchema>): StreamVideo["report"] {
   const reason = status.errorReasonCode ?? status.errReasonCode;
   switch (status.state) {
     case "pendingupload":

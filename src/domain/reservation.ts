@@ -74,7 +74,8 @@ export function recall(request: IdempotencyRequest, row: EarlierUpload, time: nu
     case "unknown":
       return refuse(
         problem("creation_in_progress", "The same creation is in progress.", {
-          retryAfterSeconds: row.state === "reserved" ? IN_PROGRESS_RETRY_SECONDS : Math.max(1, (row.due ?? time) - time),
+          retryAfterSeconds:
+            row.state === "reserved" ? IN_PROGRESS_RETRY_SECONDS : Math.max(1, (row.due ?? time) - time),
         }),
       );
     case "issued":

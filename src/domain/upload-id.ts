@@ -10,6 +10,8 @@ const TIME_DIGITS = 12;
 
 /** What all ids that are made at this second (since the epoch) or later come after, and all earlier ones before. */
 export function idAt(seconds: number): string {
-  const digits = Math.max(0, seconds * 1000).toString(16).padStart(TIME_DIGITS, "0");
+  const digits = Math.max(0, seconds * 1000)
+    .toString(16)
+    .padStart(TIME_DIGITS, "0");
   return `${digits.slice(0, 8)}-${digits.slice(8)}`;
 }

@@ -18,7 +18,11 @@ export function usageRoutes(ports: AuthenticatePorts & { readonly ledgers: Ledge
     if (!usage.ok) return respondProblem(c, usage.problem);
     const { pending, videos, storedSeconds, day, month } = usage.value;
     const window = ({ start, ...usage }: typeof day) => ({ ...usage, since: new Date(start * 1000).toISOString() });
-    return c.json({ tenant: id, usage: { pending, videos, storedSeconds, day: window(day), month: window(month) }, limits });
+    return c.json({
+      tenant: id,
+      usage: { pending, videos, storedSeconds, day: window(day), month: window(month) },
+      limits,
+    });
   });
 
   routes.all("/", (c) =>

@@ -130,7 +130,10 @@ export interface Ledgers {
 
   events(tenant: string, query: EventQuery): Promise<Result<EventPage>>;
   /** With all attempts to deliver it. */
-  event(tenant: string, id: string): Promise<Result<(KeptEvent & { readonly attempts: readonly Attempt[] }) | undefined>>;
+  event(
+    tenant: string,
+    id: string,
+  ): Promise<Result<(KeptEvent & { readonly attempts: readonly Attempt[] }) | undefined>>;
   recordAttempt(tenant: string, eventId: string, attempt: Attempt): Promise<void>;
 }
 
