@@ -19,7 +19,13 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
         problem: unavailable(reason),
       })),
 
-    attach: (tenant, id, uid, location) => orElse(of(tenant).attach(id, uid, location), () => false),
+    async attach(tenant, id, uid, location) {
+      const attached = await orProblem(of(tenant).attach(id, uid, location));
+      if (!attached.ok) return attached;
+      return attached.value
+        ? accept(undefined)
+        : refuse(problem("upload_cancelled", "The upload was cancelled while it was being created."));
+    },
 
     // Where these do not get through, the upload stays as it is until its time is over, and is settled then.
     release: (tenant, id) => orElse(of(tenant).release(id), () => undefined),

@@ -154,8 +154,8 @@ async function forward(
       const { uid, location } = outcome;
       trace.note({ uid });
       // On disk before the client hears of it: an upload that was acknowledged is never lost.
-      if (!(await trace.measure("attach", ledgers.attach(tenant.id, id, uid, location))))
-        return refuse(problem("ledger_unavailable", "The upload could not be recorded.", { retryAfterSeconds: 1 }));
+      const attached = await trace.measure("attach", ledgers.attach(tenant.id, id, uid, location));
+      if (!attached.ok) return attached;
       return accept({ id, uid, location, expiresAt: decision.expiresAt, replayed: false, ...(rate && { rate }) });
     }
     case "refused":

@@ -106,8 +106,8 @@ export interface Ledgers {
    */
   learn(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
   reserve(tenant: string, request: ReservationRequest): Promise<ReservationOutcome>;
-  /** False: the reservation is gone, and the upload URL must not be handed out. */
-  attach(tenant: string, id: string, uid: string, location: string): Promise<boolean>;
+  /** Refused: the upload URL must not be handed out. */
+  attach(tenant: string, id: string, uid: string, location: string): Promise<Result<void>>;
   /** The creation certainly failed: nothing is held any longer. */
   release(tenant: string, id: string): Promise<void>;
   /** Nobody knows whether the creation failed: the reservation stays until Stream can be asked. */

@@ -1,29 +1,169 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { UPLOAD_STATES, isLive, settleDue } from "../../src/domain/upload.ts";
+import { count, emptyTotals } from "../../src/domain/ledger.ts";
+import {
+  UPLOAD_STATES,
+  type UploadEvent,
+  type UploadProgress,
+  type UploadState,
+  advance,
+  dueStep,
+  isLive,
+} from "../../src/domain/upload.ts";
+import { UPLOAD_EVENT_TYPES, uploadEvent } from "../../src/domain/upload-event.ts";
 
 const uid = "0123456789abcdef0123456789abcdef";
+const EVENTS = {
+  issued: { kind: "issued", uid },
+  lost: { kind: "lost" },
+  expired: { kind: "expired" },
+  cancelled: { kind: "cancelled" },
+  absent: { kind: "reported", report: { kind: "absent" } },
+  pending: { kind: "reported", report: { kind: "pending", uid } },
+  processing: { kind: "reported", report: { kind: "processing", uid } },
+  ready: { kind: "reported", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
+  failed: { kind: "reported", report: { kind: "failed", uid, reason: "ERR_NON_VIDEO" } },
+} as const satisfies Record<string, UploadEvent>;
+type EventName = keyof typeof EVENTS;
 
-describe("an upload whose time is over", () => {
-  it.each([
-    [{ kind: "absent" }, { kind: "settle", state: "expired" }],
-    [
-      { kind: "pending", uid },
-      { kind: "delete", uid },
-    ],
-    [{ kind: "processing", uid }, { kind: "wait" }],
-    [
-      { kind: "ready", uid, seconds: 12.5 },
-      { kind: "settle", state: "ready", uid, seconds: 12.5 },
-    ],
-    [
-      { kind: "failed", uid },
-      { kind: "settle", state: "failed", uid },
-    ],
-  ] as const)("of which Stream says %j: %j", (report, settlement) => {
-    expect(settleDue(report)).toEqual(settlement);
+const COLUMNS: readonly EventName[] = [
+  "issued",
+  "lost",
+  "expired",
+  "cancelled",
+  "absent",
+  "pending",
+  "processing",
+  "ready",
+  "failed",
+];
+/** For every state and every event, in the order of the columns above: the state that comes after. */
+const TABLE: Readonly<Record<UploadState, string>> = {
+  reserved: "issued unknown expired cancelled expired reserved reserved ready failed",
+  unknown: "issued unknown expired cancelled expired unknown unknown ready failed",
+  issued: "issued issued expired cancelled expired issued issued ready failed",
+  expired: "expired expired expired cancelled expired expired expired ready failed",
+  failed: "failed failed failed cancelled failed failed failed ready failed",
+  ready: "ready ready ready deleted deleted ready ready ready ready",
+  cancelled: "cancelled cancelled cancelled cancelled cancelled cancelled cancelled deleted cancelled",
+  deleted: "deleted deleted deleted deleted deleted deleted deleted deleted deleted",
+};
+
+describe("the life of an upload", () => {
+  const cases = UPLOAD_STATES.flatMap((state) =>
+    TABLE[state].split(" ").map((after, column) => [state, COLUMNS[column] ?? "lost", after] as const),
+  );
+  it("has an answer to every event in every state", () => {
+    expect(cases).toHaveLength(UPLOAD_STATES.length * COLUMNS.length);
   });
+  it.each(cases)("%s, %s: %s", (state, event, after) => {
+    expect(advance({ state, bytes: 1_000, seconds: 600 }, EVENTS[event]).state).toBe(after);
+  });
+});
+
+describe("what Stream says", () => {
+  const reserved: UploadProgress = { state: "issued", bytes: 1_000, seconds: 600, uid };
+
+  it("replaces what was reserved by what is real", () => {
+    expect(advance(reserved, EVENTS.ready)).toEqual({ state: "ready", bytes: 900, seconds: 12.5, uid });
+  });
+
+  it("keeps the size where Stream does not say it", () => {
+    const report = { kind: "ready", uid, seconds: 1 } as const;
+    expect(advance(reserved, { kind: "reported", report })).toMatchObject({ bytes: 1_000, seconds: 1 });
+  });
+
+  it("tells why a video failed, until it is ready after all", () => {
+    const failed = advance(reserved, EVENTS.failed);
+    expect(failed).toMatchObject({ state: "failed", failure: "ERR_NON_VIDEO" });
+    expect(advance(failed, EVENTS.ready)).not.toHaveProperty("failure");
+  });
+
+  it("brings the video's identifier to an upload whose answer was lost, and never another one", () => {
+    const { uid: _, ...lost } = { ...reserved, state: "unknown" as const };
+    expect(advance(lost, EVENTS.pending)).toMatchObject({ state: "unknown", uid });
+    const other = { kind: "reported", report: { kind: "pending", uid: "f".repeat(32) } } as const;
+    expect(advance(reserved, other)).toMatchObject({ uid });
+  });
+});
+
+/** Absence is no event of Stream's, but what it answers when it is asked: of that, the order counts. */
+const events = fc.array(fc.constantFrom(...COLUMNS.filter((name) => name !== "absent")), { maxLength: 12 });
+const start: UploadProgress = { state: "reserved", bytes: 1_000, seconds: 600 };
+const after = (names: readonly EventName[]) => names.reduce((upload, name) => advance(upload, EVENTS[name]), start);
+
+it("ends the same, in state and counters, in whatever order and however often the same events come", () => {
+  const shuffled = events.chain((names) =>
+    fc.tuple(fc.constant(names), fc.shuffledSubarray([...names, ...names], { minLength: names.length })),
+  );
+  fc.assert(
+    fc.property(shuffled, ([names, again]) => {
+      const [one, other] = [after(names), after([...again, ...names])];
+      expect(other).toEqual(one);
+      const total = (upload: UploadProgress) => count(emptyTotals(0), undefined, { ...upload, created: 0 });
+      expect(total(other)).toEqual(total(one));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+it("never goes back, and tells of each state once, with growing numbers", () => {
+  const names = fc.array(fc.constantFrom(...COLUMNS), { maxLength: 12 });
+  fc.assert(
+    fc.property(names, (sequence) => {
+      let upload = start;
+      const told: number[] = [];
+      for (const name of sequence) {
+        const next = advance(upload, EVENTS[name]);
+        expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
+        if (next.state !== upload.state) {
+          const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, ...next }, 0);
+          if (event) told.push(event.data.sequence);
+        }
+        upload = next;
+      }
+      expect(told).toEqual([...new Set(told)].toSorted((a, b) => a - b));
+    }),
+  );
+});
+
+it.each([
+  ["issued", "pending", "delete", "delete"],
+  ["issued", "pending", "keep", "expire"],
+  ["issued", "processing", "delete", "wait"],
+  ["issued", "ready", "delete", "settle"],
+  ["unknown", "failed", "delete", "settle"],
+  ["ready", "ready", "delete", "settle"],
+  ["cancelled", "pending", "keep", "delete"],
+  ["cancelled", "processing", "keep", "delete"],
+  ["deleted", "ready", "keep", "delete"],
+] as const)("when the time of one that is %s has come, and Stream says %s (%s): %s", (state, kind, abandoned, step) => {
+  expect(dueStep(state, { kind, uid, seconds: 1 } as never, abandoned)).toBe(step);
 });
 
 it("holds a reservation while its URL is, or may be, alive", () => {
   expect(UPLOAD_STATES.filter(isLive)).toEqual(["reserved", "unknown", "issued"]);
+});
+
+it("tells tenants in terms of their uploads", () => {
+  const upload = { id: "u", state: "ready" as const, uid, bytes: 900, seconds: 12.5, created: 0, expires: 1_800 };
+  expect(uploadEvent("acme", upload, 60)).toEqual({
+    type: "upload.ready",
+    version: 1,
+    timestamp: "1970-01-01T00:01:00.000Z",
+    data: {
+      tenant: "acme",
+      sequence: 4,
+      upload: {
+        id: "u",
+        state: "ready",
+        uid,
+        bytes: 900,
+        seconds: 12.5,
+        createdAt: "1970-01-01T00:00:00.000Z",
+        expiresAt: "1970-01-01T00:30:00.000Z",
+      },
+    },
+  });
+  expect(UPLOAD_EVENT_TYPES).toContain("upload.cancelled");
 });
