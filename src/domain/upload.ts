@@ -152,17 +152,24 @@ export type Abandoned = "delete" | "keep";
 export type DueStep =
   /** What Stream says settles it. */
   | "settle"
-  /** The bytes came in time, and are being processed: ask again later. */
+  /** Bytes are being processed, or may still come: ask again later. */
   | "wait"
   /** Its URL is dead and nothing was uploaded; the empty video stays at Stream. */
   | "expire"
   /** Away with the video: nobody wants it, or nobody can upload to it any more. */
   | "delete";
 
-export function dueStep(state: UploadState, { kind }: ExistingVideo, abandoned: Abandoned): DueStep {
+/** @param urlIsDead the upload's time is over, so that nobody can upload to the video any more */
+export function dueStep(
+  state: UploadState,
+  { kind }: ExistingVideo,
+  urlIsDead: boolean,
+  abandoned: Abandoned,
+): DueStep {
   if (isUnwanted(state)) return "delete";
   switch (kind) {
     case "pending":
+      if (!urlIsDead) return "wait";
       return abandoned === "delete" ? "delete" : "expire";
     case "processing":
       return "wait";

@@ -9,6 +9,7 @@ export interface DueUpload {
   readonly creator: string | null;
   readonly upstream: string;
   readonly created: number;
+  readonly expires: number;
 }
 
 /** What has been found out or done. */
@@ -67,7 +68,8 @@ async function settleOne(
   upstream: Upstream,
   abandoned: Abandoned,
 ): Promise<number | undefined> {
-  const later = { due: ports.now() + ASK_AGAIN_SECONDS };
+  const now = ports.now();
+  const later = { due: Math.max(now, upload.expires) + ASK_AGAIN_SECONDS };
   if (isUnwanted(upload.state) && upload.uid !== null) return remove(ports, upload, upstream, upload.uid);
 
   const asking = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
@@ -83,7 +85,7 @@ async function settleOne(
     ports.settle(upload, settled);
     return undefined;
   }
-  switch (dueStep(upload.state, report, abandoned)) {
+  switch (dueStep(upload.state, report, upload.expires < now, abandoned)) {
     case "settle":
       ports.settle(upload, settled);
       return undefined;

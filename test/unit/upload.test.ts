@@ -128,18 +128,22 @@ it("never goes back, and tells of each state once, with growing numbers", () => 
 });
 
 it.each([
-  ["issued", "pending", "delete", "delete"],
-  ["issued", "pending", "keep", "expire"],
-  ["issued", "processing", "delete", "wait"],
-  ["issued", "ready", "delete", "settle"],
-  ["unknown", "failed", "delete", "settle"],
-  ["ready", "ready", "delete", "settle"],
-  ["cancelled", "pending", "keep", "delete"],
-  ["cancelled", "processing", "keep", "delete"],
-  ["deleted", "ready", "keep", "delete"],
-] as const)("when the time of one that is %s has come, and Stream says %s (%s): %s", (state, kind, abandoned, step) => {
-  expect(dueStep(state, { kind, uid, seconds: 1 } as never, abandoned)).toBe(step);
-});
+  ["issued", "pending", "dead", "delete", "delete"],
+  ["issued", "pending", "dead", "keep", "expire"],
+  ["issued", "pending", "alive", "delete", "wait"],
+  ["issued", "processing", "dead", "delete", "wait"],
+  ["issued", "ready", "dead", "delete", "settle"],
+  ["unknown", "failed", "dead", "delete", "settle"],
+  ["ready", "ready", "dead", "delete", "settle"],
+  ["cancelled", "pending", "alive", "keep", "delete"],
+  ["cancelled", "processing", "alive", "keep", "delete"],
+  ["deleted", "ready", "dead", "keep", "delete"],
+] as const)(
+  "of one that is %s, whose video is %s and whose URL is %s (%s): %s",
+  (state, kind, url, abandoned, step) => {
+    expect(dueStep(state, { kind, uid, seconds: 1 } as never, url === "dead", abandoned)).toBe(step);
+  },
+);
 
 it("holds a reservation while its URL is, or may be, alive", () => {
   expect(UPLOAD_STATES.filter(isLive)).toEqual(["reserved", "unknown", "issued"]);

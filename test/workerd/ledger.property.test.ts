@@ -6,12 +6,12 @@ import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
 
 /**
- * The ledger against a simple model, by arbitrary sequences of creations, retries, answers, losses, evictions and time: the
- * counters are the sum of the rows, no limit is exceeded, and no key has two live uploads.
+ * The ledger against a simple model, by arbitrary sequences of creations, retries, answers, losses, reports of
+ * Stream, cancellations and evictions: the counters are the sum of the rows, no limit is exceeded, and no key has two live uploads.
  */
 
 const LIMITS = { pending: 4, pendingPerCreator: 2, storedSeconds: 300, quota: { day: { uploads: 12 } } };
-const UID = "0123456789abcdef0123456789abcdef";
+const uidOf = (id: string) => id.slice(1).padStart(32, "0");
 const START = Date.UTC(2026, 10, 22, 23, 0, 0);
 
 interface Model {
@@ -103,7 +103,7 @@ class Answer implements Command {
     const id = `u${(this.which % model.made) + 1}`;
     const live = model.live.get(id);
     if (this.what === "attach") {
-      expect(await stub(real).attach(id, UID, "https://upload.example/1")).toBe(live !== undefined);
+      expect(await stub(real).attach(id, uidOf(id), "https://upload.example/1")).toBe(live !== undefined);
       if (live) live.attached = true;
     } else if (this.what === "leaveUnknown") {
       await stub(real).leaveUnknown(id);
@@ -116,6 +116,47 @@ class Answer implements Command {
   }
 }
 const unknown = new WeakSet<object>();
+
+/** What Stream says of a video, in whatever order it comes; of uploads that never were, and of strangers, too. */
+class Report implements Command {
+  readonly kind: "pending" | "processing" | "ready" | "failed";
+  readonly which: number;
+  readonly tagged: boolean;
+  constructor(kind: Report["kind"], which: number, tagged: boolean) {
+    this.kind = kind;
+    this.which = which;
+    this.tagged = tagged;
+  }
+  check = (model: Model) => model.made > 0;
+  toString = () => `report(${this.kind}, ${this.which}, ${this.tagged ? "tagged" : "by uid"})`;
+
+  async run(model: Model, real: Real): Promise<void> {
+    const id = `u${(this.which % (model.made + 1)) + 1}`;
+    const report = { kind: this.kind, uid: uidOf(id), seconds: 7 } as const;
+    const tag = { tenant: real.name, uploadId: id };
+    const known = await stub(real).record("default", { report, json: {}, ...(this.tagged && { tag }) });
+    const live = model.live.get(id);
+    if (live?.attached || (live && this.tagged)) expect(known).toBe(true);
+    if (known && (this.kind === "ready" || this.kind === "failed")) model.live.delete(id);
+    await check(model, real);
+  }
+}
+
+class Cancel implements Command {
+  readonly which: number;
+  constructor(which: number) {
+    this.which = which;
+  }
+  check = (model: Model) => model.made > 0;
+  toString = () => `cancel(${this.which})`;
+
+  async run(model: Model, real: Real): Promise<void> {
+    const id = `u${(this.which % model.made) + 1}`;
+    const upload = await stub(real).cancel(id);
+    if (model.live.delete(id)) expect(upload?.state).toBe("cancelled");
+    await check(model, real);
+  }
+}
 
 class Evict implements Command {
   check = (model: Model) => model.made > 0;
@@ -145,6 +186,10 @@ it("keeps its books, whatever happens in whatever order", { timeout: 120_000 }, 
     [
       fc.tuple(creators, keys, fc.constantFrom(10, 60, 100)).map((args) => new Reserve(...args)),
       fc.tuple(fc.constantFrom("attach", "release", "leaveUnknown"), fc.nat(30)).map((args) => new Answer(...args)),
+      fc
+        .tuple(fc.constantFrom("pending", "processing", "ready", "failed"), fc.nat(30), fc.boolean())
+        .map((args) => new Report(...args)),
+      fc.nat(30).map((which) => new Cancel(which)),
       fc.constant(new Evict()),
       fc.constant(new Wake()),
     ],

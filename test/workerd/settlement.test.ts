@@ -1,5 +1,6 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { v7 as uuidv7 } from "uuid";
 import { afterEach, beforeEach, expect, inject, it, vi } from "vitest";
 import { createStreamApi } from "../../src/adapters/stream-api.ts";
 import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
@@ -31,7 +32,8 @@ beforeEach(async () => {
 
 /** A reservation, and the video that Stream has made for it, if it has. */
 async function reserved(video: "made" | "not made", outcome: "attached" | "unknown") {
-  const id = `upload-${++made}`;
+  const id = uuidv7();
+  made++;
   const ledger = env.LEDGER.getByName(`tenant-${made}`);
   const size = { bytes: 5, seconds: 60 };
   await ledger.reserve({ id, version: 1, limits: {}, upstream: "live", expires: now() + LIFE_SECONDS, ...size });
@@ -71,6 +73,52 @@ it("nothing was uploaded: the video is deleted, and the upload has expired", asy
     storedSeconds: 0,
     day: { uploads: 1, bytes: 0, seconds: 0 },
   });
+});
+
+it("nothing was uploaded, and the tenant keeps such videos: it stays there, and the upload has expired", async () => {
+  const { ledger } = await reserved("made", "attached");
+  await asOperator("PUT", `/tenants/tenant-${made}`, { upstream: "live", abandoned: "keep" });
+  expect(await settle(ledger)).toMatchObject({ state: "expired", location: null, due: null });
+  expect(await videos()).toHaveLength(1);
+});
+
+it("a video that is looked for too early is left alone until its URL is dead", async () => {
+  const { ledger } = await reserved("made", "attached");
+  const at = Math.floor(Date.now() / 1000);
+  expect(await ledger.compare("live", { from: at - 60, to: at + 60, videos: [] })).toMatchObject({ missing: 1 });
+  await runDurableObjectAlarm(ledger);
+  const row = await runInDurableObject(ledger, (_, state) => state.storage.sql.exec("SELECT * FROM uploads").one());
+  expect(row).toMatchObject({ state: "issued" });
+  expect(row["due"]).toBeGreaterThan(at + LIFE_SECONDS);
+  expect(await videos()).toHaveLength(1);
+});
+
+it("the video of a cancelled upload is deleted, if that has not been done", async () => {
+  const { ledger, id } = await reserved("made", "attached");
+  await ledger.cancel(id);
+  expect(await settle(ledger)).toMatchObject({ state: "cancelled", due: null });
+  expect(await videos()).toEqual([]);
+});
+
+it("a cancelled upload whose answer was lost: its video is found, and deleted", async () => {
+  const { ledger, id } = await reserved("made", "unknown");
+  await ledger.cancel(id);
+  expect(await settle(ledger)).toMatchObject({ state: "cancelled", due: null });
+  expect(await videos()).toEqual([]);
+});
+
+it("a ready video that is no longer at Stream is deleted here too", async () => {
+  const { ledger, uid } = await reserved("made", "attached");
+  const ready = { kind: "ready", uid, seconds: 5 } as const;
+  await ledger.record("live", { report: ready, json: {} });
+  await fetch(`${stream.apiBase}/accounts/${stream.accountId}/stream/${uid}`, {
+    method: "DELETE",
+    headers: { Authorization: `Bearer ${stream.token}` },
+  });
+  const at = Math.floor(Date.now() / 1000);
+  expect(await ledger.compare("live", { from: at - 60, to: at + 60, videos: [] })).toMatchObject({ missing: 1 });
+  expect(await settle(ledger)).toMatchObject({ state: "deleted", due: null });
+  expect(await ledger.usage()).toMatchObject({ videos: 0, storedSeconds: 0 });
 });
 
 it("the answer was lost and there is a video: it is found by its metadata, and deleted", async () => {

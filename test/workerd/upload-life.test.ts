@@ -1,0 +1,300 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { v7 as uuidv7 } from "uuid";
+import { describe, expect, it } from "vitest";
+import type { ReservationRequest } from "../../src/domain/reservation.ts";
+import { LedgerStore } from "../../src/objects/ledger-store.ts";
+import type { StreamVideo } from "../../src/usecases/ports.ts";
+
+/** What a ledger makes of what happens to uploads after they were created. */
+
+const now = () => Math.floor(Date.now() / 1000);
+let made = 0;
+const ledger = () => env.LEDGER.getByName(`life-${++made}`);
+type Ledger = ReturnType<typeof ledger>;
+const uidOf = (number: number) => number.toString(16).padStart(32, "0");
+
+const request = (more: Partial<ReservationRequest> = {}): ReservationRequest => ({
+  id: uuidv7(),
+  version: 1,
+  limits: {},
+  upstream: "default",
+  bytes: 100,
+  seconds: 60,
+  expires: now() + 1_800,
+  ...more,
+});
+
+async function issued(tenant: Ledger, more: Partial<ReservationRequest> = {}) {
+  const [{ id }, uid] = [request(), uidOf(++made)];
+  await tenant.reserve(request({ ...more, id }));
+  await tenant.attach(id, uid, "https://upload.example/1");
+  return { id, uid };
+}
+
+const video = (uid: string, kind: StreamVideo["report"]["kind"], more: Partial<StreamVideo> = {}): StreamVideo => ({
+  report: { kind, uid, seconds: 12, bytes: 90 } as StreamVideo["report"],
+  json: { uid, status: { state: kind } },
+  ...more,
+});
+
+const rowOf = (tenant: Ledger, id: string) =>
+  runInDurableObject(tenant, (_, { storage }) => storage.sql.exec("SELECT * FROM uploads WHERE id = ?", id).one());
+
+async function agrees(tenant: Ledger): Promise<void> {
+  const { totals, recounted } = await runInDurableObject(tenant, (_, { storage }) => {
+    const store = new LedgerStore(storage);
+    return { totals: store.totals(now()), recounted: store.recount(now()) };
+  });
+  expect(totals).toEqual(recounted);
+}
+
+describe("what Stream says of a video", () => {
+  it("finds its upload by the tag or by the uid, and settles it", async () => {
+    const tenant = ledger();
+    const [one, other] = [await issued(tenant), await issued(tenant)];
+    const tag = { tenant: "any", uploadId: one.id };
+    expect(await tenant.record("default", video(one.uid, "ready", { tag }))).toBe(true);
+    expect(await tenant.record("default", video(other.uid, "failed"))).toBe(true);
+    expect(await tenant.find(one.id)).toMatchObject({
+      state: "ready",
+      seconds: 12,
+      bytes: 90,
+      video: { uid: one.uid },
+    });
+    expect(await tenant.find(other.uid)).toMatchObject({ id: other.id, state: "failed" });
+    expect(await tenant.usage()).toMatchObject({ pending: 0, videos: 1, storedSeconds: 12 });
+    expect(await rowOf(tenant, one.id)).toMatchObject({ due: null, location: null });
+    await agrees(tenant);
+  });
+
+  it("is not believed where upload, video and account do not agree", async () => {
+    const tenant = ledger();
+    const { id, uid } = await issued(tenant);
+    const tag = { tenant: "any", uploadId: id };
+    expect(await tenant.record("other", video(uid, "ready", { tag }))).toBe(false);
+    expect(await tenant.record("default", video(uidOf(++made), "ready", { tag }))).toBe(false);
+    expect(await tenant.record("default", video(uidOf(++made), "ready"))).toBe(false);
+    expect(await tenant.find(id)).toMatchObject({ state: "issued" });
+  });
+
+  it("settles a creation whose answer was lost", async () => {
+    const tenant = ledger();
+    const lost = request();
+    await tenant.reserve(lost);
+    await tenant.leaveUnknown(lost.id);
+    const [uid, tag] = [uidOf(++made), { tenant: "any", uploadId: lost.id }];
+    expect(await tenant.record("default", video(uid, "ready", { tag }))).toBe(true);
+    expect(await tenant.find(uid)).toMatchObject({ id: lost.id, state: "ready" });
+  });
+
+  it("is kept as Stream's own object, unless that is very long", async () => {
+    const tenant = ledger();
+    const { id, uid } = await issued(tenant);
+    await tenant.record("default", video(uid, "ready", { json: { uid, meta: { name: "x".repeat(20_000) } } }));
+    expect(await tenant.find(id)).not.toHaveProperty("video");
+  });
+});
+
+describe("an upload that is cancelled", () => {
+  it("holds nothing any longer, and its video is due to be deleted, until it is gone", async () => {
+    const tenant = ledger();
+    const { id, uid } = await issued(tenant);
+    expect(await tenant.cancel(uid)).toMatchObject({ id, state: "cancelled" });
+    expect(await tenant.cancel(id)).toMatchObject({ id, state: "cancelled" });
+    expect(await tenant.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 1, seconds: 0 } });
+    expect((await rowOf(tenant, id))["due"]).toBeLessThanOrEqual(now() + 30);
+    await tenant.confirmGone(id);
+    expect(await rowOf(tenant, id)).toMatchObject({ due: null });
+    await agrees(tenant);
+  });
+
+  it("is deleted where it was ready: not stored any more, and yet of its month", async () => {
+    const tenant = ledger();
+    const { id, uid } = await issued(tenant);
+    await tenant.record("default", video(uid, "ready"));
+    expect(await tenant.cancel(id)).toMatchObject({ state: "deleted" });
+    expect(await tenant.usage()).toMatchObject({ videos: 0, storedSeconds: 0, month: { seconds: 12, bytes: 90 } });
+    await agrees(tenant);
+  });
+
+  it("does not come back when it is ready after all, and its video is due to be deleted again", async () => {
+    const tenant = ledger();
+    const { id, uid } = await issued(tenant);
+    await tenant.cancel(id);
+    await tenant.confirmGone(id);
+    await tenant.record("default", video(uid, "ready"));
+    expect(await tenant.find(id)).toMatchObject({ state: "deleted" });
+    expect((await rowOf(tenant, id))["due"]).toBeLessThanOrEqual(now());
+    await agrees(tenant);
+  });
+
+  it("while it is being created: the URL is not handed out, and its video is due to be deleted", async () => {
+    const tenant = ledger();
+    const creation = request();
+    await tenant.reserve(creation);
+    expect(await tenant.cancel(creation.id)).toMatchObject({ state: "cancelled" });
+    const uid = uidOf(++made);
+    expect(await tenant.attach(creation.id, uid, "https://upload.example/1")).toBe(false);
+    expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", uid, location: null });
+    expect((await rowOf(tenant, creation.id))["due"]).toBeLessThanOrEqual(now());
+  });
+
+  it("while it is being created, and Stream refuses: nothing is due any more", async () => {
+    const tenant = ledger();
+    const creation = request();
+    await tenant.reserve(creation);
+    await tenant.cancel(creation.id);
+    await tenant.release(creation.id);
+    expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", due: null });
+  });
+
+  it("is none, where there is no such upload", async () => {
+    expect(await ledger().cancel(uuidv7())).toBeUndefined();
+  });
+});
+
+describe("a comparison with all that Stream has", () => {
+  const page = (...videos: StreamVideo[]) => ({ from: now() - 60, to: now() + 60, videos });
+
+  it("takes in what it says, and brings in what carries the tenant's tag", async () => {
+    const tenant = ledger();
+    const name = `life-${made}`;
+    const { id, uid } = await issued(tenant);
+    const [unknown, other] = [uuidv7(), uuidv7()];
+    const found = await tenant.compare(
+      "default",
+      page(
+        video(uid, "ready"),
+        video(uidOf(++made), "ready", { tag: { tenant: name, uploadId: unknown }, creator: "c" }),
+        video(uidOf(++made), "pending", { tag: { tenant: name, uploadId: other }, maxDurationSeconds: 30 }),
+        video(uidOf(++made), "ready", { tag: { tenant: "somebody-else", uploadId: uuidv7() } }),
+        video(uidOf(++made), "ready"),
+      ),
+    );
+    expect(found).toEqual({ settled: 1, adopted: 2, missing: 0 });
+    expect(await tenant.find(id)).toMatchObject({ state: "ready" });
+    expect(await tenant.find(unknown)).toMatchObject({ state: "ready", seconds: 12, creator: "c" });
+    expect(await tenant.find(other)).toMatchObject({ state: "issued", seconds: 30 });
+    expect(await tenant.usage()).toMatchObject({ videos: 2, pending: 1, storedSeconds: 54 });
+    await agrees(tenant);
+  });
+
+  it("has what is missing looked for, of this account and this time only", async () => {
+    const tenant = ledger();
+    const { id, uid } = await issued(tenant);
+    await tenant.record("default", video(uid, "ready"));
+    expect(await tenant.compare("other", page())).toMatchObject({ missing: 0 });
+    expect(await tenant.compare("default", { from: now() - 60, to: now() - 30, videos: [] })).toMatchObject({
+      missing: 0,
+    });
+    expect(await tenant.find(id)).toMatchObject({ state: "ready" });
+    expect(await rowOf(tenant, id)).toMatchObject({ due: null });
+    expect(await tenant.compare("default", page())).toEqual({ settled: 0, adopted: 0, missing: 1 });
+    expect(await tenant.find(id)).toMatchObject({ state: "ready" });
+    expect((await rowOf(tenant, id))["due"]).toBeLessThanOrEqual(now());
+  });
+});
+
+describe("a list of uploads", () => {
+  it("gives the newest first, page by page", async () => {
+    const tenant = ledger();
+    const ids: string[] = [];
+    for (let index = 0; index < 5; index++)
+      ids.unshift((await issued(tenant, { creator: index % 2 ? "odd" : "even" })).id);
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await tenant.list({ limit: 2, ...(cursor !== undefined && { cursor }) });
+      expect(page.uploads.length).toBeLessThanOrEqual(2);
+      seen.push(...page.uploads.map(({ id }) => id));
+      ({ cursor } = page);
+    } while (cursor !== undefined);
+    expect(seen).toEqual(ids);
+  });
+
+  it("is narrowed by creator, state and time", async () => {
+    const tenant = ledger();
+    const one = await issued(tenant, { creator: "one" });
+    const two = await issued(tenant, { creator: "two" });
+    await tenant.record("default", video(two.uid, "ready"));
+    const list = async (query: object) => (await tenant.list({ limit: 10, ...query })).uploads.map(({ id }) => id);
+    expect(await list({ creator: "one" })).toEqual([one.id]);
+    expect(await list({ state: "ready" })).toEqual([two.id]);
+    expect(await list({ state: "ready", creator: "one" })).toEqual([]);
+    expect(await list({ from: now() - 60, to: now() + 60 })).toEqual([two.id, one.id]);
+    expect(await list({ to: now() - 60 })).toEqual([]);
+    expect(await list({ from: now() + 60 })).toEqual([]);
+    expect(await tenant.storage("two")).toEqual({ seconds: 12, videos: 1 });
+    expect(await tenant.storage(undefined)).toEqual({ seconds: 72, videos: 1 });
+  });
+});
+
+describe("what a tenant's endpoints are told", () => {
+  it("is kept from the moment that it has some, in the order in which it happened", async () => {
+    const tenant = ledger();
+    const name = `life-${made}`;
+    await issued(tenant);
+    await tenant.learn(1, true);
+    const { id, uid } = await issued(tenant);
+    await tenant.record("default", video(uid, "ready"));
+    await tenant.record("default", video(uid, "ready"));
+    await tenant.cancel(id);
+    const { events } = await tenant.events({ limit: 10 });
+    expect(events.map(({ body }) => body.type)).toEqual(["upload.deleted", "upload.ready", "upload.created"]);
+    expect(events.map(({ id: eventId }) => eventId)).toEqual([3, 2, 1].map((number) => `evt_${name}_${number}`));
+    expect(events.every(({ body }) => body.data.upload.id === id)).toBe(true);
+    await tenant.learn(2, false);
+    await issued(tenant);
+    expect((await tenant.events({ limit: 10 })).events).toHaveLength(3);
+  });
+
+  it("is listed page by page, with what became of it", async () => {
+    const tenant = ledger();
+    const name = `life-${made}`;
+    await tenant.learn(1, true);
+    for (let index = 0; index < 3; index++) await issued(tenant);
+    const first = await tenant.events({ limit: 2 });
+    const second = await tenant.events({ limit: 2, cursor: first.cursor ?? "" });
+    expect([...first.events, ...second.events].map(({ id }) => id)).toEqual([3, 2, 1].map((n) => `evt_${name}_${n}`));
+    expect(second.cursor).toBeUndefined();
+
+    const attempts = [
+      { endpoint: "a", at: 1_000, outcome: "failed", status: 500, reason: "500", milliseconds: 12 },
+      { endpoint: "a", at: 6_000, outcome: "delivered", status: 200, milliseconds: 3 },
+    ] as const;
+    for (const attempt of attempts) await tenant.recordAttempt(`evt_${name}_1`, attempt);
+    await tenant.recordAttempt(`evt_${name}_99`, attempts[0]);
+    await evictDurableObject(tenant);
+    expect(await tenant.event(`evt_${name}_1`)).toMatchObject({ attempts });
+    for (const id of [`evt_${name}_99`, "evt_other_1", `evt_${name}_01`, "", "1"])
+      expect(await tenant.event(id)).toBeUndefined();
+  });
+
+  it("is not undone by what an older change of the tenant said", async () => {
+    const tenant = ledger();
+    await tenant.learn(7, true);
+    await tenant.learn(6, false);
+    await issued(tenant, { version: 7 });
+    expect((await tenant.events({ limit: 1 })).events).toHaveLength(1);
+  });
+});
+
+it("a ledger of an earlier version is brought up to date with what it holds", async () => {
+  const tenant = ledger();
+  const { id } = await issued(tenant, { creator: "c" });
+  await runInDurableObject(tenant, (_, { storage }) => {
+    const { sql } = storage;
+    for (const name of ["due_uploads", "uploads_by_uid", "uploads_by_creator"]) sql.exec(`DROP INDEX ${name}`);
+    for (const column of ["failure", "video"]) sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
+    for (const column of ["has_endpoints", "published"]) sql.exec(`ALTER TABLE ledger DROP COLUMN ${column}`);
+    for (const table of ["events", "attempts", "schema"]) sql.exec(`DROP TABLE ${table}`);
+    sql.exec("CREATE INDEX uploads_by_creator ON uploads (creator, seq) WHERE creator IS NOT NULL");
+    sql.exec("CREATE INDEX live_uploads ON uploads (creator, due) WHERE state IN ('reserved', 'unknown', 'issued')");
+  });
+  await evictDurableObject(tenant);
+  expect(await tenant.find(id)).toMatchObject({ state: "issued" });
+  expect(await tenant.usage()).toMatchObject({ pending: 1, videos: 0 });
+  expect(await tenant.cancel(id)).toMatchObject({ state: "cancelled" });
+  await agrees(tenant);
+});
