@@ -95,8 +95,10 @@ export class LedgerStore {
     this.#count(undefined, row, now);
   }
 
+  /** What Stream says twice is not written twice. */
   change(row: UploadRow, change: UploadChange, now: number): UploadRow {
     const changed: UploadRow = { ...row, ...change };
+    if (Object.entries(change).every(([column, value]) => row[column] === value)) return row;
     this.#sql.exec(
       `UPDATE uploads SET state = ?, uid = ?, location = ?, idempotency = ?, bytes = ?, seconds = ?, due = ?, failure = ?,
                           video = ? WHERE id = ?`,

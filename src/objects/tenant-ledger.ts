@@ -225,10 +225,11 @@ export class TenantLedger extends DurableObject<Env> {
       this.#store.transaction(() => {
         const row = this.#uploads.byId(asked.id);
         if (!row) return;
-        const change = video && "json" in video ? { video: shortJson(video.json) } : {};
-        const changed = event ? this.#apply(row, event, change) : row;
         // While Stream was asked, others may have had their turn: then what is due is theirs to say.
-        if (row.state === asked.state) this.#store.change(changed, { due }, now());
+        const next = row.state === asked.state ? { due } : {};
+        const seen = video && "json" in video ? { video: shortJson(video.json) } : {};
+        if (event) this.#apply(row, event, { ...seen, ...next });
+        else this.#store.change(row, next, now());
       });
     return { registry, stream, budget, settle, now, due: () => this.#uploads.due(now(), DUE_PER_ALARM) };
   }
@@ -271,11 +272,18 @@ export class TenantLedger extends DurableObject<Env> {
   /** An upload after an event; what its endpoints are to be told of it is written with it. */
   #apply(row: UploadRow, event: UploadEvent, more: UploadChange = {}): UploadRow {
     const { state, bytes, seconds, uid = null, failure = null } = advance(progressOf(row), event);
-    const live = isLive(state);
-    const due = dueAfter(row, event, state);
-    const change = { location: row.location, ...more, state, bytes, seconds, uid, failure, due };
-    const changed = this.#store.change(row, live ? change : { ...change, location: null }, now());
-    if (due !== null && due !== row.due) this.#wakeAt(due);
+    const change = {
+      due: dueAfter(row, event, state),
+      location: row.location,
+      ...more,
+      state,
+      bytes,
+      seconds,
+      uid,
+      failure,
+    };
+    const changed = this.#store.change(row, isLive(state) ? change : { ...change, location: null }, now());
+    if (changed.due !== null && changed.due !== row.due) this.#wakeAt(changed.due);
     if (state !== row.state) this.#tell(changed);
     return changed;
   }

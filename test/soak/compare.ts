@@ -1,0 +1,50 @@
+import type { UploadEventBody } from "../../src/domain/upload-event.ts";
+import type { LocalStream } from "../local-stream/server.ts";
+import { bearer } from "../support/harness.ts";
+
+type Upload = UploadEventBody["data"]["upload"];
+type Video = ReturnType<LocalStream["videos"]>[number];
+
+/** All uploads of a tenant, page by page, as it may see them. */
+export async function listUploads(url: string, { id, key }: { id: string; key: string }): Promise<Upload[]> {
+  const uploads: Upload[] = [];
+  for (let cursor: string | undefined = ""; cursor !== undefined;) {
+    const query = cursor === "" ? "" : `&cursor=${cursor}`;
+    const answer = await fetch(`${url}/v1/${id}/uploads?limit=100${query}`, { headers: bearer(key) });
+    const page = (await answer.json()) as { uploads: Upload[]; cursor?: string };
+    uploads.push(...page.uploads);
+    ({ cursor } = page);
+  }
+  return uploads;
+}
+
+/** Where the ledger, Stream and what the tenant was told are not the same, in words. */
+export function compare(
+  tenant: string,
+  uploads: readonly Upload[],
+  videos: readonly Video[],
+  received: ReadonlyMap<string, UploadEventBody>,
+  abandoned: ReadonlySet<string>,
+): string[] {
+  const atStream = new Map(videos.map((video) => [video.uid, video]));
+  const told = new Map<string, string[]>();
+  for (const { type, data } of received.values()) {
+    if (data.tenant === tenant) told.set(data.upload.id, [...(told.get(data.upload.id) ?? []), type]);
+  }
+
+  const differences: string[] = [];
+  const own = videos.filter(({ meta }) => String(meta["sluice"]).startsWith(`${tenant}/`)).length;
+  const ready = uploads.filter(({ state }) => state === "ready");
+  if (own !== ready.length) differences.push(`${tenant}: ${own} videos at Stream, ${ready.length} in the ledger`);
+  for (const { id, uid = "", state, seconds } of uploads) {
+    const video = atStream.get(uid);
+    const end = abandoned.has(id) ? "expired" : "ready";
+    if (state !== end) differences.push(`${tenant} ${id}: ${state}, not ${end}`);
+    if (state === "ready" && (video?.status.state !== "ready" || video.duration !== seconds))
+      differences.push(`${tenant} ${id}: ${seconds} s, at Stream ${video?.status.state} ${video?.duration} s`);
+    if (state === "expired" && video) differences.push(`${tenant} ${id}: expired, at Stream ${video.status.state}`);
+    const events = told.get(id)?.toSorted().join(" ");
+    if (events !== `upload.created upload.${end}`) differences.push(`${tenant} ${id}: told ${events}`);
+  }
+  return differences;
+}

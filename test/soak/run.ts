@@ -1,0 +1,119 @@
+/**
+ * `npm run soak [-- UPLOADS]`: many uploads of many tenants from creation to the last event, on the built Worker and the local
+ * Stream, while some events get lost and some uploads are abandoned. Afterwards ledger, Stream and what the tenants were
+ * told must be the same, and memory must not have grown. Takes a quarter of an hour; exits with 1 where anything differs.
+ */
+import { readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { buildWorker } from "../../src/cli/gateway.ts";
+import { makeVideo } from "../support/media.ts";
+import { bearer, create, startHarness } from "../support/harness.ts";
+import { compare, listUploads } from "./compare.ts";
+import { watchMemory } from "./memory.ts";
+import { startReceiver } from "./receiver.ts";
+
+const UPLOADS = Number(process.argv[2] ?? 10_000);
+const TENANTS = 50;
+const LOST_EVENTS = 0.05;
+const ABANDONED = 0.02;
+/** Uploads at a time. */
+const CONCURRENCY = 16;
+const VIDEO_SECONDS = 3;
+/** After the last upload: URLs live two minutes, and ledgers ask a minute later, 20 at a time. */
+const SETTLE_TIMEOUT_MS = 15 * 60_000;
+const POLL_MS = 2_000;
+
+const POLICY = { metadata: { maxdurationseconds: { default: 60 }, expiry: { force: "PT2M" } } };
+
+await buildWorker();
+const harness = await startHarness(
+  { STREAM_CALLS_PER_WINDOW: "1000000" },
+  { apiLimit: 1_000_000, maxQueued: 1_000_000, storageSeconds: 1_000_000_000, processingMs: 10 },
+);
+const receiver = await startReceiver();
+const memory = watchMemory();
+
+const tenants: { readonly id: string; readonly key: string }[] = [];
+for (let index = 0; index < TENANTS; index++) {
+  const id = `tenant-${index}`;
+  const key = await harness.tenant(id, { policy: POLICY });
+  const endpoint = await harness.operator("PUT", `/tenants/${id}/endpoints/soak`, { url: `${receiver.url}/${id}` });
+  receiver.trust(id, endpoint["secret"] ?? "");
+  tenants.push({ id, key });
+}
+harness.stream.addFault({ on: "webhook", kind: "lose", probability: LOST_EVENTS });
+
+const path = join(tmpdir(), `soak-${process.pid}.mp4`);
+await makeVideo({ path, seconds: VIDEO_SECONDS });
+const video = await readFile(path);
+await rm(path);
+
+const started = performance.now();
+const abandoned = new Set<string>();
+let next = 0;
+async function uploader(): Promise<void> {
+  for (let index = next++; index < UPLOADS; index = next++) {
+    const tenant = tenants[index % TENANTS];
+    if (!tenant) return;
+    const headers = { ...bearer(tenant.key), "Upload-Length": String(video.byteLength) };
+    const created = await create(harness.url, tenant.id, headers);
+    if (created.status !== 201) throw new Error(`${created.status} ${await created.text()}`);
+    // Evenly spread, so that each run has as many.
+    if (Math.floor((index + 1) * ABANDONED) > Math.floor(index * ABANDONED))
+      abandoned.add(created.headers.get("sluice-upload-id") ?? "");
+    else await upload(created.headers.get("location") ?? "");
+    if ((index + 1) % (UPLOADS / 10) === 0) say(`${index + 1} uploads`);
+  }
+}
+
+async function upload(location: string): Promise<void> {
+  const headers = { "Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream" };
+  const answer = await fetch(location, { method: "PATCH", headers, body: video });
+  if (answer.status !== 204) throw new Error(`PATCH: ${answer.status} ${await answer.text()}`);
+}
+
+function say(what: string): void {
+  const seconds = Math.round((performance.now() - started) / 1000);
+  console.log(`${String(seconds).padStart(4)} s  ${what}; ${receiver.received.size} events; ${memory.describe()}`);
+}
+
+await Promise.all(Array.from({ length: CONCURRENCY }, uploader));
+const loadSeconds = (performance.now() - started) / 1000;
+say(`all uploads, ${Math.round(UPLOADS / loadSeconds)} a second; ${abandoned.size} of them abandoned`);
+
+const expected = UPLOADS * 2;
+const deadline = performance.now() + SETTLE_TIMEOUT_MS;
+while (receiver.received.size < expected && performance.now() < deadline) {
+  await sleep(POLL_MS);
+  if (Math.round(performance.now() / POLL_MS) % 15 === 0) say("waiting");
+}
+say("settled");
+
+const differences: string[] = [];
+for (const tenant of tenants) {
+  const uploads = await listUploads(harness.url, tenant);
+  differences.push(...compare(tenant.id, uploads, harness.stream.videos(), receiver.received, abandoned));
+  const usage = (await (
+    await fetch(`${harness.url}/v1/${tenant.id}/usage`, { headers: bearer(tenant.key) })
+  ).json()) as { usage: { pending: number; videos: number } };
+  const ready = uploads.filter(({ state }) => state === "ready").length;
+  if (usage.usage.pending !== 0 || usage.usage.videos !== ready)
+    differences.push(`${tenant.id}: usage ${JSON.stringify(usage.usage)}, ready ${ready}`);
+}
+const lost = harness.stream.videos().length - new Set(harness.stream.deliveries().map(({ uid }) => uid)).size;
+differences.push(...receiver.problems, ...memory.problems());
+
+console.log(`\n${UPLOADS} uploads of ${TENANTS} tenants in ${Math.round(loadSeconds)} s; ${abandoned.size} abandoned.`);
+console.log(
+  `Stream lost ${lost} events; tenants received ${receiver.received.size}, ${receiver.repeated} of them again.`,
+);
+console.log(`Memory of workerd: ${memory.describe()}.`);
+for (const difference of differences.slice(0, 20)) console.log(difference);
+console.log(differences.length === 0 ? "Ledger, Stream and deliveries agree." : `${differences.length} differences.`);
+
+memory.stop();
+await receiver.stop();
+await harness.stop();
+process.exit(differences.length === 0 ? 0 : 1);
