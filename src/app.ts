@@ -12,6 +12,7 @@ import { adminRoutes } from "./routes/admin/admin.ts";
 import { grantRoutes } from "./routes/grants.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { respondProblem } from "./routes/problem-response.ts";
+import { schemaRoutes } from "./routes/schemas.ts";
 import { uploadRoutes } from "./routes/uploads.ts";
 import { usageRoutes } from "./routes/usage.ts";
 
@@ -38,6 +39,7 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   app.route("/v1/:tenant/policy", policyRoutes(dependencies));
   app.route("/v1/:tenant/usage", usageRoutes(dependencies));
   app.route("/admin/v1", adminRoutes(dependencies));
+  app.route("/schemas", schemaRoutes());
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
   app.notFound((c) => respondProblem(c, problem("not_found", "There is nothing at this path.")));

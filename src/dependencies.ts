@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
+import { createDeliveryQueue } from "./adapters/delivery-queue.ts";
 import { type FailureLimit, createFailureLimit } from "./adapters/failure-limit.ts";
 import { createBudget, createLedgers } from "./adapters/objects.ts";
 import { createRegistry } from "./adapters/registry/registry.ts";
@@ -8,17 +9,21 @@ import { secretHashes } from "./adapters/secret-hashes.ts";
 import { createStreamApi } from "./adapters/stream-api.ts";
 import { type Telemetry, createTelemetry } from "./adapters/telemetry.ts";
 import { createTokens } from "./adapters/tokens.ts";
+import { createWebhooks } from "./adapters/webhook-delivery.ts";
 import type { Config } from "./config.ts";
 import type { AdminDependencies } from "./routes/admin/admin.ts";
 import type { CreateUploadPorts } from "./usecases/create-upload.ts";
+import type { DeliverEventPorts } from "./usecases/deliver-event.ts";
 import type { MintGrantPorts } from "./usecases/mint-grant.ts";
-import type { DeliveryQueue } from "./usecases/ports.ts";
+import type { CachedRegistry, Ledgers } from "./usecases/ports.ts";
 
 /** What the routes are made with: every port of the use cases, and what the middleware needs. */
-export interface Dependencies extends CreateUploadPorts, MintGrantPorts, AdminDependencies {
+export interface Dependencies extends CreateUploadPorts, MintGrantPorts, DeliverEventPorts, AdminDependencies {
+  readonly config: Config;
+  readonly registry: CachedRegistry;
+  readonly ledgers: Ledgers;
   readonly failures: FailureLimit;
   readonly telemetry: Telemetry;
-  readonly deliveries: DeliveryQueue;
 }
 
 /** Puts an adapter behind each port; nothing is constructed anywhere else. */
@@ -26,13 +31,17 @@ export function createDependencies(env: Env, config: Config): Dependencies {
   const sealing = createSealing(config.masterKeys);
   const ledgers = createLedgers(env.LEDGER);
   const registry = createRegistry(env.DB, config, sealing, Date.now);
+  const store = createRegistryStore(env.DB, sealing, Date.now, {
+    changed: (bookmark) => registry.forget(bookmark),
+    told: (tenant, version, hasEndpoints) => ledgers.learn(tenant, version, hasEndpoints),
+  });
   return {
     config,
     registry,
-    store: createRegistryStore(env.DB, sealing, Date.now, {
-      changed: (bookmark) => registry.forget(bookmark),
-      told: (tenant, version) => ledgers.learn(tenant, version),
-    }),
+    store,
+    health: store.health,
+    deliveries: createDeliveryQueue(env.DELIVERIES),
+    webhooks: createWebhooks(Date.now),
     tokens: createTokens(config.grantKeys, config.allowLoopback),
     hashes: secretHashes,
     ledgers,
@@ -40,6 +49,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     stream: createStreamApi({ deadlineMs: config.streamDeadlineMs, allowLoopback: config.allowLoopback }),
     failures: createFailureLimit(env.FAILURES),
     telemetry: createTelemetry(env.ANALYTICS),
+    nowMs: Date.now,
     now: () => Math.floor(Date.now() / 1000),
     // Sorts by time, so that a list of uploads needs no index of its own.
     newUploadId: uuidv7,

@@ -1,18 +1,20 @@
 import { createApp } from "./app.ts";
 import { ConfigError, parseConfig } from "./config.ts";
-import { createDependencies } from "./dependencies.ts";
+import { type Dependencies, createDependencies } from "./dependencies.ts";
 import { overrideMethod } from "./middleware/method-override.ts";
+import { DEAD_DELIVERIES, DELIVERIES, consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
 
 export { TenantLedger } from "./objects/tenant-ledger.ts";
 export { UpstreamBudget } from "./objects/upstream-budget.ts";
 
-/** Made by an isolate's first request, since the settings come with it; kept for the isolate's life. */
+/** Made by an isolate's first event, since the settings come with it; kept for the isolate's life. */
+let dependencies: Dependencies | undefined;
 let app: ReturnType<typeof createApp> | undefined;
 
 export default {
   async fetch(request, env, context) {
     try {
-      app ??= createApp(createDependencies(env, parseConfig(env)));
+      app ??= createApp(dependenciesOf(env));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       console.error(error.message);
@@ -33,4 +35,21 @@ export default {
     }
     return app.fetch(overrideMethod(request), env, context);
   },
+
+  /** A batch that cannot be consumed at all stays in its queue. */
+  async queue(batch, env) {
+    switch (batch.queue) {
+      case DELIVERIES:
+        return consumeDeliveries(batch, dependenciesOf(env));
+      case DEAD_DELIVERIES:
+        return consumeDeadDeliveries(batch, dependenciesOf(env));
+      default:
+        throw new Error(`There is no consumer of the queue ${batch.queue}.`);
+    }
+  },
 } satisfies ExportedHandler<Env>;
+
+function dependenciesOf(env: Env): Dependencies {
+  dependencies ??= createDependencies(env, parseConfig(env));
+  return dependencies;
+}

@@ -1,4 +1,5 @@
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+/** Of `URL.hostname`. */
+export const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
  * The upload URL in Stream's `Location`: absolute, https, without user info, on an allowed host. The header may hold two

@@ -236,6 +236,23 @@ export interface DeliveryQueue {
   send(deliveries: readonly Delivery[]): Promise<void>;
 }
 
+/** Sends an event to an endpoint, signed with all of its secrets. */
+export interface Webhooks {
+  send(endpoint: Endpoint, event: KeptEvent): Promise<WebhookAnswer>;
+}
+
+/** The status that an endpoint answered with, or why there is none. */
+export type WebhookAnswer = { readonly status: number } | { readonly reason: string };
+
+/** What deliveries have shown of an endpoint. Each counts only for the URL that it was seen with. */
+export interface EndpointHealth {
+  /** @param since milliseconds since the epoch; an earlier failure counts on */
+  failing(endpoint: Endpoint, since: number): Promise<void>;
+  recovered(endpoint: Endpoint): Promise<void>;
+  /** It gets nothing any more until the operator puts it anew. */
+  disable(endpoint: Endpoint, reason: string): Promise<void>;
+}
+
 /** An upstream's API calls, shared among the tenants on it. */
 export interface Budget {
   /** Counts a call that is about to be made; refused with the seconds after which it makes sense to try again. */

@@ -1,5 +1,8 @@
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { Sealing } from "../sealing.ts";
+import type { AuditRow } from "./audit.ts";
+import { type Listeners, type Query, createDatabase } from "./database.ts";
+import { createEndpointStore } from "./endpoint-store.ts";
 import {
   type ApiKeyRow,
   type IssuerRow,
@@ -24,63 +27,24 @@ export interface Page {
   readonly limit: number;
 }
 
-/** The database cannot be asked. Whether a change that it was asked for has been made is not known. */
-export class RegistryUnavailable extends Error {
-  override readonly name = "RegistryUnavailable";
-}
-
-type Query = readonly [sql: string, values: readonly (string | number | null)[]];
-
-/** Who is told of changes, before they are answered. */
-export interface Listeners {
-  /** Of every write, with a bookmark of the database as it is then. */
-  changed(bookmark: D1SessionBookmark | null): void;
-  /** Of a tenant's new version: when it, one of its keys or one of its issuers has changed. */
-  told(tenant: string, version: number): Promise<void>;
+export interface AuditQuery {
+  /** Entries older than this one. */
+  readonly before: number;
+  readonly limit: number;
+  readonly tenant?: string;
 }
 
 export function createRegistryStore(db: D1Database, sealing: Sealing, now: () => number, listeners: Listeners) {
-  /** Counts the rows that the last of the queries changed. */
-  const write = async (...queries: readonly Query[]) => {
-    const session = db.withSession("first-primary");
-    const statements = queries.map(([sql, values]) => session.prepare(sql).bind(...values));
-    try {
-      const results = await available(session.batch(statements));
-      return results.at(-1)?.meta.changes ?? 0;
-    } finally {
-      listeners.changed(session.getBookmark());
-    }
-  };
-  /**
-   * Writes what belongs to a tenant, and tells its ledger: from then on nothing is accepted that was decided by what had
-   * been before. A tenant that is no more is told of as one that has changed.
-   */
-  const writeFor = async (tenant: string, ...queries: readonly Query[]) => {
-    const changes = await write(...queries);
-    if (changes === 0) return 0;
-    const row = await one<TenantRow>("tenants", tenant);
-    await available(listeners.told(tenant, row?.version ?? now()));
-    return changes;
-  };
-  const grow = (tenant: string): Query => [
-    "UPDATE tenants SET version = max(version + 1, ?2) WHERE id = ?1",
-    [tenant, now()],
-  ];
-  const all = async <Row>(...[sql, values]: Query) =>
-    (
-      await available(
-        db
-          .prepare(sql)
-          .bind(...values)
-          .all<Row>(),
-      )
-    ).results;
+  const database = createDatabase(db, now, listeners);
+  const { all, first, write, writeFor, grow } = database;
   const page = <Row>(table: "tenants" | "issuers" | "upstreams", { after, limit }: Page) =>
     all<Row>(`SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`, [after, limit]);
   const one = <Row>(table: "tenants" | "issuers" | "upstreams", id: string) =>
-    available(db.prepare(`SELECT * FROM ${table} WHERE id = ?`).bind(id).first<Row>());
+    first<Row>(`SELECT * FROM ${table} WHERE id = ?`, [id]);
 
   return {
+    ...createEndpointStore(database, sealing),
+
     tenant: (id: string) => one<TenantRow>("tenants", id),
     tenants: (at: Page) => page<TenantRow>("tenants", at),
     issuer: (id: string) => one<IssuerRow>("issuers", id),
@@ -92,40 +56,56 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
 
     /** 0 where there is no such upstream; asked in the same statement, since it may be deleted meanwhile. */
     putTenant({ id, name, policy, limits, upstream, suspended, abandoned }: NewTenant) {
-      return writeFor(id, [
+      const query: Query = [
         `INSERT INTO tenants (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8
            WHERE ?5 = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5)
          ON CONFLICT (id) DO UPDATE SET name = ?2, policy = ?3, limits = ?4, upstream = ?5, suspended = ?6,
            abandoned = ?7, updated_at = ?8, version = max(version + 1, ?8)`,
         [id, name, policy, limits, upstream, suspended, abandoned, now()],
-      ]);
+      ];
+      const documents = { policy: JSON.parse(policy) as unknown, limits: JSON.parse(limits) as unknown };
+      const details = { name, ...documents, upstream, suspended: suspended !== 0, abandoned };
+      return writeFor(id, [query], { action: "tenant.put", target: id, tenant: id, details });
     },
 
-    /** Its keys and the issuers that speak for it go with it. */
+    /** Its keys, its endpoints and the issuers that speak for it go with it. */
     deleteTenant: (id: string) =>
       writeFor(
         id,
-        ["DELETE FROM api_keys WHERE tenant = ?", [id]],
-        ["DELETE FROM issuers WHERE tenant = ?", [id]],
-        ["DELETE FROM tenants WHERE id = ?", [id]],
+        [
+          ["DELETE FROM api_keys WHERE tenant = ?", [id]],
+          ["DELETE FROM issuers WHERE tenant = ?", [id]],
+          ["DELETE FROM endpoints WHERE tenant = ?", [id]],
+          ["DELETE FROM tenants WHERE id = ?", [id]],
+        ],
+        { action: "tenant.delete", target: id, tenant: id },
       ),
 
     /** 0 where there is no such tenant. */
     insertApiKey({ id, tenant, name, hash, scopes, created_at, expires_at }: NewApiKey) {
-      return write([
+      const query: Query = [
         `INSERT INTO api_keys (id, tenant, name, hash, scopes, created_at, expires_at)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?2)`,
         [id, tenant, name, hash, scopes, created_at, expires_at],
-      ]);
+      ];
+      const details = { name, scopes: JSON.parse(scopes) as unknown, expiresAt: expires_at };
+      return write([query], { action: "key.create", target: id, tenant, details });
     },
 
     /** Counts the rows found: a key that is revoked already is found too. */
     revokeApiKey: (tenant: string, id: string) =>
-      writeFor(tenant, grow(tenant), [
-        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE tenant = ?1 AND id = ?2",
-        [tenant, id, now()],
-      ]),
+      writeFor(
+        tenant,
+        [
+          grow(tenant),
+          [
+            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE tenant = ?1 AND id = ?2",
+            [tenant, id, now()],
+          ],
+        ],
+        { action: "key.revoke", target: id, tenant },
+      ),
 
     async putIssuer({ secret, ...row }: NewIssuer) {
       const sealed = secret === null ? null : await sealing.seal(secret, secretPlace(row));
@@ -138,34 +118,45 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         [...identity, ...keys, row.tenant, row.tenant_claim, row.subject_claim, row.scopes],
       ]);
-      return row.tenant === null ? write(...queries) : writeFor(row.tenant, ...queries);
+      const { iss, audience, tenant, jwks_url, tenant_claim } = row;
+      const details = { issuer: iss, audience, jwksUrl: jwks_url, tenantClaim: tenant_claim };
+      const entry = { action: "issuer.put", target: row.id, tenant, details } as const;
+      return tenant === null ? write(queries, entry) : writeFor(tenant, queries, entry);
     },
 
     async deleteIssuer(id: string) {
       const tenant = (await one<IssuerRow>("issuers", id))?.tenant;
       const query: Query = ["DELETE FROM issuers WHERE id = ?", [id]];
-      return tenant ? writeFor(tenant, grow(tenant), query) : write(query);
+      const entry = { action: "issuer.delete", target: id, tenant: tenant ?? null } as const;
+      return tenant ? writeFor(tenant, [grow(tenant), query], entry) : write([query], entry);
     },
 
     async putUpstream({ credential, ...row }: NewUpstream) {
       const sealed = await sealing.seal(credential, credentialPlace(row));
-      return write([
+      const query: Query = [
         `INSERT OR REPLACE INTO upstreams (id, account_id, api_base, upload_hosts, sealed_credential, calls_per_window)
          VALUES (?, ?, ?, ?, ?, ?)`,
         [row.id, row.account_id, row.api_base, row.upload_hosts, sealed, row.calls_per_window],
-      ]);
+      ];
+      const details = { accountId: row.account_id, apiBase: row.api_base, callsPerWindow: row.calls_per_window };
+      return write([query], { action: "upstream.put", target: row.id, details });
     },
 
     /** Deletes it unless a tenant is on it, in one statement: a tenant may be put there meanwhile. */
     deleteUpstream: (id: string) =>
-      write(["DELETE FROM upstreams WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)", [id]]),
-  };
-}
+      write(
+        [["DELETE FROM upstreams WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)", [id]]],
+        { action: "upstream.delete", target: id },
+      ),
 
-async function available<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw new RegistryUnavailable(error instanceof Error ? error.message : String(error), { cause: error });
-  }
+    /** The newest first. */
+    audit: ({ before, limit, tenant }: AuditQuery) =>
+      tenant === undefined
+        ? all<AuditRow>("SELECT * FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?", [before, limit])
+        : all<AuditRow>("SELECT * FROM audit WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?", [
+            tenant,
+            before,
+            limit,
+          ]),
+  };
 }

@@ -2,19 +2,22 @@ import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../domain/tenant.ts";
-import type { ApiKeyRecord, CachedRegistry, Issuer, Registry, Upstream } from "../../usecases/ports.ts";
+import type { ApiKeyRecord, CachedRegistry, Endpoint, Issuer, Registry, Upstream } from "../../usecases/ports.ts";
 import type { Sealing } from "../sealing.ts";
 import { LookupCache, MissBudget } from "./cache.ts";
 import {
   type ApiKeyRow,
+  type EndpointRow,
   type IssuerRow,
   type TenantRow,
   type TenantVersion,
   type UpstreamRow,
   apiKeyOf,
   credentialPlace,
+  endpointOf,
   issuerOf,
   secretPlace,
+  secretsPlace,
   tenantOf,
   upstreamOf,
 } from "./rows.ts";
@@ -37,12 +40,13 @@ const API_KEY = `
 const ISSUERS = `
   SELECT issuers.*, tenants.version AS tenant_version
   FROM issuers LEFT JOIN tenants ON tenants.id = issuers.tenant WHERE iss = ? ORDER BY issuers.id`;
+const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
 
 /** What an `iss` may be here; a token may claim anything, and what cannot be configured is not looked for. */
 export const ISS = /^[\x20-\x7e]{1,500}$/;
 
 /**
- * Reads tenants, keys, issuers and upstreams from D1, through a cache that bounds both the age of what it gives and the
+ * Reads tenants, keys, issuers, upstreams and endpoints from D1, through a cache that bounds both the age of what it gives and the
  * number of look-ups that find nothing. Values are cached, never promises: a request that awaited another's I/O would hang
  * when that one is cancelled.
  */
@@ -57,6 +61,7 @@ export function createRegistry(
   const apiKeys = new LookupCache<Result<ApiKeyRecord>>(lifetimeMs, now);
   const issuers = new LookupCache<Result<readonly Issuer[]>>(lifetimeMs, now);
   const upstreams = new LookupCache<Result<Upstream>>(lifetimeMs, now);
+  const endpoints = new LookupCache<Result<readonly Endpoint[]>>(lifetimeMs, now);
   const misses = new MissBudget(now);
   let newest: D1SessionBookmark | undefined;
 
@@ -136,6 +141,16 @@ export function createRegistry(
         };
         return lookUp(upstreams, id, load, past);
       },
+
+      async endpoints(tenant) {
+        const load = async () => {
+          const { results } = await prepare(ENDPOINTS, tenant).all<EndpointRow>();
+          const secrets = await Promise.all(results.map((row) => sealing.open(row.sealed_secrets, secretsPlace(row))));
+          return readable(() => results.map((row, index) => endpointOf(row, secrets[index], now())));
+        };
+        const found = await lookUp(endpoints, tenant, load, past);
+        return found.ok ? accept(found.value ?? []) : found;
+      },
     };
   };
 
@@ -146,7 +161,7 @@ export function createRegistry(
     forget: (bookmark) => {
       // Bookmarks sort by age, as text. Changes may be answered in another order than they were made in.
       if (bookmark && (newest === undefined || bookmark > newest)) newest = bookmark;
-      for (const cache of [tenants, apiKeys, issuers, upstreams]) cache.expire();
+      for (const cache of [tenants, apiKeys, issuers, upstreams, endpoints]) cache.expire();
     },
   };
 }

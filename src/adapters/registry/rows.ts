@@ -1,10 +1,12 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW } from "../../domain/budget.ts";
 import { SCOPES, type Scope } from "../../domain/caller.ts";
+import { type EndpointSecret, secretsAt } from "../../domain/endpoint.ts";
 import { limitsSchema } from "../../domain/limits.ts";
 import { parsePolicy } from "../../domain/policy/policy.ts";
 import type { Tenant } from "../../domain/tenant.ts";
-import type { ApiKeyRecord, Issuer, Upstream } from "../../usecases/ports.ts";
+import { UPLOAD_EVENT_TYPES } from "../../domain/upload-event.ts";
+import type { ApiKeyRecord, Endpoint, Issuer, Upstream } from "../../usecases/ports.ts";
 
 /** Rows as the migrations declare them, and what they mean. What a row holds was checked when it was written, by a version that may have been another. */
 
@@ -60,6 +62,20 @@ export interface UpstreamRow {
   readonly calls_per_window: number | null;
 }
 
+export interface EndpointRow {
+  readonly tenant: string;
+  readonly id: string;
+  readonly url: string;
+  readonly description: string | null;
+  readonly events: string | null;
+  readonly sealed_secrets: string;
+  readonly disabled_at: number | null;
+  readonly disabled_reason: string | null;
+  readonly failing_since: number | null;
+  readonly created_at: number;
+  readonly updated_at: number;
+}
+
 /**
  * Where a credential is sealed to: whoever could only write to the database would have it sent to a server of theirs by
  * changing where it is used.
@@ -74,6 +90,11 @@ export function credentialPlace({
 
 export function secretPlace({ id }: Pick<IssuerRow, "id">): string {
   return `issuer:${id}`;
+}
+
+/** As with credentials: events, and what they are signed with, go to the URL that the operator gave. */
+export function secretsPlace({ tenant, id, url }: Pick<EndpointRow, "tenant" | "id" | "url">): string {
+  return `endpoint:${tenant}/${id} ${url}`;
 }
 
 /** Throws, as all of these do, where a document cannot be read any more: such a tenant creates nothing. */
@@ -137,7 +158,26 @@ export function upstreamOf(row: UpstreamRow, credential: string | undefined): Up
   };
 }
 
+/** An endpoint whose secrets do not open has none: its tenant's others are not held up by it. */
+export function endpointOf(row: EndpointRow, secrets: string | undefined, now: number): Endpoint {
+  return {
+    id: row.id,
+    tenant: row.tenant,
+    url: row.url,
+    ...(row.events !== null && { events: new Set(stored(eventTypes, row.events)) }),
+    secrets: secrets === undefined ? [] : secretsAt(secretsOf(secrets), now).map(({ secret }) => secret),
+    disabled: row.disabled_at !== null,
+    ...(row.failing_since !== null && { failingSince: row.failing_since }),
+  };
+}
+
+export function secretsOf(json: string): EndpointSecret[] {
+  return stored(secretsSchema, json);
+}
+
 const texts = v.array(v.string());
+const eventTypes = v.array(v.picklist(UPLOAD_EVENT_TYPES));
+const secretsSchema = v.array(v.object({ secret: v.string(), expiresAt: v.exactOptional(v.number()) }));
 const keySet = v.object({ keys: v.array(v.record(v.string(), v.unknown())) });
 const credentialSchema = v.variant("kind", [
   v.object({ kind: v.literal("token"), token: v.string() }),

@@ -1,22 +1,30 @@
 import { Hono } from "hono";
-import { type RegistryStore, RegistryUnavailable } from "../../adapters/registry/registry-store.ts";
+import { RegistryUnavailable } from "../../adapters/registry/database.ts";
+import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
 import { sha256 } from "../../adapters/secret-hashes.ts";
 import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
+import type { Ledgers } from "../../usecases/ports.ts";
+import type { RedeliverEventPorts } from "../../usecases/redeliver-event.ts";
 import { respondProblem } from "../problem-response.ts";
+import { auditRoutes } from "./audit.ts";
+import { endpointRoutes } from "./endpoints.ts";
+import { eventRoutes } from "./events.ts";
 import { issuerRoutes } from "./issuers.ts";
 import { keyRoutes } from "./keys.ts";
 import { tenantRoutes } from "./tenants.ts";
 import { upstreamRoutes } from "./upstreams.ts";
 
-export interface AdminDependencies {
+export interface AdminDependencies extends RedeliverEventPorts {
   readonly store: RegistryStore;
+  readonly ledgers: Ledgers;
   readonly config: Pick<Config, "operatorToken" | "allowLoopback">;
 }
 
 /** The operator's API: what is configured per tenant. `PUT` creates (201) or replaces (200) the whole document. */
-export function adminRoutes({ store, config }: AdminDependencies): Hono<AppEnv> {
+export function adminRoutes(dependencies: AdminDependencies): Hono<AppEnv> {
+  const { store, config } = dependencies;
   const routes = new Hono<AppEnv>();
 
   routes.use(async function requireOperator(c, next) {
@@ -41,8 +49,11 @@ export function adminRoutes({ store, config }: AdminDependencies): Hono<AppEnv> 
   });
 
   routes.route("/tenants/:tenant/keys", keyRoutes(store));
+  routes.route("/tenants/:tenant/endpoints", endpointRoutes(store, config));
+  routes.route("/tenants/:tenant/events", eventRoutes(dependencies));
   routes.route("/tenants", tenantRoutes(store));
   routes.route("/issuers", issuerRoutes(store, config));
   routes.route("/upstreams", upstreamRoutes(store, config));
+  routes.route("/audit", auditRoutes(store));
   return routes;
 }

@@ -2,6 +2,7 @@ import type { Context, Handler } from "hono";
 import * as v from "valibot";
 import type { Page } from "../../adapters/registry/registry-store.ts";
 import { SCOPES } from "../../domain/caller.ts";
+import { isEndpointUrl } from "../../domain/endpoint.ts";
 import { isSafeUrl } from "../../domain/location.ts";
 import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
@@ -40,6 +41,16 @@ export const safeUrl = (allowLoopback: boolean) =>
     ),
   );
 
+/** A URL to which events may go. */
+export const endpointUrl = (allowLoopback: boolean) =>
+  v.pipe(
+    v.string(),
+    v.check(
+      (url) => isEndpointUrl(url, allowLoopback),
+      "must be an https URL on port 443 of a public name, without user info",
+    ),
+  );
+
 /** For the methods that a path has not. */
 export function allowOnly(...allow: readonly string[]): Handler<AppEnv> {
   return (c) => respondProblem(c, problem("method_not_allowed", `Allowed here: ${allow.join(", ")}.`, { allow }));
@@ -56,13 +67,16 @@ export function readSlug(c: Context<AppEnv>, parameter: string): Result<string> 
 const DEFAULT_PAGE = 50;
 const MAX_PAGE = 100;
 
+/** Of lists by id. */
+const ID_CURSOR = /^[A-Za-z0-9-]{0,32}$/;
+
 /** `?limit=` and `?cursor=`, which is the last id of the page before. */
-export function readPage(c: Context<AppEnv>): Result<Page> {
+export function readPage(c: Context<AppEnv>, cursors = ID_CURSOR): Result<Page> {
   const limit = c.req.query("limit") ?? String(DEFAULT_PAGE);
   const after = c.req.query("cursor") ?? "";
   if (!/^[1-9]\d{0,2}$/.test(limit) || Number(limit) > MAX_PAGE)
     return refuse(problem("bad_request", `limit must be 1 to ${MAX_PAGE}.`, { key: "limit" }));
-  if (!/^[A-Za-z0-9-]{0,32}$/.test(after))
+  if (!cursors.test(after))
     return refuse(problem("bad_request", "cursor must be one that this list has given.", { key: "cursor" }));
   return accept({ after, limit: Number(limit) });
 }

@@ -1,0 +1,78 @@
+import { type AuditEntry, auditQuery } from "./audit.ts";
+
+export type Query = readonly [sql: string, values: readonly (string | number | null)[]];
+
+/** The database cannot be asked. Whether a change that it was asked for has been made is not known. */
+export class RegistryUnavailable extends Error {
+  override readonly name = "RegistryUnavailable";
+}
+
+/** Who is told of changes, before they are answered. */
+export interface Listeners {
+  /** Of every write, with a bookmark of the database as it is then. */
+  changed(bookmark: D1SessionBookmark | null): void;
+  /** Of a tenant's new version, and whether it has endpoints: when it, or anything that belongs to it, has changed. */
+  told(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
+}
+
+/** Runs statements of the registry's on D1. What belongs together is one batch, which is a transaction. */
+export interface Database {
+  readonly now: () => number;
+  all<Row>(...query: Query): Promise<Row[]>;
+  first<Row>(...query: Query): Promise<Row | null>;
+  /** Counts the rows that the last of the queries changed. If there are any, the audit is added to with them. */
+  write(queries: readonly Query[], entry?: AuditEntry): Promise<number>;
+  /**
+   * Writes what belongs to a tenant, and tells its ledger: from then on nothing is accepted that was decided by what had
+   * been before. A tenant that is no more is told of as one that has changed.
+   */
+  writeFor(tenant: string, queries: readonly Query[], entry: AuditEntry): Promise<number>;
+  /** Makes a tenant's version greater. */
+  grow(tenant: string): Query;
+}
+
+export function createDatabase(db: D1Database, now: () => number, listeners: Listeners): Database {
+  const prepare = (on: D1Database | D1DatabaseSession, [sql, values]: Query) => on.prepare(sql).bind(...values);
+  const first = <Row>(...query: Query) => available(prepare(db, query).first<Row>());
+
+  const write: Database["write"] = async (queries, entry) => {
+    const session = db.withSession("first-primary");
+    const all = entry ? [...queries, auditQuery(entry, now())] : queries;
+    try {
+      const results = await available(session.batch(all.map((query) => prepare(session, query))));
+      return results[queries.length - 1]?.meta.changes ?? 0;
+    } finally {
+      listeners.changed(session.getBookmark());
+    }
+  };
+
+  return {
+    now,
+    first,
+    write,
+    all: async <Row>(...query: Query) => (await available(prepare(db, query).all<Row>())).results,
+
+    async writeFor(tenant, queries, entry) {
+      const changes = await write(queries, entry);
+      if (changes === 0) return 0;
+      // Both in one statement: of two changes, the later version comes with what is there later.
+      const state = await first<{ version: number; has_endpoints: number }>(
+        `SELECT version, EXISTS (SELECT 1 FROM endpoints WHERE tenant = tenants.id) AS has_endpoints
+         FROM tenants WHERE id = ?`,
+        [tenant],
+      );
+      await available(listeners.told(tenant, state?.version ?? now(), state?.has_endpoints === 1));
+      return changes;
+    },
+
+    grow: (tenant) => ["UPDATE tenants SET version = max(version + 1, ?2) WHERE id = ?1", [tenant, now()]],
+  };
+}
+
+async function available<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw new RegistryUnavailable(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}

@@ -1,0 +1,138 @@
+import { type EndpointSecret, MAX_ENDPOINTS_PER_TENANT, replaceSecret } from "../../domain/endpoint.ts";
+import type { EndpointHealth } from "../../usecases/ports.ts";
+import type { Sealing } from "../sealing.ts";
+import type { AuditEntry } from "./audit.ts";
+import type { Database, Query } from "./database.ts";
+import { type EndpointRow, secretsOf, secretsPlace } from "./rows.ts";
+
+/** An endpoint as the operator's document gives it. */
+export type NewEndpoint = Pick<EndpointRow, "tenant" | "id" | "url" | "description" | "events"> & {
+  readonly disabled: boolean;
+};
+
+const DISABLED_BY_OPERATOR = "the operator disabled it";
+
+/** The endpoints' part of the registry's store. */
+export function createEndpointStore(database: Database, sealing: Sealing) {
+  const { all, first, write, writeFor, grow, now } = database;
+  const find = (tenant: string, id: string) =>
+    first<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]);
+  const seal = (secrets: readonly EndpointSecret[], row: Pick<EndpointRow, "tenant" | "id" | "url">) =>
+    sealing.seal(JSON.stringify(secrets), secretsPlace(row));
+  /** Undefined where they do not open. */
+  const open = async (row: EndpointRow) => {
+    const json = await sealing.open(row.sealed_secrets, secretsPlace(row));
+    return json === undefined ? undefined : secretsOf(json);
+  };
+
+  const insert = async (endpoint: NewEndpoint, secret: string) => {
+    const { tenant, id, url, description, events, disabled } = endpoint;
+    const sealed = await seal([{ secret }], endpoint);
+    const query: Query = [
+      `INSERT INTO endpoints (tenant, id, url, description, events, sealed_secrets, disabled_at, disabled_reason,
+         created_at, updated_at)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9 WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?1)
+         AND (SELECT count(*) FROM endpoints WHERE tenant = ?1) < ${MAX_ENDPOINTS_PER_TENANT}
+       ON CONFLICT DO NOTHING`,
+      [
+        tenant,
+        id,
+        url,
+        description,
+        events,
+        sealed,
+        ...(disabled ? [now(), DISABLED_BY_OPERATOR] : [null, null]),
+        now(),
+      ],
+    ];
+    return writeFor(tenant, [grow(tenant), query], putEntry(endpoint));
+  };
+
+  /** Only as the row was read: its secrets are sealed anew, and must be the ones that are there. */
+  const update = async (before: EndpointRow, endpoint: NewEndpoint, secrets: readonly EndpointSecret[]) => {
+    const { tenant, id, url, description, events, disabled } = endpoint;
+    const sealed = await seal(secrets, endpoint);
+    const isNewStart = url !== before.url || (before.disabled_at !== null && !disabled);
+    const disabledAt = disabled ? (before.disabled_at ?? now()) : null;
+    const disabledReason = disabled ? (before.disabled_reason ?? DISABLED_BY_OPERATOR) : null;
+    const query: Query = [
+      `UPDATE endpoints SET url = ?4, description = ?5, events = ?6, sealed_secrets = ?7, disabled_at = ?8,
+         disabled_reason = ?9, failing_since = iif(?10, NULL, failing_since), updated_at = ?11
+       WHERE tenant = ?1 AND id = ?2 AND sealed_secrets = ?3`,
+      [
+        ...[tenant, id, before.sealed_secrets, url, description, events, sealed, disabledAt, disabledReason],
+        ...[isNewStart ? 1 : 0, now()],
+      ],
+    ];
+    return writeFor(tenant, [grow(tenant), query], putEntry(endpoint));
+  };
+
+  const health: EndpointHealth = {
+    // Where the endpoint has been changed meanwhile, what is known of it counts no longer.
+    async failing({ tenant, id, url }, since) {
+      const sql =
+        "UPDATE endpoints SET failing_since = ? WHERE tenant = ? AND id = ? AND url = ? AND failing_since IS NULL";
+      await write([[sql, [since, tenant, id, url]]]);
+    },
+
+    async recovered({ tenant, id, url }) {
+      const sql = "UPDATE endpoints SET failing_since = NULL WHERE tenant = ? AND id = ? AND url = ?";
+      await write([[sql, [tenant, id, url]]]);
+    },
+
+    async disable({ tenant, id, url }, reason) {
+      const query: Query = [
+        `UPDATE endpoints SET disabled_at = ?, disabled_reason = ?
+         WHERE tenant = ? AND id = ? AND url = ? AND disabled_at IS NULL`,
+        [now(), reason, tenant, id, url],
+      ];
+      const entry = { actor: "sluice", action: "endpoint.disable", target: id, tenant, details: { reason } } as const;
+      await write([query], entry);
+    },
+  };
+
+  return {
+    health,
+    endpoint: find,
+    endpoints: (tenant: string) => all<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? ORDER BY id", [tenant]),
+
+    /**
+     * @param fresh becomes the endpoint's secret where it has none that opens
+     * @returns the fresh secret, if it was taken; false: there is no such tenant, it has as many endpoints as it may have, or another change came first
+     */
+    async putEndpoint(endpoint: NewEndpoint, fresh: string): Promise<false | { readonly secret?: string }> {
+      const before = await find(endpoint.tenant, endpoint.id);
+      const secrets = before && (await open(before));
+      const changes = before
+        ? await update(before, endpoint, secrets ?? [{ secret: fresh }])
+        : await insert(endpoint, fresh);
+      return changes > 0 && (secrets ? {} : { secret: fresh });
+    },
+
+    /** False where there is no such endpoint, or another change came first. */
+    async rotateSecret(tenant: string, id: string, fresh: string): Promise<boolean> {
+      const before = await find(tenant, id);
+      if (!before) return false;
+      const sealed = await seal(replaceSecret((await open(before)) ?? [], fresh, now()), before);
+      const query: Query = [
+        "UPDATE endpoints SET sealed_secrets = ?, updated_at = ? WHERE tenant = ? AND id = ? AND sealed_secrets = ?",
+        [sealed, now(), tenant, id, before.sealed_secrets],
+      ];
+      return (await writeFor(tenant, [grow(tenant), query], { action: "endpoint.rotate", target: id, tenant })) > 0;
+    },
+
+    deleteEndpoint: (tenant: string, id: string) =>
+      writeFor(tenant, [grow(tenant), ["DELETE FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]]], {
+        action: "endpoint.delete",
+        target: id,
+        tenant,
+      }),
+  };
+}
+
+function putEntry({ tenant, id, url, events, disabled }: NewEndpoint): AuditEntry {
+  // The rest of a URL may be what lets its holder in.
+  const { origin } = new URL(url);
+  const details = { origin, events: events === null ? null : (JSON.parse(events) as unknown), disabled };
+  return { action: "endpoint.put", target: id, tenant, details };
+}

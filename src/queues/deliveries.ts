@@ -1,0 +1,71 @@
+import * as v from "valibot";
+import { retryDelaySeconds } from "../domain/delivery.ts";
+import { UPLOAD_EVENT_TYPES } from "../domain/upload-event.ts";
+import { type DeliverEventPorts, type DeliveryOutcome, deliverEvent, giveUp } from "../usecases/deliver-event.ts";
+import type { Delivery } from "../usecases/ports.ts";
+
+/** As the contract of a Queue's names: see `wrangler.toml`. */
+export const DELIVERIES = "sluice-deliveries";
+export const DEAD_DELIVERIES = "sluice-deliveries-dead";
+
+/** Before a delivery that could not be given up is given up again. */
+const DEAD_RETRY_SECONDS = 60;
+
+/** What says where a message goes. The event's body stays as the version that made it wrote it. */
+const deliverySchema = v.object({
+  tenant: v.string(),
+  endpoint: v.string(),
+  event: v.object({ id: v.string(), body: v.looseObject({ type: v.picklist(UPLOAD_EVENT_TYPES) }) }),
+});
+
+/** Messages are delivered side by side, and each is acknowledged or repeated by itself. */
+export async function consumeDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
+  await each(batch, (delivery) => deliverEvent(ports, delivery), retryDelaySeconds);
+}
+
+/** Deliveries that have been repeated often enough. */
+export async function consumeDeadDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
+  const exhausted = (delivery: Delivery) => giveUp(ports, delivery, "it was tried often enough");
+  await each(batch, exhausted, () => DEAD_RETRY_SECONDS);
+}
+
+async function each(
+  { messages }: MessageBatch,
+  handle: (delivery: Delivery) => Promise<DeliveryOutcome>,
+  delaySeconds: (attempts: number) => number | undefined,
+): Promise<void> {
+  await Promise.all(
+    messages.map(async (message) => {
+      const parsed = v.safeParse(deliverySchema, message.body);
+      if (!parsed.success) {
+        console.error(`A malformed message was dropped from the queue of deliveries: ${message.id}`);
+        message.ack();
+        return;
+      }
+      if (await isDone(parsed.output as unknown as Delivery, message.attempts, handle)) message.ack();
+      else {
+        const delay = delaySeconds(message.attempts);
+        // Without a delay it is the last time, and the message goes to the dead letters.
+        message.retry(delay === undefined ? {} : { delaySeconds: delay });
+      }
+    }),
+  );
+}
+
+async function isDone(
+  delivery: Delivery,
+  attempts: number,
+  handle: (delivery: Delivery) => Promise<DeliveryOutcome>,
+): Promise<boolean> {
+  const { tenant, event } = delivery;
+  const facts = { tenant, event: event.id, type: event.body.type, attempts };
+  try {
+    const { isDone, attempt = { endpoint: delivery.endpoint, outcome: "postponed" } } = await handle(delivery);
+    console.log(JSON.stringify({ delivery: { ...facts, ...attempt } }));
+    return isDone;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    console.error(JSON.stringify({ delivery: { ...facts, endpoint: delivery.endpoint, error: reason } }));
+    return false;
+  }
+}

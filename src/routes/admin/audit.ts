@@ -1,0 +1,42 @@
+import { Hono } from "hono";
+import type { AuditRow } from "../../adapters/registry/audit.ts";
+import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
+import type { AppEnv } from "../../middleware/app-env.ts";
+import { problem } from "../../domain/problem.ts";
+import { TENANT_ID } from "../../domain/tenant.ts";
+import { respondProblem } from "../problem-response.ts";
+import { allowOnly, pageOf, readPage } from "./documents.ts";
+
+/** Entries are numbered. */
+const AUDIT_CURSOR = /^\d{0,15}$/;
+
+/** `audit`: who changed what, the newest first; of one tenant, or of all. */
+export function auditRoutes(store: RegistryStore): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.get("/", async (c) => {
+    const page = readPage(c, AUDIT_CURSOR);
+    if (!page.ok) return respondProblem(c, page.problem);
+    const tenant = c.req.query("tenant");
+    if (tenant !== undefined && !TENANT_ID.test(tenant))
+      return respondProblem(c, problem("bad_request", "Ids match [a-z0-9][a-z0-9-]{0,31}.", { key: "tenant" }));
+    const before = Number(page.value.after || Number.MAX_SAFE_INTEGER);
+    const rows = await store.audit({ before, limit: page.value.limit, ...(tenant !== undefined && { tenant }) });
+    return c.json(pageOf("entries", rows.map(documentOf), page.value));
+  });
+
+  routes.all("/", allowOnly("GET", "HEAD"));
+  return routes;
+}
+
+function documentOf(row: AuditRow) {
+  return {
+    id: String(row.id),
+    at: new Date(row.at).toISOString(),
+    actor: row.actor,
+    action: row.action,
+    target: row.target,
+    ...(row.tenant !== null && { tenant: row.tenant }),
+    details: JSON.parse(row.details) as unknown,
+  };
+}

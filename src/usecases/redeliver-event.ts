@@ -1,0 +1,43 @@
+import { problem } from "../domain/problem.ts";
+import { type Result, accept, refuse } from "../domain/result.ts";
+import type { UploadEventType } from "../domain/upload-event.ts";
+import type { CachedRegistry, DeliveryQueue, Endpoint, Ledgers } from "./ports.ts";
+
+export interface RedeliverEventPorts {
+  readonly registry: Pick<CachedRegistry, "latest">;
+  readonly ledgers: Pick<Ledgers, "event">;
+  readonly deliveries: DeliveryQueue;
+}
+
+/**
+ * Sends an event once more, under its own id.
+ *
+ * @param only the one endpoint to send it to; otherwise all that want events of its type
+ * @returns the ids of the endpoints it is on its way to
+ */
+export async function redeliverEvent(
+  { registry, ledgers, deliveries }: RedeliverEventPorts,
+  tenant: string,
+  eventId: string,
+  only: string | undefined,
+): Promise<Result<readonly string[]>> {
+  const [found, endpoints] = await Promise.all([ledgers.event(tenant, eventId), registry.latest.endpoints(tenant)]);
+  if (!found.ok) return found;
+  if (!endpoints.ok) return endpoints;
+  if (!found.value) return refuse(problem("not_found", "There is no such event."));
+  const { id, body } = found.value;
+
+  const named = only === undefined ? undefined : endpoints.value.find((endpoint) => endpoint.id === only);
+  if (only !== undefined && !named)
+    return refuse(problem("body_invalid", `endpoint: there is no "${only}".`, { key: "endpoint" }));
+  const targets = named ? [named].filter(({ disabled }) => !disabled) : recipients(endpoints.value, body.type);
+  if (targets.length === 0) return refuse(problem("conflict", "No endpoint that is enabled wants this event."));
+
+  await deliveries.send(targets.map((endpoint) => ({ tenant, endpoint: endpoint.id, event: { id, body } })));
+  return accept(targets.map((endpoint) => endpoint.id));
+}
+
+/** Endpoints that want events of this type. */
+export function recipients(endpoints: readonly Endpoint[], type: UploadEventType): readonly Endpoint[] {
+  return endpoints.filter(({ disabled, events }) => !disabled && (events === undefined || events.has(type)));
+}
