@@ -30,6 +30,8 @@ export function replaceSecret(secrets: readonly EndpointSecret[], fresh: string,
   return [{ secret: fresh }, ...replaced].slice(0, MAX_SECRETS);
 }
 
+/** As it is written, without a parser's mending: printable ASCII, a host at once, and no `@` before it. */
+const WRITTEN_URL = /^https?:\/\/(?=[\x21-\x7e]{1,1000}$)[^/?#@\\]+(?:[/?#][^\\]*)?$/;
 /** At the end of names that only a network of one's own, or one's own machine, resolves. RFC 6761, 6762, 8375 and custom. */
 const LOCAL_NAMES =
   /(?:^|\.)(?:localhost|local|localdomain|internal|intranet|private|corp|home|lan|arpa|test|invalid|onion)$/;
@@ -44,10 +46,8 @@ const PUBLIC_NAME = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a
  * @param allowLoopback for development: loopback as well, on any port, also by http
  */
 export function isEndpointUrl(text: string, allowLoopback: boolean): boolean {
-  // As it is written, without a parser's mending.
-  if (!/^https?:\/\/[\x21-\x5b\x5d-\x7e]{1,1000}$/.test(text) || !URL.canParse(text)) return false;
+  if (!WRITTEN_URL.test(text) || !URL.canParse(text)) return false;
   const url = new URL(text);
-  if (url.username || url.password) return false;
   if (allowLoopback && LOOPBACK.test(url.hostname)) return true;
   const isHttpsPort = url.protocol === "https:" && url.host === url.hostname;
   return isHttpsPort && PUBLIC_NAME.test(url.hostname) && !LOCAL_NAMES.test(url.hostname);

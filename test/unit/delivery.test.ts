@@ -1,0 +1,101 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { batches } from "../../src/adapters/delivery-queue.ts";
+import { ROOT } from "../../src/cli/root.ts";
+import { MAX_FAILING_MS, RETRY_DELAYS_SECONDS, judgeAnswer, retryDelaySeconds } from "../../src/domain/delivery.ts";
+import { DEAD_DELIVERIES, DELIVERIES } from "../../src/queues/deliveries.ts";
+import { recipients } from "../../src/usecases/redeliver-event.ts";
+import type { Delivery, Endpoint } from "../../src/usecases/ports.ts";
+
+const HOUR = 3_600;
+
+it("a delivery is repeated for a day and more, ever more seldom, and never later than a Queue can", () => {
+  const delays = Array.from({ length: 10 }, (_, index) => retryDelaySeconds(index + 1) ?? 0);
+  expect(delays).toEqual([...RETRY_DELAYS_SECONDS]);
+  expect(delays).toEqual(delays.toSorted((a, b) => a - b));
+  expect(delays.reduce((sum, delay) => sum + delay, 0)).toBeGreaterThan(24 * HOUR);
+  expect(Math.max(...delays)).toBeLessThanOrEqual(12 * HOUR);
+  expect(delays[0]).toBeGreaterThan(0);
+  expect(retryDelaySeconds(11)).toBeUndefined();
+});
+
+it("an endpoint is disabled only after several events have been given up", () => {
+  expect(MAX_FAILING_MS).toBeGreaterThan(2 * RETRY_DELAYS_SECONDS.reduce((sum, delay) => sum + delay, 0) * 1000);
+});
+
+it("the queues are the ones that wrangler.toml names, and are repeated as often as there are delays", async () => {
+  const toml = await readFile(join(ROOT, "wrangler.toml"), "utf8");
+  const tables = toml.split(/\n(?=\[)/);
+  const consumerOf = (queue: string) =>
+    tables.find((table) => table.startsWith("[[queues.consumers]]") && table.includes(`\nqueue = "${queue}"\n`)) ?? "";
+  expect(consumerOf(DELIVERIES)).toMatch(new RegExp(`^max_retries = ${RETRY_DELAYS_SECONDS.length}\\b`, "m"));
+  expect(consumerOf(DELIVERIES)).toContain(`dead_letter_queue = "${DEAD_DELIVERIES}"`);
+  expect(consumerOf(DEAD_DELIVERIES)).not.toBe("");
+  expect(toml).toContain(`binding = "DELIVERIES"\nqueue = "${DELIVERIES}"`);
+});
+
+it.each([
+  [200, "delivered"],
+  [204, "delivered"],
+  [299, "delivered"],
+  [101, "failed"],
+  [301, "failed"],
+  [304, "failed"],
+  [307, "failed"],
+  [400, "failed"],
+  [404, "failed"],
+  [410, "gone"],
+  [429, "failed"],
+  [500, "failed"],
+])("%i is %s", (status, verdict) => {
+  expect(judgeAnswer(status)).toBe(verdict);
+});
+
+it("events go to the endpoints that are enabled and want their type", () => {
+  const endpoint = (id: string, more: Partial<Endpoint> = {}): Endpoint => ({
+    id,
+    tenant: "acme",
+    url: "https://hooks.acme.com/",
+    secrets: ["whsec_AAAA"],
+    disabled: false,
+    ...more,
+  });
+  const endpoints = [
+    endpoint("all"),
+    endpoint("ready", { events: new Set(["upload.ready"]) }),
+    endpoint("failed", { events: new Set(["upload.failed"]) }),
+    endpoint("off", { disabled: true }),
+  ];
+  const ids = recipients(endpoints, "upload.ready").map(({ id }) => id);
+  expect(ids).toEqual(["all", "ready"]);
+});
+
+it("deliveries are sent in order, in batches that a Queue takes", () => {
+  const delivery = (id: number, creator: string): Delivery => ({
+    tenant: "acme",
+    endpoint: "main",
+    event: {
+      id: String(id),
+      body: {
+        type: "upload.created",
+        version: 1,
+        timestamp: "2026-11-22T00:00:00.000Z",
+        data: {
+          tenant: "acme",
+          sequence: 1,
+          upload: { id: "u", state: "issued", creator, bytes: 1, seconds: 1, createdAt: "", expiresAt: "" },
+        },
+      },
+    },
+  });
+  const small = Array.from({ length: 250 }, (_, index) => delivery(index, "me"));
+  expect(batches(small).map(({ length }) => length)).toEqual([100, 100, 50]);
+  expect(batches(small).flat()).toEqual(small);
+  expect(batches([])).toEqual([]);
+
+  // Two bytes a letter, as they travel.
+  const large = Array.from({ length: 7 }, (_, index) => delivery(index, "ä".repeat(40_000)));
+  expect(batches(large).map(({ length }) => length)).toEqual([3, 3, 1]);
+  expect(batches(large).flat()).toEqual(large);
+});
