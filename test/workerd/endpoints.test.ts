@@ -76,7 +76,7 @@ describe("an endpoint", () => {
     { url: "http://hooks.acme.com/" },
     { url: "https://hooks.acme.com:8443/" },
     { url: "https://10.0.0.1/" },
-    { url: "https://0x7f.1/" },
+    { url: "https://0xa.1/" },
     { url: "https://db.internal/" },
     { ...MAIN, events: [] },
     { ...MAIN, events: ["upload.everything"] },
