@@ -34,6 +34,7 @@ export async function publishEvents(ports: PublishEventsPorts, tenant: string): 
   }
 }
 
-function wants({ disabled, events }: Endpoint, { body }: KeptEvent): boolean {
+/** Whether an endpoint is to be told of an event. */
+export function wants({ disabled, events }: Endpoint, { body }: KeptEvent): boolean {
   return !disabled && (!events || events.has(body.type));
 }

@@ -1,7 +1,7 @@
 import { problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import type { UploadEventType } from "../domain/upload-event.ts";
-import type { CachedRegistry, DeliveryQueue, Endpoint, Ledgers } from "./ports.ts";
+import type { CachedRegistry, DeliveryQueue, Ledgers } from "./ports.ts";
+import { wants } from "./publish-events.ts";
 
 export interface RedeliverEventPorts {
   readonly registry: Pick<CachedRegistry, "latest">;
@@ -26,18 +26,16 @@ export async function redeliverEvent(
   if (!endpoints.ok) return endpoints;
   if (!found.value) return refuse(problem("not_found", "There is no such event."));
   const { id, body } = found.value;
+  const event = { id, body };
 
   const named = only === undefined ? undefined : endpoints.value.find((endpoint) => endpoint.id === only);
   if (only !== undefined && !named)
     return refuse(problem("body_invalid", `endpoint: there is no "${only}".`, { key: "endpoint" }));
-  const targets = named ? [named].filter(({ disabled }) => !disabled) : recipients(endpoints.value, body.type);
+  const targets = named
+    ? [named].filter(({ disabled }) => !disabled)
+    : endpoints.value.filter((endpoint) => wants(endpoint, event));
   if (targets.length === 0) return refuse(problem("conflict", "No endpoint that is enabled wants this event."));
 
-  await deliveries.send(targets.map((endpoint) => ({ tenant, endpoint: endpoint.id, event: { id, body } })));
+  await deliveries.send(targets.map((endpoint) => ({ tenant, endpoint: endpoint.id, event })));
   return accept(targets.map((endpoint) => endpoint.id));
-}
-
-/** Endpoints that want events of this type. */
-export function recipients(endpoints: readonly Endpoint[], type: UploadEventType): readonly Endpoint[] {
-  return endpoints.filter(({ disabled, events }) => !disabled && (events === undefined || events.has(type)));
 }

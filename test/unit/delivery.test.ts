@@ -5,8 +5,9 @@ import { batches } from "../../src/adapters/delivery-queue.ts";
 import { ROOT } from "../../src/cli/root.ts";
 import { MAX_FAILING_MS, RETRY_DELAYS_SECONDS, judgeAnswer, retryDelaySeconds } from "../../src/domain/delivery.ts";
 import { DEAD_DELIVERIES, DELIVERIES } from "../../src/queues/deliveries.ts";
-import { recipients } from "../../src/usecases/redeliver-event.ts";
+import { wants } from "../../src/usecases/publish-events.ts";
 import type { Delivery, Endpoint } from "../../src/usecases/ports.ts";
+import { keptEvent } from "../support/events.ts";
 
 const HOUR = 3_600;
 
@@ -67,29 +68,19 @@ it("events go to the endpoints that are enabled and want their type", () => {
     endpoint("failed", { events: new Set(["upload.failed"]) }),
     endpoint("off", { disabled: true }),
   ];
-  const ids = recipients(endpoints, "upload.ready").map(({ id }) => id);
+  const event = keptEvent();
+  expect(event.body.type).toBe("upload.ready");
+  const ids = endpoints.filter((endpoint) => wants(endpoint, event)).map(({ id }) => id);
   expect(ids).toEqual(["all", "ready"]);
 });
 
 it("deliveries are sent in order, in batches that a Queue takes", () => {
-  const delivery = (id: number, creator: string): Delivery => ({
-    tenant: "acme",
+  const delivery = (id: number, tenant: string): Delivery => ({
+    tenant,
     endpoint: "main",
-    event: {
-      id: String(id),
-      body: {
-        type: "upload.created",
-        version: 1,
-        timestamp: "2026-11-22T00:00:00.000Z",
-        data: {
-          tenant: "acme",
-          sequence: 1,
-          upload: { id: "u", state: "issued", creator, bytes: 1, seconds: 1, createdAt: "", expiresAt: "" },
-        },
-      },
-    },
+    event: keptEvent(String(id)),
   });
-  const small = Array.from({ length: 250 }, (_, index) => delivery(index, "me"));
+  const small = Array.from({ length: 250 }, (_, index) => delivery(index, "acme"));
   expect(batches(small).map(({ length }) => length)).toEqual([100, 100, 50]);
   expect(batches(small).flat()).toEqual(small);
   expect(batches([])).toEqual([]);

@@ -111,12 +111,15 @@ describe("in development", () => {
     },
   );
 
-  it.each(["http://hooks.acme.com/", "http://10.0.0.1/", "https://a.localhost/", "http://user@localhost/", "http://0/"])(
-    "none is sent to %s",
-    (url) => {
-      expect(isEndpointUrl(url, true)).toBe(false);
-    },
-  );
+  it.each([
+    "http://hooks.acme.com/",
+    "http://10.0.0.1/",
+    "https://a.localhost/",
+    "http://user@localhost/",
+    "http://0/",
+  ])("none is sent to %s", (url) => {
+    expect(isEndpointUrl(url, true)).toBe(false);
+  });
 });
 
 describe("a secret that is replaced", () => {

@@ -28,7 +28,9 @@ it("tells every change of the operator's, the newest first, without any secret",
   await asOperator("PUT", "/issuers/all", { ...issuer, tenantClaim: "org", jwksUrl: "https://idp.example/jwks" });
   await asOperator("DELETE", "/issuers/idp");
   await asOperator("DELETE", "/issuers/all");
-  const endpoint = await asOperator("PUT", "/tenants/acme/endpoints/main", { url: "https://hooks.acme.com/s3cr3t?t=oken" });
+  const endpoint = await asOperator("PUT", "/tenants/acme/endpoints/main", {
+    url: "https://hooks.acme.com/s3cr3t?t=oken",
+  });
   const { secret } = await endpoint.json<{ secret: string }>();
   const rotated = await asOperator("POST", "/tenants/acme/endpoints/main/rotate");
   const { secret: second } = await rotated.json<{ secret: string }>();

@@ -166,7 +166,10 @@ describe("the registry", () => {
     for (const change of ["url = 'https://evil.example/'", "id = 'other'"]) {
       await env.DB.exec(`UPDATE endpoints SET ${change}`);
       here.registry.forget();
-      expect((await endpointsOf(here)).map(({ secrets }) => secrets), change).toEqual([[]]);
+      expect(
+        (await endpointsOf(here)).map(({ secrets }) => secrets),
+        change,
+      ).toEqual([[]]);
       await env.DB.exec(`UPDATE endpoints SET url = '${MAIN.url}', id = 'main'`);
     }
   });
