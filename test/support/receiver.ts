@@ -1,0 +1,74 @@
+import { type IncomingHttpHeaders, type ServerResponse, createServer } from "node:http";
+import { Webhook } from "standardwebhooks";
+
+/** A delivery as it came, verified by the Standard Webhooks library. */
+export interface Received {
+  readonly endpoint: string;
+  readonly id: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  /** Which of the endpoint's secrets verify it, by their number. */
+  readonly verifiedBy: readonly number[];
+}
+
+/** Answers one delivery; `nth` counts those that came to the endpoint, from 1. */
+export type Behaviour = (response: ServerResponse, nth: number) => void;
+
+export interface Receiver {
+  readonly received: readonly Received[];
+  url(endpoint: string): string;
+  /** How an endpoint answers; 204 otherwise. */
+  behave(endpoint: string, behaviour: Behaviour): void;
+  /** Adds a secret that its deliveries are verified with. */
+  trust(endpoint: string, secret: string): void;
+  of(endpoint: string): Received[];
+  close(): Promise<void>;
+}
+
+/** A tenant's backend, with an endpoint per path. */
+export async function startReceiver(): Promise<Receiver> {
+  const received: Received[] = [];
+  const behaviours = new Map<string, Behaviour>();
+  const secrets = new Map<string, string[]>();
+  const of = (endpoint: string) => received.filter((one) => one.endpoint === endpoint);
+
+  const server = createServer((request, response) => {
+    const endpoint = (request.url ?? "").slice(1);
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const text = Buffer.concat(chunks).toString("utf8");
+      const { headers } = request;
+      const verifiedBy = (secrets.get(endpoint) ?? []).flatMap((secret, index) =>
+        verifies(secret, text, headers) ? [index] : [],
+      );
+      received.push({ endpoint, id: String(headers["webhook-id"]), headers, text, verifiedBy });
+      const behave = behaviours.get(endpoint) ?? ((answer) => void answer.writeHead(204).end());
+      behave(response, of(endpoint).length);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+
+  return {
+    received,
+    of,
+    url: (endpoint) => `http://127.0.0.1:${port}/${endpoint}`,
+    behave: (endpoint, behaviour) => void behaviours.set(endpoint, behaviour),
+    trust: (endpoint, secret) => void secrets.set(endpoint, [...(secrets.get(endpoint) ?? []), secret]),
+    close() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+function verifies(secret: string, text: string, headers: IncomingHttpHeaders): boolean {
+  try {
+    new Webhook(secret).verify(text, headers as Record<string, string>);
+    return true;
+  } catch {
+    return false;
+  }
+}
