@@ -2,7 +2,8 @@ import { createApp } from "./app.ts";
 import { ConfigError, parseConfig } from "./config.ts";
 import { type Dependencies, createDependencies } from "./dependencies.ts";
 import { overrideMethod } from "./middleware/method-override.ts";
-import { DEAD_DELIVERIES, DELIVERIES, consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
+import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
+import { DEAD_DELIVERIES, DELIVERIES } from "./queues/names.ts";
 
 export { TenantLedger } from "./objects/tenant-ledger.ts";
 export { UpstreamBudget } from "./objects/upstream-budget.ts";

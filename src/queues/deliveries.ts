@@ -4,10 +4,6 @@ import { UPLOAD_EVENT_TYPES } from "../domain/upload-event.ts";
 import { type DeliverEventPorts, type DeliveryOutcome, deliverEvent, giveUp } from "../usecases/deliver-event.ts";
 import type { Delivery } from "../usecases/ports.ts";
 
-/** As the contract of a Queue's names: see `wrangler.toml`. */
-export const DELIVERIES = "sluice-deliveries";
-export const DEAD_DELIVERIES = "sluice-deliveries-dead";
-
 /** Before a delivery that could not be given up is given up again. */
 const DEAD_RETRY_SECONDS = 60;
 

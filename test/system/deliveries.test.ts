@@ -144,8 +144,8 @@ describe("an event", () => {
   it("carries the headers it must and no others", () => {
     const names = Object.keys(receiver.of("fine")[0]?.headers ?? {}).toSorted();
     // What the runtime adds by itself is left out.
-    const runtime = ["connection", "content-length", "host", "cf-worker"];
-    expect(names.filter((name) => !runtime.includes(name))).toEqual([
+    const runtime = new Set(["connection", "content-length", "host", "cf-worker"]);
+    expect(names.filter((name) => !runtime.has(name))).toEqual([
       "content-type",
       "user-agent",
       "webhook-id",

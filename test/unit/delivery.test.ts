@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { batches } from "../../src/adapters/delivery-queue.ts";
 import { ROOT } from "../../src/cli/root.ts";
+import { batches } from "../../src/domain/batches.ts";
 import { MAX_FAILING_MS, RETRY_DELAYS_SECONDS, judgeAnswer, retryDelaySeconds } from "../../src/domain/delivery.ts";
-import { DEAD_DELIVERIES, DELIVERIES } from "../../src/queues/deliveries.ts";
+import { DEAD_DELIVERIES, DELIVERIES } from "../../src/queues/names.ts";
 import { wants } from "../../src/usecases/publish-events.ts";
-import type { Delivery, Endpoint } from "../../src/usecases/ports.ts";
+import type { Endpoint } from "../../src/usecases/ports.ts";
 import { keptEvent } from "../support/events.ts";
 
 const HOUR = 3_600;
@@ -74,19 +74,13 @@ it("events go to the endpoints that are enabled and want their type", () => {
   expect(ids).toEqual(["all", "ready"]);
 });
 
-it("deliveries are sent in order, in batches that a Queue takes", () => {
-  const delivery = (id: number, tenant: string): Delivery => ({
-    tenant,
-    endpoint: "main",
-    event: keptEvent(String(id)),
-  });
-  const small = Array.from({ length: 250 }, (_, index) => delivery(index, "acme"));
-  expect(batches(small).map(({ length }) => length)).toEqual([100, 100, 50]);
-  expect(batches(small).flat()).toEqual(small);
-  expect(batches([])).toEqual([]);
-
-  // Two bytes a letter, as they travel.
-  const large = Array.from({ length: 7 }, (_, index) => delivery(index, "ä".repeat(40_000)));
-  expect(batches(large).map(({ length }) => length)).toEqual([3, 3, 1]);
-  expect(batches(large).flat()).toEqual(large);
+it("messages are sent in order, in as few batches as hold them", () => {
+  const limits = { messages: 3, bytes: 100, overheadBytes: 10 };
+  expect(batches([], limits)).toEqual([]);
+  expect(batches([1, 2, 3, 4, 5, 6, 7], limits)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
+  // 2 bytes a letter, quotes and the rest: 50 bytes each.
+  const long = "ä".repeat(19);
+  expect(batches([long, long, 1, long, long], limits)).toEqual([[long, long], [1, long], [long]]);
+  const tooLong = "x".repeat(1_000);
+  expect(batches([tooLong, 1], limits)).toEqual([[tooLong], [1]]);
 });

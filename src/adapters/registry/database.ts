@@ -18,17 +18,17 @@ export interface Listeners {
 /** Runs statements of the registry's on D1. What belongs together is one batch, which is a transaction. */
 export interface Database {
   readonly now: () => number;
-  all<Row>(...query: Query): Promise<Row[]>;
-  first<Row>(...query: Query): Promise<Row | null>;
+  readonly all: <Row>(...query: Query) => Promise<Row[]>;
+  readonly first: <Row>(...query: Query) => Promise<Row | null>;
   /** Counts the rows that the last of the queries changed. If there are any, the audit is added to with them. */
-  write(queries: readonly Query[], entry?: AuditEntry): Promise<number>;
+  readonly write: (queries: readonly Query[], entry?: AuditEntry) => Promise<number>;
   /**
    * Writes what belongs to a tenant, and tells its ledger: from then on nothing is accepted that was decided by what had
    * been before. A tenant that is no more is told of as one that has changed.
    */
-  writeFor(tenant: string, queries: readonly Query[], entry: AuditEntry): Promise<number>;
+  readonly writeFor: (tenant: string, queries: readonly Query[], entry: AuditEntry) => Promise<number>;
   /** Makes a tenant's version greater. */
-  grow(tenant: string): Query;
+  readonly grow: (tenant: string) => Query;
 }
 
 export function createDatabase(db: D1Database, now: () => number, listeners: Listeners): Database {

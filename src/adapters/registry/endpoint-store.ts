@@ -53,16 +53,15 @@ export function createEndpointStore(database: Database, sealing: Sealing) {
     const { tenant, id, url, description, events, disabled } = endpoint;
     const sealed = await seal(secrets, endpoint);
     const isNewStart = url !== before.url || (before.disabled_at !== null && !disabled);
+    const failingSince = isNewStart ? "NULL" : "failing_since";
     const disabledAt = disabled ? (before.disabled_at ?? now()) : null;
     const disabledReason = disabled ? (before.disabled_reason ?? DISABLED_BY_OPERATOR) : null;
+    const values = [url, description, events, sealed, disabledAt, disabledReason, now()];
     const query: Query = [
-      `UPDATE endpoints SET url = ?4, description = ?5, events = ?6, sealed_secrets = ?7, disabled_at = ?8,
-         disabled_reason = ?9, failing_since = iif(?10, NULL, failing_since), updated_at = ?11
-       WHERE tenant = ?1 AND id = ?2 AND sealed_secrets = ?3`,
-      [
-        ...[tenant, id, before.sealed_secrets, url, description, events, sealed, disabledAt, disabledReason],
-        ...[isNewStart ? 1 : 0, now()],
-      ],
+      `UPDATE endpoints SET url = ?, description = ?, events = ?, sealed_secrets = ?, disabled_at = ?,
+         disabled_reason = ?, updated_at = ?, failing_since = ${failingSince}
+       WHERE tenant = ? AND id = ? AND sealed_secrets = ?`,
+      [...values, tenant, id, before.sealed_secrets],
     ];
     return writeFor(tenant, [grow(tenant), query], putEntry(endpoint));
   };
