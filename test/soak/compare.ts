@@ -1,6 +1,7 @@
 import type { UploadEventBody } from "../../src/domain/upload-event.ts";
 import type { LocalStream } from "../local-stream/server.ts";
 import { bearer } from "../support/harness.ts";
+import type { Received } from "../support/receiver.ts";
 
 type Upload = UploadEventBody["data"]["upload"];
 type Video = ReturnType<LocalStream["videos"]>[number];
@@ -16,6 +17,22 @@ export async function listUploads(url: string, { id, key }: { id: string; key: s
     ({ cursor } = page);
   }
   return uploads;
+}
+
+/** What the tenants were told, by `webhook-id`; and what they should not have been told so. */
+export function readEvents(received: readonly Received[]) {
+  const events = new Map<string, UploadEventBody>();
+  const texts = new Map<string, string>();
+  const problems: string[] = [];
+  for (const { endpoint, id, text, verifiedBy } of received) {
+    const event = JSON.parse(text) as UploadEventBody;
+    if (verifiedBy.length === 0) problems.push(`${id}: the signature is wrong`);
+    if (event.data.tenant !== endpoint) problems.push(`${id} came to ${endpoint}`);
+    if ((texts.get(id) ?? text) !== text) problems.push(`${id} is not what it was`);
+    events.set(id, event);
+    texts.set(id, text);
+  }
+  return { events, repeated: received.length - events.size, problems };
 }
 
 /** Where the ledger, Stream and what the tenant was told are not the same, in words. */

@@ -10,9 +10,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { buildWorker } from "../../src/cli/gateway.ts";
 import { makeVideo } from "../support/media.ts";
 import { bearer, create, startHarness } from "../support/harness.ts";
-import { compare, listUploads } from "./compare.ts";
+import { startReceiver } from "../support/receiver.ts";
+import { compare, listUploads, readEvents } from "./compare.ts";
 import { watchMemory } from "./memory.ts";
-import { startReceiver } from "./receiver.ts";
 
 const UPLOADS = Number(process.argv[2] ?? 10_000);
 const TENANTS = 50;
@@ -24,6 +24,7 @@ const VIDEO_SECONDS = 3;
 /** After the last upload: URLs live two minutes, and ledgers ask a minute later, 20 at a time. */
 const SETTLE_TIMEOUT_MS = 15 * 60_000;
 const POLL_MS = 2_000;
+const POLLS_PER_LINE = 15;
 
 const POLICY = { metadata: { maxdurationseconds: { default: 60 }, expiry: { force: "PT2M" } } };
 
@@ -39,7 +40,7 @@ const tenants: { readonly id: string; readonly key: string }[] = [];
 for (let index = 0; index < TENANTS; index++) {
   const id = `tenant-${index}`;
   const key = await harness.tenant(id, { policy: POLICY });
-  const endpoint = await harness.operator("PUT", `/tenants/${id}/endpoints/soak`, { url: `${receiver.url}/${id}` });
+  const endpoint = await harness.operator("PUT", `/tenants/${id}/endpoints/soak`, { url: receiver.url(id) });
   receiver.trust(id, endpoint["secret"] ?? "");
   tenants.push({ id, key });
 }
@@ -76,25 +77,27 @@ async function upload(location: string): Promise<void> {
 
 function say(what: string): void {
   const seconds = Math.round((performance.now() - started) / 1000);
-  console.log(`${String(seconds).padStart(4)} s  ${what}; ${receiver.received.size} events; ${memory.describe()}`);
+  console.log(
+    `${String(seconds).padStart(4)} s  ${what}; ${receiver.received.length} deliveries; ${memory.describe()}`,
+  );
 }
 
 await Promise.all(Array.from({ length: CONCURRENCY }, uploader));
 const loadSeconds = (performance.now() - started) / 1000;
 say(`all uploads, ${Math.round(UPLOADS / loadSeconds)} a second; ${abandoned.size} of them abandoned`);
 
-const expected = UPLOADS * 2;
 const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-while (receiver.received.size < expected && performance.now() < deadline) {
+for (let polls = 1; receiver.received.length < 2 * UPLOADS && performance.now() < deadline; polls++) {
   await sleep(POLL_MS);
-  if (Math.round(performance.now() / POLL_MS) % 15 === 0) say("waiting");
+  if (polls % POLLS_PER_LINE === 0) say("waiting for what was lost or abandoned");
 }
 say("settled");
 
-const differences: string[] = [];
+const { events, repeated, problems } = readEvents(receiver.received);
+const differences = [...problems, ...memory.problems()];
 for (const tenant of tenants) {
   const uploads = await listUploads(harness.url, tenant);
-  differences.push(...compare(tenant.id, uploads, harness.stream.videos(), receiver.received, abandoned));
+  differences.push(...compare(tenant.id, uploads, harness.stream.videos(), events, abandoned));
   const usage = (await (
     await fetch(`${harness.url}/v1/${tenant.id}/usage`, { headers: bearer(tenant.key) })
   ).json()) as { usage: { pending: number; videos: number } };
@@ -103,17 +106,14 @@ for (const tenant of tenants) {
     differences.push(`${tenant.id}: usage ${JSON.stringify(usage.usage)}, ready ${ready}`);
 }
 const lost = harness.stream.videos().length - new Set(harness.stream.deliveries().map(({ uid }) => uid)).size;
-differences.push(...receiver.problems, ...memory.problems());
 
 console.log(`\n${UPLOADS} uploads of ${TENANTS} tenants in ${Math.round(loadSeconds)} s; ${abandoned.size} abandoned.`);
-console.log(
-  `Stream lost ${lost} events; tenants received ${receiver.received.size}, ${receiver.repeated} of them again.`,
-);
+console.log(`Stream lost ${lost} events; tenants received ${events.size}, ${repeated} of them again.`);
 console.log(`Memory of workerd: ${memory.describe()}.`);
 for (const difference of differences.slice(0, 20)) console.log(difference);
 console.log(differences.length === 0 ? "Ledger, Stream and deliveries agree." : `${differences.length} differences.`);
 
 memory.stop();
-await receiver.stop();
+await receiver.close();
 await harness.stop();
 process.exit(differences.length === 0 ? 0 : 1);

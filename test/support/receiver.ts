@@ -30,7 +30,7 @@ export async function startReceiver(): Promise<Receiver> {
   const received: Received[] = [];
   const behaviours = new Map<string, Behaviour>();
   const secrets = new Map<string, string[]>();
-  const of = (endpoint: string) => received.filter((one) => one.endpoint === endpoint);
+  const counts = new Map<string, number>();
 
   const server = createServer((request, response) => {
     const endpoint = (request.url ?? "").slice(1);
@@ -43,8 +43,10 @@ export async function startReceiver(): Promise<Receiver> {
         verifies(secret, text, headers) ? [index] : [],
       );
       received.push({ endpoint, id: String(headers["webhook-id"]), headers, text, verifiedBy });
+      const nth = (counts.get(endpoint) ?? 0) + 1;
+      counts.set(endpoint, nth);
       const behave = behaviours.get(endpoint) ?? ((answer) => void answer.writeHead(204).end());
-      behave(response, of(endpoint).length);
+      behave(response, nth);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -53,7 +55,7 @@ export async function startReceiver(): Promise<Receiver> {
 
   return {
     received,
-    of,
+    of: (endpoint) => received.filter((one) => one.endpoint === endpoint),
     url: (endpoint) => `http://127.0.0.1:${port}/${endpoint}`,
     behave: (endpoint, behaviour) => void behaviours.set(endpoint, behaviour),
     trust: (endpoint, secret) => void secrets.set(endpoint, [...(secrets.get(endpoint) ?? []), secret]),
