@@ -227,7 +227,8 @@ describe("what cannot be read", () => {
     ["limits", "["],
   ])("a tenant with the %s %j", async (column, text) => {
     const here = isolate();
-    await here.store.putTenant({ ...tenant, [column]: text });
+    await here.store.putTenant(tenant);
+    await env.DB.prepare(`UPDATE tenants SET ${column} = ?`).bind(text).run();
     expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
   });
 
