@@ -10,6 +10,7 @@ import { tusEndpoint } from "./middleware/tus.ts";
 import { wideEvent } from "./middleware/wide-event.ts";
 import { adminRoutes } from "./routes/admin/admin.ts";
 import { grantRoutes } from "./routes/grants.ts";
+import { hookRoutes } from "./routes/hooks.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { respondProblem } from "./routes/problem-response.ts";
 import { schemaRoutes } from "./routes/schemas.ts";
@@ -38,6 +39,7 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   app.route("/v1/:tenant/grants", grantRoutes(dependencies));
   app.route("/v1/:tenant/policy", policyRoutes(dependencies));
   app.route("/v1/:tenant/usage", usageRoutes(dependencies));
+  app.route("/hooks/stream", hookRoutes(dependencies));
   app.route("/admin/v1", adminRoutes(dependencies));
   app.route("/schemas", schemaRoutes());
   app.get("/healthz", (c) => c.json({ status: "ok" }));

@@ -65,6 +65,11 @@ export const STREAM_UPLOAD_HOSTS = "upload.videodelivery.net,upload.cloudflarest
 /** As `callsPerWindow` of an upstream. */
 const MAX_CALLS_PER_WINDOW = 1_000_000;
 
+/** Of a webhook: the one in use, and those that are being replaced. */
+export const MAX_WEBHOOK_SECRETS = 3;
+/** Stream's are 32 hexadecimal digits in its documentation; shorter ones than half of that could be guessed. */
+export const WEBHOOK_SECRET = /^[\x21-\x2b\x2d-\x7e]{16,200}$/;
+
 const optionalText = v.optional(v.pipe(v.string(), v.trim()), "");
 
 const environment = v.object({
@@ -87,6 +92,14 @@ const environment = v.object({
   STREAM_API_TOKEN: optionalText,
   STREAM_API_EMAIL: optionalText,
   STREAM_API_KEY: optionalText,
+  STREAM_WEBHOOK_SECRETS: v.pipe(
+    optionalText,
+    v.transform(splitList),
+    v.check(
+      (secrets) => secrets.length <= MAX_WEBHOOK_SECRETS && secrets.every((secret) => WEBHOOK_SECRET.test(secret)),
+      `must be at most ${MAX_WEBHOOK_SECRETS} secrets of 16 or more printable characters, joined by commas`,
+    ),
+  ),
   REGISTRY_CACHE_SECONDS: v.pipe(
     v.optional(v.string(), "10"),
     v.transform(Number),
@@ -149,12 +162,17 @@ function parseDefaultUpstream(settings: v.InferOutput<typeof environment>): Upst
     uploadHosts: settings.STREAM_UPLOAD_HOSTS,
     callsPerWindow: settings.STREAM_CALLS_PER_WINDOW,
     credential: token ? { kind: "token", token } : { kind: "key", email, key },
+    webhookSecrets: settings.STREAM_WEBHOOK_SECRETS,
   };
 }
 
 function splitHosts(text: string): string[] {
+  return splitList(text).map((host) => host.toLowerCase());
+}
+
+function splitList(text: string): string[] {
   return text
     .split(",")
-    .map((host) => host.trim().toLowerCase())
-    .filter((host) => host !== "");
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
 }

@@ -2,26 +2,35 @@ import { v7 as uuidv7 } from "uuid";
 import { createDeliveryQueue } from "./adapters/delivery-queue.ts";
 import { type FailureLimit, createFailureLimit } from "./adapters/failure-limit.ts";
 import { createBudget, createLedgers } from "./adapters/objects.ts";
+import { createDirectory } from "./adapters/registry/directory.ts";
+import { createReconciliations } from "./adapters/registry/reconciliations.ts";
 import { createRegistry } from "./adapters/registry/registry.ts";
 import { createRegistryStore } from "./adapters/registry/registry-store.ts";
 import { createSealing } from "./adapters/sealing.ts";
 import { secretHashes } from "./adapters/secret-hashes.ts";
 import { createStreamApi } from "./adapters/stream-api.ts";
+import { createStreamWebhooks } from "./adapters/stream-webhooks.ts";
 import { type Telemetry, createTelemetry } from "./adapters/telemetry.ts";
 import { createTokens } from "./adapters/tokens.ts";
 import { createWebhooks } from "./adapters/webhook-delivery.ts";
 import type { Config } from "./config.ts";
+import type { StreamEventPorts } from "./queues/stream-events.ts";
 import type { AdminDependencies } from "./routes/admin/admin.ts";
+import type { HookPorts } from "./routes/hooks.ts";
 import type { CreateUploadPorts } from "./usecases/create-upload.ts";
 import type { DeliverEventPorts } from "./usecases/deliver-event.ts";
 import type { MintGrantPorts } from "./usecases/mint-grant.ts";
-import type { CachedRegistry, Ledgers } from "./usecases/ports.ts";
+import type { Budget, CachedRegistry, Directory, Ledgers, StreamApi } from "./usecases/ports.ts";
 
 /** What the routes are made with: every port of the use cases, and what the middleware needs. */
-export interface Dependencies extends CreateUploadPorts, MintGrantPorts, DeliverEventPorts, AdminDependencies {
+export interface Dependencies
+  extends CreateUploadPorts, MintGrantPorts, DeliverEventPorts, StreamEventPorts, HookPorts, AdminDependencies {
+  readonly budget: Budget;
   readonly config: Config;
+  readonly directory: Directory;
   readonly registry: CachedRegistry;
   readonly ledgers: Ledgers;
+  readonly stream: StreamApi;
   readonly failures: FailureLimit;
   readonly telemetry: Telemetry;
 }
@@ -46,6 +55,9 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     hashes: secretHashes,
     ledgers,
     budget: createBudget(env.BUDGET),
+    directory: createDirectory(env.DB, config),
+    reconciliations: createReconciliations(env.DB),
+    streamWebhooks: createStreamWebhooks(config.streamDeadlineMs),
     stream: createStreamApi({ deadlineMs: config.streamDeadlineMs, allowLoopback: config.allowLoopback }),
     failures: createFailureLimit(env.FAILURES),
     telemetry: createTelemetry(env.ANALYTICS),

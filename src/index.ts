@@ -3,7 +3,9 @@ import { ConfigError, parseConfig } from "./config.ts";
 import { type Dependencies, createDependencies } from "./dependencies.ts";
 import { overrideMethod } from "./middleware/method-override.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
-import { DEAD_DELIVERIES, DELIVERIES } from "./queues/names.ts";
+import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "./queues/names.ts";
+import { consumeStreamEvents } from "./queues/stream-events.ts";
+import { reconcileAll } from "./usecases/reconcile.ts";
 
 export { TenantLedger } from "./objects/tenant-ledger.ts";
 export { UpstreamBudget } from "./objects/upstream-budget.ts";
@@ -44,9 +46,17 @@ export default {
         return consumeDeliveries(batch, dependenciesOf(env));
       case DEAD_DELIVERIES:
         return consumeDeadDeliveries(batch, dependenciesOf(env));
+      case STREAM_EVENTS:
+        return consumeStreamEvents(batch, dependenciesOf(env));
       default:
         throw new Error(`There is no consumer of the queue ${batch.queue}.`);
     }
+  },
+
+  async scheduled(_controller, env) {
+    const ports = dependenciesOf(env);
+    const runs = await reconcileAll(ports);
+    ports.telemetry.recordJob("reconcile", runs.ok ? { runs: runs.value } : { problem: runs.problem.code });
   },
 } satisfies ExportedHandler<Env>;
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { AbsentVideo, StreamApi, StreamVideo, Upstream } from "../usecases/ports.ts";
+import type { AbsentVideo, StreamApi, Upstream, VideoList } from "../usecases/ports.ts";
 import { readBounded } from "./read-bounded.ts";
 import { parseVideo } from "./stream-video.ts";
 
@@ -40,10 +40,12 @@ export function createStreamVideos(
   }
 
   /** Videos that were created after and, where that is given, before a moment, up to so many. */
-  async function list(upstream: Upstream, query: Record<string, string>): Promise<StreamVideo[] | undefined> {
-    const answer = await call(upstream, "GET", `?${new URLSearchParams(query).toString()}`);
-    const videos = answer?.status === 200 ? readResult(answer.text, v.array(v.unknown())) : undefined;
-    return videos?.map(parseVideo).filter((video) => video !== undefined);
+  async function list(upstream: Upstream, query: Record<string, string>, limit: number): Promise<VideoList | undefined> {
+    const search = new URLSearchParams({ ...query, limit: String(limit) });
+    const answer = await call(upstream, "GET", `?${search.toString()}`);
+    const items = answer?.status === 200 ? readResult(answer.text, v.array(v.unknown())) : undefined;
+    const videos = items?.map(parseVideo).filter((video) => video !== undefined);
+    return items && videos && { videos, last: items.length < limit };
   }
 
   return {
@@ -54,21 +56,19 @@ export function createStreamVideos(
     },
 
     async findVideo(upstream, { uploadId, creator, askedAt }) {
-      const videos = await list(upstream, {
+      const query = {
         after: timeOf(askedAt - SEARCH_SECONDS),
         before: timeOf(askedAt + SEARCH_SECONDS),
-        limit: String(MAX_LIST),
         ...(creator !== undefined && { creator }),
-      });
-      const found = videos?.find(({ tag }) => tag?.uploadId === uploadId);
-      // A full page may not be all there is.
-      if (!found && (!videos || videos.length >= MAX_LIST)) return undefined;
-      return found ?? ABSENT;
+      };
+      const page = await list(upstream, query, MAX_LIST);
+      const found = page?.videos.find(({ tag }) => tag?.uploadId === uploadId);
+      return found ?? (page?.last ? ABSENT : undefined);
     },
 
     videosSince(upstream, created, limit) {
       // Both bounds of Stream's are open, and its times have milliseconds (assumed).
-      return list(upstream, { after: timeOf(created - 1), limit: String(Math.min(limit, MAX_LIST)), asc: "true" });
+      return list(upstream, { after: timeOf(created - 1), asc: "true" }, Math.min(limit, MAX_LIST));
     },
 
     async deleteVideo(upstream, uid) {

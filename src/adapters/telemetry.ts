@@ -3,19 +3,24 @@ import type { RequestEvent } from "./request-event.ts";
 /** Where the event of each request goes. */
 export interface Telemetry {
   record(event: RequestEvent): void;
+  /** Of work that nobody has asked for, e.g. by the clock. */
+  recordJob(job: string, columns: object): void;
 }
 
-/** One JSON line per request, and a data point per creation: Analytics Engine samples, so it is never counted on. */
+/**
+ * One JSON line per request or message, and a data point per creation and per event of Stream's: Analytics Engine
+ * samples, so it is never counted on.
+ */
 export function createTelemetry(dataset: AnalyticsEngineDataset | undefined): Telemetry {
   return {
     record(event) {
       const { columns } = event;
       console.log(JSON.stringify(columns));
-      if (!event.isCreation) return;
+      if (!event.isCreation && !columns.streamEvent) return;
       dataset?.writeDataPoint({
         indexes: [columns.tenant ?? ""],
         blobs: [
-          columns.problem ?? "created",
+          columns.streamEvent ? `event_${columns.streamEvent}` : (columns.problem ?? "created"),
           columns.callerKind ?? "",
           columns.upstream ?? "",
           String(columns.upstreamStatus ?? ""),
@@ -27,6 +32,10 @@ export function createTelemetry(dataset: AnalyticsEngineDataset | undefined): Te
           columns.maxDurationSeconds ?? 0,
         ],
       });
+    },
+
+    recordJob(job, columns) {
+      console.log(JSON.stringify({ job, ...columns }));
     },
   };
 }

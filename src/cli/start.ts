@@ -8,6 +8,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { buildWorker, startGateway } from "./gateway.ts";
 import { loadSettings, saveSettings } from "./local-settings.ts";
+import { registerLocalWebhook } from "./local-webhook.ts";
 import { STATE } from "./root.ts";
 import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed.ts";
 
@@ -23,6 +24,7 @@ const STREAM_SETTINGS = [
   "STREAM_API_TOKEN",
   "STREAM_API_EMAIL",
   "STREAM_API_KEY",
+  "STREAM_WEBHOOK_SECRETS",
 ];
 /** As large as the smallest upload that has to go by tus: https://developers.cloudflare.com/stream/uploading-videos/ */
 const SAMPLE_BYTES = 210_000_000;
@@ -84,6 +86,7 @@ async function startStream(gatewayPort: number) {
       STREAM_UPLOAD_HOSTS: stream.uploadHost,
       STREAM_ACCOUNT_ID: stream.accountId,
       STREAM_API_TOKEN: stream.token,
+      STREAM_WEBHOOK_SECRETS: await registerLocalWebhook(stream, `http://127.0.0.1:${gatewayPort}`),
     },
   };
 }

@@ -41,6 +41,7 @@ export const PROBLEMS = {
   tenant_suspended: { status: 403, cloudflare: 9109, title: "Tenant suspended" },
   scope_missing: { status: 403, cloudflare: 9109, title: "Scope missing" },
   origin_not_allowed: { status: 403, cloudflare: 9109, title: "Origin not allowed" },
+  webhook_signature_invalid: { status: 403, cloudflare: 9109, title: "Invalid webhook signature" },
   too_many_failures: { status: 429, cloudflare: 10429, title: "Too many failed attempts" },
 
   // What

@@ -21,7 +21,7 @@ export async function readJson<S extends v.GenericSchema>(
 
   const bytes = await readBounded(request.body, MAX_JSON_BODY_BYTES);
   if (!bytes) return refuse(tooLarge);
-  const json = parse(bytes);
+  const json = parseJson(bytes);
   if (!json) return refuse(problem("body_invalid", "The body is not JSON."));
 
   const parsed = v.safeParse(schema, json.value);
@@ -33,7 +33,8 @@ export async function readJson<S extends v.GenericSchema>(
   );
 }
 
-function parse(bytes: Uint8Array): { readonly value: unknown } | undefined {
+/** JSON in UTF-8; undefined: it is none. */
+export function parseJson(bytes: Uint8Array): { readonly value: unknown } | undefined {
   try {
     return { value: JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)) };
   } catch {

@@ -6,6 +6,7 @@ import type { Explanation } from "../domain/policy/decision.ts";
 import type { Problem } from "../domain/problem.ts";
 import type { ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
 import type { Result } from "../domain/result.ts";
+import type { Reconciliation } from "../domain/sweep.ts";
 import type { Tenant } from "../domain/tenant.ts";
 import type { ExistingVideo, Upload, UploadState, VideoReport } from "../domain/upload.ts";
 import type { UploadEventBody, UploadEventType } from "../domain/upload-event.ts";
@@ -23,6 +24,23 @@ export interface Registry {
   upstream(id: string): Promise<Result<Upstream | undefined>>;
   /** Where a tenant wants its events, disabled endpoints included. */
   endpoints(tenant: string): Promise<Result<readonly Endpoint[]>>;
+}
+
+/** Who is there, as of now: for work that goes from one to the next. */
+export interface Directory {
+  /** Ids of the tenants on an upstream, in order. */
+  tenantsOn(upstream: string, at: { readonly after: string; readonly limit: number }): Promise<Result<readonly string[]>>;
+  /** Those of these ids that a tenant has. */
+  existing(tenants: readonly string[]): Promise<Result<ReadonlySet<string>>>;
+  /** Ids of all upstreams, or of those of one account. */
+  upstreams(accountId?: string): Promise<Result<readonly string[]>>;
+}
+
+/** How far the comparison of each upstream with the ledgers has come. */
+export interface Reconciliations {
+  read(upstream: string): Promise<Result<{ readonly revision: number; readonly standing: Reconciliation }>>;
+  /** False: it has changed since that revision, and stays as it is. */
+  write(upstream: string, revision: number, standing: Reconciliation): Promise<Result<boolean>>;
 }
 
 /** A tenant's webhook. */
@@ -176,6 +194,12 @@ export interface StreamVideo {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
+export interface VideoList {
+  readonly videos: readonly StreamVideo[];
+  /** There are no newer ones. */
+  readonly last: boolean;
+}
+
 /** All videos of one tenant that Stream has of a span of time. Seconds since the epoch; both ends are within. */
 export interface VideoPage {
   readonly from: number;
@@ -271,9 +295,21 @@ export interface StreamApi {
   /** Looks for the video of a creation whose answer was lost, by the `sluice` key in its `meta`. */
   findVideo(upstream: Upstream, lost: LostCreation): Promise<StreamVideo | AbsentVideo | undefined>;
   /** The oldest videos that were created at or after a moment, the oldest first; undefined: Stream does not say. */
-  videosSince(upstream: Upstream, created: number, limit: number): Promise<readonly StreamVideo[] | undefined>;
+  videosSince(upstream: Upstream, created: number, limit: number): Promise<VideoList | undefined>;
   /** True: it is gone. */
   deleteVideo(upstream: Upstream, uid: string): Promise<boolean>;
+}
+
+/** The one webhook that a Stream account has. */
+export interface StreamWebhook {
+  readonly notificationUrl: string;
+  readonly secret: string;
+}
+
+export interface StreamWebhooks {
+  current(upstream: Upstream): Promise<Result<StreamWebhook | undefined>>;
+  /** Replaces it. */
+  register(upstream: Upstream, notificationUrl: string): Promise<Result<StreamWebhook>>;
 }
 
 export interface AbsentVideo {
@@ -334,7 +370,7 @@ export interface Trace {
 export type Step = "authenticate" | "admit" | "stream" | "attach";
 
 export interface TraceColumns {
-  /** Of the credential, once it has been verified. */
+  /** Of the credential, once it has been verified; of an event of Stream's, whose upload it is of. */
   readonly tenant?: string;
   readonly callerKind?: Caller["kind"];
   readonly credential?: string;
@@ -348,4 +384,6 @@ export interface TraceColumns {
   readonly upstream?: string;
   readonly upstreamStatus?: number;
   readonly upstreamOutcome?: StreamOutcome["kind"];
+  /** What became of an event of Stream's. */
+  readonly streamEvent?: "recorded" | "stranger";
 }

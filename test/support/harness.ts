@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Gateway, startGateway } from "../../src/cli/gateway.ts";
+import { registerLocalWebhook } from "../../src/cli/local-webhook.ts";
 import { type LocalStream, type LocalStreamOptions, startLocalStream } from "../local-stream/server.ts";
 
 export const OPERATOR_TOKEN = "operator-token-of-the-tests";
@@ -42,11 +43,14 @@ export async function startHarness(
   const statePath = await mkdtemp(join(tmpdir(), "sluice-"));
   const stream = await startLocalStream(streamOptions);
   const log: string[] = [];
+  // Stream has to know the address before the gateway, which has to know the secret, is there.
+  const port = await freePort();
+  const secret = await registerLocalWebhook(stream, `http://127.0.0.1:${port}`);
   const gateway: Gateway = await startGateway({
-    port: 0,
+    port,
     statePath,
     onLog: (line) => log.push(line),
-    settings: { ...settingsFor(stream), ...settings },
+    settings: { ...settingsFor(stream), STREAM_WEBHOOK_SECRETS: secret, ...settings },
   });
 
   async function operator(method: string, path: string, body?: unknown) {
@@ -74,6 +78,15 @@ export async function startHarness(
       await rm(statePath, { recursive: true, force: true });
     },
   };
+}
+
+/** A port that is free, and will probably still be in a moment. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" ? (address?.port ?? 0) : 0;
 }
 
 /** A tus creation; headers that are undefined stay away. */

@@ -25,9 +25,16 @@ describe("parseConfig", () => {
       uploadHosts: ["upload.videodelivery.net", "upload.cloudflarestream.com"],
       callsPerWindow: 1_140,
       credential: { kind: "token", token: "token" },
+      webhookSecrets: [],
     });
     const byKey = { ...valid, STREAM_ACCOUNT_ID: "abc", STREAM_API_EMAIL: "a@b.example", STREAM_API_KEY: "k" };
     expect(parseConfig(byKey).defaultUpstream?.credential).toEqual({ kind: "key", email: "a@b.example", key: "k" });
+  });
+
+  it("takes several secrets of the webhook, all of them valid", () => {
+    const [one, other] = ["1".repeat(32), "2".repeat(32)];
+    const settings = { ...valid, ...upstream, STREAM_WEBHOOK_SECRETS: ` ${one}, ${other},` };
+    expect(parseConfig(settings).defaultUpstream?.webhookSecrets).toEqual([one, other]);
   });
 
   it("keeps the order of a key ring: the first one signs", () => {
@@ -59,6 +66,8 @@ describe("parseConfig", () => {
     ],
     ["a credential without an account", { STREAM_API_TOKEN: "token" }, "STREAM_ACCOUNT_ID is not set"],
     ["an account that is a path", { ...upstream, STREAM_ACCOUNT_ID: "../zones" }, "STREAM_ACCOUNT_ID must be"],
+    ["a webhook secret that is short", { ...upstream, STREAM_WEBHOOK_SECRETS: "changeme" }, "STREAM_WEBHOOK_SECRETS must"],
+    ["a heap of secrets", { ...upstream, STREAM_WEBHOOK_SECRETS: Array(4).fill(ring("a")).join() }, "must be at most 3"],
     ["a cache without end", { REGISTRY_CACHE_SECONDS: "3600" }, "REGISTRY_CACHE_SECONDS"],
     ["a flag that is neither", { ALLOW_LOOPBACK: "yes" }, "ALLOW_LOOPBACK"],
   ])("refuses %s, and says which setting", (_, change, message) => {

@@ -16,6 +16,7 @@ export type AuditAction =
   | `${"tenant" | "issuer" | "upstream" | "endpoint"}.${"put" | "delete"}`
   | "key.create"
   | "key.revoke"
+  | "upstream.register"
   | "endpoint.rotate"
   | "endpoint.disable";
 

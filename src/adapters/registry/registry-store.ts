@@ -10,7 +10,12 @@ import {
   type UpstreamRow,
   credentialPlace,
   secretPlace,
+  webhookPlace,
+  webhookSecretsOf,
 } from "./rows.ts";
+
+/** The newest secret, and the one that it replaces. */
+const ROTATED_SECRETS = 2;
 
 /** Writes the registry, and reads it past the cache: for the operator, who wants to see what is there now. */
 export type RegistryStore = ReturnType<typeof createRegistryStore>;
@@ -19,7 +24,11 @@ export type RegistryStore = ReturnType<typeof createRegistryStore>;
 export type NewTenant = Omit<TenantRow, "created_at" | "updated_at" | "version">;
 export type NewApiKey = Omit<ApiKeyRow, "revoked_at">;
 export type NewIssuer = Omit<IssuerRow, "sealed_secret"> & { readonly secret: string | null };
-export type NewUpstream = Omit<UpstreamRow, "sealed_credential"> & { readonly credential: string };
+export type NewUpstream = Omit<UpstreamRow, "sealed_credential" | "sealed_webhook_secrets"> & {
+  readonly credential: string;
+  /** Undefined: those that are there. */
+  readonly webhookSecrets?: readonly string[] | undefined;
+};
 
 export interface Page {
   /** Rows beyond this id. */
@@ -37,6 +46,8 @@ export interface AuditQuery {
 export function createRegistryStore(db: D1Database, sealing: Sealing, now: () => number, listeners: Listeners) {
   const database = createDatabase(db, now, listeners);
   const { all, first, write, writeFor, grow } = database;
+  const sealSecrets = async (row: Pick<UpstreamRow, "id" | "account_id">, secrets: readonly string[]) =>
+    secrets.length === 0 ? null : sealing.seal(JSON.stringify(secrets), webhookPlace(row));
   const page = <Row>(table: "tenants" | "issuers" | "upstreams", { after, limit }: Page) =>
     all<Row>(`SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`, [after, limit]);
   const one = <Row>(table: "tenants" | "issuers" | "upstreams", id: string) =>
@@ -131,15 +142,42 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
       return tenant ? writeFor(tenant, [grow(tenant), query], entry) : write([query], entry);
     },
 
-    async putUpstream({ credential, ...row }: NewUpstream) {
+    /** The secrets of a webhook that was registered from here are known to nobody who could send them again. */
+    async putUpstream({ credential, webhookSecrets, ...row }: NewUpstream) {
       const sealed = await sealing.seal(credential, credentialPlace(row));
+      const account = [row.id, row.account_id, row.api_base, row.upload_hosts, sealed, row.calls_per_window];
       const query: Query = [
-        `INSERT OR REPLACE INTO upstreams (id, account_id, api_base, upload_hosts, sealed_credential, calls_per_window)
-         VALUES (?, ?, ?, ?, ?, ?)`,
-        [row.id, row.account_id, row.api_base, row.upload_hosts, sealed, row.calls_per_window],
+        `INSERT INTO upstreams
+           (id, account_id, api_base, upload_hosts, sealed_credential, calls_per_window, sealed_webhook_secrets)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO UPDATE SET account_id = ?2, api_base = ?3, upload_hosts = ?4, sealed_credential = ?5,
+           calls_per_window = ?6, sealed_webhook_secrets =
+             CASE WHEN ?8 THEN ?7 WHEN account_id = ?2 THEN sealed_webhook_secrets END`,
+        [...account, await sealSecrets(row, webhookSecrets ?? []), webhookSecrets === undefined ? 0 : 1],
       ];
-      const details = { accountId: row.account_id, apiBase: row.api_base, callsPerWindow: row.calls_per_window };
+      const details = {
+        accountId: row.account_id,
+        apiBase: row.api_base,
+        callsPerWindow: row.calls_per_window,
+        ...(webhookSecrets && { webhookSecrets: webhookSecrets.length }),
+      };
       return write([query], { action: "upstream.put", target: row.id, details });
+    },
+
+    /** Makes a secret the newest one; the one before stays valid. 0 where there is no such upstream, or of another account. */
+    async rotateWebhookSecret(upstream: Pick<UpstreamRow, "id" | "account_id">, secret: string, url: string) {
+      const sealed = (await one<UpstreamRow>("upstreams", upstream.id))?.sealed_webhook_secrets;
+      const before = sealed ? await sealing.open(sealed, webhookPlace(upstream)) : undefined;
+      const kept = webhookSecretsOf(before).filter((one) => one !== secret);
+      const query: Query = [
+        "UPDATE upstreams SET sealed_webhook_secrets = ?3 WHERE id = ?1 AND account_id = ?2",
+        [
+          upstream.id,
+          upstream.account_id,
+          await sealSecrets(upstream, [secret, ...kept].slice(0, ROTATED_SECRETS)),
+        ],
+      ];
+      return write([query], { action: "upstream.register", target: upstream.id, details: { url } });
     },
 
     /** Deletes it unless a tenant is on it, in one statement: a tenant may be put there meanwhile. */

@@ -20,6 +20,7 @@ import {
   secretsPlace,
   tenantOf,
   upstreamOf,
+  webhookPlace,
 } from "./rows.ts";
 
 /** The registry, and what the operator's API tells it when something has changed. */
@@ -136,8 +137,11 @@ export function createRegistry(
         const load = async () => {
           const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
           if (!row) return undefined;
-          const credential = await sealing.open(row.sealed_credential, credentialPlace(row));
-          return readable(() => upstreamOf(row, credential));
+          const [credential, webhookSecrets] = await Promise.all([
+            sealing.open(row.sealed_credential, credentialPlace(row)),
+            row.sealed_webhook_secrets === null ? undefined : sealing.open(row.sealed_webhook_secrets, webhookPlace(row)),
+          ]);
+          return readable(() => upstreamOf(row, credential, webhookSecrets));
         };
         return lookUp(upstreams, id, load, past);
       },

@@ -60,6 +60,7 @@ export interface UpstreamRow {
   readonly upload_hosts: string;
   readonly sealed_credential: string;
   readonly calls_per_window: number | null;
+  readonly sealed_webhook_secrets: string | null;
 }
 
 export interface EndpointRow {
@@ -86,6 +87,11 @@ export function credentialPlace({
   api_base,
 }: Pick<UpstreamRow, "id" | "account_id" | "api_base">): string {
   return `upstream:${id} ${account_id} ${api_base}`;
+}
+
+/** Of another name than the credential's: neither can be put in the other's place. */
+export function webhookPlace({ id, account_id }: Pick<UpstreamRow, "id" | "account_id">): string {
+  return `webhook:${id} ${account_id}`;
 }
 
 export function secretPlace({ id }: Pick<IssuerRow, "id">): string {
@@ -145,7 +151,12 @@ function issuerKeysOf(row: IssuerRow, secret: string | undefined): Issuer["keys"
   return { kind: "secret", secret: new TextEncoder().encode(secret) };
 }
 
-export function upstreamOf(row: UpstreamRow, credential: string | undefined): Upstream {
+/** Webhook secrets that do not open are as good as none: events are refused, and uploads go on. */
+export function upstreamOf(
+  row: UpstreamRow,
+  credential: string | undefined,
+  webhookSecrets: string | undefined,
+): Upstream {
   if (credential === undefined)
     throw new Error(`The credential of the upstream ${row.id} does not open with MASTER_KEYS.`);
   return {
@@ -155,6 +166,7 @@ export function upstreamOf(row: UpstreamRow, credential: string | undefined): Up
     uploadHosts: stored(texts, row.upload_hosts),
     callsPerWindow: row.calls_per_window ?? DEFAULT_CALLS_PER_WINDOW,
     credential: stored(credentialSchema, credential),
+    webhookSecrets: webhookSecretsOf(webhookSecrets),
   };
 }
 
@@ -173,6 +185,11 @@ export function endpointOf(row: EndpointRow, secrets: string | undefined, now: n
 
 export function secretsOf(json: string): EndpointSecret[] {
   return stored(secretsSchema, json);
+}
+
+/** @param json as it was sealed */
+export function webhookSecretsOf(json: string | undefined): readonly string[] {
+  return json === undefined ? [] : stored(texts, json);
 }
 
 const texts = v.array(v.string());

@@ -5,7 +5,7 @@ import { sha256 } from "../../adapters/secret-hashes.ts";
 import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
-import type { Ledgers } from "../../usecases/ports.ts";
+import type { Budget, CachedRegistry, Ledgers } from "../../usecases/ports.ts";
 import type { RedeliverEventPorts } from "../../usecases/redeliver-event.ts";
 import { respondProblem } from "../problem-response.ts";
 import { auditRoutes } from "./audit.ts";
@@ -13,12 +13,16 @@ import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
 import { issuerRoutes } from "./issuers.ts";
 import { keyRoutes } from "./keys.ts";
+import { type ReconciliationPorts, reconciliationRoutes } from "./reconciliations.ts";
 import { tenantRoutes } from "./tenants.ts";
+import { type UpstreamWebhookPorts, upstreamWebhookRoutes } from "./upstream-webhooks.ts";
 import { upstreamRoutes } from "./upstreams.ts";
 
-export interface AdminDependencies extends RedeliverEventPorts {
+export interface AdminDependencies extends RedeliverEventPorts, UpstreamWebhookPorts, ReconciliationPorts {
   readonly store: RegistryStore;
+  readonly registry: CachedRegistry;
   readonly ledgers: Ledgers;
+  readonly budget: Budget;
   readonly config: Pick<Config, "operatorToken" | "allowLoopback">;
 }
 
@@ -53,6 +57,8 @@ export function adminRoutes(dependencies: AdminDependencies): Hono<AppEnv> {
   routes.route("/tenants/:tenant/events", eventRoutes(dependencies));
   routes.route("/tenants", tenantRoutes(store));
   routes.route("/issuers", issuerRoutes(store, config));
+  routes.route("/upstreams/:upstream/webhook", upstreamWebhookRoutes(dependencies));
+  routes.route("/upstreams/:upstream/reconciliation", reconciliationRoutes(dependencies));
   routes.route("/upstreams", upstreamRoutes(store, config));
   routes.route("/audit", auditRoutes(store));
   return routes;

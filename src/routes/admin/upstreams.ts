@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { jsonObject } from "../../domain/json-object.ts";
 import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
 import type { UpstreamRow } from "../../adapters/registry/rows.ts";
-import { type Config, STREAM_API_BASE, STREAM_UPLOAD_HOSTS } from "../../config.ts";
+import { type Config, MAX_WEBHOOK_SECRETS, STREAM_API_BASE, STREAM_UPLOAD_HOSTS, WEBHOOK_SECRET } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
@@ -44,6 +44,13 @@ const upstreamSchema = (allowLoopback: boolean) =>
       apiToken: v.optional(secret),
       apiEmail: v.optional(secret),
       apiKey: v.optional(secret),
+      /** Absent: those that are there stay, as long as the account does; they are never shown, and cannot be sent again. */
+      webhookSecrets: v.optional(
+        v.pipe(
+          v.array(v.pipe(v.string(), v.regex(WEBHOOK_SECRET, "must be 16 to 200 printable characters, and no comma"))),
+          v.maxLength(MAX_WEBHOOK_SECRETS),
+        ),
+      ),
     }),
     v.check(
       ({ apiToken, apiEmail, apiKey }) => (apiToken ? !apiEmail && !apiKey : Boolean(apiEmail && apiKey)),
@@ -76,6 +83,7 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
       apiToken: token,
       apiEmail: email = "",
       apiKey: key = "",
+      webhookSecrets,
     } = body.value;
     const credential: Upstream["credential"] = token ? { kind: "token", token } : { kind: "key", email, key };
 
@@ -87,7 +95,7 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
       upload_hosts: JSON.stringify(uploadHosts),
       calls_per_window: callsPerWindow ?? null,
     };
-    await store.putUpstream({ ...row, credential: JSON.stringify(credential) });
+    await store.putUpstream({ ...row, credential: JSON.stringify(credential), webhookSecrets });
     return c.json(documentOf(row), before ? 200 : 201);
   });
 
@@ -113,11 +121,11 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
   return routes;
 }
 
-const environmental = problem("conflict", "The upstream default is configured by the environment.");
-const noSuchUpstream = problem("not_found", "There is no such upstream.");
+export const environmental = problem("conflict", "The upstream default is configured by the environment.");
+export const noSuchUpstream = problem("not_found", "There is no such upstream.");
 
-/** The credential stays where it is. */
-function documentOf(row: Omit<UpstreamRow, "sealed_credential">) {
+/** The credential stays where it is, and so do the webhook's secrets. */
+function documentOf(row: Omit<UpstreamRow, "sealed_credential" | "sealed_webhook_secrets">) {
   return {
     id: row.id,
     accountId: row.account_id,

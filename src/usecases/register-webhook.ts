@@ -1,0 +1,30 @@
+import { clip, problem } from "../domain/problem.ts";
+import { type Result, accept, refuse } from "../domain/result.ts";
+import type { StreamWebhook, StreamWebhooks, Upstream } from "./ports.ts";
+
+export interface Registration extends StreamWebhook {
+  /** What the account's webhook was until now, where it was another. */
+  readonly replaced?: StreamWebhook;
+}
+
+/**
+ * Has an account's events sent to a URL. An account has one webhook: another's is replaced only if that is wanted. One that
+ * is there already stays as it is, since its secret would change (assumed) while events are on their way.
+ */
+export async function registerWebhook(
+  webhooks: StreamWebhooks,
+  upstream: Upstream,
+  url: string,
+  force: boolean,
+): Promise<Result<Registration>> {
+  const current = await webhooks.current(upstream);
+  if (!current.ok) return current;
+  if (current.value?.notificationUrl === url) return accept(current.value);
+  if (current.value && !force)
+    return refuse(
+      problem("conflict", `The account's webhook is ${clip(current.value.notificationUrl)}; replacing it needs force.`),
+    );
+  const made = await webhooks.register(upstream, url);
+  if (!made.ok) return made;
+  return accept({ ...made.value, ...(current.value && { replaced: current.value }) });
+}
