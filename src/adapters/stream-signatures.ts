@@ -15,7 +15,9 @@ export async function isSignedByStream(
   signed.set(body, prefix.byteLength);
   const verdicts = await Promise.all(
     secrets.map(async (secret) => {
-      const key = await crypto.subtle.importKey("raw", new TextEncoder().encode(secret), HMAC_SHA256, false, ["verify"]);
+      const key = await crypto.subtle.importKey("raw", new TextEncoder().encode(secret), HMAC_SHA256, false, [
+        "verify",
+      ]);
       return crypto.subtle.verify("HMAC", key, mac, signed);
     }),
   );

@@ -40,7 +40,11 @@ export function createStreamVideos(
   }
 
   /** Videos that were created after and, where that is given, before a moment, up to so many. */
-  async function list(upstream: Upstream, query: Record<string, string>, limit: number): Promise<VideoList | undefined> {
+  async function list(
+    upstream: Upstream,
+    query: Record<string, string>,
+    limit: number,
+  ): Promise<VideoList | undefined> {
     const search = new URLSearchParams({ ...query, limit: String(limit) });
     const answer = await call(upstream, "GET", `?${search.toString()}`);
     const items = answer?.status === 200 ? readResult(answer.text, v.array(v.unknown())) : undefined;

@@ -74,8 +74,7 @@ export function stretchOf<Video extends { readonly created?: number }>(
 ): Stretch<Video> {
   const createdAt = ({ created }: Video) => created ?? cursor;
   const complete = videos.reduce((time, video) => Math.max(time, createdAt(video)), 0) - 1;
-  const certain =
-    complete - MARGIN_SECONDS >= cursor ? complete - MARGIN_SECONDS : Math.max(cursor, complete);
+  const certain = complete - MARGIN_SECONDS >= cursor ? complete - MARGIN_SECONDS : Math.max(cursor, complete);
   const to = last ? until : Math.min(until, certain);
   const seen = videos.filter((video) => createdAt(video) >= cursor && createdAt(video) <= to + MARGIN_SECONDS);
   return { from: cursor, to, videos: seen };

@@ -18,7 +18,7 @@ const MAX_EVENT_BYTES = 256 * 1024;
 export interface HookPorts extends RecordStreamEventPorts {
   readonly registry: Pick<Registry, "tenant" | "upstream">;
   /** Seconds since the epoch. */
-  now(): number;
+  readonly now: () => number;
 }
 
 /**

@@ -29,7 +29,10 @@ export interface Registry {
 /** Who is there, as of now: for work that goes from one to the next. */
 export interface Directory {
   /** Ids of the tenants on an upstream, in order. */
-  tenantsOn(upstream: string, at: { readonly after: string; readonly limit: number }): Promise<Result<readonly string[]>>;
+  tenantsOn(
+    upstream: string,
+    at: { readonly after: string; readonly limit: number },
+  ): Promise<Result<readonly string[]>>;
   /** Those of these ids that a tenant has. */
   existing(tenants: readonly string[]): Promise<Result<ReadonlySet<string>>>;
   /** Ids of all upstreams, or of those of one account. */

@@ -33,7 +33,7 @@ export interface ReconcilePorts {
   readonly budget: Pick<Budget, "acquire">;
   readonly reconciliations: Reconciliations;
   /** Seconds since the epoch. */
-  now(): number;
+  readonly now: () => number;
 }
 
 /** As many as Stream gives at once; 2 MB to be parsed. */

@@ -1,10 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  SIGNATURE_TOLERANCE_SECONDS,
-  isTimely,
-  parseStreamSignature,
-} from "../../src/domain/stream-signature.ts";
+import { SIGNATURE_TOLERANCE_SECONDS, isTimely, parseStreamSignature } from "../../src/domain/stream-signature.ts";
 
 const MAC = "60493ec9388b44585a29543bcf0de62e377d4da393246a8b1c901d0e3e672404";
 const READ = { time: "1230811200", hexadecimal: MAC };
@@ -57,10 +53,16 @@ describe("parseStreamSignature", () => {
     );
     const piece = fc.constantFrom("time", "sig1", "sig2", "=", ",", "1230811200", MAC, " ", "\0");
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.array(piece).map((pieces) => pieces.join(""))), (header) => {
-        const read = parseStreamSignature(header);
-        expect(read === undefined || (read.time !== "" && read.hexadecimal.length === 64)).toBe(true);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(piece).map((pieces) => pieces.join("")),
+        ),
+        (header) => {
+          const read = parseStreamSignature(header);
+          expect(read === undefined || (read.time !== "" && read.hexadecimal.length === 64)).toBe(true);
+        },
+      ),
     );
   });
 });

@@ -66,8 +66,16 @@ describe("parseConfig", () => {
     ],
     ["a credential without an account", { STREAM_API_TOKEN: "token" }, "STREAM_ACCOUNT_ID is not set"],
     ["an account that is a path", { ...upstream, STREAM_ACCOUNT_ID: "../zones" }, "STREAM_ACCOUNT_ID must be"],
-    ["a webhook secret that is short", { ...upstream, STREAM_WEBHOOK_SECRETS: "changeme" }, "STREAM_WEBHOOK_SECRETS must"],
-    ["a heap of secrets", { ...upstream, STREAM_WEBHOOK_SECRETS: Array(4).fill(ring("a")).join() }, "must be at most 3"],
+    [
+      "a webhook secret that is short",
+      { ...upstream, STREAM_WEBHOOK_SECRETS: "changeme" },
+      "STREAM_WEBHOOK_SECRETS must",
+    ],
+    [
+      "a heap of secrets",
+      { ...upstream, STREAM_WEBHOOK_SECRETS: Array(4).fill(ring("a")).join() },
+      "must be at most 3",
+    ],
     ["a cache without end", { REGISTRY_CACHE_SECONDS: "3600" }, "REGISTRY_CACHE_SECONDS"],
     ["a flag that is neither", { ALLOW_LOOPBACK: "yes" }, "ALLOW_LOOPBACK"],
   ])("refuses %s, and says which setting", (_, change, message) => {

@@ -38,7 +38,14 @@ async function issued(id: string, tenant = "acme", uid = UID): Promise<void> {
 }
 
 function video(meta: object | undefined, more: object = {}): string {
-  return JSON.stringify({ uid: UID, status: { state: "ready" }, duration: 5.5, size: 5, ...(meta && { meta }), ...more });
+  return JSON.stringify({
+    uid: UID,
+    status: { state: "ready" },
+    duration: 5.5,
+    size: 5,
+    ...(meta && { meta }),
+    ...more,
+  });
 }
 
 async function stateOf(id: string, tenant = "acme") {

@@ -65,7 +65,10 @@ async function issued(id: string): Promise<string> {
 
 /** Ids of uploads sort by time. */
 const uploadId = (digit: number) =>
-  `${Date.now().toString(16).padStart(12, "0").replace(/(.{8})/, "$1-")}-7000-8000-00000000000${digit}`;
+  `${Date.now()
+    .toString(16)
+    .padStart(12, "0")
+    .replace(/(.{8})/, "$1-")}-7000-8000-00000000000${digit}`;
 
 async function report(method: "GET" | "POST"): Promise<Report> {
   return (await asOperator(method, PATH)).json<Report>();

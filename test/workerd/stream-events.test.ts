@@ -54,7 +54,11 @@ async function stateOf(id: string) {
 
 it("settles each upload, and acknowledges each message by itself", async () => {
   const [one, other] = [await issued(), await issued()];
-  const failed = { id: other.uid, status: { state: "error", errReasonCode: "ERR_NON_VIDEO" }, meta: { sluice: `acme/${other.id}` } };
+  const failed = {
+    id: other.uid,
+    status: { state: "error", errReasonCode: "ERR_NON_VIDEO" },
+    meta: { sluice: `acme/${other.id}` },
+  };
   const result = await consume([event(one), event(other, { type: "cf.stream.video_state.updated", payload: failed })]);
   expect(result.explicitAcks).toEqual(["m0", "m1"]);
   expect(result.ackAll).toBe(false);

@@ -55,15 +55,23 @@ describe("the secrets of a document", () => {
   it("do not open in another row, nor for another account, and uploads go on without them", async () => {
     await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets: SECRETS });
     await asOperator("PUT", "/upstreams/us", UPSTREAM);
-    await env.DB.exec("UPDATE upstreams SET sealed_webhook_secrets = (SELECT sealed_webhook_secrets FROM upstreams WHERE id = 'eu')");
+    await env.DB.exec(
+      "UPDATE upstreams SET sealed_webhook_secrets = (SELECT sealed_webhook_secrets FROM upstreams WHERE id = 'eu')",
+    );
     expect([await secrets("eu"), await secrets("us")]).toEqual([SECRETS, []]);
   });
 
-  it.each([["short"], [Array(4).fill(SECRETS[0]).join()], ["with a blank in it, and long"]])("refuses %s", async (text) => {
-    const webhookSecrets = text.length > 40 ? text.split(",") : [text];
-    const answer = await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets });
-    expect(await answer.json()).toMatchObject({ code: "body_invalid", key: expect.stringContaining("webhookSecrets") });
-  });
+  it.each([["short"], [Array(4).fill(SECRETS[0]).join()], ["with a blank in it, and long"]])(
+    "refuses %s",
+    async (text) => {
+      const webhookSecrets = text.length > 40 ? text.split(",") : [text];
+      const answer = await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets });
+      expect(await answer.json()).toMatchObject({
+        code: "body_invalid",
+        key: expect.stringContaining("webhookSecrets"),
+      });
+    },
+  );
 });
 
 describe("PUT upstreams/:id/webhook", () => {

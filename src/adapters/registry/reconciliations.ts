@@ -48,6 +48,8 @@ async function orProblem<T>(work: () => Promise<T>): Promise<Result<T>> {
     return accept(await work());
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return refuse(problem("registry_unavailable", "The registry cannot be asked at the moment.", { facts: { reason } }));
+    return refuse(
+      problem("registry_unavailable", "The registry cannot be asked at the moment.", { facts: { reason } }),
+    );
   }
 }

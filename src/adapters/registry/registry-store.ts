@@ -171,11 +171,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
       const kept = webhookSecretsOf(before).filter((one) => one !== secret);
       const query: Query = [
         "UPDATE upstreams SET sealed_webhook_secrets = ?3 WHERE id = ?1 AND account_id = ?2",
-        [
-          upstream.id,
-          upstream.account_id,
-          await sealSecrets(upstream, [secret, ...kept].slice(0, ROTATED_SECRETS)),
-        ],
+        [upstream.id, upstream.account_id, await sealSecrets(upstream, [secret, ...kept].slice(0, ROTATED_SECRETS))],
       ];
       return write([query], { action: "upstream.register", target: upstream.id, details: { url } });
     },

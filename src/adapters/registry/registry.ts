@@ -139,7 +139,9 @@ export function createRegistry(
           if (!row) return undefined;
           const [credential, webhookSecrets] = await Promise.all([
             sealing.open(row.sealed_credential, credentialPlace(row)),
-            row.sealed_webhook_secrets === null ? undefined : sealing.open(row.sealed_webhook_secrets, webhookPlace(row)),
+            row.sealed_webhook_secrets === null
+              ? undefined
+              : sealing.open(row.sealed_webhook_secrets, webhookPlace(row)),
           ]);
           return readable(() => upstreamOf(row, credential, webhookSecrets));
         };

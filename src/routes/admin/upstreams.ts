@@ -3,7 +3,13 @@ import * as v from "valibot";
 import { jsonObject } from "../../domain/json-object.ts";
 import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
 import type { UpstreamRow } from "../../adapters/registry/rows.ts";
-import { type Config, MAX_WEBHOOK_SECRETS, STREAM_API_BASE, STREAM_UPLOAD_HOSTS, WEBHOOK_SECRET } from "../../config.ts";
+import {
+  type Config,
+  MAX_WEBHOOK_SECRETS,
+  STREAM_API_BASE,
+  STREAM_UPLOAD_HOSTS,
+  WEBHOOK_SECRET,
+} from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
