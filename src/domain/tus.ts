@@ -11,8 +11,10 @@ export const TUS_EXTENSIONS = "creation,expiration";
 /** Files of Stream are at most 30 GB. https://developers.cloudflare.com/stream/faq/ (Assumed: decimal gigabytes.) */
 export const STREAM_MAX_UPLOAD_BYTES = 30_000_000_000;
 
-/** A tus creation as the client asks for it, read but not yet judged. */
+/** A creation as the client asks for it, read but not yet judged. */
 export interface CreationRequest {
+  /** What the upload URL takes: tus, or one form with the whole file (`direct-upload.ts`). */
+  readonly kind: "tus" | "direct";
   /** Bytes; 0 is legal. */
   readonly length: number;
   readonly metadata: UploadMetadata;
@@ -37,7 +39,7 @@ export function parseCreation(header: HeaderReader): Result<CreationRequest> {
   if (!metadata.ok) return metadata;
 
   const creator = header("upload-creator");
-  return accept({ length: length.value, metadata: metadata.value, ...(creator ? { creator } : {}) });
+  return accept({ kind: "tus", length: length.value, metadata: metadata.value, ...(creator ? { creator } : {}) });
 }
 
 function checkProtocol(header: HeaderReader): Problem | undefined {

@@ -3,6 +3,7 @@ import type { Decision } from "../domain/policy/decision.ts";
 import { problem } from "../domain/problem.ts";
 import type { IdempotencyRequest, ReservationOutcome } from "../domain/reservation.ts";
 import type { Tenant } from "../domain/tenant.ts";
+import type { CreationRequest } from "../domain/tus.ts";
 import type { Budget, Ledgers, Upstream } from "./ports.ts";
 
 export interface AdmitPorts {
@@ -13,6 +14,7 @@ export interface AdmitPorts {
 
 /** A creation that may be made, as far as caller and policy are concerned. */
 export interface DecidedCreation {
+  readonly kind: CreationRequest["kind"];
   readonly tenant: Tenant;
   readonly caller: Caller;
   readonly decision: Decision;

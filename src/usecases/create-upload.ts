@@ -1,3 +1,4 @@
+import { type DirectUploadBody, readDirectUpload, writeDirectUpload } from "../domain/direct-upload.ts";
 import { applyPolicy } from "../domain/policy/apply.ts";
 import type { Explanation } from "../domain/policy/decision.ts";
 import { METADATA_KEYS } from "../domain/policy/keys.ts";
@@ -22,6 +23,8 @@ export interface CreateUploadRequest {
   /** The tenant in the path. */
   readonly tenant: string;
   readonly header: HeaderReader;
+  /** A basic link is asked for, by this body; absent: a tus creation, which is all in the headers. */
+  readonly direct?: DirectUploadBody;
 }
 
 /** What the client needs in order to upload. */
@@ -40,15 +43,16 @@ export interface CreatedUpload {
 }
 
 /**
- * Creates an upload: reads the tus creation, finds out who asks, applies the policy, asks for admission, and has Stream
- * make the upload URL. Each step may refuse; nothing that comes after it has then happened.
+ * Creates an upload: reads the creation, finds out who asks, applies the policy, asks for admission, and has Stream make
+ * the upload URL, for tus or for one form. Each step may refuse; nothing that comes after it has then happened.
  */
 export async function createUpload(
   ports: CreateUploadPorts,
   request: CreateUploadRequest,
   trace: Trace,
 ): Promise<Result<CreatedUpload>> {
-  const creation = parseCreation(request.header);
+  const { header, direct } = request;
+  const creation = direct ? readDirectUpload(direct, header("upload-creator")) : parseCreation(header);
   if (!creation.ok) return creation;
   trace.note({ uploadLength: creation.value.length });
 
@@ -99,6 +103,7 @@ async function decide(
   if (!upstream.ok) return upstream;
   if (!upstream.value) return refuse(problem("upstream_unknown", "The gateway is not set up for this tenant."));
   return accept({
+    kind: creation.kind,
     tenant,
     caller,
     decision: decision.value,
@@ -134,15 +139,22 @@ async function conclude(
 /** Has Stream make the upload URL. What was reserved is attached, released, or left to be found out. */
 async function forward(
   { stream, ledgers, budget }: CreateUploadPorts,
-  { tenant, decision, upstream }: DecidedCreation,
+  { kind, tenant, decision, upstream }: DecidedCreation,
   { id, rate }: Extract<Admission, { kind: "reserved" }>,
   trace: Trace,
 ): Promise<Result<CreatedUpload>> {
   trace.note({ uploadId: id });
   const { length, creator } = decision;
-  const metadata = encodeUploadMetadata([...decision.metadata, [SLUICE_KEY, `${tenant.id}/${id}`]]);
-  const creation = { length, metadata, ...(creator !== undefined && { creator }) };
-  const outcome = await trace.measure("stream", stream.create(upstream, creation));
+  const metadata = new Map([...decision.metadata, [SLUICE_KEY, `${tenant.id}/${id}`]]);
+  const call =
+    kind === "direct"
+      ? stream.createDirect(upstream, writeDirectUpload(metadata, creator))
+      : stream.create(upstream, {
+          length,
+          metadata: encodeUploadMetadata(metadata),
+          ...(creator !== undefined && { creator }),
+        });
+  const outcome = await trace.measure("stream", call);
   trace.note({
     upstreamOutcome: outcome.kind,
     ...(outcome.status !== undefined && { upstreamStatus: outcome.status }),

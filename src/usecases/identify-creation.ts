@@ -24,12 +24,12 @@ export async function identifyCreation(
   const once = caller.kind === "grant";
   if (!once && header === undefined) return accept(undefined);
 
-  const { length, metadata, creator = null } = creation;
+  const { kind, length, metadata, creator = null } = creation;
   const asked = [...metadata].filter(([key]) => key !== GRANT_KEY).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const key = once ? ["grant", caller.credential] : [caller.kind, caller.subject ?? caller.credential, header];
   return accept({
     key: JSON.stringify(key),
-    fingerprint: await hashes.digest(JSON.stringify([length, creator, asked])),
+    fingerprint: await hashes.digest(JSON.stringify([kind, length, creator, asked])),
     once,
   });
 }

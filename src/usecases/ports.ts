@@ -1,5 +1,6 @@
 import type { Caller, Scope } from "../domain/caller.ts";
 import type { CallClass, Grant as CallGrant } from "../domain/budget.ts";
+import type { DirectUpload } from "../domain/direct-upload.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Totals } from "../domain/ledger.ts";
 import type { Explanation } from "../domain/policy/decision.ts";
@@ -293,6 +294,8 @@ export interface Budget {
 /** Creates the upload at Stream. */
 export interface StreamApi {
   create(upstream: Upstream, creation: UpstreamCreation): Promise<StreamOutcome>;
+  /** Makes a basic link: `location` is then for one form with the whole file. */
+  createDirect(upstream: Upstream, creation: DirectUpload): Promise<StreamOutcome>;
   /** Undefined: Stream does not say. */
   video(upstream: Upstream, uid: string): Promise<StreamVideo | AbsentVideo | undefined>;
   /** Looks for the video of a creation whose answer was lost, by the `sluice` key in its `meta`. */

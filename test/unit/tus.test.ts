@@ -16,7 +16,8 @@ function codeOf(headers: Record<string, string>): string {
 describe("parseCreation", () => {
   it("reads length, metadata and creator", () => {
     const parsed = parse({ ...valid, "upload-metadata": "name YQ==", "upload-creator": "u1" });
-    expect(parsed).toEqual({ ok: true, value: { length: 1000, metadata: new Map([["name", "a"]]), creator: "u1" } });
+    const value = { kind: "tus", length: 1000, metadata: new Map([["name", "a"]]), creator: "u1" };
+    expect(parsed).toEqual({ ok: true, value });
   });
 
   it.each(["0", "1", "9007199254740993", String(STREAM_MAX_UPLOAD_BYTES)])(

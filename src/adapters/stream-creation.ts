@@ -1,0 +1,104 @@
+import * as v from "valibot";
+import { problem } from "../domain/problem.ts";
+import { type StreamRefusal, explainRefusal } from "../domain/stream-refusal.ts";
+import type { StreamOutcome } from "../usecases/ports.ts";
+import { readBounded } from "./read-bounded.ts";
+
+/** What Stream answers to a creation, a link or an error, is a few hundred bytes. */
+export const MAX_CREATION_ANSWER_BYTES = 64 * 1024;
+/** What a limit is for that does not say when it ends. */
+const DEFAULT_PAUSE_SECONDS = 300;
+
+/** A creation on its way to Stream. */
+export interface CreationCall {
+  readonly url: string;
+  /** All there is: nothing of the client's request comes along by itself. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly deadlineMs: number;
+  /** The status by which Stream says that the upload URL is made. */
+  readonly success: number;
+  readonly readCreated: (response: Response) => StreamOutcome | Promise<StreamOutcome>;
+}
+
+/** Sends a creation, once, and reads what became of it. */
+export async function sendCreation(call: CreationCall): Promise<StreamOutcome> {
+  const { url, headers, body, deadlineMs, success, readCreated } = call;
+  let response: Response;
+  let outcome: StreamOutcome;
+  try {
+    // Sent once: a creation that is repeated may be a second video.
+    response = await fetch(url, {
+      method: "POST",
+      headers,
+      redirect: "manual",
+      signal: AbortSignal.timeout(deadlineMs),
+      ...(body !== undefined && { body }),
+    });
+    outcome = response.status === success ? await readCreated(response) : await readRefusal(response);
+  } catch (error) {
+    return explainFailure(error);
+  }
+  const pauseSeconds = readPause(response, outcome);
+  return pauseSeconds === undefined ? outcome : { ...outcome, pauseSeconds };
+}
+
+/** There is an upload URL, or there may be one, and it cannot be handed out. */
+export function readLink(status: number, uid: string | undefined, location: string | undefined): StreamOutcome {
+  if (uid !== undefined && location !== undefined) return { kind: "created", status, uid, location };
+  const missing = uid === undefined ? "uid" : "upload URL";
+  return {
+    kind: "unknown",
+    status,
+    problem: problem("stream_bad_answer", "Stream's answer cannot be used.", { facts: { missing, uid } }),
+  };
+}
+
+/** For how long Stream wants to be left alone: it has refused a call for their number, or would refuse the next. */
+function readPause({ headers }: Response, outcome: StreamOutcome): number | undefined {
+  if (outcome.kind === "refused" && outcome.problem.code === "stream_rate_limited")
+    return outcome.problem.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS;
+  if (headers.get("x-ratelimit-remaining") !== "0") return undefined;
+  const reset = headers.get("x-ratelimit-reset") ?? "";
+  return /^\d{1,3}$/.test(reset) ? Math.min(Number(reset), DEFAULT_PAUSE_SECONDS) : DEFAULT_PAUSE_SECONDS;
+}
+
+function explainFailure(error: unknown): StreamOutcome {
+  const facts = { reason: error instanceof Error ? error.message : String(error) };
+  const timedOut = error instanceof DOMException && error.name === "TimeoutError";
+  return {
+    kind: "unknown",
+    problem: timedOut
+      ? problem("stream_timeout", "Stream did not answer in time.", { facts })
+      : problem("stream_unreachable", "Stream cannot be reached.", { facts }),
+  };
+}
+
+/**
+ * A 4xx, or an error that Cloudflare's API states itself, says for certain that there is no video. A proxy's 504, a bare 500
+ * or another 2xx may come after it was made.
+ */
+async function readRefusal(response: Response): Promise<StreamOutcome> {
+  const { status, headers } = response;
+  const retryAfter = headers.get("retry-after");
+  const errors = await readErrors(response);
+  const kind = (status >= 400 && status < 500) || errors.length > 0 ? "refused" : "unknown";
+  return { kind, status, problem: explainRefusal({ status, errors, ...(retryAfter !== null && { retryAfter }) }) };
+}
+
+const message = v.object({ code: v.number(), message: v.string() });
+const envelope = v.object({
+  errors: v.optional(v.nullable(v.array(message)), []),
+  messages: v.optional(v.nullable(v.array(message)), []),
+});
+
+/** Cloudflare's envelope, where the answer is one; proxies in between answer in HTML. */
+async function readErrors(response: Response): Promise<StreamRefusal["errors"]> {
+  try {
+    const body = await readBounded(response.body, MAX_CREATION_ANSWER_BYTES);
+    const parsed = v.safeParse(envelope, JSON.parse(new TextDecoder().decode(body ?? new Uint8Array())));
+    return parsed.success ? [...(parsed.output.errors ?? []), ...(parsed.output.messages ?? [])] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,49 @@
+import * as v from "valibot";
+import { parseLocation, parseUid } from "../domain/location.ts";
+import type { StreamApi, StreamOutcome } from "../usecases/ports.ts";
+import { readBounded } from "./read-bounded.ts";
+import { MAX_CREATION_ANSWER_BYTES, readLink, sendCreation } from "./stream-creation.ts";
+import { authorize } from "./stream-videos.ts";
+
+/**
+ * Stream's basic links.
+ *
+ * @see https://developers.cloudflare.com/api/resources/stream/subresources/direct_upload/methods/create/
+ */
+export function createDirectUploads(options: {
+  readonly deadlineMs: number;
+  readonly allowLoopback: boolean;
+}): Pick<StreamApi, "createDirect"> {
+  return {
+    createDirect: (upstream, creation) =>
+      sendCreation({
+        url: `${upstream.apiBase}/accounts/${upstream.accountId}/stream/direct_upload`,
+        headers: { ...authorize(upstream), "Content-Type": "application/json" },
+        body: JSON.stringify(creation),
+        deadlineMs: options.deadlineMs,
+        success: 200,
+        readCreated: (response) => readCreated(response, upstream.uploadHosts, options.allowLoopback),
+      }),
+  };
+}
+
+const answer = v.object({ result: v.object({ uid: v.string(), uploadURL: v.string() }) });
+
+async function readCreated(
+  response: Response,
+  uploadHosts: readonly string[],
+  allowLoopback: boolean,
+): Promise<StreamOutcome> {
+  const bytes = await readBounded(response.body, MAX_CREATION_ANSWER_BYTES);
+  const { uid, uploadURL } = parseResult(new TextDecoder().decode(bytes ?? new Uint8Array()));
+  return readLink(response.status, parseUid(uid ?? null), parseLocation(uploadURL ?? "", uploadHosts, allowLoopback));
+}
+
+function parseResult(text: string): { readonly uid?: string; readonly uploadURL?: string } {
+  try {
+    const parsed = v.safeParse(answer, JSON.parse(text));
+    return parsed.success ? parsed.output.result : {};
+  } catch {
+    return {};
+  }
+}

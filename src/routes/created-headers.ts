@@ -1,0 +1,16 @@
+import type { CreatedUpload } from "../usecases/create-upload.ts";
+
+/** What the answer to every creation says in its headers, whatever its body. */
+export function createdHeaders({ id, uid, expiresAt, replayed, rate }: CreatedUpload): Record<string, string> {
+  return {
+    "Stream-Media-Id": uid,
+    "Sluice-Upload-Id": id,
+    "Upload-Expires": new Date(expiresAt * 1000).toUTCString(),
+    "Cache-Control": "no-store",
+    ...(replayed && { "Idempotency-Replayed": "true" }),
+    ...(rate && {
+      "RateLimit-Policy": `"creations";q=${rate.allowed};w=60`,
+      RateLimit: `"creations";r=${rate.remaining};t=${rate.resetSeconds}`,
+    }),
+  };
+}

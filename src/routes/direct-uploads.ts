@@ -1,0 +1,47 @@
+import { type Context, Hono } from "hono";
+import { directUploadSchema } from "../domain/direct-upload.ts";
+import { problem } from "../domain/problem.ts";
+import type { Result } from "../domain/result.ts";
+import type { AppEnv } from "../middleware/app-env.ts";
+import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../usecases/create-upload.ts";
+import { createdHeaders } from "./created-headers.ts";
+import { respondProblem } from "./problem-response.ts";
+import { readJson } from "./read-json.ts";
+
+/**
+ * `POST /v1/:tenant/direct-uploads`: Stream's basic upload link, for one form with the whole file in its field `file`. It is
+ * a creation like any other: same policy, limits, idempotency and ledger.
+ */
+export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.post("/", async (c) => {
+    const created = await createDirectUpload(ports, c);
+    if (!created.ok) return respondProblem(c, created.problem);
+    const { id, uid, location, expiresAt } = created.value;
+    const body = { id, uid, uploadURL: location, expiresAt: new Date(expiresAt * 1000).toISOString() };
+    return c.json(body, 201, createdHeaders(created.value));
+  });
+
+  routes.all("/", (c) =>
+    respondProblem(c, problem("method_not_allowed", "Ask for a link with POST.", { allow: ["OPTIONS", "POST"] })),
+  );
+  return routes;
+}
+
+/** Reads the body and makes the link, to its end even if the client hangs up. */
+export async function createDirectUpload(
+  ports: CreateUploadPorts,
+  c: Context<AppEnv>,
+): Promise<Result<CreatedUpload>> {
+  const direct = await readJson(c.req.raw, directUploadSchema);
+  if (!direct.ok) return direct;
+  const request = {
+    tenant: c.req.param("tenant") ?? "",
+    header: (name: string) => c.req.header(name),
+    direct: direct.value,
+  };
+  const creation = createUpload(ports, request, c.get("event"));
+  c.executionCtx.waitUntil(creation);
+  return creation;
+}
