@@ -6,11 +6,14 @@ import type { AppEnv } from "./middleware/app-env.ts";
 import { cors } from "./middleware/cors.ts";
 import { failureLimit } from "./middleware/failure-limit.ts";
 import { refuseUnknownOverride } from "./middleware/method-override.ts";
-import { tusEndpoint } from "./middleware/tus.ts";
+import { creationEndpoint, tusEndpoint } from "./middleware/tus.ts";
 import { wideEvent } from "./middleware/wide-event.ts";
 import { adminRoutes } from "./routes/admin/admin.ts";
+import { cloudflareStreamRoutes } from "./routes/cloudflare-stream.ts";
+import { directUploadRoutes } from "./routes/direct-uploads.ts";
 import { grantRoutes } from "./routes/grants.ts";
 import { hookRoutes } from "./routes/hooks.ts";
+import { keptUploadRoutes } from "./routes/kept-uploads.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { respondProblem } from "./routes/problem-response.ts";
 import { schemaRoutes } from "./routes/schemas.ts";
@@ -24,8 +27,10 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
 
   app.use(requestId());
   app.use(wideEvent(dependencies.telemetry));
-  app.use("/v1/:tenant/uploads", tusEndpoint);
-  app.use("/client/v4/accounts/:tenant/stream", tusEndpoint);
+  app.use("/v1/:tenant/uploads", tusEndpoint, creationEndpoint);
+  app.use("/client/v4/accounts/:tenant/stream", tusEndpoint, creationEndpoint);
+  app.use("/v1/:tenant/direct-uploads", creationEndpoint);
+  app.use("/client/v4/accounts/:tenant/stream/direct_upload", creationEndpoint);
   app.use("/v1/:tenant/*", cors(dependencies.registry));
   app.use("/client/v4/accounts/:tenant/*", cors(dependencies.registry));
   app.use(refuseUnknownOverride);
@@ -36,6 +41,9 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   // Preflights of all else, or the page could not even read that there is nothing.
   app.options("/v1/:tenant/*", (c) => c.body(null, 204));
   app.options("/client/v4/accounts/:tenant/*", (c) => c.body(null, 204));
+  app.route("/v1/:tenant/uploads", keptUploadRoutes(dependencies));
+  app.route("/v1/:tenant/direct-uploads", directUploadRoutes(dependencies));
+  app.route("/client/v4/accounts/:tenant/stream", cloudflareStreamRoutes(dependencies));
   app.route("/v1/:tenant/grants", grantRoutes(dependencies));
   app.route("/v1/:tenant/policy", policyRoutes(dependencies));
   app.route("/v1/:tenant/usage", usageRoutes(dependencies));

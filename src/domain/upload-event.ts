@@ -66,9 +66,20 @@ export function uploadEvent(tenant: string, upload: Upload, now: number): Upload
   );
 }
 
-/** An upload as tenants see it, in events and in answers. */
-export function uploadDocument({ created, expires, ...upload }: Upload): UploadEventBody["data"]["upload"] {
-  return { ...upload, createdAt: rfc3339(created), expiresAt: rfc3339(expires) };
+/** An upload as tenants see it, in events and in answers: these fields, whatever else its keeper knows of it. */
+export function uploadDocument(upload: Upload): UploadEventBody["data"]["upload"] {
+  const { id, state, uid, creator, bytes, seconds, created, expires, failure } = upload;
+  return {
+    id,
+    state,
+    ...(uid !== undefined && { uid }),
+    ...(creator !== undefined && { creator }),
+    bytes,
+    seconds,
+    createdAt: rfc3339(created),
+    expiresAt: rfc3339(expires),
+    ...(failure !== undefined && { failure }),
+  };
 }
 
 function rfc3339(seconds: number): string {

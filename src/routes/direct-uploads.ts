@@ -30,10 +30,7 @@ export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
 }
 
 /** Reads the body and makes the link, to its end even if the client hangs up. */
-export async function createDirectUpload(
-  ports: CreateUploadPorts,
-  c: Context<AppEnv>,
-): Promise<Result<CreatedUpload>> {
+export async function createDirectUpload(ports: CreateUploadPorts, c: Context<AppEnv>): Promise<Result<CreatedUpload>> {
   const direct = await readJson(c.req.raw, directUploadSchema);
   if (!direct.ok) return direct;
   const request = {

@@ -6,11 +6,13 @@ import { TENANT_ID } from "../domain/tenant.ts";
 import { STREAM_MAX_UPLOAD_BYTES, TUS_EXTENSIONS, TUS_VERSION } from "../domain/tus.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import { type CreateUploadPorts, createUpload } from "../usecases/create-upload.ts";
+import { createdHeaders } from "./created-headers.ts";
 import { respondProblem } from "./problem-response.ts";
 
 /**
  * The tus endpoint of a tenant: `OPTIONS` to discover it, `POST` to create an upload. The bytes go to the `Location` that
- * the creation answers with, on Stream's own host, so `PATCH` and `HEAD` have no place here.
+ * the creation answers with, on Stream's own host, so `PATCH` and `HEAD` have no place here. `GET` lists what has been
+ * created, in the words of the path that it stands on: see `kept-uploads.ts` and `cloudflare-stream.ts`.
  *
  * @see https://tus.io/protocols/resumable-upload
  */
@@ -38,33 +40,25 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
 
     const created = await creation;
     if (!created.ok) return respondProblem(c, created.problem);
-    const { id, uid, location, expiresAt, replayed, rate } = created.value;
     return c.body(null, 201, {
-      Location: location,
-      "Stream-Media-Id": uid,
-      "Sluice-Upload-Id": id,
-      "Upload-Expires": new Date(expiresAt * 1000).toUTCString(),
-      "Cache-Control": "no-store",
-      ...(replayed && { "Idempotency-Replayed": "true" }),
-      ...(rate && {
-        "RateLimit-Policy": `"creations";q=${rate.allowed};w=60`,
-        RateLimit: `"creations";r=${rate.remaining};t=${rate.resetSeconds}`,
-      }),
+      Location: created.value.location,
+      ...createdHeaders(created.value),
       // Bytes that came along went nowhere; so the client begins with the first.
       ...(hasBody(c) && { "Upload-Offset": "0" }),
     });
   });
 
-  routes.all("/", (c) =>
-    respondProblem(
-      c,
-      problem("method_not_allowed", "Create uploads here with POST; send their bytes to the Location.", {
-        allow: ["OPTIONS", "POST"],
-      }),
-    ),
-  );
-
   return routes;
+}
+
+/** For `HEAD` and `PATCH` above all, which belong to the upload URL. Their body is not read. */
+export function refuseEndpointMethod(c: Context<AppEnv>): Response {
+  return respondProblem(
+    c,
+    problem("method_not_allowed", "Create uploads here with POST; send their bytes to the Location.", {
+      allow: ["GET", "OPTIONS", "POST"],
+    }),
+  );
 }
 
 /** Creation-with-upload is not offered, but clients are free to try it (tus-js-client: `uploadDataDuringCreation`). */

@@ -139,7 +139,10 @@ describe("whatever a policy decides", () => {
         const metadata = new Map([...result.value.metadata, ["sluice", "acme/1"]]);
         const body = writeDirectUpload(metadata, creator);
 
-        expect(body).toMatchObject({ maxDurationSeconds, expiry: new Date(expiresAt * 1000).toISOString().replace(".000", "") });
+        expect(body).toMatchObject({
+          maxDurationSeconds,
+          expiry: new Date(expiresAt * 1000).toISOString().replace(".000", ""),
+        });
         expect(body.meta["sluice"]).toBe("acme/1");
         const rules = { now: request.now * 1000, watermarks: [metadata.get("watermark") ?? ""] };
         const headers = {

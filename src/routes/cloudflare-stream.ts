@@ -1,0 +1,89 @@
+import { type Context, Hono } from "hono";
+import { problem } from "../domain/problem.ts";
+import type { AppEnv } from "../middleware/app-env.ts";
+import { cancelUpload } from "../usecases/cancel-upload.ts";
+import type { CreateUploadPorts } from "../usecases/create-upload.ts";
+import { NO_SUCH_UPLOAD, findVideo, viewVideo } from "../usecases/find-upload.ts";
+import { listVideos } from "../usecases/list-videos.ts";
+import { storageUsage } from "../usecases/storage-usage.ts";
+import { requireScope } from "./access.ts";
+import { createdHeaders } from "./created-headers.ts";
+import { createDirectUpload } from "./direct-uploads.ts";
+import type { KeptUploadPorts } from "./kept-uploads.ts";
+import { respondProblem } from "./problem-response.ts";
+import { refuseEndpointMethod } from "./uploads.ts";
+
+/**
+ * Cloudflare's own paths, `/client/v4/accounts/:tenant/stream…`, for a tenant in the place of an account: its official SDK
+ * works with another base URL and a key of the gateway's, and sees this tenant only. Creation by tus is the same as on the
+ * tenant's own endpoint: `uploads.ts`.
+ *
+ * @see https://developers.cloudflare.com/api/resources/stream/
+ */
+export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPorts): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.get("/", async (c, next) => {
+    if (c.req.method === "HEAD") return next();
+    const access = await requireScope(ports, c, "uploads:read");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const videos = await listVideos(ports, access.value, new URL(c.req.url).searchParams);
+    return videos.ok ? succeed(c, videos.value) : respondProblem(c, videos.problem);
+  });
+
+  routes.all("/", refuseEndpointMethod);
+
+  routes.post("/direct_upload", async (c) => {
+    const created = await createDirectUpload(ports, c);
+    if (!created.ok) return respondProblem(c, created.problem);
+    const { uid, location } = created.value;
+    return succeed(c, { uid, uploadURL: location }, createdHeaders(created.value));
+  });
+  routes.all("/direct_upload", (c) => notAllowed(c, ["OPTIONS", "POST"]));
+
+  routes.get("/storage-usage", async (c, next) => {
+    if (c.req.method === "HEAD") return next();
+    const access = await requireScope(ports, c, "usage:read");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const usage = await storageUsage(ports, access.value, new URL(c.req.url).searchParams);
+    return usage.ok ? succeed(c, usage.value) : respondProblem(c, usage.problem);
+  });
+  routes.all("/storage-usage", (c) => notAllowed(c, ["GET", "OPTIONS"]));
+
+  routes.get("/:uid", async (c, next) => {
+    // It would cost a call to Stream and say nothing.
+    if (c.req.method === "HEAD") return next();
+    const access = await requireScope(ports, c, "uploads:read");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const found = await findVideo(ports, access.value, c.req.param("uid"));
+    if (!found.ok) return respondProblem(c, found.problem);
+    const video = await c.get("event").measure("stream", viewVideo(ports, access.value.tenant.id, found.value));
+    if (!video.ok) return respondProblem(c, video.problem);
+    return video.value ? succeed(c, video.value) : respondProblem(c, NO_SUCH_UPLOAD);
+  });
+
+  routes.delete("/:uid", async (c) => {
+    const access = await requireScope(ports, c, "uploads:delete");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const found = await findVideo(ports, access.value, c.req.param("uid"));
+    if (!found.ok) return respondProblem(c, found.problem);
+    const cancellation = cancelUpload(ports, access.value.tenant.id, found.value, c.get("event"));
+    c.executionCtx.waitUntil(cancellation);
+    const cancelled = await cancellation;
+    // As Cloudflare does: a 200 without a body.
+    return cancelled.ok ? c.body(null, 200) : respondProblem(c, cancelled.problem);
+  });
+  routes.all("/:uid", (c) => notAllowed(c, ["DELETE", "GET", "OPTIONS"]));
+
+  return routes;
+}
+
+/** Cloudflare's envelope. */
+function succeed(c: Context<AppEnv>, result: unknown, headers: Record<string, string> = {}): Response {
+  const body = { result, success: true, errors: [], messages: [] };
+  return c.json(body, 200, { "Cache-Control": "no-store", ...headers });
+}
+
+function notAllowed(c: Context<AppEnv>, allow: readonly string[]): Response {
+  return respondProblem(c, problem("method_not_allowed", "This path has no such method.", { allow }));
+}

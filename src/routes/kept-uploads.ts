@@ -1,0 +1,72 @@
+import { Hono } from "hono";
+import { problem } from "../domain/problem.ts";
+import { badParameter, readQuery } from "../domain/query.ts";
+import { uploadDocument } from "../domain/upload-event.ts";
+import type { AppEnv } from "../middleware/app-env.ts";
+import type { AuthenticatePorts } from "../usecases/authenticate.ts";
+import { type CancelUploadPorts, cancelUpload } from "../usecases/cancel-upload.ts";
+import { findUpload, viewVideo } from "../usecases/find-upload.ts";
+import { listUploads } from "../usecases/list-uploads.ts";
+import { requireScope } from "./access.ts";
+import { respondProblem } from "./problem-response.ts";
+import { refuseEndpointMethod } from "./uploads.ts";
+
+export type KeptUploadPorts = AuthenticatePorts & CancelUploadPorts;
+
+/** `GET /v1/:tenant/uploads`, and `GET` and `DELETE …/:id`: what has been created, and away with it. */
+export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.get("/", async (c, next) => {
+    // Hono answers HEAD as it does GET; to a tus client it would be the answer of an upload URL.
+    if (c.req.method === "HEAD") return next();
+    const access = await requireScope(ports, c, "uploads:read");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const page = await listUploads(ports, access.value, new URL(c.req.url).searchParams);
+    if (!page.ok) return respondProblem(c, page.problem);
+    const { uploads, cursor } = page.value;
+    return c.json({ uploads: uploads.map(uploadDocument), ...(cursor !== undefined && { cursor }) }, 200, NOT_KEPT);
+  });
+
+  routes.all("/", refuseEndpointMethod);
+
+  routes.get("/:id", async (c) => {
+    const access = await requireScope(ports, c, "uploads:read");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const query = readQuery(new URL(c.req.url).searchParams, ["view"]);
+    if (!query.ok) return respondProblem(c, query.problem);
+    const view = query.value.get("view");
+    if (view !== undefined && view !== "stream") return respondProblem(c, badParameter("view", `must be "stream"`));
+
+    const found = await findUpload(ports, access.value, c.req.param("id"));
+    if (!found.ok) return respondProblem(c, found.problem);
+    if (view === undefined) return c.json(uploadDocument(found.value), 200, NOT_KEPT);
+    const video = await c.get("event").measure("stream", viewVideo(ports, access.value.tenant.id, found.value));
+    if (!video.ok) return respondProblem(c, video.problem);
+    return c.json({ ...uploadDocument(found.value), video: video.value ?? null }, 200, NOT_KEPT);
+  });
+
+  routes.delete("/:id", async (c) => {
+    const access = await requireScope(ports, c, "uploads:delete");
+    if (!access.ok) return respondProblem(c, access.problem);
+    const found = await findUpload(ports, access.value, c.req.param("id"));
+    if (!found.ok) return respondProblem(c, found.problem);
+    const cancellation = cancelUpload(ports, access.value.tenant.id, found.value, c.get("event"));
+    c.executionCtx.waitUntil(cancellation);
+    const cancelled = await cancellation;
+    return cancelled.ok ? c.json(uploadDocument(cancelled.value), 200, NOT_KEPT) : respondProblem(c, cancelled.problem);
+  });
+
+  routes.all("/:id", (c) =>
+    respondProblem(
+      c,
+      problem("method_not_allowed", "Read an upload with GET, cancel it with DELETE.", {
+        allow: ["DELETE", "GET", "HEAD", "OPTIONS"],
+      }),
+    ),
+  );
+  return routes;
+}
+
+/** What changes by itself is asked for anew. */
+const NOT_KEPT = { "Cache-Control": "no-store" };

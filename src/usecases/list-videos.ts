@@ -1,0 +1,117 @@
+import { isCreator } from "../domain/policy/creator.ts";
+import { problem } from "../domain/problem.ts";
+import { type Query, badParameter, parseLimit, parseMoment, readQuery } from "../domain/query.ts";
+import { reachOf, within } from "../domain/reach.ts";
+import { type Result, accept, refuse } from "../domain/result.ts";
+import {
+  VIDEO_STATUSES,
+  type VideoDocument,
+  type VideoStatus,
+  stateOfStatus,
+  videoDocument,
+} from "../domain/video-document.ts";
+import type { Access } from "./authenticate.ts";
+import type { Ledgers } from "./ports.ts";
+
+/** As Stream has it: also what is shown where no limit is given. */
+const MAX_LIMIT = 1_000;
+/** Asked for at a time: a video has one or two KB. */
+const PAGE = 500;
+/** What one list looks through, at most; more than any list that is asked for with care. */
+const MAX_PAGES = 40;
+/** An upload's id, by which the ledger finds a span of time, is a moment older than its creation. */
+const SLACK_SECONDS = 60;
+
+/** Stream's, as far as they can be answered from the ledger; all others are refused by name. */
+const PARAMETERS = ["creator", "status", "limit", "before", "end", "after", "start", "asc", "include_counts"] as const;
+
+interface VideoQuery {
+  readonly creator?: string;
+  readonly status?: VideoStatus;
+  /** Created later, and earlier; seconds since the epoch. */
+  readonly after: number;
+  readonly before: number;
+  readonly limit: number;
+}
+
+/**
+ * The videos that the caller may see, the newest first, under Cloudflare's names and by its parameters. From the ledger:
+ * Stream would show those of all tenants, and each list would be a call of the budget.
+ */
+export async function listVideos(
+  { ledgers }: { readonly ledgers: Ledgers },
+  { caller, tenant }: Access,
+  parameters: Iterable<readonly [string, string]>,
+): Promise<Result<readonly VideoDocument[]>> {
+  const query = parseVideoQuery(parameters);
+  if (!query.ok) return query;
+  const reached = within(reachOf(caller, tenant.policy), query.value);
+  if (!reached) return accept([]);
+
+  const { creator, status, after, before, limit } = reached;
+  const videos: VideoDocument[] = [];
+  let cursor: string | undefined;
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
+    const page = await ledgers.list(tenant.id, {
+      limit: PAGE,
+      ...(creator !== undefined && { creator }),
+      ...(status && { state: stateOfStatus(status) }),
+      ...(after > 0 && { from: Math.max(0, after - SLACK_SECONDS) }),
+      ...(before < Number.POSITIVE_INFINITY && { to: before }),
+      ...(cursor !== undefined && { cursor }),
+    });
+    if (!page.ok) return page;
+    for (const upload of page.value.uploads) {
+      const video = upload.created > after && upload.created < before ? videoDocument(upload) : undefined;
+      if (!video || (status && video.status.state !== status)) continue;
+      videos.push(video);
+      if (videos.length === limit) return accept(videos);
+    }
+    ({ cursor } = page.value);
+    if (cursor === undefined) return accept(videos);
+  }
+  // A list that ended here would look like all there is.
+  return refuse(
+    problem("bad_request", "There is too much to look through: ask for a shorter time by after and before."),
+  );
+}
+
+function parseVideoQuery(parameters: Iterable<readonly [string, string]>): Result<VideoQuery> {
+  const read = readQuery(parameters, PARAMETERS);
+  if (!read.ok) return read;
+  const query = read.value;
+  for (const flag of ["asc", "include_counts"] as const)
+    if ((query.get(flag) ?? "false") !== "false") return refuse(badParameter(flag, "cannot be had here"));
+
+  const [asked, creator] = [query.get("status"), query.get("creator")];
+  const status = VIDEO_STATUSES.find((status) => status === asked);
+  if (asked !== undefined && !status)
+    return refuse(badParameter("status", `must be one of ${VIDEO_STATUSES.join(", ")}`));
+  if (creator !== undefined && !isCreator(creator))
+    return refuse(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
+  const before = eitherMoment(query, ["before", "end"], "up");
+  if (!before.ok) return before;
+  const after = eitherMoment(query, ["after", "start"], "down");
+  if (!after.ok) return after;
+  const limit = parseLimit(query.get("limit"), { fallback: MAX_LIMIT, most: MAX_LIMIT });
+  if (!limit.ok) return limit;
+  return accept({
+    limit: limit.value,
+    after: after.value ?? 0,
+    before: before.value ?? Number.POSITIVE_INFINITY,
+    ...(status && { status }),
+    ...(creator !== undefined && { creator }),
+  });
+}
+
+/** A parameter that has two names. */
+function eitherMoment(
+  query: Query<(typeof PARAMETERS)[number]>,
+  [name, alias]: readonly [(typeof PARAMETERS)[number], (typeof PARAMETERS)[number]],
+  rounding: "up" | "down",
+): Result<number | undefined> {
+  if (query.has(name) && query.has(alias)) return refuse(badParameter(alias, `is another name for ${name}`));
+  return query.has(alias)
+    ? parseMoment(alias, query.get(alias), rounding)
+    : parseMoment(name, query.get(name), rounding);
+}
