@@ -5,9 +5,6 @@ import { type VideoJson, videoDocument, withoutTag } from "../domain/video-docum
 import type { Access } from "./authenticate.ts";
 import type { Budget, KeptUpload, Ledgers, Registry, StreamApi } from "./ports.ts";
 
-/** Longer than any upload id and any uid of Stream's: what is longer is neither. */
-const MAX_ID_CHARACTERS = 64;
-
 /** The same for an id that never existed, that is none, that is another tenant's, and that the caller may not see. */
 export const NO_SUCH_UPLOAD = problem("not_found", "There is no such upload.");
 
@@ -17,7 +14,6 @@ export async function findUpload(
   { caller, tenant }: Access,
   idOrUid: string,
 ): Promise<Result<KeptUpload>> {
-  if (idOrUid.length > MAX_ID_CHARACTERS) return refuse(NO_SUCH_UPLOAD);
   const found = await ledgers.find(tenant.id, idOrUid);
   if (!found.ok) return found;
   return found.value && reaches(reachOf(caller, tenant.policy), found.value)

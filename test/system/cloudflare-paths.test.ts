@@ -105,7 +105,10 @@ describe("Cloudflare's SDK", () => {
       allowedOrigins: ["app.acme.com"],
       thumbnailTimestampPct: 0.25,
     });
-    expect(made).toEqual({ uid: expect.stringMatching(/^[0-9a-f]{32}$/), uploadURL: expect.stringContaining("/basic/") });
+    expect(made).toEqual({
+      uid: expect.stringMatching(/^[0-9a-f]{32}$/),
+      uploadURL: expect.stringContaining("/basic/"),
+    });
     expect(harness.stream.videos()).toMatchObject([
       {
         uid: made.uid,

@@ -81,7 +81,12 @@ describe("POST /v1/:tenant/direct-uploads", () => {
     });
     expect(answer.headers.get("cache-control")).toBe("no-store");
     expect(calls()).toEqual(["POST /direct_upload"]);
-    expect(await upload(link.id)).toMatchObject({ state: "issued", creator: "user-1", bytes: 200_000_000, seconds: 600 });
+    expect(await upload(link.id)).toMatchObject({
+      state: "issued",
+      creator: "user-1",
+      bytes: 200_000_000,
+      seconds: 600,
+    });
 
     const form = new FormData();
     form.set("file", new Blob([Uint8Array.from(video)], { type: "video/mp4" }), "cats.mp4");
@@ -236,6 +241,9 @@ describe("when Stream", () => {
 it("counts against the tenant's limits", async () => {
   const key = await harness.tenant("limited", { limits: { pending: 1 } });
   expect((await ask({}, bearer(key), "limited")).status).toBe(201);
-  expect(await (await ask({}, bearer(key), "limited")).json()).toMatchObject({ code: "limit_exceeded", limit: "pending" });
+  expect(await (await ask({}, bearer(key), "limited")).json()).toMatchObject({
+    code: "limit_exceeded",
+    limit: "pending",
+  });
   expect(await codeOf(create(harness.url, "limited", bearer(key)))).toBe("limit_exceeded");
 });

@@ -48,7 +48,11 @@ const as = (method: string, path: string, headers = {}) =>
 async function create() {
   const answer = await as("POST", "/uploads", { "Tus-Resumable": "1.0.0", "Upload-Length": "5" });
   const { headers } = answer;
-  return { status: answer.status, id: headers.get("sluice-upload-id") ?? "", uid: headers.get("stream-media-id") ?? "" };
+  return {
+    status: answer.status,
+    id: headers.get("sluice-upload-id") ?? "",
+    uid: headers.get("stream-media-id") ?? "",
+  };
 }
 
 const onlyUpload = async () =>

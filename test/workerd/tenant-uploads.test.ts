@@ -22,7 +22,14 @@ async function seed(state: State, { tenant = "acme", creator = "user-1" }: { ten
   const [id, uid] = [uuidv7(), (++made).toString(16).padStart(32, "0")];
   const ledger = env.LEDGER.getByName(tenant);
   const size = { bytes: 1_000, seconds: 600 };
-  const reservation = { id, version: Number.MAX_SAFE_INTEGER, limits: {}, upstream: "elsewhere", expires: now() + HOUR_SECONDS, ...size };
+  const reservation = {
+    id,
+    version: Number.MAX_SAFE_INTEGER,
+    limits: {},
+    upstream: "elsewhere",
+    expires: now() + HOUR_SECONDS,
+    ...size,
+  };
   await ledger.reserve({ ...reservation, creator });
   if (state === "unknown") await ledger.leaveUnknown(id);
   if (state === "reserved" || state === "unknown") return { id, uid };
@@ -48,8 +55,7 @@ interface Page {
   readonly cursor?: string;
 }
 
-const list = async (query = "", credential = key) =>
-  (await get(`/v1/acme/uploads${query}`, credential)).json<Page>();
+const list = async (query = "", credential = key) => (await get(`/v1/acme/uploads${query}`, credential)).json<Page>();
 const ids = ({ uploads }: Page) => uploads.map(({ id }) => id);
 
 describe("GET /v1/:tenant/uploads", () => {
