@@ -2,7 +2,8 @@ import type { Grant } from "../domain/budget.ts";
 import { type Problem, problem } from "../domain/problem.ts";
 import type { ReservationOutcome } from "../domain/reservation.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import type { Budget, Ledgers } from "../usecases/ports.ts";
+import type { StoredUpload } from "../objects/upload-rows.ts";
+import type { Budget, KeptUpload, Ledgers } from "../usecases/ports.ts";
 
 /** An object that is moved or overloaded is there again in a moment. */
 const RETRY_SECONDS = 1;
@@ -33,10 +34,15 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     confirmGone: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
 
     usage: (tenant) => orProblem(of(tenant).usage()),
-    find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid)),
-    list: (tenant, query) => orProblem(of(tenant).list(query)),
+    find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(read)),
+    list: (tenant, query) =>
+      orProblem(
+        of(tenant)
+          .list(query)
+          .then((page) => ({ ...page, uploads: page.uploads.map(readUpload) })),
+      ),
     storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
-    cancel: (tenant, idOrUid) => orProblem(of(tenant).cancel(idOrUid)),
+    cancel: (tenant, idOrUid) => orProblem(of(tenant).cancel(idOrUid).then(read)),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
     compare: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
     events: (tenant, query) => orProblem(of(tenant).events(query)),
@@ -44,6 +50,14 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     // The delivery itself does not depend on it.
     recordAttempt: (tenant, eventId, attempt) => orElse(of(tenant).recordAttempt(eventId, attempt), () => undefined),
   };
+}
+
+function read(stored: StoredUpload | undefined): KeptUpload | undefined {
+  return stored && readUpload(stored);
+}
+
+function readUpload({ video, ...upload }: StoredUpload): KeptUpload {
+  return { ...upload, ...(video !== undefined && { video: JSON.parse(video) as Record<string, unknown> }) };
 }
 
 function orProblem<T>(answer: Promise<T>): Promise<Result<T>> {

@@ -5,23 +5,22 @@ import { checkLimits, rateStatus } from "../domain/ledger.ts";
 import { type ReservationOutcome, type ReservationRequest, recall } from "../domain/reservation.ts";
 import { type UploadEvent, type UploadState, advance, isLive, isUnwanted } from "../domain/upload.ts";
 import { uploadEvent } from "../domain/upload-event.ts";
-import type {
-  Attempt,
-  Comparison,
-  EventQuery,
-  KeptUpload,
-  StreamVideo,
-  UploadPage,
-  UploadQuery,
-  VideoPage,
-} from "../usecases/ports.ts";
+import type { Attempt, Comparison, EventQuery, StreamVideo, UploadQuery, VideoPage } from "../usecases/ports.ts";
 import { publishEvents } from "../usecases/publish-events.ts";
 import { type DueUpload, type Finding, settleDueUploads } from "../usecases/settle-due-uploads.ts";
 import { LedgerQueries } from "./ledger-queries.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 import { LedgerStore, type UploadChange } from "./ledger-store.ts";
 import { OutboxStore } from "./outbox-store.ts";
-import { DUE_AFTER_EXPIRY_SECONDS, adoptedRow, keptUpload, progressOf, reservedRow, shortJson } from "./upload-rows.ts";
+import {
+  DUE_AFTER_EXPIRY_SECONDS,
+  type StoredUpload,
+  adoptedRow,
+  progressOf,
+  reservedRow,
+  shortJson,
+  storedUpload,
+} from "./upload-rows.ts";
 
 /** Whoever cancels an upload has its video deleted at once; if that does not happen, it is done here. */
 const DUE_AFTER_CANCEL_SECONDS = 30;
@@ -122,14 +121,14 @@ export class TenantLedger extends DurableObject<Env> {
     return this.#store.totals(now());
   }
 
-  find(idOrUid: string): KeptUpload | undefined {
+  find(idOrUid: string): StoredUpload | undefined {
     const row = this.#find(idOrUid);
-    return row && keptUpload(row);
+    return row && storedUpload(row);
   }
 
-  list(query: UploadQuery): UploadPage {
+  list(query: UploadQuery): { readonly uploads: readonly StoredUpload[]; readonly cursor?: string } {
     const { rows, cursor } = this.#uploads.list(query);
-    return { uploads: rows.map(keptUpload), ...(cursor !== undefined && { cursor }) };
+    return { uploads: rows.map(storedUpload), ...(cursor !== undefined && { cursor }) };
   }
 
   storage(creator: string | undefined): { readonly seconds: number; readonly videos: number } {
@@ -139,10 +138,10 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /** The upload is cancelled, or deleted where it was ready; it holds nothing any longer, and its video has to go. */
-  cancel(idOrUid: string): KeptUpload | undefined {
+  cancel(idOrUid: string): StoredUpload | undefined {
     return this.#store.transaction(() => {
       const row = this.#find(idOrUid);
-      return row && keptUpload(isUnwanted(row.state) ? row : this.#apply(row, { kind: "cancelled" }));
+      return row && storedUpload(isUnwanted(row.state) ? row : this.#apply(row, { kind: "cancelled" }));
     });
   }
 
@@ -300,7 +299,7 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** Keeps an event for the endpoints, if there are any, and has it handed over. */
   #tell(row: UploadRow): void {
-    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, keptUpload(row), now());
+    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, storedUpload(row), now());
     if (!body) return;
     this.#outbox.add(body, now());
     this.#wakeAt(now() + PUBLISH_RETRY_SECONDS);

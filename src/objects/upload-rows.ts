@@ -61,7 +61,10 @@ export function adoptedRow(upstream: string, video: StreamVideo, now: number): U
   };
 }
 
-export function keptUpload(row: UploadRow): KeptUpload {
+/** As it leaves the object: its calls carry Stream's own object as text. */
+export type StoredUpload = Omit<KeptUpload, "video"> & { readonly video?: string };
+
+export function storedUpload(row: UploadRow): StoredUpload {
   const { id, state, uid, creator, bytes, seconds, created, expires, upstream, failure, video } = row;
   return {
     id,
@@ -74,7 +77,7 @@ export function keptUpload(row: UploadRow): KeptUpload {
     expires,
     upstream,
     ...(failure !== null && { failure }),
-    ...(video !== null && { video: JSON.parse(video) as Record<string, unknown> }),
+    ...(video !== null && { video }),
   };
 }
 

@@ -80,24 +80,14 @@ async function settleOne(
     return undefined;
   }
   const { report } = video;
-  const settled: Finding = { event: { kind: "reported", report }, video, due: null };
-  if (report.kind === "absent") {
-    ports.settle(upload, settled);
-    return undefined;
-  }
-  switch (dueStep(upload.state, report, upload.expires < now, abandoned)) {
-    case "settle":
-      ports.settle(upload, settled);
-      return undefined;
-    case "wait":
-      ports.settle(upload, { ...settled, ...later });
-      return undefined;
-    case "expire":
-      ports.settle(upload, { ...settled, event: { kind: "expired" } });
-      return undefined;
-    case "delete":
-      return remove(ports, upload, upstream, report.uid);
-  }
+  const step = report.kind === "absent" ? "settle" : dueStep(upload.state, report, upload.expires < now, abandoned);
+  if (step === "delete" && report.kind !== "absent") return remove(ports, upload, upstream, report.uid);
+  ports.settle(upload, {
+    event: step === "expire" ? { kind: "expired" } : { kind: "reported", report },
+    video,
+    due: step === "wait" ? later.due : null,
+  });
+  return undefined;
 }
 
 function ask(stream: StreamApi, { id, uid, creator, created }: DueUpload, upstream: Upstream) {

@@ -1,6 +1,7 @@
 import { createApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
+import { accept } from "../../src/domain/result.ts";
 import type { Budget, Ledgers } from "../../src/usecases/ports.ts";
 
 export { TenantLedger } from "../../src/objects/tenant-ledger.ts";
@@ -27,7 +28,7 @@ export default {
       const ledgers: Ledgers = {
         ...dependencies.ledgers,
         reserve: () => Promise.resolve({ kind: "reserved" }),
-        attach: () => Promise.resolve(true),
+        attach: () => Promise.resolve(accept(undefined)),
         release: done,
         leaveUnknown: done,
       };

@@ -141,7 +141,7 @@ it.each([
 ] as const)(
   "of one that is %s, whose video is %s and whose URL is %s (%s): %s",
   (state, kind, url, abandoned, step) => {
-    expect(dueStep(state, { kind, uid, seconds: 1 } as never, url === "dead", abandoned)).toBe(step);
+    expect(dueStep(state, { kind, uid, seconds: 1 }, url === "dead", abandoned)).toBe(step);
   },
 );
 

@@ -162,8 +162,8 @@ describe("an idempotency key", () => {
 describe("the version of the tenant", () => {
   it("makes what was decided by an older one stale, also after an eviction", async () => {
     const tenant = ledger();
-    await tenant.learn(5);
-    await tenant.learn(3);
+    await tenant.learn(5, false);
+    await tenant.learn(3, false);
     expect(await tenant.reserve(request({ version: 4 }))).toEqual({ kind: "stale" });
     await evictDurableObject(tenant);
     expect(await tenant.reserve(request({ version: 4 }))).toEqual({ kind: "stale" });

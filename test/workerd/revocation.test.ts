@@ -38,7 +38,7 @@ function isolate() {
 function operator() {
   return createRegistryStore(env.DB, sealing, Date.now, {
     changed: () => {},
-    told: (tenant, version) => env.LEDGER.getByName(tenant).learn(version),
+    told: (tenant, version) => env.LEDGER.getByName(tenant).learn(version, false),
   });
 }
 

@@ -17,6 +17,7 @@ const upstream: Upstream = {
   uploadHosts: [stream.uploadHost],
   callsPerWindow: 1_000,
   credential: { kind: "token", token: stream.token },
+  webhookSecrets: [],
 };
 const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true });
 const now = () => Math.floor(Date.now() / 1000);
