@@ -123,6 +123,7 @@ describe("the registry", () => {
         apiBase: "https://api.example",
         uploadHosts: ["up.example"],
         callsPerWindow: 7,
+        webhookSecrets: [],
         credential,
       },
     });
