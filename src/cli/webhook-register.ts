@@ -125,11 +125,12 @@ async function registerNamed(gateway: string, upstream: string, force: boolean):
 }
 
 function explain(status: number, text: string): string {
+  const foreign = `The gateway answered ${status}, and not as the operator's API does. Is --gateway its address?`;
   try {
-    const { code, detail } = JSON.parse(text) as { code: string; detail: string };
-    return withAdvice(code, detail);
+    const { code = "", detail } = JSON.parse(text) as { code?: string; detail?: string };
+    return detail === undefined ? foreign : withAdvice(code, detail);
   } catch {
-    return `The gateway answered ${status}, and not as the operator's API does. Is --gateway its address?`;
+    return foreign;
   }
 }
 

@@ -1,0 +1,229 @@
+import { createHmac } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { createStreamClient, sendFile } from "../local-stream/client.ts";
+import { type Harness, bearer, create, metadataHeader, startHarness } from "../support/harness.ts";
+import { makeVideo } from "../support/media.ts";
+
+/** What Stream tells the built Worker of real uploads, or fails to tell. */
+
+const SECONDS = 3;
+const HOUR_MS = 3_600_000;
+
+let harness: Harness;
+let folder: string;
+let video: Buffer;
+let tenants = 0;
+
+beforeAll(async () => {
+  harness = await startHarness();
+  folder = await mkdtemp(join(tmpdir(), "sluice-events-"));
+  await makeVideo({ path: join(folder, "video.mp4"), seconds: SECONDS });
+  video = await readFile(join(folder, "video.mp4"));
+});
+afterAll(async () => {
+  await harness.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+afterEach(() => harness.stream.clearFaults());
+
+/** A tenant of its own for each test, since counters are what is looked at. */
+async function tenant(): Promise<{ id: string; key: string }> {
+  const id = `tenant-${++tenants}`;
+  return { id, key: await harness.tenant(id) };
+}
+
+/** Creates an upload, and sends the file; gives its uid once Stream has processed it. */
+async function upload({ id, key }: { id: string; key: string }, file: Buffer = video): Promise<string> {
+  const metadata = metadataHeader({ name: "cats", maxdurationseconds: "60" });
+  const headers = { ...bearer(key), "Upload-Length": String(file.byteLength), "Upload-Metadata": metadata };
+  const created = await create(harness.url, id, headers);
+  expect(created.status).toBe(201);
+  await sendFile(created.headers.get("location") ?? "", file);
+  const uid = created.headers.get("stream-media-id") ?? "";
+  await harness.stream.settled(uid);
+  return uid;
+}
+
+interface Usage {
+  readonly pending: number;
+  readonly storedSeconds: number;
+}
+
+async function usage({ id, key }: { id: string; key: string }): Promise<Usage> {
+  const answer = await fetch(`${harness.url}/v1/${id}/usage`, { headers: bearer(key) });
+  const { pending, storedSeconds } = ((await answer.json()) as { usage: Usage }).usage;
+  return { pending, storedSeconds };
+}
+
+const READY: Usage = { pending: 0, storedSeconds: SECONDS };
+const WAITING: Usage = { pending: 1, storedSeconds: 60 };
+
+async function deliveriesOf(uid: string, count: number) {
+  const deliveries = () => harness.stream.deliveries().filter((one) => one.uid === uid && one.status !== null);
+  await expect.poll(() => deliveries().length, { timeout: 10_000 }).toBe(count);
+  return deliveries();
+}
+
+/** Sends an event as Stream does, now. */
+async function send(body: string): Promise<number> {
+  const { result } = await createStreamClient(harness.stream).api<{ secret: string }>("GET", "/webhook");
+  const time = Math.floor(Date.now() / 1000);
+  const mac = createHmac("sha256", result.secret).update(`${time}.${body}`).digest("hex");
+  const headers = { "Webhook-Signature": `time=${time},sig1=${mac}` };
+  return (await fetch(`${harness.url}/hooks/stream/default`, { method: "POST", headers, body })).status;
+}
+
+/** What Stream would tell of a video now. */
+async function eventOf(uid: string): Promise<string> {
+  return JSON.stringify((await createStreamClient(harness.stream).api("GET", `/${uid}`)).result);
+}
+
+async function reconcile(): Promise<Record<"run" | "finished" | "failure", Record<string, unknown> | undefined>> {
+  return (await harness.operator("POST", "/upstreams/default/reconciliation")) as never;
+}
+
+/** Lets what is done meanwhile happen an hour ago, as Stream sees it: old enough to be reconciled. */
+async function anHourAgo<T>(work: () => Promise<T>): Promise<T> {
+  harness.stream.advance(-HOUR_MS);
+  try {
+    return await work();
+  } finally {
+    harness.stream.advance(HOUR_MS);
+  }
+}
+
+const lose = (times = 1) => harness.stream.addFault({ on: "webhook", kind: "lose", times });
+
+describe("Stream's events", () => {
+  it("settle an upload: its real length takes the place of what it had reserved", async () => {
+    const acme = await tenant();
+    const uid = await upload(acme);
+    expect((await deliveriesOf(uid, 1)).map(({ status }) => status)).toEqual([200]);
+    expect(await usage(acme)).toEqual(READY);
+  });
+
+  it("settle one that failed, and hold nothing for it", async () => {
+    const acme = await tenant();
+    const uid = await upload(acme, Buffer.from("not a video"));
+    expect((await deliveriesOf(uid, 1)).map(({ status }) => status)).toEqual([200]);
+    expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
+  });
+
+  it("may come twice", async () => {
+    const acme = await tenant();
+    harness.stream.addFault({ on: "webhook", kind: "repeat" });
+    const uid = await upload(acme);
+    expect((await deliveriesOf(uid, 2)).map(({ status }) => status)).toEqual([200, 200]);
+    expect(await usage(acme)).toEqual(READY);
+  });
+
+  it("may be lost, and come late and in another order", async () => {
+    const acme = await tenant();
+    lose(2);
+    const uids = [await upload(acme), await upload(acme)];
+    expect(await usage(acme)).toEqual({ pending: 2, storedSeconds: 120 });
+    for (const uid of uids.toReversed()) expect(await send(await eventOf(uid))).toBe(200);
+    expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 2 * SECONDS });
+    // From before it was ready: nothing goes back.
+    const [uid = ""] = uids;
+    const early = { ...(JSON.parse(await eventOf(uid)) as object), status: { state: "inprogress" }, duration: -1 };
+    expect(await send(JSON.stringify(early))).toBe(200);
+    expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 2 * SECONDS });
+  });
+
+  it("find their upload by its uid, where its tag was taken away", async () => {
+    const acme = await tenant();
+    lose();
+    const uid = await upload(acme);
+    await createStreamClient(harness.stream).api("POST", `/${uid}`, { meta: { name: "edited" } });
+    expect(await send(await eventOf(uid))).toBe(200);
+    expect(await usage(acme)).toEqual(READY);
+  });
+
+  it("without meta are completed by asking Stream once", async () => {
+    const acme = await tenant();
+    lose();
+    const uid = await upload(acme);
+    const { meta: _, ...bare } = JSON.parse(await eventOf(uid)) as Record<string, unknown>;
+    harness.stream.clearRequests();
+    expect(await send(JSON.stringify(bare))).toBe(200);
+    const asked = harness.stream.requests().filter(({ method, url }) => method === "GET" && url.endsWith(uid));
+    expect(asked).toHaveLength(1);
+    expect(await usage(acme)).toEqual(READY);
+  });
+
+  it("of videos that were not made here are acknowledged, and counted", async () => {
+    const acme = await tenant();
+    const uid = await createStreamClient(harness.stream).upload(video, { name: "from the dashboard" });
+    expect((await deliveriesOf(uid, 1)).map(({ status }) => status)).toEqual([200]);
+    const lines = harness.log.filter((line) => line.includes(uid)).map((line) => JSON.parse(line) as object);
+    expect(lines).toMatchObject([{ streamEvent: "stranger", status: 200, route: "/hooks/stream/:upstream" }]);
+    expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
+  });
+
+  it("are believed only as Stream has signed them", async () => {
+    const acme = await tenant();
+    lose();
+    const uid = await upload(acme);
+    const body = await eventOf(uid);
+    const time = Math.floor(Date.now() / 1000);
+    const forged = createHmac("sha256", "").update(`${time}.${body}`).digest("hex");
+    for (const headers of [{}, { "Webhook-Signature": `time=${time},sig1=${forged}` }]) {
+      const answer = await fetch(`${harness.url}/hooks/stream/default`, { method: "POST", headers, body });
+      expect(answer.status).toBe(403);
+    }
+    expect(await usage(acme)).toEqual(WAITING);
+  });
+});
+
+describe("the reconciliation", () => {
+  it("settles uploads whose events were lost", async () => {
+    const acme = await tenant();
+    lose();
+    await anHourAgo(() => upload(acme));
+    expect(await usage(acme)).toEqual(WAITING);
+    const { run, finished } = await reconcile();
+    expect(run).toMatchObject({ outcome: "finished" });
+    expect(finished?.["settled"]).toBe(1);
+    expect(await usage(acme)).toEqual(READY);
+  });
+
+  it("brings in a tenant's video that its ledger does not know", async () => {
+    const acme = await tenant();
+    lose();
+    const client = createStreamClient(harness.stream);
+    const id = "0190a000-0000-7000-8000-000000000000";
+    const uid = await anHourAgo(() => client.upload(video, { sluice: `${acme.id}/${id}`, name: "restored" }));
+    await harness.stream.settled(uid);
+    expect((await reconcile()).finished?.["adopted"]).toBe(1);
+    expect(await usage(acme)).toEqual(READY);
+    expect((await reconcile()).finished?.["adopted"]).toBe(0);
+    expect(await usage(acme)).toEqual(READY);
+  });
+
+  it("waits while Stream is down, and does its work afterwards", async () => {
+    const acme = await tenant();
+    lose();
+    await anHourAgo(() => upload(acme));
+    harness.stream.addFault({ on: "api", kind: "refuse", as: "unavailable" });
+    expect((await reconcile()).run).toMatchObject({ outcome: "failed", pages: 0 });
+    harness.stream.addFault({ on: "api", kind: "reset" });
+    const down = await reconcile();
+    expect(down.run).toMatchObject({ outcome: "failed", pages: 0 });
+    expect(down.failure?.["reason"]).toContain("Stream");
+    expect(await usage(acme)).toEqual(WAITING);
+    expect((await reconcile()).run).toMatchObject({ outcome: "finished", settled: 1 });
+    expect(await usage(acme)).toEqual(READY);
+  });
+
+  it("leaves what has just been made alone", async () => {
+    const acme = await tenant();
+    lose();
+    await upload(acme);
+    expect((await reconcile()).run).toMatchObject({ outcome: "finished", settled: 0 });
+    expect(await usage(acme)).toEqual(WAITING);
+  });
+});
