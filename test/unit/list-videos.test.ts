@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import type { Access } from "../../src/usecases/authenticate.ts";
+import { listVideos } from "../../src/usecases/list-videos.ts";
+import type { KeptUpload, Ledgers, UploadQuery } from "../../src/usecases/ports.ts";
+import type { UploadState } from "../../src/domain/upload.ts";
+import { NOON } from "../support/policy.ts";
+
+const access = {
+  caller: { tenant: "acme", kind: "api-key" },
+  tenant: { id: "acme", policy: [], limits: {} },
+} as unknown as Access;
+
+function upload(index: number, state: UploadState): KeptUpload {
+  const uid = index.toString(16).padStart(32, "0");
+  return { id: `${index}`, uid, state, bytes: 1, seconds: 1, created: NOON, expires: NOON, upstream: "default" };
+}
+
+/** A ledger of so many pages, of which every other one is empty; the cursor is the number of the page. */
+function ledgerOf(pages: number, state: UploadState = "issued") {
+  const asked: UploadQuery[] = [];
+  const list: Ledgers["list"] = (_, query) => {
+    asked.push(query);
+    const page = Number(query.cursor ?? 0);
+    const uploads = page % 2 === 0 ? [upload(page, state)] : [];
+    return Promise.resolve({
+      ok: true,
+      value: { uploads, ...(page + 1 < pages && { cursor: String(page + 1) }) },
+    });
+  };
+  return { asked, ledgers: { list } as Ledgers };
+}
+
+describe("a list of videos", () => {
+  it("goes through the ledger's pages, empty ones too, until there are no more", async () => {
+    const { asked, ledgers } = ledgerOf(5);
+    const listed = await listVideos({ ledgers }, access, []);
+    expect(listed.ok && listed.value.map(({ uid }) => Number(uid))).toEqual([0, 2, 4]);
+    expect(asked.map(({ cursor }) => cursor)).toEqual([undefined, "1", "2", "3", "4"]);
+  });
+
+  it("stops where it has as many as were asked for", async () => {
+    const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY);
+    const listed = await listVideos({ ledgers }, access, [["limit", "2"]]);
+    expect(listed).toMatchObject({ ok: true, value: [{}, {}] });
+    expect(asked).toHaveLength(3);
+  });
+
+  it("is refused rather than cut off where there is no end to it", async () => {
+    const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY, "expired");
+    const listed = await listVideos({ ledgers }, access, []);
+    expect(listed).toMatchObject({ ok: false, problem: { code: "bad_request" } });
+    expect(asked.length).toBeLessThan(100);
+  });
+});
