@@ -35,8 +35,8 @@ export interface VideoDocument extends VideoJson {
 
 /**
  * An upload's video as Stream would show it: what was last seen of it, or, where nothing was seen yet, what is known by
- * itself. In its state and in its time of creation the ledger is right: the one may have been told by an event that was
- * late, and by the other it is listed. Undefined: Stream would show none.
+ * itself. In its state, its size and its time of creation the ledger is right: what was seen last may have been an event
+ * that was late, and by its time it is listed. Undefined: Stream would show none.
  */
 export function videoDocument(upload: Upload & { readonly video?: VideoJson }): VideoDocument | undefined {
   const { uid, state, creator = null, created, expires, seconds, bytes, failure, video = {} } = upload;
@@ -47,12 +47,13 @@ export function videoDocument(upload: Upload & { readonly video?: VideoJson }): 
     creator,
     meta: {},
     uploadExpiry: rfc3339(expires),
-    // Of a link, `bytes` is the most that it takes, until there is a file.
-    ...(ready ? { duration: seconds, size: bytes } : { duration: UNKNOWN, maxDurationSeconds: seconds }),
+    ...(!ready && { duration: UNKNOWN, maxDurationSeconds: seconds }),
     ...withoutTag(video),
     uid,
     created: rfc3339(created),
     readyToStream: ready,
+    // Until there is a file, `bytes` is what was announced or, of a link, the most that it takes.
+    ...(ready && { duration: seconds, size: bytes }),
     status: {
       ...(failure !== undefined && { errorReasonCode: failure }),
       ...(isRecord(video["status"]) && video["status"]),

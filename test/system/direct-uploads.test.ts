@@ -38,7 +38,6 @@ afterAll(async () => {
   await harness.stop();
   await rm(folder, { recursive: true, force: true });
 });
-beforeEach(() => harness.stream.reset());
 
 const ask = (body: unknown, headers: Record<string, string> = bearer(key), tenant = "acme") =>
   fetch(`${harness.url}/v1/${tenant}/direct-uploads`, {
@@ -68,41 +67,66 @@ async function mint(body: object): Promise<string> {
   return ((await answer.json()) as { grant: string }).grant;
 }
 
-describe("POST /v1/:tenant/direct-uploads", () => {
-  it("gives a link that takes a file, which Stream makes ready", async () => {
-    const answer = await ask({ creator: "user-1", meta: { name: "Cats", project: "p1", other: "x" } });
-    expect(answer.status).toBe(201);
-    const link = (await answer.json()) as Link;
-    expect(link).toEqual({
-      id: answer.headers.get("sluice-upload-id"),
-      uid: answer.headers.get("stream-media-id"),
-      uploadURL: expect.stringContaining("/basic/"),
-      expiresAt: new Date(answer.headers.get("upload-expires") ?? "").toISOString(),
-    });
-    expect(answer.headers.get("cache-control")).toBe("no-store");
-    expect(calls()).toEqual(["POST /direct_upload"]);
-    expect(await upload(link.id)).toMatchObject({
-      state: "issued",
-      creator: "user-1",
-      bytes: 200_000_000,
-      seconds: 600,
-    });
-
-    const form = new FormData();
-    form.set("file", new Blob([Uint8Array.from(video)], { type: "video/mp4" }), "cats.mp4");
-    expect((await fetch(link.uploadURL, { method: "POST", body: form })).status).toBe(200);
-    expect(await harness.stream.settled(link.uid)).toMatchObject({
-      status: { state: "ready" },
-      duration: SECONDS,
-      size: video.byteLength,
-      creator: "user-1",
-      requireSignedURLs: true,
-      allowedOrigins: ["app.acme.com"],
-      maxDurationSeconds: 600,
-      meta: { name: "Cats", project: "p1", sluice: `acme/${link.id}` },
-    });
-    expect(harness.stream.videos()[0]?.meta).not.toHaveProperty("other");
+// The first of all: a Stream that is reset has forgotten its webhook.
+it("gives a link that takes a file, which Stream makes ready; then it counts for what it is", async () => {
+  harness.stream.clearRequests();
+  const answer = await ask({ creator: "user-1", meta: { name: "Cats", project: "p1", other: "x" } });
+  expect(answer.status).toBe(201);
+  const link = (await answer.json()) as Link;
+  expect(link).toEqual({
+    id: answer.headers.get("sluice-upload-id"),
+    uid: answer.headers.get("stream-media-id"),
+    uploadURL: expect.stringContaining("/basic/"),
+    expiresAt: new Date(answer.headers.get("upload-expires") ?? "").toISOString(),
   });
+  expect(answer.headers.get("cache-control")).toBe("no-store");
+  expect(calls()).toEqual(["POST /direct_upload"]);
+  expect(await upload(link.id)).toMatchObject({
+    state: "issued",
+    creator: "user-1",
+    bytes: 200_000_000,
+    seconds: 600,
+  });
+
+  const form = new FormData();
+  form.set("file", new Blob([Uint8Array.from(video)], { type: "video/mp4" }), "cats.mp4");
+  expect((await fetch(link.uploadURL, { method: "POST", body: form })).status).toBe(200);
+  expect(await harness.stream.settled(link.uid)).toMatchObject({
+    status: { state: "ready" },
+    duration: SECONDS,
+    size: video.byteLength,
+    creator: "user-1",
+    requireSignedURLs: true,
+    allowedOrigins: ["app.acme.com"],
+    maxDurationSeconds: 600,
+    meta: { name: "Cats", project: "p1", sluice: `acme/${link.id}` },
+  });
+  expect(harness.stream.videos()[0]?.meta).not.toHaveProperty("other");
+
+  // By Stream's webhook.
+  const measured = { state: "ready", bytes: video.byteLength, seconds: SECONDS };
+  await expect.poll(() => upload(link.id), { timeout: 10_000 }).toMatchObject(measured);
+  const stream = async (path: string, method = "GET") => {
+    const answer = await fetch(`${harness.url}/client/v4/accounts/acme/stream${path}`, {
+      method,
+      headers: bearer(key),
+    });
+    return { status: answer.status, text: await answer.text() };
+  };
+  const listed = JSON.parse((await stream("?status=ready")).text) as { result: object[] };
+  expect(listed.result).toMatchObject([
+    { uid: link.uid, readyToStream: true, meta: { name: "Cats" }, thumbnail: expect.any(String) },
+  ]);
+  expect(JSON.stringify(listed)).not.toContain("sluice");
+  const stored = { totalStorageMinutes: SECONDS / 60, videoCount: 1 };
+  expect(JSON.parse((await stream("/storage-usage")).text)).toMatchObject({ result: stored });
+  expect(await stream(`/${link.uid}`, "DELETE")).toEqual({ status: 200, text: "" });
+  expect(await upload(link.id)).toMatchObject({ state: "deleted" });
+  expect(harness.stream.videos()).toEqual([]);
+});
+
+describe("POST /v1/:tenant/direct-uploads", () => {
+  beforeEach(() => harness.stream.reset());
 
   it("is judged by the policy, and explained in the same words", async () => {
     expect((await ask({ maxDurationSeconds: 36_000 })).status).toBe(201);
@@ -178,6 +202,8 @@ describe("POST /v1/:tenant/direct-uploads", () => {
 });
 
 describe("when Stream", () => {
+  beforeEach(() => harness.stream.reset());
+
   const envelope = (result: object) => JSON.stringify({ result, success: true, errors: [], messages: [] });
   const uid = "a".repeat(32);
 

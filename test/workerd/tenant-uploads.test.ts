@@ -236,8 +236,11 @@ describe(`GET ${STREAM}`, () => {
   it("believes its ledger where an event that was late has told of less", async () => {
     const { uid } = await seed("ready");
     const report = { kind: "processing", uid } as const;
-    await env.LEDGER.getByName("acme").record("elsewhere", { report, json: { uid, status: { state: "queued" } } });
-    expect((await videos()).result).toMatchObject([{ uid, readyToStream: true, status: { state: "ready" } }]);
+    const json = { uid, status: { state: "queued" }, duration: -1, size: 0, readyToStream: false };
+    await env.LEDGER.getByName("acme").record("elsewhere", { report, json });
+    expect((await videos()).result).toMatchObject([
+      { uid, readyToStream: true, status: { state: "ready" }, duration: 42, size: 900 },
+    ]);
   });
 
   it.each(["search", "type", "video_name", "name", "id", "live_input_id", "asc", "include_counts"])(
