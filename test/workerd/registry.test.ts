@@ -129,7 +129,7 @@ describe("the registry", () => {
     });
 
     await env.DB.prepare(
-      "INSERT INTO upstreams SELECT 'us', account_id, api_base, upload_hosts, sealed_credential, calls_per_window FROM upstreams",
+      "INSERT INTO upstreams SELECT 'us', account_id, api_base, upload_hosts, sealed_credential, calls_per_window, sealed_webhook_secrets FROM upstreams",
     ).run();
     expect(await registry.upstream("us")).toMatchObject({ ok: false, problem: { code: "registry_unavailable" } });
   });
