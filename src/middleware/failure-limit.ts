@@ -17,15 +17,18 @@ export function failureLimit(failures: FailureLimit): MiddlewareHandler<AppEnv> 
     const code = c.get("event").columns.problem;
     if (!code || !isFailedAttempt(code)) return;
     if (!(await failures.countFailure(c.req.header("cf-connecting-ip") ?? ""))) return;
-    // Of the refusal that this one replaces.
-    c.header("WWW-Authenticate", undefined);
-    c.res = respondProblem(
+    const refusal = respondProblem(
       c,
       problem("too_many_failures", "Too many failed attempts from this address.", {
         retryAfterSeconds: RETRY_AFTER_SECONDS,
         facts: { instead: code },
       }),
     );
+    // Of the refusal that this one replaces.
+    refusal.headers.delete("WWW-Authenticate");
+    // Taken away first: Hono would merge the two, and read the body of the new one to make another.
+    c.res = undefined;
+    c.res = refusal;
   };
 }
 
