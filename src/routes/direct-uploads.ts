@@ -36,9 +36,8 @@ export async function createDirectUpload(ports: CreateUploadPorts, c: Context<Ap
   const request = {
     tenant: c.req.param("tenant") ?? "",
     header: (name: string) => c.req.header(name),
+    seeThrough: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
     direct: direct.value,
   };
-  const creation = createUpload(ports, request, c.get("event"));
-  c.executionCtx.waitUntil(creation);
-  return creation;
+  return createUpload(ports, request, c.get("event"));
 }

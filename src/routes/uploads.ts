@@ -33,12 +33,12 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
 
   routes.post("/", async (c) => {
     const event = c.get("event");
-    const request = { tenant: c.req.param("tenant") ?? "", header: (name: string) => c.req.header(name) };
-    const creation = createUpload(ports, request, event);
-    // A client that hangs up must not leave a video behind that nobody has recorded.
-    c.executionCtx.waitUntil(creation);
-
-    const created = await creation;
+    const request = {
+      tenant: c.req.param("tenant") ?? "",
+      header: (name: string) => c.req.header(name),
+      seeThrough: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
+    };
+    const created = await createUpload(ports, request, event);
     if (!created.ok) return respondProblem(c, created.problem);
     return c.body(null, 201, {
       Location: created.value.location,

@@ -25,6 +25,8 @@ export interface CreateUploadRequest {
   readonly header: HeaderReader;
   /** A basic link is asked for, by this body; absent: a tus creation, which is all in the headers. */
   readonly direct?: DirectUploadBody;
+  /** Has work come to its end even where the client hangs up meanwhile. */
+  readonly seeThrough: (work: Promise<unknown>) => void;
 }
 
 /** What the client needs in order to upload. */
@@ -59,11 +61,25 @@ export async function createUpload(
   const decided = await decide(ports, request, creation.value, trace);
   if (!decided.ok) return decided;
 
-  const admission = await trace.measure("admit", admit(ports, decided.value));
-  if (admission.kind !== "stale") return conclude(ports, decided.value, admission, trace);
+  // A client that hangs up must not leave a video behind that nobody has recorded.
+  const outcome = carryOut(ports, request, creation.value, decided.value, trace);
+  request.seeThrough(outcome);
+  return outcome;
+}
+
+/** Has a creation admitted, and does what follows from that. */
+async function carryOut(
+  ports: CreateUploadPorts,
+  request: CreateUploadRequest,
+  creation: CreationRequest,
+  decided: DecidedCreation,
+  trace: Trace,
+): Promise<Result<CreatedUpload>> {
+  const admission = await trace.measure("admit", admit(ports, decided));
+  if (admission.kind !== "stale") return conclude(ports, decided, admission, trace);
 
   // The tenant has changed since it was cached here: it is decided anew, once, by what is there now.
-  const anew = await decide({ ...ports, registry: ports.registry.latest }, request, creation.value, trace);
+  const anew = await decide({ ...ports, registry: ports.registry.latest }, request, creation, trace);
   if (!anew.ok) return anew;
   return conclude(ports, anew.value, await trace.measure("admit", admit(ports, anew.value)), trace);
 }

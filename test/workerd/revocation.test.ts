@@ -29,7 +29,7 @@ function isolate() {
       "tus-resumable": "1.0.0",
       "upload-length": "5",
     };
-    const request = { tenant: "acme", header: (name: string) => headers[name] };
+    const request = { tenant: "acme", header: (name: string) => headers[name], seeThrough: () => undefined };
     return createUpload({ ...dependencies, registry }, request, new RequestEvent("request", "POST"));
   };
 }
