@@ -36,7 +36,7 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): Verdict {
   const metadata = new Map<string, string>();
   const context: Context = { now: request.now, length: request.length };
   for (const [key, { type }] of METADATA_KEYS) {
-    const decided = decideKey(key, type, rulesFor(policy, key), asked(request, key), context);
+    const decided = decideKey({ key, type, rules: rulesFor(policy, key), asked: asked(request, key), context });
     note(decided.explanation, decided.refusal);
     if (decided.text !== undefined) metadata.set(key, decided.text);
   }
@@ -137,8 +137,10 @@ function rulesFor(policy: Policy, key: string): Rule<unknown>[] {
 
 /** Keys beyond Stream's own that the client sends or a document names. */
 function otherKeys(policy: Policy, { metadata }: PolicyRequest): ReadonlySet<string> {
-  const keys = [...metadata.keys(), ...policy.flatMap(({ rules }) => [...rules.keys()])];
-  return new Set(keys.filter((key) => !METADATA_KEYS.has(key) && !RESERVED_KEYS.has(key)));
+  const others = new Set<string>();
+  for (const keys of [metadata, ...policy.map(({ rules }) => rules)])
+    for (const key of keys.keys()) if (!METADATA_KEYS.has(key) && !RESERVED_KEYS.has(key)) others.add(key);
+  return others;
 }
 
 /** A key without a meaning to Stream goes on only where the tenant lets it through by name, and no grant objects. */
@@ -150,7 +152,7 @@ function decideOther(policy: Policy, key: string, value: string | undefined, con
     else if (others?.allow.has(key)) rules.push(letThrough(`${source}.metadata.*`, others));
     else if (others || index === 0) rules.push(shutOut(`${source}.metadata.*`, key, others?.onViolation ?? "drop"));
   }
-  return decideKey(key, CUSTOM_KEY.type, rules, value, context);
+  return decideKey({ key, type: CUSTOM_KEY.type, rules, asked: value, context });
 }
 
 type Others = NonNullable<Policy[number]["others"]>;
