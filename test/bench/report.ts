@@ -26,6 +26,12 @@ export function reportStartUp({
   return `Start-up, workerd's start to first answer: ${ours.toFixed(0)} ms, baseline ${theirs.toFixed(0)} ms: ${format(ratio)}`;
 }
 
+/** Nearly whole numbers: a block of the budget is one row for many creations. */
+export function reportRowsWritten(figures: ReadonlyMap<string, number>): string {
+  const kinds = [...figures].map(([kind, rows]) => `${kind} ${rows.toFixed(2)}`);
+  return `Rows written per creation, ledger, budget and alarms: ${kinds.join(", ")}; D1: none`;
+}
+
 export function reportBundle(kib: number): string {
   return `Bundle: ${kib.toFixed(1)} KiB gzip, bar ≤ ${BUNDLE_BAR_KIB} KiB ${mark(kib <= BUNDLE_BAR_KIB)}`;
 }

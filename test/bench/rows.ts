@@ -33,6 +33,7 @@ const SAME: Bar = { within: 0.1 };
 
 /** As tus clients send them. */
 const METADATA = { filename: "holiday.mp4", filetype: "video/mp4", name: "holiday", maxdurationseconds: "600" };
+export const METADATA_HEADER = encodeUploadMetadata(Object.entries(METADATA));
 
 /** The table, in order. */
 export function makeRows({ key, grant, jwts }: Credentials): Row[] {

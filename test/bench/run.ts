@@ -8,9 +8,17 @@ import { ROOT } from "../../src/cli/root.ts";
 import { layOut } from "./config.ts";
 import { type Schedule, measureRows } from "./measure.ts";
 import { PINNED, nextMessage, startProgram } from "./processes.ts";
-import { reportBundle, reportRows, reportStartUp } from "./report.ts";
+import { reportBundle, reportRows, reportRowsWritten, reportStartUp } from "./report.ts";
 import { makeRows } from "./rows.ts";
-import { BASELINE_MODULE, GATEWAY_MODULE, OPEN_MODULE, RATE_LIMIT_MODULE, startServerOn } from "./servers.ts";
+import { countRowsWritten } from "./rows-written.ts";
+import {
+  BASELINE_MODULE,
+  COUNTING_MODULE,
+  GATEWAY_MODULE,
+  OPEN_MODULE,
+  RATE_LIMIT_MODULE,
+  startServerOn,
+} from "./servers.ts";
 import { gzipKiB, measureStartUps } from "./startup.ts";
 import { addTenants, addUploads, migrate, seed } from "./state.ts";
 
@@ -40,11 +48,15 @@ process.exit();
 async function bench(): Promise<string> {
   const [one, many] = [join(folder, "one"), join(folder, "many")];
   for (const kind of ["ratelimit", "do"]) await mkdir(join(one, "v3", kind), { recursive: true });
-  await Promise.all([buildWorker(), buildWorker(join(import.meta.dirname, "open-worker.ts"), folder), migrate(one)]);
+  const variants = ["open-worker", "counting-worker"].map((name) =>
+    buildWorker(join(import.meta.dirname, `${name}.ts`), folder),
+  );
+  await Promise.all([buildWorker(), ...variants, migrate(one)]);
   const bundle = join(ROOT, "dist", "index.js");
   await layOut(folder, {
     [GATEWAY_MODULE]: bundle,
     [OPEN_MODULE]: join(folder, "open-worker.js"),
+    [COUNTING_MODULE]: join(folder, "counting-worker.js"),
     [BASELINE_MODULE]: join(import.meta.dirname, BASELINE_MODULE),
     [RATE_LIMIT_MODULE]: join(import.meta.dirname, RATE_LIMIT_MODULE),
   });
@@ -63,6 +75,7 @@ async function bench(): Promise<string> {
   if (rows.length === 0) throw new Error(`--only takes some of: ${all.map(({ id }) => id).join(",")}`);
   const loader = () => startProgram(join(import.meta.dirname, "load.ts"));
   const rounds = await measureRows(rows, schedule, surroundings, [loader(), loader()]);
+  const rowsWritten = await countRowsWritten(credentials.key, surroundings);
   const startUps = await measureStartUps(schedule.startUps, surroundings);
   return [
     `${schedule.sets} process sets × ${schedule.rounds} rounds; ratios to a bare pass-through Worker on the same processor at the same time.`,
@@ -70,6 +83,7 @@ async function bench(): Promise<string> {
     "",
     reportRows(rounds),
     "",
+    reportRowsWritten(rowsWritten),
     reportStartUp(startUps),
     reportBundle(await gzipKiB(bundle)),
   ].join("\n");

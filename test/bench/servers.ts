@@ -8,7 +8,7 @@ import { STUB_UPLOAD_HOST } from "./wire.ts";
 export type ServerName = keyof typeof SERVERS;
 
 interface ServerOptions {
-  readonly module: "gateway.js" | "gateway-open.js" | "pass-through.js";
+  readonly module: "gateway.js" | "gateway-open.js" | "gateway-counting.js" | "pass-through.js";
   /** Which database. */
   readonly state: "one" | "many" | "uploads-100k" | "uploads-1m";
   readonly settings?: Readonly<Record<string, string>>;
@@ -19,6 +19,7 @@ interface ServerOptions {
 /** Modules that the folder of a run holds. */
 export const GATEWAY_MODULE = "gateway.js";
 export const OPEN_MODULE = "gateway-open.js";
+export const COUNTING_MODULE = "gateway-counting.js";
 export const BASELINE_MODULE = "pass-through.js";
 export const RATE_LIMIT_MODULE = "rate-limit.js";
 
@@ -30,6 +31,7 @@ const SERVERS = {
   "baseline-2": { module: BASELINE_MODULE, state: "one" },
   gateway: { module: OPEN_MODULE, state: "one" },
   "gateway-admitting": { module: GATEWAY_MODULE, state: "one" },
+  "gateway-counting": { module: COUNTING_MODULE, state: "one" },
   "gateway-100k": { module: GATEWAY_MODULE, state: "uploads-100k" },
   "gateway-1m": { module: GATEWAY_MODULE, state: "uploads-1m" },
   "gateway-miniflare-limit": { module: OPEN_MODULE, state: "one", rateLimit: MINIFLARE_RATE_LIMIT },

@@ -2,6 +2,8 @@
 export const HEAD_END = "\r\n\r\n";
 /** Where the stub says that bytes go; none ever do. */
 export const STUB_UPLOAD_HOST = "upload.videodelivery.net";
+/** Where the gateway that counts tells how many rows its objects have written. */
+export const ROWS_WRITTEN_PATH = "/rows-written";
 
 /** What the process that makes load is asked for. */
 export interface LoadOrder {
