@@ -46,7 +46,8 @@ export interface WorkerConfig {
  * A Worker as `wrangler.toml` configures it, with nothing between its socket and itself nor between itself and the
  * network: Miniflare would put Workers of its own there, which cost several times what is being measured. The bindings
  * are Miniflare's and real; its Workers for them wait beside the gateway, in the baseline's process too, so that what
- * differs between two processes is the Worker alone.
+ * differs between two processes is the Worker alone. Objects stay awake: a thousand of them take turns more slowly here
+ * than workerd puts them to sleep, and waking up is not what is measured.
  */
 export function workerdConfig({ module, settings, statePath, rateLimit, hasObjects }: WorkerConfig): string {
   const bindings = { ...wrangler.vars, ...settings };
@@ -82,7 +83,7 @@ const config :Workerd.Config = (
         ${objects.map(({ name, class_name }) => `(name = ${text(name)}, durableObjectNamespace = ${text(class_name)}),`).join("\n        ")}
       ],
       durableObjectNamespaces = [
-        ${objects.map(({ class_name }) => `(className = ${text(class_name)}, uniqueKey = ${text(`sluice-${class_name}`)}, enableSql = true),`).join("\n        ")}
+        ${objects.map(({ class_name }) => `(className = ${text(class_name)}, uniqueKey = ${text(`sluice-${class_name}`)}, enableSql = true, preventEviction = true),`).join("\n        ")}
       ],
       durableObjectStorage = (localDisk = "objects"),
     )),

@@ -53,7 +53,7 @@ export async function measureRows(
       return { subject, against };
     };
     try {
-      for (const row of rows) await measure(row, 0, schedule.warmUpMs);
+      for (const row of rows) await measure(row, 0, row.warmUpMs ?? schedule.warmUpMs);
       for (let round = 0; round < schedule.rounds; round++) {
         showProgress(`set ${set + 1} of ${schedule.sets}, round ${round + 1} of ${schedule.rounds}`);
         for (const row of rows) {
@@ -81,13 +81,13 @@ async function startServers(rows: readonly Row[], surroundings: Surroundings): P
 }
 
 function orderOf(
-  { server, request, expect }: Work,
+  { server, requests, expect }: Work,
   servers: ReadonlyMap<ServerName, Server>,
   settleMs: number,
   measureMs: number,
 ): LoadOrder {
   const { port = 0, pid = 0 } = servers.get(server) ?? {};
-  return { port, pid, requests: [request], expect, connections: CONNECTIONS, settleMs, measureMs };
+  return { port, pid, requests, expect, connections: CONNECTIONS, settleMs, measureMs };
 }
 
 async function load(loader: ChildProcess, row: Row, order: LoadOrder): Promise<LoadCount> {

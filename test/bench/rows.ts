@@ -2,7 +2,7 @@ import { formatApiKey } from "../../src/domain/api-key.ts";
 import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ServerName } from "./servers.ts";
-import { TENANT } from "./state.ts";
+import { TENANT, type TenantKey } from "./state.ts";
 
 /** One line of the table: what one server does, against what another does at the same time on the same processor. */
 export interface Row {
@@ -13,11 +13,14 @@ export interface Row {
   readonly bar?: Bar;
   /** Measured for longer: the figure that is quoted. */
   readonly isKey?: boolean;
+  /** Milliseconds of load before the first round, where the schedule's do not wake all objects. */
+  readonly warmUpMs?: number;
 }
 
 export interface Work {
   readonly server: ServerName;
-  readonly request: string;
+  /** Sent in turn. */
+  readonly requests: readonly string[];
   readonly expect: readonly number[];
 }
 
@@ -27,7 +30,7 @@ export type Bar = { readonly atMost: number } | { readonly within: number };
 const REFUSAL: Bar = { atMost: 0.6 };
 const CREATION_BY_KEY: Bar = { atMost: 1.5 };
 const FULL_ADMISSION: Bar = { atMost: 4.5 };
-/** Over the size of a ledger and the number of tenants. */
+/** Over the size of a ledger and the number of tenants that are active. */
 const FLAT: Bar = { within: 0.2 };
 const SAME: Bar = { within: 0.1 };
 
@@ -36,10 +39,11 @@ const METADATA = { filename: "holiday.mp4", filetype: "video/mp4", name: "holida
 export const METADATA_HEADER = encodeUploadMetadata(Object.entries(METADATA));
 
 /** The table, in order. */
-export function makeRows({ key, grant, jwts }: Credentials): Row[] {
+export function makeRows({ key, grant, jwts }: Credentials, others: readonly TenantKey[]): Row[] {
   const create = creation(bearer(key));
-  const baseline: Work = { server: "baseline", request: create, expect: [201] };
-  const gateway = (request: string, ...expect: number[]): Work => ({ server: "gateway", request, expect });
+  const creating = (server: ServerName): Work => ({ server, requests: [create], expect: [201] });
+  const baseline = creating("baseline");
+  const gateway = (request: string, ...expect: number[]): Work => ({ server: "gateway", requests: [request], expect });
   const creations = (["hs256", "es256", "rs256"] as const).map((id) => ({
     id,
     title: `creation, JWT ${id.toUpperCase()}`,
@@ -56,7 +60,7 @@ export function makeRows({ key, grant, jwts }: Credentials): Row[] {
   const unknownKey = formatApiKey("0".repeat(16), "0".repeat(43)).text;
 
   return [
-    { id: "aa", title: "A/A: the baseline twice", subject: { ...baseline, server: "baseline-2" }, against: baseline },
+    { id: "aa", title: "A/A: the baseline twice", subject: creating("baseline-2"), against: baseline },
     {
       id: "key",
       title: "creation, API key, no admission",
@@ -69,7 +73,7 @@ export function makeRows({ key, grant, jwts }: Credentials): Row[] {
     {
       id: "admission",
       title: "creation, API key, full admission",
-      subject: { server: "gateway-admitting", request: create, expect: [201] },
+      subject: creating("gateway-admitting"),
       against: baseline,
       bar: FULL_ADMISSION,
       isKey: true,
@@ -82,16 +86,28 @@ export function makeRows({ key, grant, jwts }: Credentials): Row[] {
     ).map(([id, title, server]) => ({
       id,
       title,
-      subject: { server, request: create, expect: [201] },
-      against: { server: "gateway-admitting" as const, request: create, expect: [201] },
+      subject: creating(server),
+      against: creating("gateway-admitting"),
       bar: FLAT,
     })),
+    {
+      id: "active-tenants",
+      title: `full admission, ${others.length} active tenants : 1`,
+      subject: {
+        server: "gateway-active",
+        requests: others.map(({ tenant, key }) => creation(bearer(key), METADATA, tenant)),
+        expect: [201],
+      },
+      against: creating("gateway-active-one"),
+      bar: FLAT,
+      warmUpMs: 20_000,
+    },
     {
       id: "replay",
       title: "the same creation again, replayed",
       subject: {
         server: "gateway-admitting",
-        request: creation({ ...bearer(key), "Idempotency-Key": "1" }),
+        requests: [creation({ ...bearer(key), "Idempotency-Key": "1" })],
         expect: [201, 409],
       },
       against: baseline,
@@ -107,7 +123,7 @@ export function makeRows({ key, grant, jwts }: Credentials): Row[] {
     {
       id: "junk-key-miniflare",
       title: "the same with Miniflare's rate limit",
-      subject: { server: "gateway-miniflare-limit", request: creation(bearer("junk")), expect: [401, 429] },
+      subject: { server: "gateway-miniflare-limit", requests: [creation(bearer("junk"))], expect: [401, 429] },
       against: baseline,
     },
     refusal("unknown-key", "unknown key", creation(bearer(unknownKey)), 401, 429),
@@ -116,16 +132,16 @@ export function makeRows({ key, grant, jwts }: Credentials): Row[] {
     {
       id: "tenants",
       title: "100,000 tenants : 1",
-      subject: { server: "gateway-many", request: create, expect: [201] },
+      subject: creating("gateway-many"),
       // Not the gateway of the other rows, which has been warmed by them.
-      against: { server: "gateway-one", request: create, expect: [201] },
+      against: creating("gateway-one"),
       bar: SAME,
     },
     {
       id: "tenants-uncached",
       title: "100,000 tenants : 1, D1 read by each",
-      subject: { server: "gateway-many-uncached", request: create, expect: [201] },
-      against: { server: "gateway-uncached", request: create, expect: [201] },
+      subject: creating("gateway-many-uncached"),
+      against: creating("gateway-uncached"),
       bar: SAME,
     },
   ];
@@ -138,6 +154,7 @@ function bearer(credential: string): Record<string, string> {
 function creation(
   headers: Readonly<Record<string, string>>,
   metadata: Readonly<Record<string, string>> = METADATA,
+  tenant = TENANT,
 ): string {
   const all = {
     Host: "uploads.example.com",
@@ -150,5 +167,5 @@ function creation(
     ...headers,
   };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-  return [`POST /v1/${TENANT}/uploads HTTP/1.1`, ...lines, "", ""].join("\r\n");
+  return [`POST /v1/${tenant}/uploads HTTP/1.1`, ...lines, "", ""].join("\r\n");
 }

@@ -20,7 +20,7 @@ import {
   startServerOn,
 } from "./servers.ts";
 import { gzipKiB, measureStartUps } from "./startup.ts";
-import { addTenants, addUploads, migrate, seed } from "./state.ts";
+import { addActiveTenants, addTenants, addUploads, migrate, seed } from "./state.ts";
 
 /**
  * `npm run bench [-- --quick] [--only key,grant]`: what the gateway costs, in processor time and requests per second,
@@ -69,8 +69,9 @@ async function bench(): Promise<string> {
   await addTenants(one, many);
   await addUploads(one, join(folder, "uploads-100k"), 100_000);
   await addUploads(one, join(folder, "uploads-1m"), 1_000_000);
+  const active = await addActiveTenants(one, join(folder, "active"));
 
-  const all = makeRows(credentials);
+  const all = makeRows(credentials, active);
   const rows = all.filter(({ id }) => !only || only.includes(id));
   if (rows.length === 0) throw new Error(`--only takes some of: ${all.map(({ id }) => id).join(",")}`);
   const loader = () => startProgram(join(import.meta.dirname, "load.ts"));

@@ -10,7 +10,7 @@ export type ServerName = keyof typeof SERVERS;
 interface ServerOptions {
   readonly module: "gateway.js" | "gateway-open.js" | "gateway-counting.js" | "pass-through.js";
   /** Which database. */
-  readonly state: "one" | "many" | "uploads-100k" | "uploads-1m";
+  readonly state: "one" | "many" | "active" | "uploads-100k" | "uploads-1m";
   readonly settings?: Readonly<Record<string, string>>;
   /** Otherwise ours, see `rate-limit.js`. */
   readonly rateLimit?: string;
@@ -23,6 +23,8 @@ export const COUNTING_MODULE = "gateway-counting.js";
 export const BASELINE_MODULE = "pass-through.js";
 export const RATE_LIMIT_MODULE = "rate-limit.js";
 
+/** A cache that is not read anew meanwhile: D1 is what other rows are about. */
+const CACHED = { REGISTRY_CACHE_SECONDS: "300" };
 /** A cache that keeps nothing: each request reads the registry. */
 const UNCACHED = { REGISTRY_CACHE_SECONDS: "0" };
 
@@ -34,6 +36,8 @@ const SERVERS = {
   "gateway-counting": { module: COUNTING_MODULE, state: "one" },
   "gateway-100k": { module: GATEWAY_MODULE, state: "uploads-100k" },
   "gateway-1m": { module: GATEWAY_MODULE, state: "uploads-1m" },
+  "gateway-active": { module: GATEWAY_MODULE, state: "active", settings: CACHED },
+  "gateway-active-one": { module: GATEWAY_MODULE, state: "active", settings: CACHED },
   "gateway-miniflare-limit": { module: OPEN_MODULE, state: "one", rateLimit: MINIFLARE_RATE_LIMIT },
   "gateway-one": { module: OPEN_MODULE, state: "one" },
   "gateway-many": { module: OPEN_MODULE, state: "many" },

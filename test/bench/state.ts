@@ -1,10 +1,12 @@
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { ROOT } from "../../src/cli/root.ts";
 import { DEMO_POLICY } from "../../src/cli/seed.ts";
+import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, formatApiKey } from "../../src/domain/api-key.ts";
 import { type Credentials, makeIssuers } from "./credentials.ts";
 
 /** The tenant whose requests are measured. */
@@ -12,6 +14,8 @@ export const TENANT = "acme";
 export const OPERATOR_TOKEN = "operator-token-of-the-bench";
 /** How many others there are in the database of many. */
 export const OTHER_TENANTS = 99_999;
+/** How many create uploads at the same time. */
+const ACTIVE_TENANTS = 1_000;
 
 /** Of an object; beside it there may be its log, and notes on it and on alarms. */
 const DATABASE = /^[0-9a-f]{64}\.sqlite$/;
@@ -47,10 +51,43 @@ const GRANT_SECONDS = 3_600;
 /** Copies a database, and adds tenants with a key each: straight into its file, which no workerd has open. */
 export async function addTenants(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true });
-  const folder = join(to, "v3", "d1", "miniflare-D1DatabaseObject");
-  for (const file of await readdir(folder)) {
-    if (DATABASE.test(file)) insertTenants(join(folder, file));
+  for (const path of await databasesIn(join(to, "v3", "d1", "miniflare-D1DatabaseObject"))) insertTenants(path);
+}
+
+/** A tenant and a key of its. */
+export interface TenantKey {
+  readonly tenant: string;
+  readonly key: string;
+}
+
+/** Copies a database, and adds tenants whose keys are good. */
+export async function addActiveTenants(from: string, to: string): Promise<TenantKey[]> {
+  await cp(from, to, { recursive: true });
+  const added = Array.from({ length: ACTIVE_TENANTS }, (_, index) => {
+    const id = String(index).padStart(API_KEY_ID_CHARACTERS, "0");
+    return { tenant: `active-${index}`, ...formatApiKey(id, "0".repeat(API_KEY_SECRET_CHARACTERS)) };
+  });
+  for (const path of await databasesIn(join(to, "v3", "d1", "miniflare-D1DatabaseObject"))) {
+    const database = new DatabaseSync(path);
+    const insertTenant = database.prepare(`
+      INSERT INTO tenants (id, name, policy, created_at, updated_at)
+        SELECT ?, name, policy, created_at, updated_at FROM tenants WHERE id = '${TENANT}'`);
+    const insertKey = database.prepare(`
+      INSERT INTO api_keys (id, tenant, name, hash, scopes, created_at)
+        SELECT ?, ?, name, ?, scopes, created_at FROM api_keys WHERE tenant = '${TENANT}'`);
+    database.exec("BEGIN");
+    for (const { tenant, id, text } of added) {
+      insertTenant.run(tenant);
+      insertKey.run(id, tenant, createHash("sha256").update(text).digest("base64"));
+    }
+    database.exec("COMMIT");
+    database.close();
   }
+  return added.map(({ tenant, text }) => ({ tenant, key: text }));
+}
+
+async function databasesIn(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((file) => DATABASE.test(file)).map((file) => join(folder, file));
 }
 
 function insertTenants(path: string): void {
@@ -72,8 +109,7 @@ function insertTenants(path: string): void {
 /** Copies a state, and adds finished uploads to the tenant's ledger; its budget has a database of its own. */
 export async function addUploads(from: string, to: string, uploads: number): Promise<void> {
   await cp(from, to, { recursive: true });
-  const folder = join(to, "v3", "do", "sluice-TenantLedger");
-  for (const file of await readdir(folder)) if (DATABASE.test(file)) insertUploads(join(folder, file), uploads);
+  for (const path of await databasesIn(join(to, "v3", "do", "sluice-TenantLedger"))) insertUploads(path, uploads);
 }
 
 function insertUploads(path: string, uploads: number): void {
