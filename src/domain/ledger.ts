@@ -73,6 +73,12 @@ export function count(totals: Totals, before: CountedUpload | undefined, after: 
   return add(add(totals, before, -1), after, 1);
 }
 
+/** Whether a change leaves all totals as they are: one live state, say, has become another. */
+export function countsAlike(before: CountedUpload, after: CountedUpload): boolean {
+  const sameState = before.state === after.state || (isLive(before.state) && isLive(after.state));
+  return sameState && before.bytes === after.bytes && before.seconds === after.seconds;
+}
+
 function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): Totals {
   if (!upload) return totals;
   const live = isLive(upload.state);

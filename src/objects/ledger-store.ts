@@ -1,4 +1,4 @@
-import { type CountedUpload, type Totals, count, emptyTotals, rollOver } from "../domain/ledger.ts";
+import { type CountedUpload, type Totals, count, countsAlike, emptyTotals, rollOver } from "../domain/ledger.ts";
 import type { UploadState } from "../domain/upload.ts";
 import { type UploadRow, migrateLedger } from "./ledger-schema.ts";
 
@@ -95,26 +95,15 @@ export class LedgerStore {
     this.#count(undefined, row, now);
   }
 
-  /** What Stream says twice is not written twice. */
+  /** Writes what is not the same: each column that has an index is one more row written. */
   change(row: UploadRow, change: UploadChange, now: number): UploadRow {
+    const changes = Object.entries(change).filter(([column, value]) => row[column] !== value);
+    if (changes.length === 0) return row;
+    const columns = changes.map(([column]) => `${column} = ?`).join(", ");
+    const values = changes.map(([, value]) => value);
+    this.#sql.exec(`UPDATE uploads SET ${columns} WHERE id = ?`, ...values, row.id);
     const changed: UploadRow = { ...row, ...change };
-    if (Object.entries(change).every(([column, value]) => row[column] === value)) return row;
-    this.#sql.exec(
-      `UPDATE uploads SET state = ?, uid = ?, location = ?, idempotency = ?, bytes = ?, seconds = ?, due = ?, failure = ?,
-                          video = ? WHERE id = ?`,
-      changed.state,
-      changed.uid,
-      changed.location,
-      changed.idempotency,
-      changed.bytes,
-      changed.seconds,
-      changed.due,
-      changed.failure,
-      changed.video,
-      row.id,
-    );
-    if (changed.state !== row.state || changed.seconds !== row.seconds || changed.bytes !== row.bytes)
-      this.#count(row, changed, now);
+    if (!countsAlike(counted(row), counted(changed))) this.#count(row, changed, now);
     return changed;
   }
 

@@ -4,6 +4,7 @@ import {
   type CountedUpload,
   type Totals,
   count,
+  countsAlike,
   dayStart,
   emptyTotals,
   monthStart,
@@ -43,6 +44,18 @@ describe("totals", () => {
           expect(totals).toEqual(sum(uploads));
         },
       ),
+    );
+  });
+
+  it("stay as they are where an upload counts alike before and after", () => {
+    const changes = fc.tuple(upload, upload).map(([before, after]) => [before, { ...after, created: before.created }]);
+    const alike = fc.tuple(upload, fc.constantFrom(...UPLOAD_STATES)).map(([one, state]) => [one, { ...one, state }]);
+    fc.assert(
+      fc.property(fc.oneof(changes, alike), ([before, after]) => {
+        if (!before || !after || !countsAlike(before, after)) return;
+        const totals = sum([before]);
+        expect(count(totals, before, after)).toEqual(totals);
+      }),
     );
   });
 
