@@ -1,3 +1,4 @@
+import type { EventRates } from "./events.ts";
 import type { Round } from "./measure.ts";
 import type { Bar, Row } from "./rows.ts";
 import { type Figure, figureOf } from "./statistics.ts";
@@ -30,6 +31,10 @@ export function reportStartUp({
 export function reportRowsWritten(figures: ReadonlyMap<string, number>): string {
   const kinds = [...figures].map(([kind, rows]) => `${kind} ${rows.toFixed(2)}`);
   return `Rows written per creation, ledger, budget and alarms: ${kinds.join(", ")}; D1: none`;
+}
+
+export function reportEvents({ events, recordedPerSecond, deliveredPerSecond }: EventRates): string {
+  return `${events} events of Stream's, on Miniflare: ${recordedPerSecond} a second recorded, ${deliveredPerSecond} a second recorded and delivered`;
 }
 
 export function reportBundle(kib: number): string {

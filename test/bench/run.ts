@@ -6,9 +6,10 @@ import { parseArgs } from "node:util";
 import { buildWorker } from "../../src/cli/gateway.ts";
 import { ROOT } from "../../src/cli/root.ts";
 import { layOut } from "./config.ts";
+import { measureEvents } from "./events.ts";
 import { type Schedule, measureRows } from "./measure.ts";
 import { PINNED, nextMessage, startProgram } from "./processes.ts";
-import { reportBundle, reportRows, reportRowsWritten, reportStartUp } from "./report.ts";
+import { reportBundle, reportEvents, reportRows, reportRowsWritten, reportStartUp } from "./report.ts";
 import { makeRows } from "./rows.ts";
 import { countRowsWritten } from "./rows-written.ts";
 import {
@@ -26,11 +27,29 @@ import { addActiveTenants, addTenants, addUploads, migrate, seed } from "./state
  * `npm run bench [-- --quick] [--only key,grant]`: what the gateway costs, in processor time and requests per second,
  * as a ratio to a Worker that checks nothing. It measures; it asserts nothing.
  */
-const FULL = { sets: 3, rounds: 6, measureMs: 1_000, measureKeyMs: 6_000, settleMs: 300, warmUpMs: 1_200, startUps: 9 };
-const QUICK = { sets: 1, rounds: 2, measureMs: 600, measureKeyMs: 1_200, settleMs: 150, warmUpMs: 500, startUps: 3 };
+const FULL = {
+  sets: 3,
+  rounds: 6,
+  measureMs: 1_000,
+  measureKeyMs: 6_000,
+  settleMs: 300,
+  warmUpMs: 1_200,
+  startUps: 9,
+  events: 3_000,
+};
+const QUICK = {
+  sets: 1,
+  rounds: 2,
+  measureMs: 600,
+  measureKeyMs: 1_200,
+  settleMs: 150,
+  warmUpMs: 500,
+  startUps: 3,
+  events: 200,
+};
 
 const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, only: { type: "string" } } });
-const schedule: Schedule & { readonly startUps: number } = options.quick ? QUICK : FULL;
+const schedule: Schedule & { readonly startUps: number; readonly events: number } = options.quick ? QUICK : FULL;
 const only = options.only?.split(",");
 
 /** Memory where there is some to write to: a disk's speed is not what is measured. */
@@ -78,6 +97,7 @@ async function bench(): Promise<string> {
   const rounds = await measureRows(rows, schedule, surroundings, [loader(), loader()]);
   const rowsWritten = await countRowsWritten(credentials.key, surroundings);
   const startUps = await measureStartUps(schedule.startUps, surroundings);
+  const eventRates = await measureEvents(schedule.events);
   return [
     `${schedule.sets} process sets × ${schedule.rounds} rounds; ratios to a bare pass-through Worker on the same processor at the same time.`,
     ...(PINNED ? [] : ["Nothing could be pinned to a processor (there is no taskset): expect wider spreads."]),
@@ -85,6 +105,7 @@ async function bench(): Promise<string> {
     reportRows(rounds),
     "",
     reportRowsWritten(rowsWritten),
+    reportEvents(eventRates),
     reportStartUp(startUps),
     reportBundle(await gzipKiB(bundle)),
   ].join("\n");
