@@ -149,6 +149,20 @@ describe("npm start", () => {
 });
 
 describe("npm run upload", () => {
+  it("ends in an upload that is ready, since the local Stream tells the gateway", async () => {
+    const small = join(folder, "small.mp4");
+    await makeVideo({ path: small, seconds: 2 });
+    const { ready } = await start({ STREAM_PORT: await freePort() });
+    const cli = run("upload.ts", [small, "--url", ready.url, "--tenant", ready.tenant, "--key", ready.key]);
+    expect(await cli.exited).toBe(0);
+    const [, id = ""] = /upload (\S+)/.exec(cli.output.text) ?? [];
+    const state = async () => {
+      const answer = await fetch(`${ready.url}/v1/${ready.tenant}/uploads/${id}`, { headers: bearer(ready.key) });
+      return JSON.stringify(await answer.json());
+    };
+    await expect.poll(state, { timeout: 20_000 }).toContain('"state":"ready"');
+  });
+
   it("uploads, goes on where it was killed, and shows refusals in the gateway's words", async () => {
     const streamPort = await freePort();
     const { ready } = await start({ STREAM_PORT: streamPort });

@@ -1,3 +1,4 @@
+import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../src/adapters/objects.ts";
@@ -15,7 +16,10 @@ beforeEach(async () => {
   await asOperator("PUT", "/upstreams/eu", UPSTREAM);
   await seedTenant("acme", { upstream: "eu" });
 });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 async function sign(body: string, secret = SECRET, time = String(now())): Promise<string> {
   const bytes = (text: string) => new TextEncoder().encode(text);
@@ -83,6 +87,17 @@ describe("an event that is signed", () => {
     const body = video({});
     expect((await send(body, await sign(body, SECRET, String(now() + age)))).status).toBe(status);
   });
+});
+
+it("comes a day late, after its upload was given up, and is believed all the same", async () => {
+  await issued("one");
+  await runInDurableObject(env.LEDGER.getByName("acme"), (_, state) =>
+    state.storage.sql.exec("UPDATE uploads SET state = 'expired', due = NULL").toArray(),
+  );
+  const body = video({ sluice: "acme/one" });
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_400_000 });
+  expect((await send(body, await sign(body))).status).toBe(200);
+  expect(await stateOf("one")).toBe("ready");
 });
 
 describe("refuses alike", () => {
@@ -193,6 +208,12 @@ describe("whose the video is", () => {
     expect(line).toMatchObject({ streamEvent: "stranger" });
     expect(line).not.toHaveProperty("tenant");
     expect(await stateOf("theirs")).toBe("issued");
+  });
+
+  it("makes no ledger for a name that somebody has made up", async () => {
+    await told(video({ sluice: "nobody/one" }));
+    const names = (await listDurableObjectIds(env.LEDGER)).map(String);
+    expect(names).not.toContain(String(env.LEDGER.idFromName("nobody")));
   });
 
   it("is found by its uid where the tag was taken away", async () => {

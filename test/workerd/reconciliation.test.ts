@@ -1,8 +1,10 @@
-import { createScheduledController } from "cloudflare:test";
+import { createScheduledController, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { createLedgers } from "../../src/adapters/objects.ts";
+import { createReconciliations } from "../../src/adapters/registry/reconciliations.ts";
 import { createStreamApi } from "../../src/adapters/stream-api.ts";
+import { accept } from "../../src/domain/result.ts";
 import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
 import worker from "../../src/index.ts";
 import type { Upstream } from "../../src/usecases/ports.ts";
@@ -100,8 +102,22 @@ it("finds what the ledger does not know, what Stream does not have, and what is 
   later();
   expect((await report("POST")).finished).toMatchObject({ videos: 4, adopted: 1, missing: 1, strangers: 2 });
   expect(await ledgers.find("acme", adopted)).toMatchObject({ ok: true, value: { state: "issued", upstream: "eu" } });
-  // A second sweep has nothing to repair, but for what its ledger's alarm has not asked about yet.
-  expect((await report("POST")).finished).toMatchObject({ adopted: 0, strangers: 2 });
+  // Its ledger asks for the one that is missing; then a second sweep has nothing to repair.
+  await runDurableObjectAlarm(env.LEDGER.getByName("acme"));
+  expect(await ledgers.find("acme", gone)).toMatchObject({ ok: true, value: { state: "expired" } });
+  expect(await ledgers.find("acme", kept)).toMatchObject({ ok: true, value: { state: "issued" } });
+  expect((await report("POST")).finished).toMatchObject({ adopted: 0, missing: 0, strangers: 2 });
+});
+
+it("of two runs at once, only one writes what it has found", async () => {
+  const { read, write } = createReconciliations(env.DB);
+  expect(await read("eu")).toEqual(accept({ revision: 0, standing: {} }));
+  const standing = { failure: { at: 5, reason: "one" } };
+  const other = { failure: { at: 5, reason: "other" } };
+  expect([await write("eu", 0, standing), await write("eu", 0, other)]).toEqual([accept(true), accept(false)]);
+  expect(await read("eu")).toEqual(accept({ revision: 1, standing }));
+  expect([await write("eu", 1, {}), await write("eu", 1, other)]).toEqual([accept(true), accept(false)]);
+  expect(await read("eu")).toEqual(accept({ revision: 2, standing: {} }));
 });
 
 it("leaves the newest videos to the next sweep", async () => {

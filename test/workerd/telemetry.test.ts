@@ -37,6 +37,15 @@ it("a refused creation names its problem, and the facts stay in the log", () => 
   expect(points).toMatchObject([{ indexes: [""], blobs: ["policy_violation", "", "", ""] }]);
 });
 
+it.each(["recorded", "stranger"] as const)("an event of Stream's is a data point too: %s", (streamEvent) => {
+  const { points } = record((event) => {
+    event.note({ upstream: "eu", streamEvent, ...(streamEvent === "recorded" && { tenant: "acme" }) });
+    event.finish("/hooks/stream/:upstream", 200);
+  });
+  const tenant = streamEvent === "recorded" ? "acme" : "";
+  expect(points).toMatchObject([{ indexes: [tenant], blobs: [`event_${streamEvent}`, "", "eu", ""] }]);
+});
+
 it("other requests are a line only", () => {
   expect(record((event) => event.finish("/healthz", 200)).points).toEqual([]);
 });

@@ -50,6 +50,7 @@ describe("the secrets of a document", () => {
     await put({ webhookSecrets: SECRETS });
     await put({ accountId: "another" });
     expect(await secrets()).toEqual([]);
+    expect(await env.DB.prepare("SELECT sealed_webhook_secrets AS sealed FROM upstreams").first("sealed")).toBeNull();
   });
 
   it("do not open in another row, nor for another account, and uploads go on without them", async () => {
