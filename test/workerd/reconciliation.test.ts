@@ -110,14 +110,17 @@ it("finds what the ledger does not know, what Stream does not have, and what is 
 });
 
 it("of two runs at once, only one writes what it has found", async () => {
-  const { read, write } = createReconciliations(env.DB);
-  expect(await read("eu")).toEqual(accept({ revision: 0, standing: {} }));
+  const rows = createReconciliations(env.DB);
+  expect(await rows.read("eu")).toEqual(accept({ revision: 0, standing: {} }));
   const standing = { failure: { at: 5, reason: "one" } };
   const other = { failure: { at: 5, reason: "other" } };
-  expect([await write("eu", 0, standing), await write("eu", 0, other)]).toEqual([accept(true), accept(false)]);
-  expect(await read("eu")).toEqual(accept({ revision: 1, standing }));
-  expect([await write("eu", 1, {}), await write("eu", 1, other)]).toEqual([accept(true), accept(false)]);
-  expect(await read("eu")).toEqual(accept({ revision: 2, standing: {} }));
+  expect([await rows.write("eu", 0, standing), await rows.write("eu", 0, other)]).toEqual([
+    accept(true),
+    accept(false),
+  ]);
+  expect(await rows.read("eu")).toEqual(accept({ revision: 1, standing }));
+  expect([await rows.write("eu", 1, {}), await rows.write("eu", 1, other)]).toEqual([accept(true), accept(false)]);
+  expect(await rows.read("eu")).toEqual(accept({ revision: 2, standing: {} }));
 });
 
 it("leaves the newest videos to the next sweep", async () => {
