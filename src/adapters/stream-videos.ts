@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { TUS_VERSION } from "../domain/tus.ts";
 import type { AbsentVideo, StreamApi, Upstream, VideoList } from "../usecases/ports.ts";
 import { readBounded } from "./read-bounded.ts";
 import { parseVideo } from "./stream-video.ts";
@@ -22,7 +23,7 @@ const ABSENT: AbsentVideo = { report: { kind: "absent" } };
 /** What Stream knows of videos that exist. https://developers.cloudflare.com/api/resources/stream/ */
 export function createStreamVideos(
   deadlineMs: number,
-): Pick<StreamApi, "video" | "findVideo" | "videosSince" | "deleteVideo"> {
+): Pick<StreamApi, "video" | "findVideo" | "videosSince" | "hasBegun" | "deleteVideo"> {
   /** Undefined where there is no answer that could be used. */
   async function call(upstream: Upstream, method: string, path: string) {
     try {
@@ -73,6 +74,17 @@ export function createStreamVideos(
     videosSince(upstream, created, limit) {
       // Both bounds of Stream's are open, and its times have milliseconds (assumed).
       return list(upstream, { after: timeOf(created - 1), asc: "true" }, Math.min(limit, MAX_LIST));
+    },
+
+    async hasBegun(location) {
+      try {
+        const headers = { "Tus-Resumable": TUS_VERSION };
+        const signal = AbortSignal.timeout(deadlineMs);
+        const answer = await fetch(location, { method: "HEAD", headers, redirect: "manual", signal });
+        return answer.ok && Number(answer.headers.get("upload-offset")) > 0;
+      } catch {
+        return true;
+      }
     },
 
     async deleteVideo(upstream, uid) {

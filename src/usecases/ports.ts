@@ -302,6 +302,8 @@ export interface StreamApi {
   findVideo(upstream: Upstream, lost: LostCreation): Promise<StreamVideo | AbsentVideo | undefined>;
   /** The oldest videos that were created at or after a moment, the oldest first; undefined: Stream does not say. */
   videosSince(upstream: Upstream, created: number, limit: number): Promise<VideoList | undefined>;
+  /** Whether an upload URL is alive and has taken bytes: the upload host is asked, not the API. True: it does not say. */
+  hasBegun(location: string): Promise<boolean>;
   /** True: it is gone. */
   deleteVideo(upstream: Upstream, uid: string): Promise<boolean>;
 }

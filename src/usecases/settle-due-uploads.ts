@@ -6,6 +6,8 @@ export interface DueUpload {
   readonly id: string;
   readonly state: UploadState;
   readonly uid: string | null;
+  /** The upload URL; null: nobody has it. */
+  readonly location: string | null;
   readonly creator: string | null;
   readonly upstream: string;
   readonly created: number;
@@ -32,6 +34,10 @@ export interface SettleDuePorts {
 
 /** A video that is being processed, or a Stream that does not answer, is asked about again after so long. */
 const ASK_AGAIN_SECONDS = 60;
+/** Whether Stream lets an upload that has begun go on after its URL has expired is not known: if it does, for so long. */
+const MAX_OVERTIME_SECONDS = 6 * 60 * 60;
+/** Between two questions about such an upload. */
+const OVERTIME_RETRY_SECONDS = 300;
 /** Background work of all tenants is one customer of the budget. */
 export const BACKGROUND_TENANT = "*";
 
@@ -80,14 +86,22 @@ async function settleOne(
     return undefined;
   }
   const { report } = video;
-  const step = report.kind === "absent" ? "settle" : dueStep(upload.state, report, upload.expires < now, abandoned);
+  const overtime = report.kind === "pending" && (await isInOvertime(ports.stream, upload, now));
+  const urlIsDead = upload.expires < now && !overtime;
+  const step = report.kind === "absent" ? "settle" : dueStep(upload.state, report, urlIsDead, abandoned);
   if (step === "delete" && report.kind !== "absent") return remove(ports, upload, upstream, report.uid);
   ports.settle(upload, {
     event: step === "expire" ? { kind: "expired" } : { kind: "reported", report },
     video,
-    due: step === "wait" ? later.due : null,
+    due: step === "wait" ? (overtime ? now + OVERTIME_RETRY_SECONDS : later.due) : null,
   });
   return undefined;
+}
+
+/** The URL should be dead, and yet it is alive and has taken bytes: an upload may be running. */
+async function isInOvertime(stream: StreamApi, { location, expires }: DueUpload, now: number): Promise<boolean> {
+  if (location === null || now <= expires || now > expires + MAX_OVERTIME_SECONDS) return false;
+  return stream.hasBegun(location);
 }
 
 function ask(stream: StreamApi, { id, uid, creator, created }: DueUpload, upstream: Upstream) {

@@ -22,6 +22,8 @@ const upstream: Upstream = {
 const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true });
 const now = () => Math.floor(Date.now() / 1000);
 const LIFE_SECONDS = 1_800;
+/** The smallest that Stream takes, but for the last one. */
+const CHUNK = "x".repeat(5 * 1024 * 1024);
 let made = 0;
 
 afterEach(() => void vi.useRealTimers());
@@ -32,14 +34,14 @@ beforeEach(async () => {
 });
 
 /** A reservation, and the video that Stream has made for it, if it has. */
-async function reserved(video: "made" | "not made", outcome: "attached" | "unknown") {
+async function reserved(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
   const id = uuidv7();
   made++;
   const ledger = env.LEDGER.getByName(`tenant-${made}`);
   const size = { bytes: 5, seconds: 60 };
   await ledger.reserve({ id, version: 1, limits: {}, upstream: "live", expires: now() + LIFE_SECONDS, ...size });
   const metadata = encodeUploadMetadata([["sluice", `tenant-${made}/${id}`]]);
-  const created = video === "made" ? await api.create(upstream, { length: 5, metadata }) : undefined;
+  const created = video === "made" ? await api.create(upstream, { length, metadata }) : undefined;
   const [uid, location] = created?.kind === "created" ? [created.uid, created.location] : ["0".repeat(32), ""];
   if (outcome === "attached") await ledger.attach(id, uid, location);
   else await ledger.leaveUnknown(id);
@@ -48,9 +50,16 @@ async function reserved(video: "made" | "not made", outcome: "attached" | "unkno
 
 type Ledger = Awaited<ReturnType<typeof reserved>>["ledger"];
 
-/** The upload's row, after its URL should have died and the alarm has come. */
+/** The upload's row, after its URL has died and the alarm has come. */
 async function settle(ledger: Ledger) {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + (LIFE_SECONDS + 100) * 1_000 });
+  const milliseconds = (LIFE_SECONDS + 100) * 1_000;
+  await fetch(`${stream.url}/_control/advance`, { method: "POST", body: JSON.stringify({ milliseconds }) });
+  return settleAfter(ledger, milliseconds);
+}
+
+/** The same, while at Stream no time has passed. */
+async function settleAfter(ledger: Ledger, milliseconds: number) {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
   await runDurableObjectAlarm(ledger);
   return runInDurableObject(ledger, (_, state) => state.storage.sql.exec("SELECT * FROM uploads").one());
 }
@@ -94,6 +103,30 @@ it("a video that is looked for too early is left alone until its URL is dead", a
   expect(await videos()).toHaveLength(1);
 });
 
+it("an upload that runs on after its URL should have died is left alone, for some hours", async () => {
+  const { ledger, location } = await reserved("made", "attached", CHUNK.length + 1);
+  await upload(location, CHUNK);
+  const row = await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000);
+  expect(row).toMatchObject({ state: "issued" });
+  expect(row["due"]).toBeGreaterThan(now() + 200);
+  expect(await videos()).toHaveLength(1);
+  expect(await ledger.usage()).toMatchObject({ pending: 1 });
+  expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired" });
+  expect(await videos()).toEqual([]);
+});
+
+it("an upload that has not begun when its URL should have died has expired, even if the URL is alive", async () => {
+  const { ledger } = await reserved("made", "attached");
+  expect(await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000)).toMatchObject({ state: "expired" });
+});
+
+it("an upload that was broken off when its URL died has expired", async () => {
+  const { ledger, location } = await reserved("made", "attached", CHUNK.length + 1);
+  await upload(location, CHUNK);
+  expect(await settle(ledger)).toMatchObject({ state: "expired", location: null });
+  expect(await videos()).toEqual([]);
+});
+
 it("the video of a cancelled upload is deleted, if that has not been done", async () => {
   const { ledger, id } = await reserved("made", "attached");
   await ledger.cancel(id);
@@ -118,7 +151,8 @@ it("a ready video that is no longer at Stream is deleted here too", async () => 
   });
   const at = Math.floor(Date.now() / 1000);
   expect(await ledger.compare("live", { from: at - 60, to: at + 60, videos: [] })).toMatchObject({ missing: 1 });
-  expect(await settle(ledger)).toMatchObject({ state: "deleted", due: null });
+  // The alarm comes at once, by itself.
+  await vi.waitFor(async () => expect(await ledger.find(uid)).toMatchObject({ state: "deleted" }), 5_000);
   expect(await ledger.usage()).toMatchObject({ videos: 0, storedSeconds: 0 });
 });
 
