@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW } from "./domain/budget.ts";
 import { isSafeUrl } from "./domain/location.ts";
-import type { Upstream } from "./usecases/ports.ts";
+import type { Upstream } from "./usecases/registry-port.ts";
 import { DEFAULT_UPSTREAM } from "./domain/tenant.ts";
 
 /** The Worker's settings, checked. What is missing or malformed stops every request: see `ConfigError`. */

@@ -20,7 +20,10 @@ import type { HookPorts } from "./routes/hooks.ts";
 import type { CreateUploadPorts } from "./usecases/create-upload.ts";
 import type { DeliverEventPorts } from "./usecases/deliver-event.ts";
 import type { MintGrantPorts } from "./usecases/mint-grant.ts";
-import type { Budget, CachedRegistry, Directory, Ledgers, StreamApi } from "./usecases/ports.ts";
+import type { Ledgers } from "./usecases/ledger-port.ts";
+import type { Budget } from "./usecases/ports.ts";
+import type { CachedRegistry, Directory } from "./usecases/registry-port.ts";
+import type { StreamApi } from "./usecases/stream-port.ts";
 
 /** What the routes are made with: every port of the use cases, and what the middleware needs. */
 export interface Dependencies

@@ -1,5 +1,5 @@
 import { batches } from "../domain/batches.ts";
-import type { Delivery, DeliveryQueue } from "../usecases/ports.ts";
+import type { Delivery, DeliveryQueue } from "../usecases/delivery-port.ts";
 
 /** Of one `sendBatch`. https://developers.cloudflare.com/queues/platform/limits/ */
 const LIMITS = {

@@ -1,6 +1,6 @@
 import { type JWTVerifyGetKey, createLocalJWKSet, createRemoteJWKSet, customFetch, errors } from "jose";
 import { isSafeUrl } from "../domain/location.ts";
-import type { Issuer } from "../usecases/ports.ts";
+import type { Issuer } from "../usecases/registry-port.ts";
 import { readBounded } from "./read-bounded.ts";
 
 /** The keys could not be had: nothing is known about the token. */

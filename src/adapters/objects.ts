@@ -3,7 +3,8 @@ import { type Problem, problem } from "../domain/problem.ts";
 import type { ReservationOutcome } from "../domain/reservation.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import type { StoredUpload } from "../objects/upload-rows.ts";
-import type { Budget, KeptUpload, Ledgers } from "../usecases/ports.ts";
+import type { KeptUpload, Ledgers } from "../usecases/ledger-port.ts";
+import type { Budget } from "../usecases/ports.ts";
 
 /** An object that is moved or overloaded is there again in a moment. */
 const RETRY_SECONDS = 1;

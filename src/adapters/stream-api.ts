@@ -1,6 +1,7 @@
 import { parseLocation, parseUid } from "../domain/location.ts";
 import { TUS_VERSION } from "../domain/tus.ts";
-import type { StreamApi, Upstream, UpstreamCreation } from "../usecases/ports.ts";
+import type { Upstream } from "../usecases/registry-port.ts";
+import type { StreamApi, UpstreamCreation } from "../usecases/stream-port.ts";
 import { readLink, sendCreation } from "./stream-creation.ts";
 import { createDirectUploads } from "./stream-direct-upload.ts";
 import { authorize, createStreamVideos } from "./stream-videos.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { problem } from "../domain/problem.ts";
 import { type StreamRefusal, explainRefusal } from "../domain/stream-refusal.ts";
-import type { StreamOutcome } from "../usecases/ports.ts";
+import type { StreamOutcome } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
 
 /** What Stream answers to a creation, a link or an error, is a few hundred bytes. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { parseLocation, parseUid } from "../domain/location.ts";
-import type { StreamApi, StreamOutcome } from "../usecases/ports.ts";
+import type { StreamApi, StreamOutcome } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
 import { MAX_CREATION_ANSWER_BYTES, readLink, sendCreation } from "./stream-creation.ts";
 import { authorize } from "./stream-videos.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
 import { TENANT_ID } from "../domain/tenant.ts";
-import type { StreamVideo } from "../usecases/ports.ts";
+import type { StreamVideo } from "../usecases/stream-port.ts";
 
 const text = v.optional(v.nullable(v.string()));
 

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { TUS_VERSION } from "../domain/tus.ts";
-import type { AbsentVideo, StreamApi, Upstream, VideoList } from "../usecases/ports.ts";
+import type { Upstream } from "../usecases/registry-port.ts";
+import type { AbsentVideo, StreamApi, VideoList } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
 import { parseVideo } from "./stream-video.ts";
 

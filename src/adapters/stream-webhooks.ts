@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { clip, problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import type { StreamWebhook, StreamWebhooks, Upstream } from "../usecases/ports.ts";
+import type { Upstream } from "../usecases/registry-port.ts";
+import type { StreamWebhook, StreamWebhooks } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
 import { authorize } from "./stream-videos.ts";
 

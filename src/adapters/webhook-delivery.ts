@@ -1,5 +1,5 @@
 import { Webhook } from "standardwebhooks";
-import type { Endpoint, KeptEvent, Webhooks } from "../usecases/ports.ts";
+import type { Endpoint, KeptEvent, Webhooks } from "../usecases/delivery-port.ts";
 import { readBounded } from "./read-bounded.ts";
 
 /** From the first byte sent to the last one read. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createStreamWebhooks } from "../adapters/stream-webhooks.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../domain/tenant.ts";
-import type { Upstream } from "../usecases/ports.ts";
+import type { Upstream } from "../usecases/registry-port.ts";
 import { registerWebhook } from "../usecases/register-webhook.ts";
 import { ROOT } from "./root.ts";
 

@@ -3,7 +3,7 @@ import { originAllowed } from "../domain/policy/apply.ts";
 import { clip, problem } from "../domain/problem.ts";
 import { TENANT_ID } from "../domain/tenant.ts";
 import { respondProblem } from "../routes/problem-response.ts";
-import type { Registry } from "../usecases/ports.ts";
+import type { Registry } from "../usecases/registry-port.ts";
 import type { AppEnv } from "./app-env.ts";
 
 const ALLOW_METHODS = "POST, GET, HEAD, PATCH, DELETE, OPTIONS";

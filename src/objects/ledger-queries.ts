@@ -2,7 +2,7 @@ import type { Standing, Totals } from "../domain/ledger.ts";
 import type { Limits } from "../domain/limits.ts";
 import { LIVE_STATES } from "../domain/upload.ts";
 import { AFTER_ALL_IDS, idAt } from "../domain/upload-id.ts";
-import type { UploadQuery } from "../usecases/ports.ts";
+import type { UploadQuery } from "../usecases/ledger-port.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 
 /** An object takes about 1,000 requests a second; a higher limit per minute than this is none. */

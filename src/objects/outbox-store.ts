@@ -1,5 +1,5 @@
 import type { UploadEventBody } from "../domain/upload-event.ts";
-import type { Attempt, EventPage, EventQuery, KeptEvent } from "../usecases/ports.ts";
+import type { Attempt, EventPage, EventQuery, KeptEvent } from "../usecases/delivery-port.ts";
 
 /** Time enough to find out what went wrong, and to have it delivered again. */
 const KEEP_EVENTS_SECONDS = 30 * 24 * 60 * 60;

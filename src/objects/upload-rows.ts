@@ -1,6 +1,7 @@
 import type { ReservationRequest } from "../domain/reservation.ts";
 import type { UploadProgress } from "../domain/upload.ts";
-import type { KeptUpload, StreamVideo } from "../usecases/ports.ts";
+import type { KeptUpload } from "../usecases/ledger-port.ts";
+import type { StreamVideo } from "../usecases/stream-port.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 import { KEEP_FINISHED_SECONDS } from "./ledger-store.ts";
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { retryDelaySeconds } from "../domain/delivery.ts";
 import { UPLOAD_EVENT_TYPES } from "../domain/upload-event.ts";
 import { type DeliverEventPorts, type DeliveryOutcome, deliverEvent, giveUp } from "../usecases/deliver-event.ts";
-import type { Delivery } from "../usecases/ports.ts";
+import type { Delivery } from "../usecases/delivery-port.ts";
 
 /** Before a delivery that could not be given up is given up again. */
 const DEAD_RETRY_SECONDS = 60;

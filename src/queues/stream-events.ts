@@ -4,7 +4,9 @@ import { parseVideo } from "../adapters/stream-video.ts";
 import type { Telemetry } from "../adapters/telemetry.ts";
 import { PROBLEMS, problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import type { Directory, Registry, StreamVideo, Trace, Upstream } from "../usecases/ports.ts";
+import type { Trace } from "../usecases/ports.ts";
+import type { Directory, Registry, Upstream } from "../usecases/registry-port.ts";
+import type { StreamVideo } from "../usecases/stream-port.ts";
 import { type RecordStreamEventPorts, recordStreamEvent } from "../usecases/record-stream-event.ts";
 
 export interface StreamEventPorts extends RecordStreamEventPorts {

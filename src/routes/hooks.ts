@@ -7,7 +7,7 @@ import { type Result, accept, refuse } from "../domain/result.ts";
 import { type StreamSignature, isTimely, parseStreamSignature } from "../domain/stream-signature.ts";
 import { TENANT_ID } from "../domain/tenant.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
-import type { Registry, Upstream } from "../usecases/ports.ts";
+import type { Registry, Upstream } from "../usecases/registry-port.ts";
 import { type RecordStreamEventPorts, recordStreamEvent } from "../usecases/record-stream-event.ts";
 import { respondProblem } from "./problem-response.ts";
 import { parseJson } from "./read-json.ts";

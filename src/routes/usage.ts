@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { problem } from "../domain/problem.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { AuthenticatePorts } from "../usecases/authenticate.ts";
-import type { Ledgers } from "../usecases/ports.ts";
+import type { Ledgers } from "../usecases/ledger-port.ts";
 import { requireScope } from "./access.ts";
 import { respondProblem } from "./problem-response.ts";
 

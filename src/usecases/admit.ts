@@ -4,7 +4,9 @@ import { problem } from "../domain/problem.ts";
 import type { IdempotencyRequest, ReservationOutcome } from "../domain/reservation.ts";
 import type { Tenant } from "../domain/tenant.ts";
 import type { CreationRequest } from "../domain/tus.ts";
-import type { Budget, Ledgers, Upstream } from "./ports.ts";
+import type { Ledgers } from "./ledger-port.ts";
+import type { Budget } from "./ports.ts";
+import type { Upstream } from "./registry-port.ts";
 
 export interface AdmitPorts {
   readonly ledgers: Ledgers;

@@ -4,7 +4,8 @@ import { parsePolicy } from "../domain/policy/policy.ts";
 import { problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import { TENANT_ID, type Tenant } from "../domain/tenant.ts";
-import type { ApiKeyRecord, Issuer, Registry, SecretHashes, TokenPreview, Tokens } from "./ports.ts";
+import type { SecretHashes, TokenPreview, Tokens } from "./ports.ts";
+import type { ApiKeyRecord, Issuer, Registry } from "./registry-port.ts";
 
 export interface AuthenticatePorts {
   readonly registry: Registry;

@@ -1,7 +1,8 @@
 import { type Result, accept } from "../domain/result.ts";
 import { isUnwanted } from "../domain/upload.ts";
 import type { ViewVideoPorts } from "./find-upload.ts";
-import type { KeptUpload, Ledgers, Trace } from "./ports.ts";
+import type { KeptUpload, Ledgers } from "./ledger-port.ts";
+import type { Trace } from "./ports.ts";
 
 export interface CancelUploadPorts extends ViewVideoPorts {
   readonly ledgers: Ledgers;

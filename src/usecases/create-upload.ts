@@ -12,7 +12,9 @@ import { encodeUploadMetadata } from "../domain/upload-metadata.ts";
 import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit.ts";
 import { type AuthenticatePorts, authenticate } from "./authenticate.ts";
 import { identifyCreation } from "./identify-creation.ts";
-import type { CachedRegistry, StreamApi, Trace, TraceColumns } from "./ports.ts";
+import type { Trace, TraceColumns } from "./ports.ts";
+import type { CachedRegistry } from "./registry-port.ts";
+import type { StreamApi } from "./stream-port.ts";
 
 export interface CreateUploadPorts extends AuthenticatePorts, AdmitPorts {
   readonly registry: CachedRegistry;

@@ -1,15 +1,8 @@
 import { MAX_FAILING_MS, judgeAnswer } from "../domain/delivery.ts";
 import { isEndpointUrl } from "../domain/endpoint.ts";
-import type {
-  Attempt,
-  CachedRegistry,
-  Delivery,
-  Endpoint,
-  EndpointHealth,
-  Ledgers,
-  WebhookAnswer,
-  Webhooks,
-} from "./ports.ts";
+import type { Attempt, Delivery, Endpoint, EndpointHealth, WebhookAnswer, Webhooks } from "./delivery-port.ts";
+import type { Ledgers } from "./ledger-port.ts";
+import type { CachedRegistry } from "./registry-port.ts";
 
 export interface DeliverEventPorts {
   readonly registry: Pick<CachedRegistry, "latest">;

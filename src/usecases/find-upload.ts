@@ -3,7 +3,10 @@ import { reachOf, reaches } from "../domain/reach.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import { type VideoJson, videoDocument, withoutTag } from "../domain/video-document.ts";
 import type { Access } from "./authenticate.ts";
-import type { Budget, KeptUpload, Ledgers, Registry, StreamApi } from "./ports.ts";
+import type { KeptUpload, Ledgers } from "./ledger-port.ts";
+import type { Budget } from "./ports.ts";
+import type { Registry } from "./registry-port.ts";
+import type { StreamApi } from "./stream-port.ts";
 
 /** The same for an id that never existed, that is none, that is another tenant's, and that the caller may not see. */
 export const NO_SUCH_UPLOAD = problem("not_found", "There is no such upload.");

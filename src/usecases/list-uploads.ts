@@ -4,7 +4,7 @@ import { reachOf, within } from "../domain/reach.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import { UPLOAD_STATES } from "../domain/upload.ts";
 import type { Access } from "./authenticate.ts";
-import type { Ledgers, UploadPage, UploadQuery } from "./ports.ts";
+import type { Ledgers, UploadPage, UploadQuery } from "./ledger-port.ts";
 
 /** A page of a table. */
 const DEFAULT_LIMIT = 50;

@@ -11,7 +11,7 @@ import {
   videoDocument,
 } from "../domain/video-document.ts";
 import type { Access } from "./authenticate.ts";
-import type { Ledgers } from "./ports.ts";
+import type { Ledgers } from "./ledger-port.ts";
 
 /** As Stream has it: also what is shown where no limit is given. */
 const MAX_LIMIT = 1_000;

@@ -1,4 +1,5 @@
-import type { DeliveryQueue, Endpoint, KeptEvent, Registry } from "./ports.ts";
+import type { DeliveryQueue, Endpoint, KeptEvent } from "./delivery-port.ts";
+import type { Registry } from "./registry-port.ts";
 
 export interface PublishEventsPorts {
   readonly registry: Pick<Registry, "endpoints">;

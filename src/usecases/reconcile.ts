@@ -13,17 +13,10 @@ import {
   standingAfter,
   stretchOf,
 } from "../domain/sweep.ts";
-import type {
-  Budget,
-  Comparison,
-  Directory,
-  Ledgers,
-  Reconciliations,
-  Registry,
-  StreamApi,
-  StreamVideo,
-  Upstream,
-} from "./ports.ts";
+import type { Comparison, Ledgers } from "./ledger-port.ts";
+import type { Budget, Reconciliations } from "./ports.ts";
+import type { Directory, Registry, Upstream } from "./registry-port.ts";
+import type { StreamApi, StreamVideo } from "./stream-port.ts";
 
 export interface ReconcilePorts {
   readonly registry: Pick<Registry, "upstream">;

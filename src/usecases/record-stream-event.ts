@@ -1,6 +1,9 @@
 import { BACKGROUND_TENANT } from "../domain/budget.ts";
 import { type Result, accept } from "../domain/result.ts";
-import type { Budget, Directory, Ledgers, Registry, StreamApi, StreamVideo, Trace, Upstream } from "./ports.ts";
+import type { Ledgers } from "./ledger-port.ts";
+import type { Budget, Trace } from "./ports.ts";
+import type { Directory, Registry, Upstream } from "./registry-port.ts";
+import type { StreamApi, StreamVideo } from "./stream-port.ts";
 
 export interface RecordStreamEventPorts {
   readonly registry: Pick<Registry, "tenant">;

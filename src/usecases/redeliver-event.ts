@@ -1,6 +1,8 @@
 import { problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import type { CachedRegistry, DeliveryQueue, Ledgers } from "./ports.ts";
+import type { DeliveryQueue } from "./delivery-port.ts";
+import type { Ledgers } from "./ledger-port.ts";
+import type { CachedRegistry } from "./registry-port.ts";
 import { wants } from "./publish-events.ts";
 
 export interface RedeliverEventPorts {

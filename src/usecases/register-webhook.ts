@@ -1,6 +1,7 @@
 import { clip, problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import type { StreamWebhook, StreamWebhooks, Upstream } from "./ports.ts";
+import type { Upstream } from "./registry-port.ts";
+import type { StreamWebhook, StreamWebhooks } from "./stream-port.ts";
 
 export interface Registration extends StreamWebhook {
   /** What the account's webhook was until now, where it was another. */

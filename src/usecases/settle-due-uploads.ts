@@ -1,5 +1,7 @@
 import { type Abandoned, type UploadEvent, type UploadState, dueStep, isUnwanted } from "../domain/upload.ts";
-import type { AbsentVideo, Budget, Registry, StreamApi, StreamVideo, Upstream } from "./ports.ts";
+import type { Budget } from "./ports.ts";
+import type { Registry, Upstream } from "./registry-port.ts";
+import type { AbsentVideo, StreamApi, StreamVideo } from "./stream-port.ts";
 
 /** An upload of which something has to be found out or done. Times are seconds since the epoch. */
 export interface DueUpload {

@@ -3,7 +3,7 @@ import { badParameter, readQuery } from "../domain/query.ts";
 import { reachOf, within } from "../domain/reach.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import type { Access } from "./authenticate.ts";
-import type { Ledgers } from "./ports.ts";
+import type { Ledgers } from "./ledger-port.ts";
 
 /** Under Cloudflare's names. https://developers.cloudflare.com/api/resources/stream/subresources/videos/methods/storage_usage/ */
 export interface StorageUsage {

@@ -2,7 +2,8 @@ import { createApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
 import { accept } from "../../src/domain/result.ts";
-import type { Budget, Ledgers } from "../../src/usecases/ports.ts";
+import type { Ledgers } from "../../src/usecases/ledger-port.ts";
+import type { Budget } from "../../src/usecases/ports.ts";
 
 export { TenantLedger } from "../../src/objects/tenant-ledger.ts";
 export { UpstreamBudget } from "../../src/objects/upstream-budget.ts";

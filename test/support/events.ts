@@ -1,4 +1,4 @@
-import type { KeptEvent } from "../../src/usecases/ports.ts";
+import type { KeptEvent } from "../../src/usecases/delivery-port.ts";
 
 /** An event as a ledger keeps it. */
 export function keptEvent(id = "event-1"): KeptEvent {

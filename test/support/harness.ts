@@ -46,6 +46,7 @@ export async function startHarness(
   // Stream has to know the address before the gateway, which has to know the secret, is there.
   const port = await freePort();
   const secret = await registerLocalWebhook(stream, `http://127.0.0.1:${port}`);
+  stream.clearRequests();
   const gateway: Gateway = await startGateway({
     port,
     statePath,

@@ -248,7 +248,7 @@ describe("the endpoint", () => {
     const headers = ["Tus-Resumable: 1.0.0", ...(method === "HEAD" ? [] : ["Content-Length: 5000000"])];
     const answer = await sendHead(harness.url, `${method} /v1/acme/uploads`, headers);
     expect(answer).toMatch(/^HTTP\/1.1 405 /);
-    expect(answer).toMatch(/^allow: OPTIONS, POST\r$/im);
+    expect(answer).toMatch(/^allow: GET, OPTIONS, POST\r$/im);
   });
 
   it("takes X-HTTP-Method-Override for the method, before routing", async () => {

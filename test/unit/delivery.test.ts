@@ -6,7 +6,7 @@ import { batches } from "../../src/domain/batches.ts";
 import { MAX_FAILING_MS, RETRY_DELAYS_SECONDS, judgeAnswer, retryDelaySeconds } from "../../src/domain/delivery.ts";
 import { DEAD_DELIVERIES, DELIVERIES } from "../../src/queues/names.ts";
 import { wants } from "../../src/usecases/publish-events.ts";
-import type { Endpoint } from "../../src/usecases/ports.ts";
+import type { Endpoint } from "../../src/usecases/delivery-port.ts";
 import { keptEvent } from "../support/events.ts";
 
 const HOUR = 3_600;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Access } from "../../src/usecases/authenticate.ts";
 import { listVideos } from "../../src/usecases/list-videos.ts";
-import type { KeptUpload, Ledgers, UploadQuery } from "../../src/usecases/ports.ts";
+import type { KeptUpload, Ledgers, UploadQuery } from "../../src/usecases/ledger-port.ts";
 import type { UploadState } from "../../src/domain/upload.ts";
 import { NOON } from "../support/policy.ts";
 

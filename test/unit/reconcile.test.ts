@@ -2,7 +2,9 @@ import { expect, it } from "vitest";
 import { problem } from "../../src/domain/problem.ts";
 import { accept, refuse } from "../../src/domain/result.ts";
 import type { Reconciliation } from "../../src/domain/sweep.ts";
-import type { StreamVideo, Upstream, VideoPage } from "../../src/usecases/ports.ts";
+import type { VideoPage } from "../../src/usecases/ledger-port.ts";
+import type { Upstream } from "../../src/usecases/registry-port.ts";
+import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 import { type ReconcilePorts, reconcile, reconcileAll } from "../../src/usecases/reconcile.ts";
 
 const NOW = 1_800_000_000;

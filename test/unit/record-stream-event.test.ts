@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import { problem } from "../../src/domain/problem.ts";
 import { accept, refuse } from "../../src/domain/result.ts";
-import type { StreamVideo, TraceColumns, Upstream } from "../../src/usecases/ports.ts";
+import type { TraceColumns } from "../../src/usecases/ports.ts";
+import type { Upstream } from "../../src/usecases/registry-port.ts";
+import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 import { type RecordStreamEventPorts, recordStreamEvent } from "../../src/usecases/record-stream-event.ts";
 
 const upstream = { id: "eu" } as Upstream;

@@ -13,7 +13,7 @@ import { refuse } from "../../src/domain/result.ts";
 import worker from "../../src/index.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "../../src/queues/deliveries.ts";
 import type { DeliverEventPorts } from "../../src/usecases/deliver-event.ts";
-import type { Attempt } from "../../src/usecases/ports.ts";
+import type { Attempt } from "../../src/usecases/delivery-port.ts";
 import { keptEvent } from "../support/events.ts";
 import { TENANT_ROW, asOperator } from "./support.ts";
 

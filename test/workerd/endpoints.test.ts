@@ -5,7 +5,7 @@ import { createRegistryStore } from "../../src/adapters/registry/registry-store.
 import { createSealing } from "../../src/adapters/sealing.ts";
 import { parseConfig } from "../../src/config.ts";
 import { MAX_ENDPOINTS_PER_TENANT, REPLACED_SECRET_LIFETIME_MS } from "../../src/domain/endpoint.ts";
-import type { Endpoint } from "../../src/usecases/ports.ts";
+import type { Endpoint } from "../../src/usecases/delivery-port.ts";
 import { TENANT_ROW, asOperator, codeOf } from "./support.ts";
 
 const config = parseConfig(env);

@@ -7,7 +7,7 @@ import { createStreamApi } from "../../src/adapters/stream-api.ts";
 import { accept } from "../../src/domain/result.ts";
 import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
 import worker from "../../src/index.ts";
-import type { Upstream } from "../../src/usecases/ports.ts";
+import type { Upstream } from "../../src/usecases/registry-port.ts";
 import { asOperator, codeOf, seedTenant } from "./support.ts";
 
 /** The ledgers compared with the local Stream, by the clock and by the operator. */

@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from "uuid";
 import { afterEach, beforeEach, expect, inject, it, vi } from "vitest";
 import { createStreamApi } from "../../src/adapters/stream-api.ts";
 import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
-import type { Upstream } from "../../src/usecases/ports.ts";
+import type { Upstream } from "../../src/usecases/registry-port.ts";
 import { asOperator } from "./support.ts";
 
 /** What the ledger's alarm makes of uploads whose time is over, by what the local Stream says of them. */

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { createTokens } from "../../src/adapters/tokens.ts";
 import type { KeyRing } from "../../src/config.ts";
 import type { Scope } from "../../src/domain/caller.ts";
-import type { Issuer } from "../../src/usecases/ports.ts";
+import type { Issuer } from "../../src/usecases/registry-port.ts";
 
 const ring = (...keys: [id: string, fill: number][]) =>
   keys.map(([id, fill]) => ({ id, bytes: new Uint8Array(32).fill(fill) })) as unknown as KeyRing;

@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it } from "vitest";
 import type { ReservationRequest } from "../../src/domain/reservation.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
-import type { StreamVideo } from "../../src/usecases/ports.ts";
+import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 
 /** What a ledger makes of what happens to uploads after they were created. */
 

@@ -2,7 +2,7 @@ import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
-import type { Directory } from "../../usecases/ports.ts";
+import type { Directory } from "../../usecases/registry-port.ts";
 
 /** Reads the ids that D1 has, past the cache. */
 export function createDirectory(db: D1Database, { defaultUpstream }: Pick<Config, "defaultUpstream">): Directory {

@@ -1,5 +1,5 @@
 import { type EndpointSecret, MAX_ENDPOINTS_PER_TENANT, replaceSecret } from "../../domain/endpoint.ts";
-import type { EndpointHealth } from "../../usecases/ports.ts";
+import type { EndpointHealth } from "../../usecases/delivery-port.ts";
 import type { Sealing } from "../sealing.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { Database, Query } from "./database.ts";

@@ -2,7 +2,8 @@ import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../domain/tenant.ts";
-import type { ApiKeyRecord, CachedRegistry, Endpoint, Issuer, Registry, Upstream } from "../../usecases/ports.ts";
+import type { Endpoint } from "../../usecases/delivery-port.ts";
+import type { ApiKeyRecord, CachedRegistry, Issuer, Registry, Upstream } from "../../usecases/registry-port.ts";
 import type { Sealing } from "../sealing.ts";
 import { LookupCache, MissBudget } from "./cache.ts";
 import {

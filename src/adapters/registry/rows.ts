@@ -6,7 +6,8 @@ import { limitsSchema } from "../../domain/limits.ts";
 import { parsePolicy } from "../../domain/policy/policy.ts";
 import type { Tenant } from "../../domain/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../domain/upload-event.ts";
-import type { ApiKeyRecord, Endpoint, Issuer, Upstream } from "../../usecases/ports.ts";
+import type { Endpoint } from "../../usecases/delivery-port.ts";
+import type { ApiKeyRecord, Issuer, Upstream } from "../../usecases/registry-port.ts";
 
 /** Rows as the migrations declare them, and what they mean. What a row holds was checked when it was written, by a version that may have been another. */
 

@@ -7,7 +7,7 @@ import type { IssuerRow } from "../../adapters/registry/rows.ts";
 import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
-import { ASYMMETRIC_ALGORITHMS, SYMMETRIC_ALGORITHMS } from "../../usecases/ports.ts";
+import { ASYMMETRIC_ALGORITHMS, SYMMETRIC_ALGORITHMS } from "../../usecases/registry-port.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
 import { allowOnly, pageOf, readPage, readSlug, safeUrl, scopes, slug, someOf } from "./documents.ts";

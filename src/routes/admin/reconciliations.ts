@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import type { SweepCounts } from "../../domain/sweep.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
-import type { CachedRegistry } from "../../usecases/ports.ts";
+import type { CachedRegistry } from "../../usecases/registry-port.ts";
 import { type ReconcilePorts, reconcile } from "../../usecases/reconcile.ts";
 import { respondProblem } from "../problem-response.ts";
 import { allowOnly, readSlug } from "./documents.ts";

@@ -13,7 +13,7 @@ import {
 import { problem } from "../../domain/problem.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
-import type { Upstream } from "../../usecases/ports.ts";
+import type { Upstream } from "../../usecases/registry-port.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
 import { allowOnly, pageOf, readPage, readSlug, safeUrl } from "./documents.ts";

@@ -1,0 +1,219 @@
+import { checkLimits, rateStatus } from "../domain/ledger.ts";
+import { type ReservationOutcome, type ReservationRequest, recall } from "../domain/reservation.ts";
+import { type UploadEvent, type UploadState, advance, isLive, isUnwanted } from "../domain/upload.ts";
+import { uploadEvent } from "../domain/upload-event.ts";
+import type { Comparison, VideoPage } from "../usecases/ledger-port.ts";
+import type { StreamVideo } from "../usecases/stream-port.ts";
+import type { DueUpload, Finding } from "../usecases/settle-due-uploads.ts";
+import { LedgerQueries } from "./ledger-queries.ts";
+import type { UploadRow } from "./ledger-schema.ts";
+import { LedgerStore, type UploadChange } from "./ledger-store.ts";
+import { OutboxStore } from "./outbox-store.ts";
+import { adoptedRow, progressOf, reservedRow, shortJson, storedUpload } from "./upload-rows.ts";
+
+/** Whoever cancels an upload has its video deleted at once; if that does not happen, the alarm does it. */
+const DUE_AFTER_CANCEL_SECONDS = 30;
+
+/** What a book asks of the object that it is kept in. */
+export interface Keeper {
+  /** To be woken no later than that; seconds since the epoch. */
+  wakeAt(seconds: number): void;
+  /** There is an event to be handed over. */
+  told(): void;
+  /** Seconds since the epoch. */
+  now(): number;
+}
+
+/**
+ * What may happen to a tenant's uploads, and what it changes: the row, the totals, what is due at Stream, and what the
+ * endpoints are told, all of it in one transaction.
+ */
+export class LedgerBook {
+  readonly store: LedgerStore;
+  readonly uploads: LedgerQueries;
+  readonly outbox: OutboxStore;
+  readonly #tenant: string;
+  readonly #keeper: Keeper;
+
+  constructor(storage: DurableObjectStorage, tenant: string, keeper: Keeper) {
+    this.store = new LedgerStore(storage);
+    this.uploads = new LedgerQueries(storage.sql);
+    this.outbox = new OutboxStore(storage.sql, tenant);
+    this.#tenant = tenant;
+    this.#keeper = keeper;
+  }
+
+  /** By the upload's id, or by the uid of its video. */
+  find(idOrUid: string): UploadRow | undefined {
+    return this.uploads.byId(idOrUid) ?? this.uploads.byUid(idOrUid);
+  }
+
+  reserve(request: ReservationRequest): ReservationOutcome {
+    return this.store.transaction(() => {
+      if (request.version < this.store.version) return { kind: "stale" };
+      const time = this.#keeper.now();
+      const { idempotency, limits, creator } = request;
+      const earlier = idempotency && this.uploads.byIdempotency(idempotency.key);
+      const known = idempotency && earlier && recall(idempotency, earlier, time);
+      if (known) return known;
+
+      const standing = this.uploads.standing(limits, creator, this.store.totals(time));
+      const refusal = checkLimits(limits, standing, request, time);
+      if (refusal) return { kind: "refused", problem: refusal };
+
+      // Its URL is dead; the key goes over to the new one.
+      if (earlier) this.store.change(earlier, { idempotency: null }, time);
+      this.#insert(reservedRow(request, time));
+      const rate = rateStatus(limits, standing, time);
+      return { kind: "reserved", ...(rate && { rate }) };
+    });
+  }
+
+  attach(id: string, uid: string, location: string): boolean {
+    return this.store.transaction(() => {
+      const row = this.uploads.byId(id);
+      return row !== undefined && isLive(this.#apply(row, { kind: "issued", uid }, { location }).state);
+    });
+  }
+
+  release(id: string): void {
+    this.store.transaction(() => {
+      const row = this.uploads.byId(id);
+      if (row?.state === "reserved") this.store.delete(row, this.#keeper.now());
+      else if (row?.uid === null) this.#isGone(row);
+    });
+  }
+
+  leaveUnknown(id: string): void {
+    this.store.transaction(() => {
+      const row = this.uploads.byId(id);
+      if (row) this.#apply(row, { kind: "lost" });
+    });
+  }
+
+  cancel(idOrUid: string): UploadRow | undefined {
+    return this.store.transaction(() => {
+      const row = this.find(idOrUid);
+      return row && (isUnwanted(row.state) ? row : this.#apply(row, { kind: "cancelled" }));
+    });
+  }
+
+  confirmGone(id: string): void {
+    this.store.transaction(() => {
+      const row = this.uploads.byId(id);
+      if (row) this.#isGone(row);
+    });
+  }
+
+  record(upstream: string, video: StreamVideo): boolean {
+    return this.store.transaction(() => {
+      const row = this.#meant(upstream, video);
+      if (row) this.#see(row, video);
+      return row !== undefined;
+    });
+  }
+
+  compare(upstream: string, { from, to, videos }: VideoPage): Comparison {
+    return this.store.transaction(() => {
+      let [settled, adopted, missing] = [0, 0, 0];
+      for (const video of videos) {
+        const row = this.#meant(upstream, video);
+        if (row && this.#see(row, video).state !== row.state) settled++;
+        if (!row && this.#adopt(upstream, video)) adopted++;
+      }
+      const seen = new Set(videos.map(({ report }) => report.uid));
+      for (const row of this.uploads.expectedAt(upstream, from, to)) {
+        if (row.uid === null || seen.has(row.uid)) continue;
+        const now = this.#keeper.now();
+        this.store.change(row, { due: now }, now);
+        this.#keeper.wakeAt(now);
+        missing++;
+      }
+      return { settled, adopted, missing };
+    });
+  }
+
+  /** Takes in what has been found out about an upload that was due. */
+  settle(asked: DueUpload, { event, video, due }: Finding): void {
+    this.store.transaction(() => {
+      const row = this.uploads.byId(asked.id);
+      if (!row) return;
+      // While Stream was asked, others may have had their turn: then what is due is theirs to say.
+      const next = row.state === asked.state ? { due } : {};
+      const seen = video && "json" in video ? { video: shortJson(video.json) } : {};
+      if (event) this.#apply(row, event, { ...seen, ...next });
+      else this.store.change(row, next, this.#keeper.now());
+    });
+  }
+
+  /** The upload that a video belongs to, if what it says of itself agrees with what is known here. */
+  #meant(upstream: string, { tag, report }: StreamVideo): UploadRow | undefined {
+    const row = (tag && this.uploads.byId(tag.uploadId)) ?? this.uploads.byUid(report.uid);
+    return row?.upstream === upstream && (row.uid ?? report.uid) === report.uid ? row : undefined;
+  }
+
+  /** What comes late says nothing new of how the video looks. */
+  #see(row: UploadRow, { report, json }: StreamVideo): UploadRow {
+    const isNews = isLive(row.state) || report.kind === "ready";
+    return this.#apply(row, { kind: "reported", report }, isNews ? { video: shortJson(json) } : {});
+  }
+
+  /** Brings in a video that carries this tenant's tag, and of which nothing is known. */
+  #adopt(upstream: string, video: StreamVideo): boolean {
+    const row = video.tag?.tenant === this.#tenant && adoptedRow(upstream, video, this.#keeper.now());
+    if (!row) return false;
+    this.#insert(row);
+    this.#tell(row);
+    return true;
+  }
+
+  #isGone(row: UploadRow): void {
+    if (isUnwanted(row.state)) this.store.change(row, { due: null }, this.#keeper.now());
+  }
+
+  #insert(row: UploadRow): void {
+    this.store.insert(row, this.#keeper.now());
+    if (row.due !== null) this.#keeper.wakeAt(row.due);
+  }
+
+  /** An upload after an event; what its endpoints are to be told of it is written with it. */
+  #apply(row: UploadRow, event: UploadEvent, more: UploadChange = {}): UploadRow {
+    const now = this.#keeper.now();
+    const { state, bytes, seconds, uid = null, failure = null } = advance(progressOf(row), event);
+    const due = dueAfter(row, event, state, now);
+    const change = { due, location: row.location, ...more, state, bytes, seconds, uid, failure };
+    const changed = this.store.change(row, isLive(state) ? change : { ...change, location: null }, now);
+    if (changed.due !== null && changed.due !== row.due) this.#keeper.wakeAt(changed.due);
+    if (state !== row.state) this.#tell(changed);
+    return changed;
+  }
+
+  /** Keeps an event for the endpoints, if there are any. */
+  #tell(row: UploadRow): void {
+    const now = this.#keeper.now();
+    const body = this.store.hasEndpoints && uploadEvent(this.#tenant, storedUpload(row), now);
+    if (!body) return;
+    this.outbox.add(body, now);
+    this.#keeper.told();
+  }
+}
+
+/** When something has to be done about an upload at Stream, after an event has brought it to a state. */
+function dueAfter(row: UploadRow, event: UploadEvent, state: UploadState, now: number): number | null {
+  if (isLive(state)) return row.due;
+  if (!isUnwanted(state)) return null;
+  switch (event.kind) {
+    case "cancelled":
+      // While the creation is on its way, there is nothing to be found yet.
+      return row.state === "reserved" ? row.due : now + DUE_AFTER_CANCEL_SECONDS;
+    case "issued":
+    case "lost":
+      return now;
+    case "reported":
+      return event.report.kind === "absent" ? null : now;
+    case "expired":
+      return row.due;
+    default:
+      return event satisfies never;
+  }
+}

@@ -1,0 +1,83 @@
+import type { DirectUpload } from "../domain/direct-upload.ts";
+import type { Problem } from "../domain/problem.ts";
+import type { Result } from "../domain/result.ts";
+import type { ExistingVideo, VideoReport } from "../domain/upload.ts";
+import type { Upstream } from "./registry-port.ts";
+
+/** A video as Stream shows it, by its API or in an event. Times are seconds since the epoch. */
+export interface StreamVideo {
+  readonly report: ExistingVideo;
+  /** Whose it is, by the `sluice` key of its `meta`; undefined: it was not made here, or the key was taken away. */
+  readonly tag?: { readonly tenant: string; readonly uploadId: string };
+  readonly creator?: string;
+  readonly created?: number;
+  /** When its upload URL dies. */
+  readonly expires?: number;
+  /** Reserved while it is not ready. */
+  readonly maxDurationSeconds?: number;
+  /** Stream's own object. */
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+export interface VideoList {
+  readonly videos: readonly StreamVideo[];
+  /** There are no newer ones. */
+  readonly last: boolean;
+}
+
+/** Creates the upload at Stream. */
+export interface StreamApi {
+  create(upstream: Upstream, creation: UpstreamCreation): Promise<StreamOutcome>;
+  /** Makes a basic link: `location` is then for one form with the whole file. */
+  createDirect(upstream: Upstream, creation: DirectUpload): Promise<StreamOutcome>;
+  /** Undefined: Stream does not say. */
+  video(upstream: Upstream, uid: string): Promise<StreamVideo | AbsentVideo | undefined>;
+  /** Looks for the video of a creation whose answer was lost, by the `sluice` key in its `meta`. */
+  findVideo(upstream: Upstream, lost: LostCreation): Promise<StreamVideo | AbsentVideo | undefined>;
+  /** The oldest videos that were created at or after a moment, the oldest first; undefined: Stream does not say. */
+  videosSince(upstream: Upstream, created: number, limit: number): Promise<VideoList | undefined>;
+  /** Whether an upload URL is alive and has taken bytes: the upload host is asked, not the API. True: it does not say. */
+  hasBegun(location: string): Promise<boolean>;
+  /** True: it is gone. */
+  deleteVideo(upstream: Upstream, uid: string): Promise<boolean>;
+}
+
+/** The one webhook that a Stream account has. */
+export interface StreamWebhook {
+  readonly notificationUrl: string;
+  readonly secret: string;
+}
+
+export interface StreamWebhooks {
+  current(upstream: Upstream): Promise<Result<StreamWebhook | undefined>>;
+  /** Replaces it. */
+  register(upstream: Upstream, notificationUrl: string): Promise<Result<StreamWebhook>>;
+}
+
+export interface AbsentVideo {
+  readonly report: Extract<VideoReport, { kind: "absent" }>;
+}
+
+export interface LostCreation {
+  readonly uploadId: string;
+  readonly creator?: string;
+  /** Seconds since the epoch, when Stream was asked. */
+  readonly askedAt: number;
+}
+
+export interface UpstreamCreation {
+  /** Bytes. */
+  readonly length: number;
+  /** The whole `Upload-Metadata` header. */
+  readonly metadata: string;
+  readonly creator?: string;
+}
+
+/** `status` is Stream's, where it answered; `pauseSeconds`, for how long it wants to be left alone. */
+export type StreamOutcome = { readonly pauseSeconds?: number } & (
+  | { readonly kind: "created"; readonly status: number; readonly uid: string; readonly location: string }
+  /** There is certainly no video. */
+  | { readonly kind: "refused"; readonly status: number; readonly problem: Problem }
+  /** There may be a video, though nobody has its URL. */
+  | { readonly kind: "unknown"; readonly status?: number; readonly problem: Problem }
+);
