@@ -1,23 +1,29 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, inject, it, vi } from "vitest";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
+import { asOperator } from "./support.ts";
 
 /**
- * The ledger against a simple model, by arbitrary sequences of creations, retries, answers, losses, reports of
- * Stream, cancellations and evictions: the counters are the sum of the rows, no limit is exceeded, and no key has two live uploads.
+ * The ledger against a simple model, by arbitrary sequences of creations, retries, answers, losses, reports of Stream,
+ * cancellations, expiries and evictions: the counters are the sum of the rows, no limit is exceeded, and no key has two live
+ * uploads. Behind it is the local Stream, which knows none of these videos.
  */
 
 const LIMITS = { pending: 4, pendingPerCreator: 2, storedSeconds: 300, quota: { day: { uploads: 12 } } };
 const uidOf = (id: string) => id.slice(1).padStart(32, "0");
-const START = Date.UTC(2026, 10, 22, 23, 0, 0);
+/** Far away, so that no alarm comes by itself. */
+const START = Date.UTC(2040, 10, 22, 23, 0, 0);
+const LIFE_SECONDS = 1_800;
+/** The ledger asks a minute after the URL has died. */
+const DUE_SECONDS = LIFE_SECONDS + 60;
+const stream = inject("stream");
 
 interface Model {
   /** Live uploads: id → what it holds. */
-  readonly live: Map<string, { key?: string; creator?: string; seconds: number; attached: boolean }>;
-  time: number;
+  readonly live: Map<string, { key?: string; creator?: string; seconds: number; attached: boolean; due: number }>;
   made: number;
 }
 interface Real {
@@ -60,14 +66,15 @@ class Reserve implements Command {
 
   async run(model: Model, real: Real): Promise<void> {
     const id = `u${++model.made}`;
+    const now = Math.floor(Date.now() / 1000);
     const outcome = await stub(real).reserve({
       id,
       version: 1,
       limits: LIMITS,
-      upstream: "default",
+      upstream: "live",
       bytes: 10,
       seconds: this.seconds,
-      expires: Math.floor(model.time / 1000) + 1_800,
+      expires: now + LIFE_SECONDS,
       ...(this.creator !== undefined && { creator: this.creator }),
       ...(this.key !== undefined && { idempotency: { key: this.key, fingerprint: "f", once: false } }),
     });
@@ -78,6 +85,7 @@ class Reserve implements Command {
       model.live.set(id, {
         seconds: this.seconds,
         attached: false,
+        due: now + DUE_SECONDS,
         ...(this.creator !== undefined && { creator: this.creator }),
         ...(this.key !== undefined && { key: this.key }),
       });
@@ -134,7 +142,7 @@ class Report implements Command {
     const id = `u${(this.which % (model.made + 1)) + 1}`;
     const report = { kind: this.kind, uid: uidOf(id), seconds: 7 } as const;
     const tag = { tenant: real.name, uploadId: id };
-    const known = await stub(real).record("default", { report, json: {}, ...(this.tagged && { tag }) });
+    const known = await stub(real).record("live", { report, json: {}, ...(this.tagged && { tag }) });
     const live = model.live.get(id);
     if (live?.attached || (live && this.tagged)) expect(known).toBe(true);
     if (known && (this.kind === "ready" || this.kind === "failed")) model.live.delete(id);
@@ -167,12 +175,19 @@ class Evict implements Command {
   }
 }
 
-/** Stream cannot be asked here, so what is due stays as it is. */
+/** Time passes, and the alarm comes: what is due is asked for, and is not there. */
 class Wake implements Command {
+  readonly seconds: number;
+  constructor(seconds: number) {
+    this.seconds = seconds;
+  }
   check = (model: Model) => model.made > 0;
-  toString = () => "alarm";
+  toString = () => `alarm after ${this.seconds} s`;
+
   async run(model: Model, real: Real): Promise<void> {
+    vi.setSystemTime(Date.now() + this.seconds * 1_000);
     await runDurableObjectAlarm(stub(real));
+    for (const [id, { due }] of model.live) if (due * 1_000 <= Date.now()) model.live.delete(id);
     await check(model, real);
   }
 }
@@ -191,16 +206,20 @@ it("keeps its books, whatever happens in whatever order", { timeout: 120_000 }, 
         .map((args) => new Report(...args)),
       fc.nat(30).map((which) => new Cancel(which)),
       fc.constant(new Evict()),
-      fc.constant(new Wake()),
+      fc.constantFrom(0, 600, DUE_SECONDS).map((seconds) => new Wake(seconds)),
     ],
     { maxCommands: 30 },
   );
-  vi.useFakeTimers({ toFake: ["Date"], now: START });
+  const { accountId, apiBase, uploadHost, token } = stream;
+  await asOperator("PUT", "/upstreams/live", { accountId, apiBase, uploadHosts: [uploadHost], apiToken: token });
   let run = 0;
   await fc.assert(
     fc.asyncProperty(commands, async (sequence) => {
+      // Its limit of calls begins anew.
+      await fetch(`${stream.url}/_control/reset`, { method: "POST" });
       const name = `model-${++run}`;
-      const setup = () => ({ model: { live: new Map(), time: Date.now(), made: 0 } as Model, real: { name } });
+      vi.useFakeTimers({ toFake: ["Date"], now: START + run * 86_400_000 });
+      const setup = () => ({ model: { live: new Map(), made: 0 } as Model, real: { name } });
       await fc.asyncModelRun(setup, sequence);
     }),
     { numRuns: 60 },
