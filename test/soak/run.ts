@@ -1,7 +1,7 @@
 /**
  * `npm run soak [-- UPLOADS]`: many uploads of many tenants from creation to the last event, on the built Worker and the local
  * Stream, while some events get lost and some uploads are abandoned. Afterwards ledger, Stream and what the tenants were
- * told must be the same, and memory must not have grown. Takes a quarter of an hour; exits with 1 where anything differs.
+ * told must be the same, and memory must not have grown. Takes about six minutes; exits with 1 where anything differs.
  */
 import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it } from "vitest";
@@ -269,6 +269,25 @@ describe("what a tenant's endpoints are told", () => {
     expect(await tenant.event(`evt_${name}_1`)).toMatchObject({ attempts });
     for (const id of [`evt_${name}_99`, "evt_other_1", `evt_${name}_01`, "", "1"])
       expect(await tenant.event(id)).toBeUndefined();
+  });
+
+  it("is handed over later, where the registry cannot be read at the time", async () => {
+    const tenant = ledger();
+    await tenant.learn(1, true);
+    await env.DB.exec("ALTER TABLE endpoints RENAME TO elsewhere");
+    await issued(tenant);
+    const state = () =>
+      runInDurableObject(tenant, async (_, { storage }) => ({
+        published: storage.sql.exec("SELECT published FROM ledger").one()["published"],
+        alarm: await storage.getAlarm(),
+      }));
+    await runDurableObjectAlarm(tenant);
+    expect((await state()).published).toBe(0);
+    expect((await state()).alarm).toBeLessThanOrEqual(Date.now() + 61_000);
+    await env.DB.exec("ALTER TABLE elsewhere RENAME TO endpoints");
+    await evictDurableObject(tenant);
+    await runDurableObjectAlarm(tenant);
+    expect((await state()).published).toBe(1);
   });
 
   it("is not undone by what an older change of the tenant said", async () => {
