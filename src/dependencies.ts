@@ -42,6 +42,7 @@ export interface Dependencies
 export function createDependencies(env: Env, config: Config): Dependencies {
   const sealing = createSealing(config.masterKeys);
   const ledgers = createLedgers(env.LEDGER);
+  const budget = createBudget(env.BUDGET);
   const registry = createRegistry(env.DB, config, sealing, Date.now);
   const store = createRegistryStore(env.DB, sealing, Date.now, {
     changed: (bookmark) => registry.forget(bookmark),
@@ -57,11 +58,15 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     tokens: createTokens(config.grantKeys, config.allowLoopback),
     hashes: secretHashes,
     ledgers,
-    budget: createBudget(env.BUDGET),
+    budget,
     directory: createDirectory(env.DB, config),
     reconciliations: createReconciliations(env.DB),
     streamWebhooks: createStreamWebhooks(config.streamDeadlineMs),
-    stream: createStreamApi({ deadlineMs: config.streamDeadlineMs, allowLoopback: config.allowLoopback }),
+    stream: createStreamApi({
+      deadlineMs: config.streamDeadlineMs,
+      allowLoopback: config.allowLoopback,
+      pause: (upstream, seconds) => budget.close(upstream, seconds),
+    }),
     failures: createFailureLimit(env.FAILURES),
     telemetry: createTelemetry(env.ANALYTICS),
     nowMs: Date.now,

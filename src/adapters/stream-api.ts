@@ -3,6 +3,7 @@ import { TUS_VERSION } from "../domain/tus.ts";
 import type { Upstream } from "../usecases/registry-port.ts";
 import type { StreamApi, UpstreamCreation } from "../usecases/stream-port.ts";
 import { readLink, sendCreation } from "./stream-creation.ts";
+import type { StreamOptions } from "./stream-limit.ts";
 import { createDirectUploads } from "./stream-direct-upload.ts";
 import { authorize, createStreamVideos } from "./stream-videos.ts";
 
@@ -11,23 +12,23 @@ import { authorize, createStreamVideos } from "./stream-videos.ts";
  *
  * @see https://developers.cloudflare.com/api/resources/stream/methods/create/
  */
-export function createStreamApi(options: { readonly deadlineMs: number; readonly allowLoopback: boolean }): StreamApi {
-  const { deadlineMs, allowLoopback } = options;
+export function createStreamApi(options: StreamOptions): StreamApi {
   return {
-    ...createStreamVideos(deadlineMs),
+    ...createStreamVideos(options),
     ...createDirectUploads(options),
 
     create: (upstream, creation) =>
       sendCreation({
-        url: `${upstream.apiBase}/accounts/${upstream.accountId}/stream?direct_user=true`,
+        upstream,
+        path: "?direct_user=true",
         headers: creationHeaders(upstream, creation),
-        deadlineMs,
+        options,
         success: 201,
         readCreated: ({ status, headers }) =>
           readLink(
             status,
             parseUid(headers.get("stream-media-id")),
-            parseLocation(headers.get("location") ?? "", upstream.uploadHosts, allowLoopback),
+            parseLocation(headers.get("location") ?? "", upstream.uploadHosts, options.allowLoopback),
           ),
       }),
   };

@@ -1,21 +1,22 @@
 import * as v from "valibot";
 import { problem } from "../domain/problem.ts";
 import { type StreamRefusal, explainRefusal } from "../domain/stream-refusal.ts";
+import type { Upstream } from "../usecases/registry-port.ts";
 import type { StreamOutcome } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
+import { type StreamOptions, notePause } from "./stream-limit.ts";
 
 /** What Stream answers to a creation, a link or an error, is a few hundred bytes. */
 export const MAX_CREATION_ANSWER_BYTES = 64 * 1024;
-/** What a limit is for that does not say when it ends. */
-const DEFAULT_PAUSE_SECONDS = 300;
-
 /** A creation on its way to Stream. */
 export interface CreationCall {
-  readonly url: string;
+  readonly upstream: Upstream;
+  /** Under the account's. */
+  readonly path: string;
   /** All there is: nothing of the client's request comes along by itself. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
-  readonly deadlineMs: number;
+  readonly options: StreamOptions;
   /** The status by which Stream says that the upload URL is made. */
   readonly success: number;
   readonly readCreated: (response: Response) => StreamOutcome | Promise<StreamOutcome>;
@@ -23,24 +24,25 @@ export interface CreationCall {
 
 /** Sends a creation, once, and reads what became of it. */
 export async function sendCreation(call: CreationCall): Promise<StreamOutcome> {
-  const { url, headers, body, deadlineMs, success, readCreated } = call;
+  const { upstream, path, headers, body, options, success, readCreated } = call;
   let response: Response;
   let outcome: StreamOutcome;
   try {
     // Sent once: a creation that is repeated may be a second video.
-    response = await fetch(url, {
+    response = await fetch(`${upstream.apiBase}/accounts/${upstream.accountId}/stream${path}`, {
       method: "POST",
       headers,
       redirect: "manual",
-      signal: AbortSignal.timeout(deadlineMs),
+      signal: AbortSignal.timeout(options.deadlineMs),
       ...(body !== undefined && { body }),
     });
     outcome = response.status === success ? await readCreated(response) : await readRefusal(response);
   } catch (error) {
     return explainFailure(error);
   }
-  const pauseSeconds = readPause(response, outcome);
-  return pauseSeconds === undefined ? outcome : { ...outcome, pauseSeconds };
+  const isLimited = outcome.kind === "refused" && outcome.problem.code === "stream_rate_limited";
+  await notePause(options, upstream, response, isLimited);
+  return outcome;
 }
 
 /** There is an upload URL, or there may be one, and it cannot be handed out. */
@@ -52,15 +54,6 @@ export function readLink(status: number, uid: string | undefined, location: stri
     status,
     problem: problem("stream_bad_answer", "Stream's answer cannot be used.", { facts: { missing, uid } }),
   };
-}
-
-/** For how long Stream wants to be left alone: it has refused a call for their number, or would refuse the next. */
-function readPause({ headers }: Response, outcome: StreamOutcome): number | undefined {
-  if (outcome.kind === "refused" && outcome.problem.code === "stream_rate_limited")
-    return outcome.problem.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS;
-  if (headers.get("x-ratelimit-remaining") !== "0") return undefined;
-  const reset = headers.get("x-ratelimit-reset") ?? "";
-  return /^\d{1,3}$/.test(reset) ? Math.min(Number(reset), DEFAULT_PAUSE_SECONDS) : DEFAULT_PAUSE_SECONDS;
 }
 
 function explainFailure(error: unknown): StreamOutcome {

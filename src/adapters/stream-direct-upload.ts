@@ -3,6 +3,7 @@ import { parseLocation, parseUid } from "../domain/location.ts";
 import type { StreamApi, StreamOutcome } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
 import { MAX_CREATION_ANSWER_BYTES, readLink, sendCreation } from "./stream-creation.ts";
+import type { StreamOptions } from "./stream-limit.ts";
 import { authorize } from "./stream-videos.ts";
 
 /**
@@ -10,17 +11,15 @@ import { authorize } from "./stream-videos.ts";
  *
  * @see https://developers.cloudflare.com/api/resources/stream/subresources/direct_upload/methods/create/
  */
-export function createDirectUploads(options: {
-  readonly deadlineMs: number;
-  readonly allowLoopback: boolean;
-}): Pick<StreamApi, "createDirect"> {
+export function createDirectUploads(options: StreamOptions): Pick<StreamApi, "createDirect"> {
   return {
     createDirect: (upstream, creation) =>
       sendCreation({
-        url: `${upstream.apiBase}/accounts/${upstream.accountId}/stream/direct_upload`,
+        upstream,
+        path: "/direct_upload",
         headers: { ...authorize(upstream), "Content-Type": "application/json" },
         body: JSON.stringify(creation),
-        deadlineMs: options.deadlineMs,
+        options,
         success: 200,
         readCreated: (response) => readCreated(response, upstream.uploadHosts, options.allowLoopback),
       }),

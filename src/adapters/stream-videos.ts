@@ -3,6 +3,7 @@ import { TUS_VERSION } from "../domain/tus.ts";
 import type { Upstream } from "../usecases/registry-port.ts";
 import type { AbsentVideo, StreamApi, VideoList } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
+import { type StreamOptions, notePause } from "./stream-limit.ts";
 import { parseVideo } from "./stream-video.ts";
 
 /** A list of 1,000 videos is about 2 MB. */
@@ -23,7 +24,7 @@ const ABSENT: AbsentVideo = { report: { kind: "absent" } };
 
 /** What Stream knows of videos that exist. https://developers.cloudflare.com/api/resources/stream/ */
 export function createStreamVideos(
-  deadlineMs: number,
+  options: StreamOptions,
 ): Pick<StreamApi, "video" | "findVideo" | "videosSince" | "hasBegun" | "deleteVideo"> {
   /** Undefined where there is no answer that could be used. */
   async function call(upstream: Upstream, method: string, path: string) {
@@ -32,8 +33,9 @@ export function createStreamVideos(
         method,
         headers: authorize(upstream),
         redirect: "manual",
-        signal: AbortSignal.timeout(deadlineMs),
+        signal: AbortSignal.timeout(options.deadlineMs),
       });
+      await notePause(options, upstream, response, response.status === 429);
       const body = await readBounded(response.body, MAX_ANSWER_BYTES);
       return { status: response.status, text: new TextDecoder().decode(body ?? new Uint8Array()) };
     } catch {
@@ -80,7 +82,7 @@ export function createStreamVideos(
     async hasBegun(location) {
       try {
         const headers = { "Tus-Resumable": TUS_VERSION };
-        const signal = AbortSignal.timeout(deadlineMs);
+        const signal = AbortSignal.timeout(options.deadlineMs);
         const answer = await fetch(location, { method: "HEAD", headers, redirect: "manual", signal });
         return answer.ok && Number(answer.headers.get("upload-offset")) > 0;
       } catch {

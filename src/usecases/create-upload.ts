@@ -156,7 +156,7 @@ async function conclude(
 
 /** Has Stream make the upload URL. What was reserved is attached, released, or left to be found out. */
 async function forward(
-  { stream, ledgers, budget }: CreateUploadPorts,
+  { stream, ledgers }: CreateUploadPorts,
   { kind, tenant, decision, upstream }: DecidedCreation,
   { id, rate }: Extract<Admission, { kind: "reserved" }>,
   trace: Trace,
@@ -177,7 +177,6 @@ async function forward(
     upstreamOutcome: outcome.kind,
     ...(outcome.status !== undefined && { upstreamStatus: outcome.status }),
   });
-  if (outcome.pauseSeconds !== undefined) await budget.close(upstream, outcome.pauseSeconds);
 
   switch (outcome.kind) {
     case "created": {

@@ -73,11 +73,10 @@ export interface UpstreamCreation {
   readonly creator?: string;
 }
 
-/** `status` is Stream's, where it answered; `pauseSeconds`, for how long it wants to be left alone. */
-export type StreamOutcome = { readonly pauseSeconds?: number } & (
+/** `status` is Stream's, where it answered. */
+export type StreamOutcome =
   | { readonly kind: "created"; readonly status: number; readonly uid: string; readonly location: string }
   /** There is certainly no video. */
   | { readonly kind: "refused"; readonly status: number; readonly problem: Problem }
   /** There may be a video, though nobody has its URL. */
-  | { readonly kind: "unknown"; readonly status?: number; readonly problem: Problem }
-);
+  | { readonly kind: "unknown"; readonly status?: number; readonly problem: Problem };

@@ -157,6 +157,15 @@ describe("DELETE /v1/:tenant/uploads/:id", () => {
     expect(await videos()).toEqual([]);
   });
 
+  it("is told by Stream to leave it alone, and so is everyone on the account: nothing more is asked of it", async () => {
+    const { id } = await create();
+    await fault({ on: "api", kind: "refuse", as: "rate" });
+    expect(await cancel(id)).toMatchObject({ status: 200, state: "cancelled" });
+    const before = await calls();
+    expect((await create()).status).toBe(429);
+    expect(await calls()).toEqual(before);
+  });
+
   it("cancels without a call where the budget has none; the video is deleted later", async () => {
     await onUpstream({ callsPerWindow: 4 });
     const { id, uid } = await create();

@@ -23,7 +23,7 @@ const upstream: Upstream = {
   credential: { kind: "token", token },
   webhookSecrets: [],
 };
-const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true });
+const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, pause: () => Promise.resolve() });
 const ledgers = createLedgers(env.LEDGER);
 const PATH = "/upstreams/eu/reconciliation";
 

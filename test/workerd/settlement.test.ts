@@ -19,7 +19,7 @@ const upstream: Upstream = {
   credential: { kind: "token", token: stream.token },
   webhookSecrets: [],
 };
-const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true });
+const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, pause: () => Promise.resolve() });
 const now = () => Math.floor(Date.now() / 1000);
 const LIFE_SECONDS = 1_800;
 /** The smallest that Stream takes, but for the last one. */
