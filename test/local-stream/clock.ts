@@ -3,6 +3,7 @@ import { setTimeout as wait } from "node:timers/promises";
 /** Time as this Stream has it: tests may let it pass. */
 export class Clock {
   #offsetMs = 0;
+  #resets = 0;
   readonly #stop = new AbortController();
 
   /** Milliseconds since the epoch. */
@@ -16,6 +17,12 @@ export class Clock {
 
   reset(): void {
     this.#offsetMs = 0;
+    this.#resets++;
+  }
+
+  /** How often all was forgotten. */
+  get resets(): number {
+    return this.#resets;
   }
 
   /** Aborted when the Stream is closed. */

@@ -115,8 +115,10 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
     const body = await readText(request);
     const creation = method === "POST" && target.pathname.endsWith("/stream");
     const fault = stream.faults.take(creation ? "create" : "api");
+    const { resets } = stream.clock;
     await stream.clock.sleep(fault?.milliseconds ?? 0);
-    if (fault?.kind === "reset") return void response.destroy();
+    // What was held up is forgotten with all else.
+    if (fault?.kind === "reset" || stream.clock.resets !== resets) return void response.destroy();
     if (fault?.kind === "status" || fault?.kind === "refuse")
       return send(response, answerOfFault(fault, settings.apiLimit, settings.maxQueued));
 

@@ -89,6 +89,15 @@ describe("a creation", () => {
     await expect(fetch(url, { method: "POST", headers, signal: AbortSignal.timeout(50) })).rejects.toThrow("timeout");
     await expect.poll(() => stream.videos()).toHaveLength(1);
   });
+
+  it("does nothing once all has been forgotten meanwhile", async () => {
+    stream.addFault({ on: "create", kind: "latency", milliseconds: 200 });
+    const creation = client.create();
+    await expect.poll(() => stream.faults()).toEqual([]);
+    stream.reset();
+    await expect(creation).rejects.toThrow();
+    expect(stream.videos()).toEqual([]);
+  });
 });
 
 describe("an upload", () => {
