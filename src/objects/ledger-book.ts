@@ -161,7 +161,8 @@ export class LedgerBook {
   /** Brings in a video that carries this tenant's tag, and of which nothing is known. */
   #adopt(upstream: string, video: StreamVideo): boolean {
     const row = video.tag?.tenant === this.#tenant && adoptedRow(upstream, video, this.#keeper.now());
-    if (!row) return false;
+    // A tag may have been copied to another video, and two upstreams of one account show the same one.
+    if (!row || this.find(row.id) || this.find(video.report.uid)) return false;
     this.#insert(row);
     this.#tell(row);
     return true;

@@ -180,6 +180,20 @@ describe("a comparison with all that Stream has", () => {
     await agrees(tenant);
   });
 
+  it("brings in no video whose tag or uid is that of an upload which is known", async () => {
+    const tenant = ledger();
+    const name = `life-${made}`;
+    const { id, uid } = await issued(tenant);
+    const tag = { tenant: name, uploadId: id };
+    const nothing = { settled: 0, adopted: 0, missing: 0 };
+    const copy = video(uidOf(++made), "ready", { tag });
+    expect(await tenant.compare("default", page(video(uid, "pending", { tag }), copy))).toEqual(nothing);
+    const again = video(uid, "pending", { tag: { tenant: name, uploadId: uuidv7() } });
+    for (const shown of [video(uid, "pending", { tag }), again])
+      expect(await tenant.compare("the same account", page(shown))).toEqual(nothing);
+    await agrees(tenant);
+  });
+
   it("has what is missing looked for, of this account and this time only", async () => {
     const tenant = ledger();
     const { id, uid } = await issued(tenant);
