@@ -3,6 +3,9 @@
  * need no index of their own. https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
  */
 
+/** As they are written here: lists compare and page by them. */
+export const UPLOAD_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** Comes after every id. */
 export const AFTER_ALL_IDS = "g";
 

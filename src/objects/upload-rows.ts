@@ -1,5 +1,6 @@
 import type { ReservationRequest } from "../domain/reservation.ts";
 import type { UploadProgress } from "../domain/upload.ts";
+import { UPLOAD_ID } from "../domain/upload-id.ts";
 import type { KeptUpload } from "../usecases/ledger-port.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
 import type { UploadRow } from "./ledger-schema.ts";
@@ -40,7 +41,8 @@ const STREAM_DEFAULT_SECONDS = 14_400;
  */
 export function adoptedRow(upstream: string, video: StreamVideo, now: number): UploadRow | undefined {
   const { tag, report, creator = null, created = now, expires = now } = video;
-  if (!tag || report.kind === "failed") return undefined;
+  // Whoever may edit the account's videos may write a tag, and under another id no list would show the upload.
+  if (!tag || !UPLOAD_ID.test(tag.uploadId) || report.kind === "failed") return undefined;
   if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
   const ready = report.kind === "ready";
   return {

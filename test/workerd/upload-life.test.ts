@@ -194,6 +194,12 @@ describe("a comparison with all that Stream has", () => {
     await agrees(tenant);
   });
 
+  it("brings in nothing under an id that is not one of the gateway's", async () => {
+    const tenant = ledger();
+    const tag = { tenant: `life-${made}`, uploadId: "zzz" };
+    expect(await tenant.compare("default", page(video(uidOf(++made), "ready", { tag })))).toMatchObject({ adopted: 0 });
+  });
+
   it("has what is missing looked for, of this account and this time only", async () => {
     const tenant = ledger();
     const { id, uid } = await issued(tenant);
