@@ -144,6 +144,8 @@ export class TenantLedger extends DurableObject<Env> {
       console.error(`A ledger's alarm failed: ${error instanceof Error ? error.message : String(error)}`);
       retryAt = now() + RETRY_SECONDS;
     }
+    // Also what is being handed over at this moment: should that come to nothing, there would be no other alarm.
+    if (outbox.hasAfter(store.published)) this.#wakeAt(now() + RETRY_SECONDS);
     const nextDue = uploads.nextDue();
     if (nextDue !== undefined) this.#wakeAt(Math.max(nextDue, retryAt ?? now() + 1));
   }

@@ -1,10 +1,11 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { ReservationRequest } from "../../src/domain/reservation.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
+import { asOperator } from "./support.ts";
 
 /** What a ledger makes of what happens to uploads after they were created. */
 
@@ -308,6 +309,20 @@ describe("what a tenant's endpoints are told", () => {
     await evictDurableObject(tenant);
     await runDurableObjectAlarm(tenant);
     expect((await state()).published).toBe(1);
+  });
+
+  it("is handed over later, where the alarm comes while it is being handed over", async () => {
+    const tenant = ledger();
+    const name = `life-${made}`;
+    await asOperator("PUT", `/tenants/${name}`, {});
+    await asOperator("PUT", `/tenants/${name}/endpoints/main`, { url: "https://hooks.acme.com/" });
+    const send = vi.spyOn(env.DELIVERIES, "sendBatch").mockReturnValue(new Promise(() => {}));
+    await issued(tenant, { version: 1e15 });
+    await vi.waitFor(() => expect(send).toHaveBeenCalled());
+    await runDurableObjectAlarm(tenant);
+    const alarm = await runInDurableObject(tenant, (_, { storage }) => storage.getAlarm());
+    send.mockRestore();
+    expect(alarm).toBeLessThanOrEqual(Date.now() + 61_000);
   });
 
   it("is not undone by what an older change of the tenant said", async () => {
