@@ -18,6 +18,8 @@ const DUE_AFTER_CANCEL_SECONDS = 30;
 export interface Keeper {
   /** To be woken no later than that; seconds since the epoch. */
   wakeAt(seconds: number): void;
+  /** A transaction begins; what is given back is called where it fails, and with it the alarm is as it was before. */
+  begun(): () => void;
   /** There is an event to be handed over. */
   told(): void;
   /** Seconds since the epoch. */
@@ -36,7 +38,7 @@ export class LedgerBook {
   readonly #keeper: Keeper;
 
   constructor(storage: DurableObjectStorage, tenant: string, keeper: Keeper) {
-    this.store = new LedgerStore(storage);
+    this.store = new LedgerStore(storage, () => keeper.begun());
     this.uploads = new LedgerQueries(storage.sql);
     this.outbox = new OutboxStore(storage.sql, tenant);
     this.#tenant = tenant;

@@ -27,21 +27,26 @@ interface LedgerRow {
 export class LedgerStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #begun: () => () => void;
   /** As it is on disk, so that it need not be read for each creation. */
   #ledger: LedgerRow | undefined;
 
-  constructor(storage: DurableObjectStorage) {
+  /** @param begun is told of each transaction, and what it gives back of those that fail */
+  constructor(storage: DurableObjectStorage, begun: () => () => void = () => () => {}) {
     this.#storage = storage;
+    this.#begun = begun;
     this.#sql = storage.sql;
     storage.transactionSync(() => migrateLedger(storage.sql));
   }
 
   /** Does all of it or, where it throws, nothing. */
   transaction<T>(work: () => T): T {
+    const undo = this.#begun();
     try {
       return this.#storage.transactionSync(work);
     } catch (error) {
       this.#ledger = undefined;
+      undo();
       throw error;
     }
   }

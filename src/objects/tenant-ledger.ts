@@ -39,6 +39,7 @@ export class TenantLedger extends DurableObject<Env> {
     this.#book = new LedgerBook(state.storage, this.#tenant, {
       now,
       wakeAt: (seconds) => this.#wakeAt(seconds),
+      begun: () => this.#rememberAlarm(),
       told: () => this.#publishSoon(),
     });
     void state.blockConcurrencyWhile(async () => {
@@ -186,6 +187,14 @@ export class TenantLedger extends DurableObject<Env> {
   #use(): Dependencies {
     this.#dependencies ??= createDependencies(this.env, parseConfig(this.env));
     return this.#dependencies;
+  }
+
+  /** An alarm that was set in a transaction goes with it where it fails. */
+  #rememberAlarm(): () => void {
+    const alarmAt = this.#alarmAt;
+    return () => {
+      this.#alarmAt = alarmAt;
+    };
   }
 
   /** Sets the alarm, unless an earlier one is set: within the same transaction as what it is for. */

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it, vi } from "vitest";
 import type { ReservationRequest } from "../../src/domain/reservation.ts";
+import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 import { asOperator } from "./support.ts";
@@ -332,6 +333,21 @@ describe("what a tenant's endpoints are told", () => {
     await issued(tenant, { version: 7 });
     expect((await tenant.events({ limit: 1 })).events).toHaveLength(1);
   });
+});
+
+it("an alarm that was set by a change that failed is set again by the next", async () => {
+  const tenant = ledger();
+  const { id } = await issued(tenant);
+  await tenant.learn(1, true);
+  const inStorage = <T>(work: (storage: DurableObjectStorage) => T) =>
+    runInDurableObject(tenant, (_, { storage }) => work(storage));
+  await inStorage(({ sql }) => void sql.exec("ALTER TABLE events RENAME TO elsewhere"));
+  await runInDurableObject(tenant, (object: TenantLedger) => expect(() => object.cancel(id)).toThrow("events"));
+  await inStorage(({ sql }) => void sql.exec("ALTER TABLE elsewhere RENAME TO events"));
+  expect(await tenant.find(id)).toMatchObject({ state: "issued" });
+  await tenant.learn(2, false);
+  await tenant.cancel(id);
+  expect(await inStorage((storage) => storage.getAlarm())).toBeLessThanOrEqual(Date.now() + 31_000);
 });
 
 it("a ledger of an earlier version is brought up to date with what it holds", async () => {
