@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { parseUid } from "../domain/location.ts";
 import { SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
 import { TENANT_ID } from "../domain/tenant.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
@@ -29,7 +30,8 @@ export function parseVideo(json: unknown): StreamVideo | undefined {
   const parsed = v.safeParse(videoSchema, json);
   if (!parsed.success) return undefined;
   const video = parsed.output;
-  const uid = video.uid ?? video.id;
+  // It stands in paths of Stream's API later, next to the account's credential.
+  const uid = parseUid(video.uid ?? video.id ?? null);
   if (!uid) return undefined;
   const tag = parseTag(video.meta?.[SLUICE_KEY]);
   const [created, expires] = [parseTime(video.created), parseTime(video.uploadExpiry)];

@@ -1,0 +1,18 @@
+import { describe, expect, it } from "vitest";
+import { parseVideo } from "../../src/adapters/stream-video.ts";
+
+/** What Stream says of a video: its parts go into URLs, rows and events later. */
+
+const UID = "0123456789abcdef0123456789abcdef";
+const video = (more: object = {}) => ({ uid: UID, status: { state: "ready" }, duration: 5, ...more });
+
+describe("a video of Stream's", () => {
+  it.each(["../tokens", "..", "a/b", `${UID}/captions`, `${UID}?x=1`, UID.slice(1), ""])(
+    "has a uid that is safe in a path, unlike %j",
+    (uid) => expect(parseVideo(video({ uid }))).toBeUndefined(),
+  );
+
+  it("may have its uid as id", () => {
+    expect(parseVideo(video({ uid: null, id: UID }))).toMatchObject({ report: { uid: UID } });
+  });
+});
