@@ -5,6 +5,8 @@ import { TENANT_ID } from "../domain/tenant.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
 
 const text = v.optional(v.nullable(v.string()));
+/** JSON may have 1e999, which is read as infinite. */
+const number = v.optional(v.nullable(v.pipe(v.number(), v.finite())));
 
 /**
  * The parts of a video that are read here. The API and the webhook give `uid`, events of a Queue `id`; the reason of a
@@ -16,9 +18,9 @@ const videoSchema = v.looseObject({
   uid: text,
   id: text,
   status: v.object({ state: v.string(), errorReasonCode: text, errReasonCode: text }),
-  duration: v.optional(v.nullable(v.number())),
-  size: v.optional(v.nullable(v.number())),
-  maxDurationSeconds: v.optional(v.nullable(v.number())),
+  duration: number,
+  size: number,
+  maxDurationSeconds: number,
   creator: text,
   created: text,
   uploadExpiry: text,
@@ -34,6 +36,8 @@ export function parseVideo(json: unknown): StreamVideo | undefined {
   const uid = parseUid(video.uid ?? video.id ?? null);
   if (!uid) return undefined;
   const tag = parseTag(video.meta?.[SLUICE_KEY]);
+  // -1 means that it is unknown.
+  const maxDurationSeconds = Math.max(0, video.maxDurationSeconds ?? 0);
   const [created, expires] = [parseTime(video.created), parseTime(video.uploadExpiry)];
   return {
     report: reportOf(uid, video),
@@ -42,7 +46,7 @@ export function parseVideo(json: unknown): StreamVideo | undefined {
     ...(video.creator && { creator: video.creator }),
     ...(created !== undefined && { created }),
     ...(expires !== undefined && { expires }),
-    ...(video.maxDurationSeconds && { maxDurationSeconds: video.maxDurationSeconds }),
+    ...(maxDurationSeconds > 0 && { maxDurationSeconds }),
   };
 }
 

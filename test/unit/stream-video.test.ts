@@ -15,4 +15,19 @@ describe("a video of Stream's", () => {
   it("may have its uid as id", () => {
     expect(parseVideo(video({ uid: null, id: UID }))).toMatchObject({ report: { uid: UID } });
   });
+
+  it.each([
+    [-1, undefined],
+    [0, undefined],
+    [30, 30],
+  ])("may last at most %j s, where that is known", (given, read) => {
+    expect(parseVideo(video({ maxDurationSeconds: given }))?.maxDurationSeconds).toBe(read);
+  });
+
+  it.each(["duration", "size", "maxDurationSeconds"])(
+    "has a finite %s, or the totals would never be right again",
+    (name) => {
+      expect(parseVideo(video({ [name]: Number.POSITIVE_INFINITY }))).toBeUndefined();
+    },
+  );
 });
