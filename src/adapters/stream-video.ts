@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { parseUid } from "../domain/location.ts";
 import { SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
+import { clip } from "../domain/problem.ts";
 import { TENANT_ID } from "../domain/tenant.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
 
@@ -58,7 +59,7 @@ function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof 
     case "ready":
       return { kind: "ready", uid, seconds: Math.max(0, duration ?? 0), ...(size && { bytes: size }) };
     case "error":
-      return { kind: "failed", uid, ...(reason && { reason }) };
+      return { kind: "failed", uid, ...(reason && { reason: clip(reason) }) };
     default:
       return { kind: "processing", uid };
   }

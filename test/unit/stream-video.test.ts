@@ -30,4 +30,9 @@ describe("a video of Stream's", () => {
       expect(parseVideo(video({ [name]: Number.POSITIVE_INFINITY }))).toBeUndefined();
     },
   );
+
+  it("has failed for a reason of a few words: the event that tells of it has to fit into a queue", () => {
+    const report = parseVideo(video({ status: { state: "error", errorReasonCode: "E".repeat(200_000) } }))?.report;
+    expect(report).toMatchObject({ kind: "failed", reason: expect.stringMatching(/^E{10,100}…$/) });
+  });
 });
