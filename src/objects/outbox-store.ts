@@ -3,7 +3,7 @@ import type { Attempt, EventPage, EventQuery, KeptEvent } from "../usecases/deli
 
 /** Time enough to find out what went wrong, and to have it delivered again. */
 const KEEP_EVENTS_SECONDS = 30 * 24 * 60 * 60;
-/** Deleted at a time, so that no alarm takes long. */
+/** Looked at, and deleted, at a time, so that no alarm takes long. */
 const PRUNE_ROWS = 500;
 
 interface EventRow extends Record<string, SqlStorageValue> {
@@ -87,8 +87,10 @@ export class OutboxStore {
 
   /** Forgets old events. Never the newest of all: its number, and with it its id, must not come again. */
   prune(now: number): void {
-    const old = `SELECT seq FROM events WHERE created < ? AND seq < (SELECT max(seq) FROM events)
-                 ORDER BY seq LIMIT ${PRUNE_ROWS}`;
+    // The oldest have the lowest numbers; so no more than these are looked at, though most are not old enough.
+    const oldest = `SELECT seq, created FROM events WHERE seq < (SELECT max(seq) FROM events)
+                    ORDER BY seq LIMIT ${PRUNE_ROWS}`;
+    const old = `SELECT seq FROM (${oldest}) WHERE created < ?`;
     const before = now - KEEP_EVENTS_SECONDS;
     this.#sql.exec(`DELETE FROM attempts WHERE event IN (${old})`, before);
     this.#sql.exec(`DELETE FROM events WHERE seq IN (${old})`, before);

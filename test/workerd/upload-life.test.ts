@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { ReservationRequest } from "../../src/domain/reservation.ts";
 import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
+import { OutboxStore } from "../../src/objects/outbox-store.ts";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 import { asOperator } from "./support.ts";
 
@@ -324,6 +325,25 @@ describe("what a tenant's endpoints are told", () => {
     const alarm = await runInDurableObject(tenant, (_, { storage }) => storage.getAlarm());
     send.mockRestore();
     expect(alarm).toBeLessThanOrEqual(Date.now() + 61_000);
+  });
+
+  it("is forgotten without looking through all that is kept", async () => {
+    const rowsRead = await runInDurableObject(ledger(), (_, { storage: { sql } }) => {
+      sql.exec(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO events (created, body) SELECT iif(i < 3, 0, ?), '{}' FROM n",
+        now(),
+      );
+      const cursors: { readonly rowsRead: number }[] = [];
+      const exec = (query: string, ...values: number[]) => {
+        const cursor = sql.exec(query, ...values);
+        cursors.push(cursor);
+        return cursor;
+      };
+      new OutboxStore({ exec } as unknown as SqlStorage, "acme").prune(now());
+      expect(sql.exec("SELECT count(*) AS kept FROM events").one()).toEqual({ kept: 4_998 });
+      return cursors.reduce((sum, cursor) => sum + cursor.rowsRead, 0);
+    });
+    expect(rowsRead).toBeLessThan(2_500);
   });
 
   it("is not undone by what an older change of the tenant said", async () => {
