@@ -57,12 +57,22 @@ function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof 
     case "pendingupload":
       return { kind: "pending", uid };
     case "ready":
-      return { kind: "ready", uid, seconds: Math.max(0, duration ?? 0), ...(size && { bytes: size }) };
+      return {
+        kind: "ready",
+        uid,
+        ...(isKnown(duration) && { seconds: duration }),
+        ...(isKnown(size) && { bytes: size }),
+      };
     case "error":
       return { kind: "failed", uid, ...(reason && { reason: clip(reason) }) };
     default:
       return { kind: "processing", uid };
   }
+}
+
+/** "A value of -1 means the duration is unknown." */
+function isKnown(value: number | null | undefined): value is number {
+  return value !== null && value !== undefined && value >= 0;
 }
 
 function parseTag(value: unknown): StreamVideo["tag"] {

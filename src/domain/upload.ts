@@ -60,8 +60,8 @@ export type VideoReport =
   /** There is an upload URL, and nothing has been uploaded. */
   | { readonly kind: "pending"; readonly uid: string }
   | { readonly kind: "processing"; readonly uid: string }
-  /** `bytes`, where Stream says how large the file is. */
-  | { readonly kind: "ready"; readonly uid: string; readonly seconds: number; readonly bytes?: number }
+  /** How long and how large the file is, where Stream says it. */
+  | { readonly kind: "ready"; readonly uid: string; readonly seconds?: number; readonly bytes?: number }
   /** `reason` is Stream's code. */
   | { readonly kind: "failed"; readonly uid: string; readonly reason?: string };
 
@@ -103,7 +103,7 @@ function sizeAfter({ state, bytes, seconds }: UploadProgress, report: VideoRepor
   const measured = state === "ready" || state === "deleted" ? { bytes, seconds } : { bytes: 0, seconds: 0 };
   return {
     bytes: report.bytes === undefined ? bytes : Math.max(measured.bytes, report.bytes),
-    seconds: Math.max(measured.seconds, report.seconds),
+    seconds: report.seconds === undefined ? seconds : Math.max(measured.seconds, report.seconds),
   };
 }
 

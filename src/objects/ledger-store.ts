@@ -4,7 +4,7 @@ import { type UploadRow, migrateLedger } from "./ledger-schema.ts";
 
 /** Finished uploads that are not at Stream count for nothing once their month is over; kept a little longer, to be seen. */
 export const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
-/** Deleted at a time, so that no alarm takes long. */
+/** Looked at by one alarm, so that none takes long. */
 const PRUNE_ROWS = 500;
 
 /** What may change of an upload. */
@@ -30,6 +30,8 @@ export class LedgerStore {
   readonly #begun: () => () => void;
   /** As it is on disk, so that it need not be read for each creation. */
   #ledger: LedgerRow | undefined;
+  /** The number of the last row that was looked at; an object that starts anew begins anew. */
+  #prunedTo = 0;
 
   /** @param begun is told of each transaction, and what it gives back of those that fail */
   constructor(storage: DurableObjectStorage, begun: () => () => void = () => () => {}) {
@@ -118,16 +120,30 @@ export class LedgerStore {
     this.#count(row, undefined, now);
   }
 
-  /** Forgets finished uploads that count for nothing any more. Never the newest of all: its number must not come again. */
+  /**
+   * Forgets finished uploads that count for nothing any more; a block of rows at a time, since most are kept. Never the
+   * newest of all: its number must not come again.
+   */
   prune(now: number): void {
-    this.#sql.exec(
-      `DELETE FROM uploads WHERE seq IN (
-         SELECT seq FROM uploads
-         WHERE seq < (SELECT coalesce(max(seq), 0) FROM uploads) AND created < ?1
-           AND state IN ('failed', 'expired', 'cancelled', 'deleted') AND due IS NULL
-         ORDER BY seq LIMIT ${PRUNE_ROWS})`,
-      now - KEEP_FINISHED_SECONDS,
-    );
+    const before = now - KEEP_FINISHED_SECONDS;
+    const block = this.#sql
+      .exec<{ seq: number; created: number }>(
+        "SELECT seq, created FROM uploads WHERE seq > ? ORDER BY seq LIMIT ?",
+        this.#prunedTo,
+        PRUNE_ROWS,
+      )
+      .toArray();
+    const last = block.at(-1);
+    if (last)
+      this.#sql.exec(
+        `DELETE FROM uploads
+         WHERE seq > ? AND seq <= ? AND seq < (SELECT max(seq) FROM uploads) AND created < ?
+           AND state IN ('failed', 'expired', 'cancelled', 'deleted') AND due IS NULL`,
+        this.#prunedTo,
+        last.seq,
+        before,
+      );
+    this.#prunedTo = last && last.created < before ? last.seq : 0;
   }
 
   /** The totals as they would be if they were counted anew; for tests and repair. */

@@ -55,7 +55,7 @@ export function adoptedRow(upstream: string, video: StreamVideo, now: number): U
     fingerprint: null,
     upstream,
     bytes: (ready ? report.bytes : undefined) ?? 0,
-    seconds: ready ? report.seconds : (video.maxDurationSeconds ?? STREAM_DEFAULT_SECONDS),
+    seconds: (ready ? report.seconds : undefined) ?? video.maxDurationSeconds ?? STREAM_DEFAULT_SECONDS,
     created,
     expires,
     due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,

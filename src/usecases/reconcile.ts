@@ -16,7 +16,7 @@ import {
 import type { Comparison, Ledgers } from "./ledger-port.ts";
 import type { Budget, Reconciliations } from "./ports.ts";
 import type { Directory, Registry, Upstream } from "./registry-port.ts";
-import type { StreamApi, StreamVideo } from "./stream-port.ts";
+import type { StreamApi, StreamVideo, VideoList } from "./stream-port.ts";
 
 export interface ReconcilePorts {
   readonly registry: Pick<Registry, "upstream">;
@@ -31,6 +31,8 @@ export interface ReconcilePorts {
 
 /** As many as Stream gives at once: 1 MB, and 15 ms to read. */
 const PAGE_VIDEOS = 1_000;
+/** Where that did not succeed: with metadata as long as they may be, a page would be larger than is read. */
+const SMALL_PAGE_VIDEOS = 250;
 /**
  * Of a run over all upstreams, which comes every minute. A page asks each tenant's ledger, at about 0.1 ms of CPU time: with
  * more than 2,000 tenants, `cpu_ms` in `wrangler.toml` has to be raised, and with more than 5,000 its `subrequests`.
@@ -120,12 +122,12 @@ async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise
   const upstream = await ports.registry.upstream(id);
   if (!upstream.ok) return upstream;
   if (!upstream.value) return refuse(problem("upstream_unknown", "There is no such upstream."));
-  const asking = await ports.budget.acquire(upstream.value, BACKGROUND_TENANT, "background");
-  if (!asking.granted) return refuse(problem("upstream_busy", "The budget has no more calls now."));
-  const page = await ports.stream.videosSince(upstream.value, sweep.cursor, PAGE_VIDEOS);
-  if (!page) return refuse(problem("stream_unavailable", "Stream did not list its videos."));
+  let page = await listVideos(ports, upstream.value, sweep, PAGE_VIDEOS);
+  if (!page.ok && page.problem.code === "stream_unavailable")
+    page = await listVideos(ports, upstream.value, sweep, SMALL_PAGE_VIDEOS);
+  if (!page.ok) return page;
 
-  const stretch = stretchOf(sweep, page);
+  const stretch = stretchOf(sweep, page.value);
   const tenants = await tenantsOf(ports.directory, id, stretch);
   if (!tenants.ok) return tenants;
   const compared = await compare(ports, upstream.value, stretch, tenants.value);
@@ -133,6 +135,19 @@ async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise
   const counted = stretch.videos.filter((video) => countsFor(stretch, video));
   const strangers = counted.filter(({ tag }) => !tag || !tenants.value.has(tag.tenant)).length;
   return accept(advanceSweep(sweep, stretch, { ...compared.value, videos: counted.length, strangers }));
+}
+
+/** The oldest videos that have not been compared, for one call of the budget. */
+async function listVideos(
+  { budget, stream }: ReconcilePorts,
+  upstream: Upstream,
+  { cursor }: Sweep,
+  limit: number,
+): Promise<Result<VideoList>> {
+  const asking = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
+  if (!asking.granted) return refuse(problem("upstream_busy", "The budget has no more calls now."));
+  const page = await stream.videosSince(upstream, cursor, limit);
+  return page ? accept(page) : refuse(problem("stream_unavailable", "Stream did not list its videos."));
 }
 
 /** All tenants on an upstream, and those whose videos are there though they are on another one now. */

@@ -36,7 +36,10 @@ export interface SettleDuePorts {
 
 /** A video that is being processed, or a Stream that does not answer, is asked about again after so long. */
 const ASK_AGAIN_SECONDS = 60;
-/** Whether Stream lets an upload that has begun go on after its URL has expired is not known: if it does, for so long. */
+/**
+ * Whether Stream lets an upload that has begun go on after its URL has expired is not known: if it does, for so long. As
+ * long an account that is gone is waited for, since its settings may only be wrong at the moment.
+ */
 const MAX_OVERTIME_SECONDS = 6 * 60 * 60;
 /** Between two questions about such an upload. */
 const OVERTIME_RETRY_SECONDS = 300;
@@ -48,7 +51,7 @@ export const BACKGROUND_TENANT = "*";
  * uploads that were abandoned, nor about creations whose answer was lost. Takes away the videos that nobody wants, where
  * that has not been done at once. Background work: it takes what the tenants leave of the budget.
  *
- * @returns when to go on, where the budget has no more calls now
+ * @returns when to go on, where a budget has no more calls now
  */
 export async function settleDueUploads(ports: SettleDuePorts, tenant: string): Promise<number | undefined> {
   const uploads = ports.due();
@@ -57,16 +60,21 @@ export async function settleDueUploads(ports: SettleDuePorts, tenant: string): P
   // Of a tenant that is no more, nothing is kept.
   const abandoned = owner.ok ? (owner.value?.abandoned ?? "delete") : undefined;
 
+  /** By upstream: when its budget has calls again. */
+  const waiting = new Map<string, number>();
   for (const upload of uploads) {
+    if (waiting.has(upload.upstream)) continue;
     const upstream = await ports.registry.upstream(upload.upstream);
-    if (!abandoned || !upstream.ok || !upstream.value) {
-      ports.settle(upload, { due: ports.now() + ASK_AGAIN_SECONDS });
-      continue;
-    }
-    const waitSeconds = await settleOne(ports, upload, upstream.value, abandoned);
-    if (waitSeconds !== undefined) return ports.now() + waitSeconds;
+    const account = upstream.ok ? upstream.value : undefined;
+    if (abandoned && account) {
+      const waitSeconds = await settleOne(ports, upload, account, abandoned);
+      if (waitSeconds !== undefined) waiting.set(upload.upstream, ports.now() + waitSeconds);
+    } else if (upstream.ok && !account && ports.now() > upload.expires + MAX_OVERTIME_SECONDS)
+      // The account is no longer used: nobody can be asked any more.
+      ports.settle(upload, { event: { kind: "expired" }, due: null });
+    else ports.settle(upload, { due: ports.now() + ASK_AGAIN_SECONDS });
   }
-  return undefined;
+  return waiting.size === 0 ? undefined : Math.min(...waiting.values());
 }
 
 /** Seconds to wait, where the budget refuses. */

@@ -105,10 +105,11 @@ for (const tenant of tenants) {
   if (usage.usage.pending !== 0 || usage.usage.videos !== ready)
     differences.push(`${tenant.id}: usage ${JSON.stringify(usage.usage)}, ready ${ready}`);
 }
-const lost = harness.stream.videos().length - new Set(harness.stream.deliveries().map(({ uid }) => uid)).size;
 
 console.log(`\n${UPLOADS} uploads of ${TENANTS} tenants in ${Math.round(loadSeconds)} s; ${abandoned.size} abandoned.`);
-console.log(`Stream lost ${lost} events; tenants received ${events.size}, ${repeated} of them again.`);
+console.log(
+  `Stream lost ${LOST_EVENTS * 100} % of its events; tenants received ${events.size}, ${repeated} of them again.`,
+);
 console.log(`Memory of workerd: ${memory.describe()}.`);
 for (const difference of differences.slice(0, 20)) console.log(difference);
 console.log(differences.length === 0 ? "Ledger, Stream and deliveries agree." : `${differences.length} differences.`);

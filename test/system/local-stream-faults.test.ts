@@ -95,7 +95,7 @@ describe("a creation", () => {
     const creation = client.create();
     await expect.poll(() => stream.faults()).toEqual([]);
     stream.reset();
-    await expect(creation).rejects.toThrow();
+    await expect(creation).rejects.toThrow("fetch failed");
     expect(stream.videos()).toEqual([]);
   });
 });

@@ -208,9 +208,9 @@ describe("the reconciliation", () => {
     const acme = await tenant();
     lose();
     await anHourAgo(() => upload(acme));
-    harness.stream.addFault({ on: "api", kind: "refuse", as: "unavailable" });
+    harness.stream.addFault({ on: "api", kind: "refuse", as: "unavailable", times: 2 });
     expect((await reconcile()).run).toMatchObject({ outcome: "failed", pages: 0 });
-    harness.stream.addFault({ on: "api", kind: "reset" });
+    harness.stream.addFault({ on: "api", kind: "reset", times: 2 });
     const down = await reconcile();
     expect(down.run).toMatchObject({ outcome: "failed", pages: 0 });
     expect(down.failure?.["reason"]).toContain("Stream");

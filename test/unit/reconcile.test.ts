@@ -65,6 +65,20 @@ function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a"
   return { ports, state, faults };
 }
 
+it("asks for a smaller page where a large one could not be read", async () => {
+  const { ports } = world(Array.from({ length: 600 }, (_, index) => video(1_700_000_000 + index, "a")));
+  const list = ports.stream.videosSince;
+  const limits: number[] = [];
+  const stream: ReconcilePorts["stream"] = {
+    async videosSince(upstream, created, limit) {
+      limits.push(limit);
+      return limit > 250 ? undefined : list(upstream, created, limit);
+    },
+  };
+  expect(await reconcile({ ...ports, stream }, "eu", "now", 10)).toMatchObject({ outcome: "finished", videos: 600 });
+  expect(new Set(limits)).toEqual(new Set([1_000, 250]));
+});
+
 it("compares every tenant of the upstream, also one without a video, and counts strangers", async () => {
   const videos = [video(1_700_000_000, "a"), video(1_700_000_001), video(1_700_000_002, "nobody"), video(NOW, "a")];
   const { ports, state } = world(videos);

@@ -71,6 +71,8 @@ describe("what Stream says", () => {
   it("keeps the size where Stream does not say it", () => {
     const report = { kind: "ready", uid, seconds: 1 } as const;
     expect(advance(reserved, { kind: "reported", report })).toMatchObject({ bytes: 1_000, seconds: 1 });
+    const unmeasured = { kind: "ready", uid } as const;
+    expect(advance(reserved, { kind: "reported", report: unmeasured })).toMatchObject({ bytes: 1_000, seconds: 600 });
   });
 
   it("tells why a video failed, until it is ready after all", () => {

@@ -133,7 +133,7 @@ it("leaves the newest videos to the next sweep", async () => {
 it("waits while Stream is down, keeps saying since when, and goes on where it was", async () => {
   await made([["sluice", `acme/${uploadId(1)}`]]);
   later();
-  await fault({ on: "api", kind: "status", status: 500 });
+  await fault({ on: "api", kind: "status", status: 500, times: 2 });
   const down = await report("POST");
   expect(down.run).toMatchObject({ outcome: "failed", pages: 0 });
   expect(down.failure?.reason).toContain("Stream");

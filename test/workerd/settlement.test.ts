@@ -78,11 +78,7 @@ it("nothing was uploaded: the video is deleted, and the upload has expired", asy
   const { ledger } = await reserved("made", "attached");
   expect(await settle(ledger)).toMatchObject({ state: "expired", location: null });
   expect(await videos()).toEqual([]);
-  expect(await ledger.usage()).toMatchObject({
-    pending: 0,
-    storedSeconds: 0,
-    day: { uploads: 1, bytes: 0, seconds: 0 },
-  });
+  expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0 });
 });
 
 it("nothing was uploaded, and the tenant keeps such videos: it stays there, and the upload has expired", async () => {
@@ -113,6 +109,13 @@ it("an upload that runs on after its URL should have died is left alone, for som
   expect(await ledger.usage()).toMatchObject({ pending: 1 });
   expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired" });
   expect(await videos()).toEqual([]);
+});
+
+it("an upload on an account that is no longer used has expired: nobody can be asked", async () => {
+  const { ledger } = await reserved("made", "attached");
+  await env.DB.prepare("DELETE FROM upstreams").run();
+  expect(await settle(ledger)).toMatchObject({ state: "issued" });
+  expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired", due: null });
 });
 
 it("an upload that has not begun when its URL should have died has expired, even if the URL is alive", async () => {
