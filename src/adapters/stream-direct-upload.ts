@@ -4,7 +4,7 @@ import type { StreamApi, StreamOutcome } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
 import { MAX_CREATION_ANSWER_BYTES, readLink, sendCreation } from "./stream-creation.ts";
 import type { StreamOptions } from "./stream-limit.ts";
-import { authorize } from "./stream-videos.ts";
+import { authorize, readResult } from "./stream-videos.ts";
 
 /**
  * Stream's basic links.
@@ -26,7 +26,7 @@ export function createDirectUploads(options: StreamOptions): Pick<StreamApi, "cr
   };
 }
 
-const answer = v.object({ result: v.object({ uid: v.string(), uploadURL: v.string() }) });
+const linkSchema = v.object({ uid: v.string(), uploadURL: v.string() });
 
 async function readCreated(
   response: Response,
@@ -34,15 +34,7 @@ async function readCreated(
   allowLoopback: boolean,
 ): Promise<StreamOutcome> {
   const bytes = await readBounded(response.body, MAX_CREATION_ANSWER_BYTES);
-  const { uid, uploadURL } = parseResult(new TextDecoder().decode(bytes ?? new Uint8Array()));
-  return readLink(response.status, parseUid(uid ?? null), parseLocation(uploadURL ?? "", uploadHosts, allowLoopback));
-}
-
-function parseResult(text: string): { readonly uid?: string; readonly uploadURL?: string } {
-  try {
-    const parsed = v.safeParse(answer, JSON.parse(text));
-    return parsed.success ? parsed.output.result : {};
-  } catch {
-    return {};
-  }
+  const link = readResult(new TextDecoder().decode(bytes ?? new Uint8Array()), linkSchema);
+  const location = parseLocation(link?.uploadURL ?? "", uploadHosts, allowLoopback);
+  return readLink(response.status, parseUid(link?.uid ?? null), location);
 }

@@ -101,7 +101,8 @@ function timeOf(seconds: number): string {
   return new Date(seconds * 1000).toISOString();
 }
 
-function readResult<T>(text: string, schema: v.GenericSchema<unknown, T>): T | undefined {
+/** The `result` of Cloudflare's envelope; undefined: it is none, or not what was asked for. */
+export function readResult<T>(text: string, schema: v.GenericSchema<unknown, T>): T | undefined {
   try {
     const parsed = v.safeParse(v.object({ result: schema }), JSON.parse(text));
     return parsed.success ? parsed.output.result : undefined;

@@ -40,7 +40,7 @@ const MIN_RETRY_SECONDS = 1;
 /** Sums of times are off by less; a whole second is not told for it. */
 const ROUNDING_SECONDS = 0.001;
 
-/** Whose call it is that no tenant has asked for. */
+/** Whose call it is that no tenant has asked for: background work of all tenants is one customer of the budget. */
 export const BACKGROUND_TENANT = "*";
 
 export type CallClass = "foreground" | "background";

@@ -9,7 +9,7 @@ import { KEEP_FINISHED_SECONDS } from "./ledger-store.ts";
 /** Rows of a ledger, from and to what they mean. Times are seconds since the epoch. */
 
 /** Stream may be a little late in letting a URL die, and its clock may be a little slow. */
-export const DUE_AFTER_EXPIRY_SECONDS = 60;
+const DUE_AFTER_EXPIRY_SECONDS = 60;
 
 export function reservedRow(request: ReservationRequest, now: number): UploadRow {
   const { id, creator = null, idempotency, upstream, bytes, seconds, expires } = request;

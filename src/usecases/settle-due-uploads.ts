@@ -1,3 +1,4 @@
+import { BACKGROUND_TENANT } from "../domain/budget.ts";
 import { type Abandoned, type UploadEvent, type UploadState, dueStep, isUnwanted } from "../domain/upload.ts";
 import type { Budget } from "./ports.ts";
 import type { Registry, Upstream } from "./registry-port.ts";
@@ -43,8 +44,6 @@ const ASK_AGAIN_SECONDS = 60;
 const MAX_OVERTIME_SECONDS = 6 * 60 * 60;
 /** Between two questions about such an upload. */
 const OVERTIME_RETRY_SECONDS = 300;
-/** Background work of all tenants is one customer of the budget. */
-export const BACKGROUND_TENANT = "*";
 
 /**
  * Asks Stream about uploads whose URL should be dead, and settles each by what it says: Stream itself tells nobody about
