@@ -2,10 +2,13 @@ import { DurableObject } from "cloudflare:workers";
 import { type CallClass, CallWindow, type Grant, WINDOW_SECONDS } from "../domain/budget.ts";
 
 /**
- * Calls are written down before they are granted, so many at a time: one row for 32 creations instead of 32. After a crash
- * all of a block counts as made, so the budget may be a block short for one window, and is never overdrawn.
+ * Calls are written down before they are granted, a block at a time: one row for 32 creations instead of 32. When the
+ * object starts anew, all of its last block counts as made, so that the budget is never overdrawn.
+ *
+ * A block is as large as all that was granted since the object started, up to this. For an object without traffic is gone
+ * within seconds: a call now and then is written alone, and costs the budget one call and not 32.
  */
-const BLOCK_CALLS = 32;
+const MAX_BLOCK_CALLS = 32;
 /** Whose the calls of before a crash were is not written down. */
 const UNKNOWN_TENANT = "";
 
@@ -16,6 +19,8 @@ const UNKNOWN_TENANT = "";
 export class UpstreamBudget extends DurableObject<Env> {
   #window: CallWindow | undefined;
   #capacity = 0;
+  /** Calls written down since the object started. */
+  #written = 0;
   /** Calls of the current block that are not granted yet. */
   #left = 0;
 
@@ -51,8 +56,10 @@ export class UpstreamBudget extends DurableObject<Env> {
   #writeAhead(time: number): void {
     if (this.#left === 0) {
       this.ctx.storage.sql.exec("DELETE FROM blocks WHERE at < ?", time - 2 * WINDOW_SECONDS);
-      this.ctx.storage.sql.exec("INSERT INTO blocks (at, calls) VALUES (?, ?)", time, BLOCK_CALLS);
-      this.#left = BLOCK_CALLS;
+      const calls = Math.min(Math.max(1, this.#written), MAX_BLOCK_CALLS);
+      this.ctx.storage.sql.exec("INSERT INTO blocks (at, calls) VALUES (?, ?)", time, calls);
+      this.#left = calls;
+      this.#written += calls;
     }
     this.#left--;
   }

@@ -10,16 +10,16 @@ import { WINDOW_SECONDS } from "../../src/domain/budget.ts";
  */
 
 const CAPACITY = 40;
-/** Written ahead, and lost when an object starts anew. */
-const BLOCK_CALLS = 32;
 const START = Date.UTC(2040, 10, 22, 12, 0, 0);
 
 interface Model {
   /** Calls that were granted and not refunded, in order; times in seconds. */
   calls: { readonly tenant: string; readonly at: number }[];
   closedUntil: number;
-  /** Calls that may count though nobody made them. */
-  lost: { readonly at: number }[];
+  /** An evicted object starts anew with its next call. */
+  isEvicted: boolean;
+  /** When the object last started anew: whose its calls were, and how many of the last block were made, was lost. */
+  startedAnew: number;
 }
 interface Real {
   readonly name: string;
@@ -44,6 +44,8 @@ class Acquire implements Command {
   toString = () => `${this.times} × acquire(${this.tenant}${this.background ? ", background" : ""})`;
 
   async run(model: Model, real: Real): Promise<void> {
+    if (model.isEvicted) model.startedAnew = now();
+    model.isEvicted = false;
     for (let time = 0; time < this.times; time++) {
       const before = inWindow(model.calls);
       const grant = await stub(real).acquire(CAPACITY, this.tenant, this.background ? "background" : "foreground");
@@ -59,10 +61,9 @@ class Acquire implements Command {
     }
   }
 
-  /** Beyond its share, for background work, while the gate is closed, and where calls were lost. */
+  /** Beyond its share, for background work, while the gate is closed, and for a window after the object started anew. */
   #mayBeRefused(model: Model, before: Model["calls"]): void {
-    const lost = inWindow(model.lost).length;
-    if (this.background || now() < model.closedUntil || lost > 0) return;
+    if (this.background || now() < model.closedUntil || now() < model.startedAnew + WINDOW_SECONDS) return;
     const active = new Set([...before.map(({ tenant }) => tenant), this.tenant]).size;
     const own = before.filter(({ tenant }) => tenant === this.tenant).length;
     const isWithinShare = own + 1 <= CAPACITY / (active + 1);
@@ -114,8 +115,7 @@ class Evict implements Command {
     // Only an object that runs can be evicted; this changes nothing.
     await stub(real).refund("nobody");
     await evictDurableObject(stub(real));
-    // Whose the calls were is lost as well; so for a window nobody's share is known.
-    model.lost.push(...Array.from({ length: BLOCK_CALLS }, () => ({ at: now() })));
+    model.isEvicted = true;
   }
 }
 
@@ -139,7 +139,7 @@ it("is never overdrawn and fair, whatever happens in whatever order", { timeout:
     fc.asyncProperty(commands, async (sequence) => {
       const name = `model-${++run}`;
       vi.useFakeTimers({ toFake: ["Date"], now: START });
-      const model: Model = { calls: [], closedUntil: 0, lost: [] };
+      const model: Model = { calls: [], closedUntil: 0, isEvicted: false, startedAnew: 0 };
       await fc.asyncModelRun(() => ({ model, real: { name } }), sequence);
     }),
     { numRuns: 150 },

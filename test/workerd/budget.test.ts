@@ -21,10 +21,18 @@ it("is not overdrawn by an object that starts anew: what it had begun to spend c
   await evictDurableObject(budget);
   const after = await granted(budget, 200);
   expect(40 + after).toBeLessThanOrEqual(CAPACITY);
-  // Two blocks of 32 had been begun.
+  // Blocks of 1, 1, 2, 4, 8, 16 and 32 had been begun.
   expect(after).toBeGreaterThanOrEqual(CAPACITY - 64 - 20);
   await evictDurableObject(budget);
   expect(await granted(budget, 200)).toBe(0);
+});
+
+it("loses nothing to starting anew for each of a few calls, as an object with little traffic does", async () => {
+  const budget = newBudget();
+  for (let call = 0; call < 40; call++) {
+    expect(await granted(budget, 1)).toBe(1);
+    await evictDurableObject(budget);
+  }
 });
 
 it("stays closed for as long as the upstream said, also after it has started anew", async () => {
