@@ -1,0 +1,68 @@
+import Uppy from "@uppy/core";
+import Tus from "@uppy/tus";
+import * as tus from "tus-js-client";
+import { CHUNK_BYTES, type PageActions, READ_HEADERS, type Uploaded } from "./wire.ts";
+
+/** Short, since nothing is slow here; that there are some shows what is tried again. */
+const RETRY_DELAYS_MS = [0, 50];
+
+const actions: PageActions = {
+  async uploadByUppy(endpoint, grant) {
+    const uppy = new Uppy({ meta: { grant } }).use(Tus, {
+      endpoint,
+      chunkSize: CHUNK_BYTES,
+      allowedMetaFields: ["grant", "name", "filetype"],
+      retryDelays: RETRY_DELAYS_MS,
+    });
+    const failed = new Promise<Uploaded>((resolve) => uppy.on("upload-error", (_, error) => resolve(refusedBy(error))));
+    const data = chosenFile();
+    uppy.addFile({ name: data.name, type: data.type, data });
+    const uploaded = uppy.upload().then((result): Uploaded | Promise<Uploaded> => {
+      const [file] = result?.successful ?? [];
+      return file ? { outcome: "uploaded", url: file.uploadURL ?? "" } : failed;
+    });
+    return uploaded;
+  },
+
+  async uploadByTus({ endpoint, metadata, token, isInterrupted }) {
+    const { promise, resolve } = Promise.withResolvers<Uploaded>();
+    const upload = new tus.Upload(chosenFile(), {
+      endpoint,
+      chunkSize: CHUNK_BYTES,
+      retryDelays: RETRY_DELAYS_MS,
+      metadata: { ...metadata },
+      onBeforeRequest(request) {
+        if (token !== undefined && request.getURL() === endpoint) request.setHeader("Authorization", `Bearer ${token}`);
+      },
+      onChunkComplete() {
+        if (!isInterrupted) return;
+        resolve({ outcome: "interrupted", url: upload.url ?? "" });
+        void upload.abort();
+      },
+      onSuccess: () => resolve({ outcome: "uploaded", url: upload.url ?? "" }),
+      onError: (error) => resolve(refusedBy(error)),
+    });
+    const [previous] = await upload.findPreviousUploads();
+    if (previous) upload.resumeFromPreviousUpload(previous);
+    upload.start();
+    return promise;
+  },
+};
+
+function chosenFile(): File {
+  const file = document.querySelector("input")?.files?.[0];
+  if (!file) throw new Error("No file has been chosen.");
+  return file;
+}
+
+function refusedBy(error: unknown): Uploaded {
+  const response = (error as Partial<tus.DetailedError>).originalResponse;
+  return {
+    outcome: "refused",
+    status: response?.getStatus() ?? 0,
+    body: response?.getBody() ?? "",
+    headers: Object.fromEntries(READ_HEADERS.map((name) => [name, response?.getHeader(name)])),
+  };
+}
+
+Object.assign(globalThis, actions);
