@@ -46,8 +46,8 @@ const PUBLIC_NAME = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a
  * @param allowLoopback for development: loopback as well, on any port, also by http
  */
 export function isEndpointUrl(text: string, allowLoopback: boolean): boolean {
-  if (!WRITTEN_URL.test(text) || !URL.canParse(text)) return false;
-  const url = new URL(text);
+  const url = WRITTEN_URL.test(text) && URL.parse(text);
+  if (!url) return false;
   if (allowLoopback && LOOPBACK.test(url.hostname)) return true;
   const isHttpsPort = url.protocol === "https:" && url.host === url.hostname;
   return isHttpsPort && PUBLIC_NAME.test(url.hostname) && !LOCAL_NAMES.test(url.hostname);

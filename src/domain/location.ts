@@ -16,9 +16,8 @@ export function parseLocation(header: string, hosts: readonly string[], allowLoo
 
 function isUploadUrl(value: string, hosts: readonly string[], allowLoopback: boolean): boolean {
   // What goes into a header of ours has to be a URL as it is written, not only after a parser's mending.
-  if (!/^https?:\/\/[\x21-\x7e]+$/i.test(value) || !URL.canParse(value)) return false;
-  const url = new URL(value);
-  if (url.username || url.password) return false;
+  const url = /^https?:\/\/[\x21-\x7e]+$/i.test(value) && URL.parse(value);
+  if (!url || url.username || url.password) return false;
   const local = allowLoopback && LOOPBACK.test(url.hostname);
   if (url.protocol !== "https:" && !local) return false;
   return hosts.includes(url.host) || (local && hosts.includes(url.hostname));
@@ -31,8 +30,7 @@ export function parseUid(header: string | null): string | undefined {
 
 /** Whether secrets may be sent to this URL: https without user info, or loopback by http in development. */
 export function isSafeUrl(text: string, allowLoopback: boolean): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  if (url.username || url.password) return false;
+  const url = URL.parse(text);
+  if (!url || url.username || url.password) return false;
   return url.protocol === "https:" || (allowLoopback && url.protocol === "http:" && LOOPBACK.test(url.hostname));
 }

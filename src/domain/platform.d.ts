@@ -14,8 +14,7 @@ declare class TextDecoder {
 }
 
 declare class URL {
-  static canParse(url: string): boolean;
-  constructor(url: string);
+  static parse(url: string): URL | null;
   readonly protocol: string;
   readonly username: string;
   readonly password: string;

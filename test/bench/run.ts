@@ -33,7 +33,7 @@ const FULL = {
   measureMs: 1_000,
   measureKeyMs: 6_000,
   settleMs: 300,
-  warmUpMs: 1_200,
+  warmUpMs: 4_000,
   startUps: 9,
   events: 3_000,
 };
