@@ -14,13 +14,19 @@ export function parseLocation(header: string, hosts: readonly string[], allowLoo
   return usable.length === 1 ? usable[0] : undefined;
 }
 
+/**
+ * As it is written, and not only after a parser's mending: it goes into a header of ours as it is. The host ends at the path;
+ * so no user info can stand before it.
+ */
+const UPLOAD_URL = /^(https?):\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(?:[/?][\x21-\x7e]*)?$/;
+
 function isUploadUrl(value: string, hosts: readonly string[], allowLoopback: boolean): boolean {
-  // What goes into a header of ours has to be a URL as it is written, not only after a parser's mending.
-  const url = /^https?:\/\/[\x21-\x7e]+$/i.test(value) && URL.parse(value);
-  if (!url || url.username || url.password) return false;
-  const local = allowLoopback && LOOPBACK.test(url.hostname);
-  if (url.protocol !== "https:" && !local) return false;
-  return hosts.includes(url.host) || (local && hosts.includes(url.hostname));
+  const url = UPLOAD_URL.exec(value);
+  if (!url) return false;
+  const [, scheme, host = "", port = ""] = url;
+  const local = allowLoopback && LOOPBACK.test(host);
+  if (scheme !== "https" && !local) return false;
+  return hosts.includes(host + port) || (local && hosts.includes(host));
 }
 
 /** Stream's identifier of a video, from `stream-media-id`; `Location` carries another one. */

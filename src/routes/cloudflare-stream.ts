@@ -50,22 +50,25 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
   });
   routes.all("/storage-usage", (c) => notAllowed(c, ["GET", "OPTIONS"]));
 
-  routes.get("/:uid", async (c, next) => {
-    // It would cost a call to Stream and say nothing.
-    if (c.req.method === "HEAD") return next();
+  routes.get("/*", async (c, next) => {
+    const uid = uidIn(c.req.path);
+    // HEAD would cost a call to Stream and say nothing.
+    if (uid === undefined || c.req.method === "HEAD") return next();
     const access = await requireScope(ports, c, "uploads:read");
     if (!access.ok) return respondProblem(c, access.problem);
-    const found = await findVideo(ports, access.value, c.req.param("uid"));
+    const found = await findVideo(ports, access.value, uid);
     if (!found.ok) return respondProblem(c, found.problem);
     const video = await c.get("event").measure("stream", viewVideo(ports, access.value.tenant.id, found.value));
     if (!video.ok) return respondProblem(c, video.problem);
     return video.value ? succeed(c, video.value) : respondProblem(c, NO_SUCH_UPLOAD);
   });
 
-  routes.delete("/:uid", async (c) => {
+  routes.delete("/*", async (c, next) => {
+    const uid = uidIn(c.req.path);
+    if (uid === undefined) return next();
     const access = await requireScope(ports, c, "uploads:delete");
     if (!access.ok) return respondProblem(c, access.problem);
-    const found = await findVideo(ports, access.value, c.req.param("uid"));
+    const found = await findVideo(ports, access.value, uid);
     if (!found.ok) return respondProblem(c, found.problem);
     const cancellation = cancelUpload(ports, access.value.tenant.id, found.value, c.get("event"));
     c.executionCtx.waitUntil(cancellation);
@@ -73,9 +76,16 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
     // As Cloudflare does: a 200 without a body.
     return cancelled.ok ? c.body(null, 200) : respondProblem(c, cancelled.problem);
   });
-  routes.all("/:uid", (c) => notAllowed(c, ["DELETE", "GET", "OPTIONS"]));
+  routes.all("/*", (c, next) =>
+    uidIn(c.req.path) === undefined ? next() : notAllowed(c, ["DELETE", "GET", "OPTIONS"]),
+  );
 
   return routes;
+}
+
+/** `…/stream/:uid`, which cannot be said so: the router takes no parameter beside the names that stand there too. */
+function uidIn(path: string): string | undefined {
+  return /\/stream\/([^/]+)\/?$/.exec(path)?.[1];
 }
 
 /** Cloudflare's envelope. */
@@ -84,6 +94,6 @@ function succeed(c: Context<AppEnv>, result: unknown, headers: Record<string, st
   return c.json(body, 200, { "Cache-Control": "no-store", ...headers });
 }
 
-function notAllowed(c: Context<AppEnv>, allow: readonly string[]): Response {
+async function notAllowed(c: Context<AppEnv>, allow: readonly string[]): Promise<Response> {
   return respondProblem(c, problem("method_not_allowed", "This path has no such method.", { allow }));
 }

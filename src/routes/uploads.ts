@@ -33,9 +33,10 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
 
   routes.post("/", async (c) => {
     const event = c.get("event");
+    const { headers } = c.req.raw;
     const request = {
       tenant: c.req.param("tenant") ?? "",
-      header: (name: string) => c.req.header(name),
+      header: (name: string) => headers.get(name) ?? undefined,
       seeThrough: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
     };
     const created = await createUpload(ports, request, event);

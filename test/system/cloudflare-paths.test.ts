@@ -181,6 +181,11 @@ describe("these paths", () => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
+  it.each(["GET", "DELETE", "POST"])("have nothing below a video's, whoever comes with %s", async (method) => {
+    const answer = await fetchPath(method, `/${await create("a")}/downloads`);
+    expect(await problemOf(answer)).toMatchObject({ status: 404, code: "not_found" });
+  });
+
   it("give way to X-HTTP-Method-Override", async () => {
     const uid = await create("cats");
     const answer = await fetch(`${harness.url}/client/v4/accounts/${account_id}/stream/${uid}`, {

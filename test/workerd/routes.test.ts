@@ -7,6 +7,6 @@ it("every route that a tenant's credential opens is among those that the securit
   const { routes } = createApp({ config: {} } as Dependencies);
   const handled = routes
     .filter(({ method, path }) => !["ALL", "OPTIONS"].includes(method) && /^\/(?:v1|client)\//.test(path))
-    .map(({ method, path }) => `${method} ${path.replace(":uid", ":id")}`);
+    .map(({ method, path }) => `${method} ${path.replace("/*", "/:id")}`);
   expect(new Set(handled)).toEqual(new Set(ROUTES.map(({ method, path }) => `${method} ${path.split("?")[0]}`)));
 });
