@@ -302,6 +302,17 @@ describe("a grant's policy", () => {
     expect(
       apply(rules({ requiresignedurls: { force: true } }), rules({ requiresignedurls: { deny: true } }), {}),
     ).toEqual(expect.objectContaining({ requiresignedurls: "" }));
+    // No client can take the key away; so no grant can.
+    const signed = rules({ requiresignedurls: { default: true } });
+    expect(apply(signed, rules({ requiresignedurls: { default: false } }), {})).toEqual(
+      expect.objectContaining({ requiresignedurls: "" }),
+    );
+    expect(apply(signed, rules({ requiresignedurls: { force: false } }), {})).toBe("policy_conflict");
+    const unsigned = rules({ requiresignedurls: { force: false } });
+    expect(apply(unsigned, signed, {})).not.toHaveProperty("requiresignedurls");
+    expect(apply(rules({ requiresignedurls: { default: false } }), signed, {})).toEqual(
+      expect.objectContaining({ requiresignedurls: "" }),
+    );
   });
 
   it("cannot let other keys through that the tenant does not, and can shut out those that it does", () => {

@@ -41,7 +41,12 @@ function useForce<V>(question: KeyQuestion<V>): KeyDecision | undefined {
   const forcing = rules.find((rule) => rule.force);
   if (!forcing?.force) return undefined;
   const value = forcing.force(context);
-  const contradicting = rules.find((rule) => rule.force && type.format(rule.force(context)) !== type.format(value));
+  const text = type.format(value);
+  const contradicting =
+    rules.find((rule) => rule.force && type.format(rule.force(context)) !== text) ??
+    (text === undefined
+      ? rules.slice(0, rules.indexOf(forcing)).find((rule) => setsByDefault(question, rule))
+      : undefined);
   return contradicting || !settingRules(rules).includes(forcing) || !permitted(question, value)
     ? refused(
         question,
@@ -102,11 +107,18 @@ function useDefault<V>(question: KeyQuestion<V>, droppedBy: string | undefined):
       ? undefined
       : applied(question, droppedBy ? "dropped" : "defaulted", value, droppedBy ?? path);
   };
+  let off: KeyDecision | undefined;
   for (const rule of settingRules(rules).toReversed()) {
     const decision = use(rule.default, `${rule.path}.default`);
-    if (decision) return decision;
+    // No client can take a flag away that is set by default; so no later document can.
+    if (decision && decision.text !== undefined) return decision;
+    off ??= decision;
   }
-  return use(type.default, `stream.metadata.${key}`);
+  return off ?? use(type.default, `stream.metadata.${key}`);
+}
+
+function setsByDefault<V>({ type, context }: KeyQuestion<V>, rule: Rule<V>): boolean {
+  return rule.default !== undefined && type.format(rule.default(context)) !== undefined;
 }
 
 function useAbsence<V>(question: KeyQuestion<V>, droppedBy: string | undefined): KeyDecision {
