@@ -225,7 +225,7 @@ describe("the registry", () => {
     await store.putEndpoint(NEW, "whsec_one");
     await store.deleteTenant("acme");
     expect(told.map(([, hasEndpoints]) => hasEndpoints)).toEqual([false, true, true, true, true, false, true, false]);
-    expect(versions.slice(0, -1)).toEqual([...new Set(versions.slice(0, -1))].toSorted((a, b) => a - b));
+    expect(versions).toEqual([...new Set(versions)].toSorted((a, b) => a - b));
   });
 
   it("of changes at the same time, takes one and says so of the others", async () => {

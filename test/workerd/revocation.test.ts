@@ -1,13 +1,15 @@
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { SignJWT } from "jose";
+import { describe, expect, it } from "vitest";
+import { type Listeners, RegistryUnavailable } from "../../src/adapters/registry/database.ts";
 import { createRegistry } from "../../src/adapters/registry/registry.ts";
-import { createRegistryStore } from "../../src/adapters/registry/registry-store.ts";
+import { type RegistryStore, createRegistryStore } from "../../src/adapters/registry/registry-store.ts";
 import { RequestEvent } from "../../src/adapters/request-event.ts";
 import { createSealing } from "../../src/adapters/sealing.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
 import { createUpload } from "../../src/usecases/create-upload.ts";
-import { seedTenant } from "./support.ts";
+import { TENANT_ROW, asOperator, seedTenant } from "./support.ts";
 
 /** Nothing is at this address: what gets as far as Stream is refused with `stream_unreachable`, and was admitted. */
 const config = parseConfig({
@@ -23,9 +25,9 @@ const sealing = createSealing(config.masterKeys);
 function isolate() {
   const dependencies = createDependencies(env, config);
   const registry = createRegistry(env.DB, config, sealing, Date.now);
-  return (key: string) => {
+  return (credential: string) => {
     const headers: Record<string, string> = {
-      authorization: `Bearer ${key}`,
+      authorization: `Bearer ${credential}`,
       "tus-resumable": "1.0.0",
       "upload-length": "5",
     };
@@ -34,12 +36,11 @@ function isolate() {
   };
 }
 
+const told: Listeners["told"] = (tenant, version) => env.LEDGER.getByName(tenant).learn(version, false);
+
 /** The operator, by way of another isolate. */
-function operator() {
-  return createRegistryStore(env.DB, sealing, Date.now, {
-    changed: () => {},
-    told: (tenant, version) => env.LEDGER.getByName(tenant).learn(version, false),
-  });
+function operator(now = Date.now) {
+  return createRegistryStore(env.DB, sealing, now, { changed: () => {}, told });
 }
 
 const codeOf = async (outcome: ReturnType<ReturnType<typeof isolate>>) => {
@@ -80,6 +81,17 @@ it("nor for a tenant that is no more", async () => {
   expect(await codeOf(create(key))).toBe("credential_invalid");
 });
 
+it("nor for one that was changed in the very millisecond in which it was deleted", async () => {
+  const key = await seedTenant("acme");
+  const time = Date.now() + 1;
+  const store = operator(() => time);
+  await store.putTenant({ ...TENANT_ROW, name: "Acme" });
+  const create = isolate();
+  expect(await codeOf(create(key))).toBe(ADMITTED);
+  await store.deleteTenant("acme");
+  expect(await codeOf(create(key))).toBe("credential_invalid");
+});
+
 it("under load, what is decided in many isolates while the operator revokes is refused from the answer on", async () => {
   const key = await seedTenant("acme");
   const isolates = Array.from({ length: 8 }, isolate);
@@ -101,3 +113,127 @@ it("under load, what is decided in many isolates while the operator revokes is r
   expect(late.length).toBeGreaterThan(0);
   expect(new Set(late)).toEqual(new Set(["credential_revoked"]));
 });
+
+const SECRET = "a-secret-of-32-bytes-for-the-test";
+const IDP = { issuer: "https://idp.example/", audience: "sluice", scopes: ["uploads:create", "grants:create"] };
+/** The same as the store knows it. */
+const ISSUER_ROW = {
+  id: "idp",
+  iss: IDP.issuer,
+  audience: IDP.audience,
+  algorithms: '["HS256"]',
+  jwks_url: null,
+  jwks: null,
+  secret: SECRET,
+  tenant: "acme",
+  tenant_claim: null,
+  subject_claim: "sub",
+  scopes: JSON.stringify(IDP.scopes),
+};
+
+/** Two tenants, the first with an identity provider, and a token of that. */
+async function seedIssuer(): Promise<string> {
+  for (const id of ["acme", "other"]) await seedTenant(id);
+  const put = await asOperator("PUT", "/issuers/idp", { ...IDP, secret: SECRET, tenant: "acme" });
+  expect(put.status).toBe(201);
+  return new SignJWT({ iss: IDP.issuer, aud: IDP.audience, sub: "user-1" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode(SECRET));
+}
+
+const move = (to: object) => (store: RegistryStore) => store.putIssuer({ ...ISSUER_ROW, ...to });
+const CHANGES: [string, (store: RegistryStore) => Promise<number>, string][] = [
+  ["is no more", (store) => store.deleteIssuer("idp"), "credential_unknown_issuer"],
+  ["goes with its tenant", (store) => store.deleteTenant("acme"), "credential_unknown_issuer"],
+  ["speaks for another tenant", move({ tenant: "other" }), "tenant_mismatch"],
+  ["speaks for whom a claim names", move({ tenant: null, tenant_claim: "org" }), "credential_invalid"],
+];
+
+it.each(CHANGES)("nor under a JWT whose issuer %s", async (_, change, code) => {
+  const token = await seedIssuer();
+  const create = isolate();
+  expect(await codeOf(create(token))).toBe(ADMITTED);
+  await change(operator());
+  expect(await codeOf(create(token))).toBe(code);
+});
+
+describe("an issuer that another call puts", () => {
+  const whileTold = (work: () => Promise<unknown>) => {
+    let other: typeof work | undefined = work;
+    return createRegistryStore(env.DB, sealing, Date.now, {
+      changed: () => {},
+      async told(...change) {
+        await told(...change);
+        const now = other;
+        other = undefined;
+        await now?.();
+      },
+    });
+  };
+
+  it("while it is being deleted goes all the same, and its tenant is told of that", async () => {
+    const token = await seedIssuer();
+    const create = isolate();
+    const store = whileTold(async () => {
+      await operator().putIssuer(ISSUER_ROW);
+      expect(await codeOf(create(token))).toBe(ADMITTED);
+    });
+    expect(await store.deleteIssuer("idp")).toBe(1);
+    expect(await codeOf(create(token))).toBe("credential_unknown_issuer");
+  });
+
+  it("while it is being taken from another tenant stays as it was put", async () => {
+    const token = await seedIssuer();
+    await operator().putIssuer({ ...ISSUER_ROW, tenant: "other" });
+    const store = whileTold(() => operator().putIssuer(ISSUER_ROW));
+    const moved = store.putIssuer({ ...ISSUER_ROW, tenant: null, tenant_claim: "org" });
+    await expect(moved).rejects.toBeInstanceOf(RegistryUnavailable);
+    expect(await codeOf(isolate()(token))).toBe(ADMITTED);
+  });
+});
+
+/** The operator by way of an isolate that loses its connection once: at a step, before it is done or after. */
+function interrupted(at: number, when: "before" | "after"): RegistryStore {
+  let steps = 0;
+  const step = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (++steps !== at) return work();
+    if (when === "after") await work();
+    throw new Error("The connection is lost.");
+  };
+  const withSession = (constraint: string) => {
+    const session = env.DB.withSession(constraint);
+    return {
+      prepare: (sql: string) => session.prepare(sql),
+      batch: (statements: D1PreparedStatement[]) => step(() => session.batch(statements)),
+      getBookmark: () => session.getBookmark(),
+    };
+  };
+  const db = { prepare: (sql: string) => env.DB.prepare(sql), withSession } as unknown as D1Database;
+  return createRegistryStore(db, sealing, Date.now, {
+    changed: () => {},
+    told: (...change) => step(() => told(...change)),
+  });
+}
+
+describe.each(["before", "after"] as const)(
+  "a call of the operator's that fails %s one of its steps is done",
+  (when) => {
+    it.each(CHANGES)("holds once it has been made again: an issuer %s", async (_, change, code) => {
+      for (let at = 1; ; at++) {
+        const token = await seedIssuer();
+        const create = isolate();
+        expect(await codeOf(create(token))).toBe(ADMITTED);
+        const store = interrupted(at, when);
+        const failed = await change(store).then(
+          () => false,
+          () => true,
+        );
+        if (failed) await change(store);
+        expect(await codeOf(create(token)), `step ${at}`).toBe(code);
+        await asOperator("DELETE", "/issuers/idp");
+        if (!failed) return;
+      }
+    });
+  },
+);

@@ -24,9 +24,10 @@ export interface Database {
   readonly write: (queries: readonly Query[], entry?: AuditEntry) => Promise<number>;
   /**
    * Writes what belongs to a tenant, and tells its ledger: from then on nothing is accepted that was decided by what had
-   * been before. A tenant that is no more is told of as one that has changed.
+   * been before. A tenant that is no more is told of as one that has changed; its last query then gives the version that
+   * it had.
    */
-  readonly writeFor: (tenant: string, queries: readonly Query[], entry: AuditEntry) => Promise<number>;
+  readonly writeFor: (tenant: string, queries: readonly Query[], entry?: AuditEntry) => Promise<number>;
   /** Makes a tenant's version greater. */
   readonly grow: (tenant: string) => Query;
 }
@@ -35,12 +36,14 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
   const prepare = (on: D1Database | D1DatabaseSession, [sql, values]: Query) => on.prepare(sql).bind(...values);
   const first = <Row>(...query: Query) => available(prepare(db, query).first<Row>());
 
-  const write: Database["write"] = async (queries, entry) => {
+  /** What the last of the queries changed, and the row that it gave. */
+  const run = async (queries: readonly Query[], entry?: AuditEntry) => {
     const session = db.withSession("first-primary");
     const all = entry ? [...queries, auditQuery(entry, now())] : queries;
     try {
-      const results = await available(session.batch(all.map((query) => prepare(session, query))));
-      return results[queries.length - 1]?.meta.changes ?? 0;
+      const results = await available(session.batch<{ version?: number }>(all.map((query) => prepare(session, query))));
+      const last = results[queries.length - 1];
+      return { changes: last?.meta.changes ?? 0, row: last?.results[0] };
     } finally {
       listeners.changed(session.getBookmark());
     }
@@ -49,19 +52,20 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
   return {
     now,
     first,
-    write,
+    write: async (queries, entry) => (await run(queries, entry)).changes,
     all: async <Row>(...query: Query) => (await available(prepare(db, query).all<Row>())).results,
 
     async writeFor(tenant, queries, entry) {
-      const changes = await write(queries, entry);
-      if (changes === 0) return 0;
+      const { changes, row: before } = await run(queries, entry);
+      // Told even where nothing was left to change: a call before this one may have changed it and got no further.
       // Both in one statement: of two changes, the later version comes with what is there later.
       const state = await first<{ version: number; has_endpoints: number }>(
         `SELECT version, EXISTS (SELECT 1 FROM endpoints WHERE tenant = tenants.id) AS has_endpoints
          FROM tenants WHERE id = ?`,
         [tenant],
       );
-      await available(listeners.told(tenant, state?.version ?? now(), state?.has_endpoints === 1));
+      const version = state?.version ?? Math.max(now(), (before?.version ?? 0) + 1);
+      await available(listeners.told(tenant, version, state?.has_endpoints === 1));
       return changes;
     },
 

@@ -17,6 +17,9 @@ import {
 /** The newest secret, and the one that it replaces. */
 const ROTATED_SECRETS = 2;
 
+/** Of issuers that nobody's ledger need be told of; the operator's documents always have a scope. */
+const WITHDRAWN = "(tenant IS NULL OR scopes = '[]')";
+
 /** Writes the registry, and reads it past the cache: for the operator, who wants to see what is there now. */
 export type RegistryStore = ReturnType<typeof createRegistryStore>;
 
@@ -53,6 +56,26 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
   const one = <Row>(table: "tenants" | "issuers" | "upstreams", id: string) =>
     first<Row>(`SELECT * FROM ${table} WHERE id = ?`, [id]);
 
+  /**
+   * Makes an issuer good for nothing, and tells the ledger of the tenant that it speaks for. Only then may the row go to
+   * another tenant, or go: whatever fails on the way, whoever tries again still finds in it whom to tell.
+   */
+  const withdraw = async ({ id, tenant }: IssuerRow) => {
+    if (tenant === null) return;
+    const query: Query = ["UPDATE issuers SET scopes = '[]' WHERE id = ? AND tenant = ?", [id, tenant]];
+    await writeFor(tenant, [grow(tenant), query]);
+  };
+
+  const deleteIssuer = async (id: string): Promise<number> => {
+    const before = await one<IssuerRow>("issuers", id);
+    if (!before) return 0;
+    await withdraw(before);
+    const query: Query = [`DELETE FROM issuers WHERE id = ? AND ${WITHDRAWN}`, [id]];
+    const deleted = await write([query], { action: "issuer.delete", target: id, tenant: before.tenant });
+    // Where another call has put it meanwhile, it is to be withdrawn anew.
+    return deleted > 0 ? deleted : deleteIssuer(id);
+  };
+
   return {
     ...createEndpointStore(database, sealing),
 
@@ -88,7 +111,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
           ["DELETE FROM api_keys WHERE tenant = ?", [id]],
           ["DELETE FROM issuers WHERE tenant = ?", [id]],
           ["DELETE FROM endpoints WHERE tenant = ?", [id]],
-          ["DELETE FROM tenants WHERE id = ?", [id]],
+          ["DELETE FROM tenants WHERE id = ? RETURNING version", [id]],
         ],
         { action: "tenant.delete", target: id, tenant: id },
       ),
@@ -119,28 +142,29 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
       ),
 
     async putIssuer({ secret, ...row }: NewIssuer) {
+      const before = await one<IssuerRow>("issuers", row.id);
+      if (before && before.tenant !== row.tenant) await withdraw(before);
       const sealed = secret === null ? null : await sealing.seal(secret, secretPlace(row));
       const identity = [row.id, row.iss, row.audience, row.algorithms];
       const keys = [row.jwks_url, row.jwks, sealed];
       const queries: Query[] = row.tenant === null ? [] : [grow(row.tenant)];
-      queries.push([
-        `INSERT OR REPLACE INTO issuers
-           (id, iss, audience, algorithms, jwks_url, jwks, sealed_secret, tenant, tenant_claim, subject_claim, scopes)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        [...identity, ...keys, row.tenant, row.tenant_claim, row.subject_claim, row.scopes],
-      ]);
+      queries.push(
+        // One that another call has put meanwhile stays, and has this one fail.
+        [`DELETE FROM issuers WHERE id = ? AND (tenant = ? OR ${WITHDRAWN})`, [row.id, row.tenant]],
+        [
+          `INSERT INTO issuers
+             (id, iss, audience, algorithms, jwks_url, jwks, sealed_secret, tenant, tenant_claim, subject_claim, scopes)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          [...identity, ...keys, row.tenant, row.tenant_claim, row.subject_claim, row.scopes],
+        ],
+      );
       const { iss, audience, tenant, jwks_url, tenant_claim } = row;
       const details = { issuer: iss, audience, jwksUrl: jwks_url, tenantClaim: tenant_claim };
       const entry = { action: "issuer.put", target: row.id, tenant, details } as const;
       return tenant === null ? write(queries, entry) : writeFor(tenant, queries, entry);
     },
 
-    async deleteIssuer(id: string) {
-      const tenant = (await one<IssuerRow>("issuers", id))?.tenant;
-      const query: Query = ["DELETE FROM issuers WHERE id = ?", [id]];
-      const entry = { action: "issuer.delete", target: id, tenant: tenant ?? null } as const;
-      return tenant ? writeFor(tenant, [grow(tenant), query], entry) : write([query], entry);
-    },
+    deleteIssuer,
 
     /** The secrets of a webhook that was registered from here are known to nobody who could send them again. */
     async putUpstream({ credential, webhookSecrets, ...row }: NewUpstream) {

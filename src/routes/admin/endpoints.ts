@@ -63,7 +63,9 @@ export function endpointRoutes(store: RegistryStore, config: Pick<Config, "allow
   });
 
   routes.delete("/:id", async (c) => {
-    const deleted = await store.deleteEndpoint(c.req.param("tenant") ?? "", c.req.param("id"));
+    const name = readName(c);
+    if (!name.ok) return respondProblem(c, name.problem);
+    const deleted = await store.deleteEndpoint(name.value.tenant, name.value.id);
     return deleted > 0 ? c.body(null, 204) : respondProblem(c, noSuchEndpoint);
   });
 

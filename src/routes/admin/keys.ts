@@ -66,7 +66,9 @@ export function keyRoutes(store: RegistryStore): Hono<AppEnv> {
   });
 
   routes.delete("/:id", async (c) => {
-    const revoked = await store.revokeApiKey(c.req.param("tenant") ?? "", c.req.param("id"));
+    const tenant = readSlug(c, "tenant");
+    if (!tenant.ok) return respondProblem(c, tenant.problem);
+    const revoked = await store.revokeApiKey(tenant.value, c.req.param("id"));
     return revoked > 0 ? c.body(null, 204) : respondProblem(c, problem("not_found", "There is no such key."));
   });
 
