@@ -59,7 +59,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
           algorithms: [GRANT_ALGORITHM],
           requiredClaims: ["exp", "iat", "jti", "aud"],
         });
-        const { jti, aud, iat, exp, sub, policy, key } = v.parse(grantClaims, payload);
+        const { jti, aud, iat, exp, sub, policy, mintedBy } = v.parse(grantClaims, payload);
         return {
           id: jti,
           tenant: aud,
@@ -67,7 +67,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
           expiresAt: exp,
           ...(sub !== undefined && { subject: sub }),
           ...(policy !== undefined && { policy }),
-          ...(key !== undefined && { mintedBy: key }),
+          mintedBy,
         };
       });
     },
@@ -75,8 +75,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
     async signGrant(grant) {
       const [signingKey] = grantKeys;
       const { subject, policy, mintedBy } = grant;
-      const claims = { ...(policy !== undefined && { policy }), ...(mintedBy !== undefined && { key: mintedBy }) };
-      const jwt = new SignJWT(claims)
+      const jwt = new SignJWT({ ...(policy !== undefined && { policy }), mintedBy })
         .setProtectedHeader({ alg: GRANT_ALGORITHM, typ: GRANT_TYPE, kid: signingKey.id })
         .setIssuer(GRANT_ISSUER)
         .setAudience(grant.tenant)
@@ -103,7 +102,7 @@ const grantClaims = v.object({
   exp: v.number(),
   sub: v.optional(v.string()),
   policy: v.optional(v.unknown()),
-  key: v.optional(v.string()),
+  mintedBy: v.union([v.object({ key: v.string() }), v.object({ issuer: v.string(), iss: v.string() })]),
 });
 
 async function verify<T>(work: () => Promise<T>): Promise<Result<T>> {

@@ -18,6 +18,8 @@ export interface Caller {
   readonly kind: "api-key" | "jwt" | "grant";
   /** Which credential, for the log: the key's id, the issuer's id, or the grant's `jti`. */
   readonly credential: string;
+  /** The `iss` of a JWT. */
+  readonly iss?: string;
   /** The media creator: subject of a JWT or a grant. An API key speaks for the tenant and has none. */
   readonly subject?: string;
   readonly scopes: ReadonlySet<Scope>;

@@ -14,9 +14,11 @@ export interface Grant {
   readonly expiresAt: number;
   /** A policy document; read again at every use, since tokens outlive deployments. */
   readonly policy?: unknown;
-  /** The API key that minted it: when the key is revoked, so are its grants. */
-  readonly mintedBy?: string;
+  readonly mintedBy: GrantMinter;
 }
+
+/** The API key that minted a grant, or the issuer of the JWT that did: the grant dies with it. */
+export type GrantMinter = { readonly key: string } | { readonly issuer: string; readonly iss: string };
 
 /** Time to choose a file and to begin; a grant is needed again only where an upload has to begin anew. */
 export const DEFAULT_GRANT_SECONDS = 60 * 60;

@@ -1,5 +1,6 @@
 import { parseApiKey } from "../domain/api-key.ts";
 import type { Caller, Scope } from "../domain/caller.ts";
+import type { Grant } from "../domain/grant.ts";
 import { parsePolicy } from "../domain/policy/policy.ts";
 import { problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
@@ -134,16 +135,19 @@ async function identifyJwt(
   if (typeof subject !== "string" || subject === "")
     return refuse(problem("credential_invalid", `The token has no claim "${issuer.subjectClaim}".`));
   if (typeof speaksFor !== "string") return refuse(problem("credential_invalid", "The token names no tenant."));
-  const { id, scopes, version = ANY_VERSION } = issuer;
-  return accept({ tenant: speaksFor, kind: "jwt", credential: id, subject, scopes, version });
+  const { id, iss, scopes, version = ANY_VERSION } = issuer;
+  return accept({ tenant: speaksFor, kind: "jwt", credential: id, iss, subject, scopes, version });
 }
 
 /** One identity provider may be configured for several tenants or audiences: the one that fits best is asked. */
 function chooseIssuer(issuers: readonly Issuer[], audiences: readonly string[], tenant: string): Issuer | undefined {
   const fitness = (issuer: Issuer) =>
-    (audiences.includes(issuer.audience) ? 2 : 0) +
-    (issuer.tenant.kind === "claim" || issuer.tenant.id === tenant ? 1 : 0);
+    (audiences.includes(issuer.audience) ? 2 : 0) + (maySpeakFor(issuer, tenant) ? 1 : 0);
   return issuers.toSorted((a, b) => fitness(b) - fitness(a))[0];
+}
+
+function maySpeakFor(issuer: Issuer, tenant: string): boolean {
+  return issuer.tenant.kind === "claim" || issuer.tenant.id === tenant;
 }
 
 /** Of a credential that no tenant's change revokes. */
@@ -156,16 +160,8 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
   if (!verified.ok) return verified;
   const grant = verified.value;
 
-  let version = ANY_VERSION;
-  if (grant.mintedBy !== undefined) {
-    const key = await ports.registry.apiKey(grant.mintedBy);
-    if (!key.ok) return key;
-    if (!key.value || key.value.revoked)
-      return refuse(problem("credential_revoked", "The API key that made this grant has been revoked."));
-    if (hasExpired(ports, key.value))
-      return refuse(problem("credential_expired", "The API key that made this grant has expired."));
-    ({ version } = key.value);
-  }
+  const version = await mintedUnder(ports, grant);
+  if (!version.ok) return version;
   const policy = grant.policy === undefined ? undefined : parsePolicy(grant.policy, "grant");
   if (policy && !policy.ok) return refuse(problem("credential_invalid", "The grant's policy cannot be read."));
   return accept({
@@ -173,8 +169,27 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
     kind: "grant",
     credential: grant.id,
     scopes: GRANT_SCOPES,
-    version,
+    version: version.value,
     ...(grant.subject !== undefined && { subject: grant.subject }),
     ...(policy && { policy: [policy.value] }),
   });
+}
+
+/** The version of what minted a grant: where that could no longer mint it, neither is the grant any good. */
+async function mintedUnder(ports: AuthenticatePorts, { mintedBy, tenant }: Grant): Promise<Result<number>> {
+  if ("key" in mintedBy) {
+    const key = await ports.registry.apiKey(mintedBy.key);
+    if (!key.ok) return key;
+    if (!key.value || key.value.revoked)
+      return refuse(problem("credential_revoked", "The API key that made this grant has been revoked."));
+    if (hasExpired(ports, key.value))
+      return refuse(problem("credential_expired", "The API key that made this grant has expired."));
+    return accept(key.value.version);
+  }
+  const issuers = await ports.registry.issuers(mintedBy.iss);
+  if (!issuers.ok) return issuers;
+  const issuer = issuers.value.find(({ id }) => id === mintedBy.issuer);
+  if (!issuer?.scopes.has("grants:create") || !maySpeakFor(issuer, tenant))
+    return refuse(problem("credential_revoked", "The issuer whose token made this grant may no longer make any."));
+  return accept(issuer.version ?? ANY_VERSION);
 }

@@ -69,7 +69,7 @@ export async function mintGrant(
     expiresAt: issuedAt + body.expiresIn,
     ...(subject !== undefined && { subject }),
     ...(body.policy !== undefined && { policy: body.policy }),
-    ...(caller.kind === "api-key" && { mintedBy: caller.credential }),
+    mintedBy: caller.iss === undefined ? { key: caller.credential } : { issuer: caller.credential, iss: caller.iss },
   };
   return accept({ grant, token: await ports.tokens.signGrant(grant) });
 }

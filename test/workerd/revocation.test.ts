@@ -9,7 +9,7 @@ import { createSealing } from "../../src/adapters/sealing.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
 import { createUpload } from "../../src/usecases/create-upload.ts";
-import { TENANT_ROW, asOperator, seedTenant } from "./support.ts";
+import { TENANT_ROW, asOperator, request, seedTenant } from "./support.ts";
 
 /** Nothing is at this address: what gets as far as Stream is refused with `stream_unreachable`, and was admitted. */
 const config = parseConfig({
@@ -237,3 +237,30 @@ describe.each(["before", "after"] as const)(
     });
   },
 );
+
+describe("a grant", () => {
+  const mint = async (token: string) => {
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const minted = await request("POST", "/v1/acme/grants", { headers, body: "{}" });
+    return (await minted.json<{ grant: string }>()).grant;
+  };
+
+  it.each<[string, (store: RegistryStore) => Promise<number>]>([
+    ["is deleted", (store) => store.deleteIssuer("idp")],
+    ["speaks for another tenant", move({ tenant: "other" })],
+    ["may mint none any longer", move({ scopes: '["uploads:create"]' })],
+  ])("dies with the issuer of the JWT that minted it, when that %s", async (_, change) => {
+    const token = await seedIssuer();
+    const [first, second] = [await mint(token), await mint(token)];
+    const create = isolate();
+    expect(await codeOf(create(first))).toBe(ADMITTED);
+    await change(operator());
+    expect(await codeOf(create(second))).toBe("credential_revoked");
+  });
+
+  it("outlives a change of that issuer that leaves it its right to mint", async () => {
+    const grant = await mint(await seedIssuer());
+    await operator().putIssuer({ ...ISSUER_ROW, audience: "another" });
+    expect(await codeOf(isolate()(grant))).toBe(ADMITTED);
+  });
+});

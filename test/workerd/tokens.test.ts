@@ -110,10 +110,11 @@ describe("a JWT by HS256", () => {
 });
 
 describe("grants", () => {
-  const grant = { id: "jti-1", tenant: "acme", issuedAt: now, expiresAt: now + 60 };
+  const grant = { id: "jti-1", tenant: "acme", issuedAt: now, expiresAt: now + 60, mintedBy: { key: "k1" } };
 
   it("are read as they were signed", async () => {
-    const full = { ...grant, subject: "user-1", policy: { upload: { maxBytes: 5 } }, mintedBy: "k1" };
+    const mintedBy = { issuer: "idp", iss: "https://idp.example/" };
+    const full = { ...grant, subject: "user-1", policy: { upload: { maxBytes: 5 } }, mintedBy };
     for (const one of [grant, full]) {
       const token = await tokens.signGrant(one);
       expect(tokens.peek(token)).toEqual({ kind: "grant" });
