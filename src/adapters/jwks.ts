@@ -49,11 +49,14 @@ export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWT
 }
 
 function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
+  let failed: { readonly error: JwksUnavailable; readonly until: number } | undefined;
   const keySet = createRemoteJWKSet(new URL(url), {
     cacheMaxAge: JWKS_MAX_AGE_MS,
     cooldownDuration: JWKS_COOLDOWN_MS,
     timeoutDuration: JWKS_TIMEOUT_MS,
     [customFetch]: async (target, init) => {
+      // Here and not before: tokens whose key is known already need no provider.
+      if (failed && Date.now() < failed.until) throw failed.error;
       // Checked when it was configured; here again, because a setting may have changed since.
       if (!isSafeUrl(target, allowLoopback)) throw new JwksUnavailable("The JWKS URL is not https.");
       const response = await fetch(target, init);
@@ -63,17 +66,15 @@ function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
     },
   });
 
-  let failed: { readonly message: string; readonly until: number } | undefined;
   return async (header, token) => {
-    if (failed && Date.now() < failed.until) throw new JwksUnavailable(failed.message);
     try {
       return await keySet(header, token);
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
-      if (error instanceof errors.JOSENotSupported) throw error;
+      if (error instanceof errors.JOSENotSupported || error === failed?.error) throw error;
       const message = error instanceof Error ? error.message : String(error);
-      failed = { message, until: Date.now() + JWKS_RETRY_MS };
-      throw new JwksUnavailable(message, { cause: error });
+      failed = { error: new JwksUnavailable(message, { cause: error }), until: Date.now() + JWKS_RETRY_MS };
+      throw failed.error;
     }
   };
 }

@@ -1,5 +1,5 @@
 import { SignJWT, UnsecuredJWT, exportJWK, generateKeyPair } from "jose";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createTokens } from "../../src/adapters/tokens.ts";
 import type { KeyRing } from "../../src/config.ts";
 import type { Scope } from "../../src/domain/caller.ts";
@@ -106,6 +106,71 @@ describe("a JWT by HS256", () => {
     );
     const unsecured = new UnsecuredJWT().setIssuer("https://idp.example/").setAudience("sluice").encode();
     expect(codeOf(await tokens.verifyJwt(unsecured, issuer))).toBe("credential_invalid");
+  });
+});
+
+describe("a JWT of an issuer whose key set is at a URL", () => {
+  const url = "https://idp.example/jwks";
+  const issuer = issuerWith({ kind: "jwks-url", url }, ["ES256"]);
+  const START = Date.now();
+  let pair: Pair;
+  let keySet: string;
+
+  beforeAll(async () => {
+    pair = await generateKeyPair("ES256", { extractable: true });
+    keySet = JSON.stringify({ keys: [{ ...(await exportJWK(pair.publicKey)), kid: "k1", alg: "ES256" }] });
+  });
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+
+  const pass = (seconds: number) => vi.setSystemTime(Date.now() + seconds * 1_000);
+  const sign = (kid: string) =>
+    claims(new SignJWT())
+      .setExpirationTime(Math.floor(START / 1000) + 3_600)
+      .setProtectedHeader({ alg: "ES256", kid })
+      .sign(pair.privateKey);
+
+  it("is accepted by the keys that are kept, whatever others make of a provider that is down", async () => {
+    const provider = vi.spyOn(globalThis, "fetch").mockResolvedValueOnce(new Response(keySet));
+    provider.mockResolvedValue(new Response("down", { status: 503 }));
+    const here = createTokens(ring(["new", 1]), false);
+    expect(codeOf(await here.verifyJwt(await sign("k1"), issuer))).toBe("accepted");
+
+    pass(60);
+    for (let round = 0; round < 3; round++) {
+      expect(codeOf(await here.verifyJwt(await sign("unknown"), issuer))).toBe("jwks_unavailable");
+      expect(codeOf(await here.verifyJwt(await sign("k1"), issuer))).toBe("accepted");
+    }
+    expect(provider).toHaveBeenCalledTimes(2);
+    pass(9.999);
+    expect(codeOf(await here.verifyJwt(await sign("unknown"), issuer))).toBe("jwks_unavailable");
+    expect(provider).toHaveBeenCalledTimes(2);
+    pass(0.001);
+    expect(codeOf(await here.verifyJwt(await sign("unknown"), issuer))).toBe("jwks_unavailable");
+    expect(provider).toHaveBeenCalledTimes(3);
+  });
+
+  it.each<[string, () => Response | Error]>([
+    ["that cannot be reached", () => new Error("no route")],
+    ["that is no JSON", () => new Response("<html>")],
+    ["that is none", () => new Response('{"keys":5}')],
+    ["that is too large", () => new Response(" ".repeat(200_000))],
+  ])("is neither accepted nor refused by a key set %s, which is left alone for a while", async (_, answer) => {
+    const provider = vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
+      const given = answer();
+      if (given instanceof Error) throw given;
+      return given;
+    });
+    const here = createTokens(ring(["new", 1]), false);
+    for (let round = 0; round < 3; round++)
+      expect(codeOf(await here.verifyJwt(await sign("k1"), issuer))).toBe("jwks_unavailable");
+    expect(provider).toHaveBeenCalledTimes(1);
+    pass(10);
+    provider.mockResolvedValue(new Response(keySet));
+    expect(codeOf(await here.verifyJwt(await sign("k1"), issuer))).toBe("accepted");
   });
 });
 
