@@ -4,7 +4,7 @@ import type { Grant } from "../domain/grant.ts";
 import { parsePolicy } from "../domain/policy/policy.ts";
 import { problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import { TENANT_ID, type Tenant } from "../domain/tenant.ts";
+import type { Tenant } from "../domain/tenant.ts";
 import type { SecretHashes, TokenPreview, Tokens } from "./ports.ts";
 import type { ApiKeyRecord, Issuer, Registry } from "./registry-port.ts";
 
@@ -47,10 +47,7 @@ export async function authenticate(
   const token = readToken(credentials);
   if (!token.ok) return token;
 
-  const [caller, tenant] = await Promise.all([
-    identify(ports, credentials, token.value),
-    TENANT_ID.test(credentials.tenant) ? ports.registry.tenant(credentials.tenant) : accept(undefined),
-  ]);
+  const caller = await identify(ports, credentials, token.value);
   if (!caller.ok) return caller;
   if (caller.value.tenant !== credentials.tenant)
     return refuse(
@@ -58,6 +55,8 @@ export async function authenticate(
         facts: { credentialOf: caller.value.tenant },
       }),
     );
+  // Not before: whoever has no credential of a tenant does not have it looked for.
+  const tenant = await ports.registry.tenant(credentials.tenant, "vouched for");
   if (!tenant.ok) return tenant;
   if (!tenant.value) return refuse(problem("not_found", "There is no such tenant."));
   if (tenant.value.suspended) return refuse(problem("tenant_suspended", "This tenant is suspended."));
@@ -178,7 +177,7 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
 /** The version of what minted a grant: where that could no longer mint it, neither is the grant any good. */
 async function mintedUnder(ports: AuthenticatePorts, { mintedBy, tenant }: Grant): Promise<Result<number>> {
   if ("key" in mintedBy) {
-    const key = await ports.registry.apiKey(mintedBy.key);
+    const key = await ports.registry.apiKey(mintedBy.key, "vouched for");
     if (!key.ok) return key;
     if (!key.value || key.value.revoked)
       return refuse(problem("credential_revoked", "The API key that made this grant has been revoked."));
@@ -186,7 +185,7 @@ async function mintedUnder(ports: AuthenticatePorts, { mintedBy, tenant }: Grant
       return refuse(problem("credential_expired", "The API key that made this grant has expired."));
     return accept(key.value.version);
   }
-  const issuers = await ports.registry.issuers(mintedBy.iss);
+  const issuers = await ports.registry.issuers(mintedBy.iss, "vouched for");
   if (!issuers.ok) return issuers;
   const issuer = issuers.value.find(({ id }) => id === mintedBy.issuer);
   if (!issuer?.scopes.has("grants:create") || !maySpeakFor(issuer, tenant))

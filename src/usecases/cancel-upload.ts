@@ -42,7 +42,7 @@ async function deleteVideo(
   { id, uid, upstream: upstreamId }: KeptUpload,
 ): Promise<void> {
   if (uid === undefined) return;
-  const upstream = await registry.upstream(upstreamId);
+  const upstream = await registry.upstream(upstreamId, "vouched for");
   if (!upstream.ok || !upstream.value) return;
   const call = await budget.acquire(upstream.value, tenant, "foreground");
   if (!call.granted) return;

@@ -117,7 +117,7 @@ async function decide(
 
   const identity = await identifyCreation(ports.hashes, caller, creation, header("idempotency-key"));
   if (!identity.ok) return identity;
-  const upstream = await ports.registry.upstream(tenant.upstream);
+  const upstream = await ports.registry.upstream(tenant.upstream, "vouched for");
   if (!upstream.ok) return upstream;
   if (!upstream.value) return refuse(problem("upstream_unknown", "The gateway is not set up for this tenant."));
   return accept({

@@ -48,7 +48,7 @@ export async function viewVideo(
   { uid, upstream: id }: KeptUpload,
 ): Promise<Result<VideoJson | undefined>> {
   if (uid === undefined) return accept(undefined);
-  const upstream = await registry.upstream(id);
+  const upstream = await registry.upstream(id, "vouched for");
   if (!upstream.ok) return upstream;
   if (!upstream.value) return refuse(problem("upstream_unknown", "The gateway is not set up for this upload."));
   const call = await budget.acquire(upstream.value, tenant, "foreground");

@@ -3,13 +3,19 @@ import type { Result } from "../domain/result.ts";
 import type { Tenant } from "../domain/tenant.ts";
 import type { Endpoint } from "./delivery-port.ts";
 
+/**
+ * A name that a verified credential has given, or the registry itself. Any other may be made up, and is not looked for
+ * where too many of them are.
+ */
+export type Vouched = "vouched for";
+
 /** Reads of what the operator configured. May be as old as the cache's bound, never older. */
 export interface Registry {
-  tenant(id: string): Promise<Result<Tenant | undefined>>;
-  apiKey(id: string): Promise<Result<ApiKeyRecord | undefined>>;
+  tenant(id: string, vouched?: Vouched): Promise<Result<Tenant | undefined>>;
+  apiKey(id: string, vouched?: Vouched): Promise<Result<ApiKeyRecord | undefined>>;
   /** All issuers whose tokens carry this `iss`. */
-  issuers(iss: string): Promise<Result<readonly Issuer[]>>;
-  upstream(id: string): Promise<Result<Upstream | undefined>>;
+  issuers(iss: string, vouched?: Vouched): Promise<Result<readonly Issuer[]>>;
+  upstream(id: string, vouched?: Vouched): Promise<Result<Upstream | undefined>>;
   /** Where a tenant wants its events, disabled endpoints included. */
   endpoints(tenant: string): Promise<Result<readonly Endpoint[]>>;
 }

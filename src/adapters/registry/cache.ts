@@ -29,6 +29,8 @@ export interface Cached<T> {
  * nothing are kept too. The least recently used entry gives way; a Map keeps its keys in the order of their insertion.
  */
 export class LookupCache<T> {
+  /** Of its own, so that whoever makes up tenants keeps no keys from being found. */
+  readonly misses: MissBudget;
   readonly #known = new Map<string, Entry<T>>();
   readonly #unknown = new Map<string, Entry<T>>();
   #generation = 0;
@@ -42,6 +44,7 @@ export class LookupCache<T> {
   constructor(lifetimeMs: number, now: () => number) {
     this.#lifetimeMs = lifetimeMs;
     this.#now = now;
+    this.misses = new MissBudget(now);
   }
 
   get(name: string): Cached<T> | undefined {
@@ -82,7 +85,7 @@ function keep<T>(entries: Map<string, T>, name: string, entry: T, most: number):
   entries.set(name, entry);
 }
 
-/** Look-ups of an isolate that find nothing, in a row. A cold isolate's real tenants are far fewer, and are refunded. */
+/** Look-ups of a kind that find nothing, in a row. What a cold isolate is really asked for is far less, and is refunded. */
 const MISS_BURST = 200;
 const MISSES_PER_SECOND = 50;
 

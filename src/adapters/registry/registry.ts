@@ -3,9 +3,16 @@ import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../domain/tenant.ts";
 import type { Endpoint } from "../../usecases/delivery-port.ts";
-import type { ApiKeyRecord, CachedRegistry, Issuer, Registry, Upstream } from "../../usecases/registry-port.ts";
+import type {
+  ApiKeyRecord,
+  CachedRegistry,
+  Issuer,
+  Registry,
+  Upstream,
+  Vouched,
+} from "../../usecases/registry-port.ts";
 import type { Sealing } from "../sealing.ts";
-import { LookupCache, MissBudget } from "./cache.ts";
+import { LookupCache } from "./cache.ts";
 import {
   type ApiKeyRow,
   type EndpointRow,
@@ -64,7 +71,6 @@ export function createRegistry(
   const issuers = new LookupCache<Result<readonly Issuer[]>>(lifetimeMs, now);
   const upstreams = new LookupCache<Result<Upstream>>(lifetimeMs, now);
   const endpoints = new LookupCache<Result<readonly Endpoint[]>>(lifetimeMs, now);
-  const misses = new MissBudget(now);
   let newest: D1SessionBookmark | undefined;
 
   async function lookUp<T>(
@@ -72,21 +78,22 @@ export function createRegistry(
     name: string,
     load: () => Promise<Result<T> | undefined>,
     past: "past the cache" | undefined,
+    vouched?: Vouched,
   ): Promise<Result<T | undefined>> {
     const cached = cache.get(name);
     if (cached?.fresh && !past) return cached.value ?? accept(undefined);
-    // What was there a moment ago is not made up: a flood of names must not keep it from being read anew.
-    const suspect = cached === undefined;
-    if (suspect && !misses.take())
+    // What was there a moment ago is not made up, nor is what somebody vouches for: a flood of names must not keep it from being read anew.
+    const suspect = cached === undefined && !vouched;
+    if (suspect && !cache.misses.take())
       return refuse(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
     const fill = cache.begin();
     try {
       const value = await load();
-      if (suspect && value !== undefined) misses.refund();
+      if (suspect && value !== undefined) cache.misses.refund();
       cache.set(name, value, fill);
       return value ?? accept(undefined);
     } catch (error) {
-      if (suspect) misses.refund();
+      if (suspect) cache.misses.refund();
       return unavailable(error);
     }
   }
@@ -100,24 +107,24 @@ export function createRegistry(
         .bind(name);
 
     return {
-      async tenant(id) {
+      async tenant(id, vouched) {
         if (!TENANT_ID.test(id)) return accept(undefined);
         const load = async () => {
           const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
           return row ? readable(() => tenantOf(row)) : undefined;
         };
-        return lookUp(tenants, id, load, past);
+        return lookUp(tenants, id, load, past, vouched);
       },
 
-      apiKey(id) {
+      apiKey(id, vouched) {
         const load = async () => {
           const row = await prepare(API_KEY, id).first<ApiKeyRow & TenantVersion>();
           return row ? readable(() => apiKeyOf(row)) : undefined;
         };
-        return lookUp(apiKeys, id, load, past);
+        return lookUp(apiKeys, id, load, past, vouched);
       },
 
-      async issuers(iss) {
+      async issuers(iss, vouched) {
         if (!ISS.test(iss)) return accept([]);
         const load = async () => {
           const { results } = await prepare(ISSUERS, iss).all<IssuerRow & TenantVersion>();
@@ -129,11 +136,11 @@ export function createRegistry(
           );
           return readable(() => results.map((row, index) => issuerOf(row, secrets[index])));
         };
-        const found = await lookUp(issuers, iss, load, past);
+        const found = await lookUp(issuers, iss, load, past, vouched);
         return found.ok ? accept(found.value ?? []) : found;
       },
 
-      async upstream(id) {
+      async upstream(id, vouched) {
         if (id === DEFAULT_UPSTREAM) return accept(config.defaultUpstream);
         const load = async () => {
           const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
@@ -146,7 +153,7 @@ export function createRegistry(
           ]);
           return readable(() => upstreamOf(row, credential, webhookSecrets));
         };
-        return lookUp(upstreams, id, load, past);
+        return lookUp(upstreams, id, load, past, vouched);
       },
 
       async endpoints(tenant) {

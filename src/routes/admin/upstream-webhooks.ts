@@ -81,7 +81,7 @@ async function readUpstream(
 ): Promise<Result<Upstream>> {
   const id = readSlug(c, "upstream");
   if (!id.ok) return id;
-  const upstream = await registry.latest.upstream(id.value);
+  const upstream = await registry.latest.upstream(id.value, "vouched for");
   if (!upstream.ok) return upstream;
   if (!upstream.value) return refuse(noSuchUpstream);
   for (let call = 0; call < CALLS; call++) {
