@@ -30,6 +30,8 @@ export type Bar = { readonly atMost: number } | { readonly within: number };
 const REFUSAL: Bar = { atMost: 0.6 };
 const CREATION_BY_KEY: Bar = { atMost: 1.5 };
 const FULL_ADMISSION: Bar = { atMost: 4.5 };
+/** Milliseconds of load that wake an object for certain. */
+const WAKE_MS = 20;
 /** Over the size of a ledger and the number of tenants that are active. */
 const FLAT: Bar = { within: 0.2 };
 const SAME: Bar = { within: 0.1 };
@@ -100,7 +102,7 @@ export function makeRows({ key, grant, jwts }: Credentials, others: readonly Ten
       },
       against: creating("gateway-active-one"),
       bar: FLAT,
-      warmUpMs: 20_000,
+      warmUpMs: others.length * WAKE_MS,
     },
     {
       id: "replay",

@@ -8,7 +8,7 @@ import { STUB_UPLOAD_HOST } from "./wire.ts";
 export type ServerName = keyof typeof SERVERS;
 
 interface ServerOptions {
-  readonly module: "gateway.js" | "gateway-open.js" | "gateway-counting.js" | "pass-through.js";
+  readonly module: "gateway.js" | "open-worker.js" | "counting-worker.js" | "pass-through.js";
   /** Which database. */
   readonly state: "one" | "many" | "active" | "uploads-100k" | "uploads-1m";
   readonly settings?: Readonly<Record<string, string>>;
@@ -18,8 +18,8 @@ interface ServerOptions {
 
 /** Modules that the folder of a run holds. */
 export const GATEWAY_MODULE = "gateway.js";
-export const OPEN_MODULE = "gateway-open.js";
-export const COUNTING_MODULE = "gateway-counting.js";
+const OPEN_MODULE = "open-worker.js";
+const COUNTING_MODULE = "counting-worker.js";
 export const BASELINE_MODULE = "pass-through.js";
 export const RATE_LIMIT_MODULE = "rate-limit.js";
 
