@@ -67,7 +67,8 @@ describe("an upload", () => {
     const slow = await startLocalStream({ processingMs: 150 });
     const { createUpload } = createStreamClient(slow);
     const { location } = await createUpload(video.byteLength);
-    const seen = new Set<string | undefined>();
+    // The first before anything is sent: the whole upload may take less than the time between two looks.
+    const seen = new Set([slow.videos()[0]?.status.state]);
     const look = setInterval(() => seen.add(slow.videos()[0]?.status.state), 5);
     await sendFile(location, video);
     await slow.settled(slow.videos()[0]?.uid ?? "");
