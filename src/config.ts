@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW } from "./domain/budget.ts";
 import { isSafeUrl } from "./domain/location.ts";
+import { MAX_DEADLINE_SECONDS } from "./domain/reservation.ts";
 import type { Upstream } from "./usecases/registry-port.ts";
 import { DEFAULT_UPSTREAM } from "./domain/tenant.ts";
 
@@ -40,8 +41,6 @@ const RING_KEY = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/;
 /** Of the operator's token: not to be guessed, and not "changeme". */
 const MIN_OPERATOR_TOKEN_CHARACTERS = 16;
 const MAX_CACHE_SECONDS = 300;
-/** Clients give up after a minute or so, and then create again. */
-const MAX_DEADLINE_MS = 60_000;
 
 const keyRing = v.pipe(
   v.string(),
@@ -112,7 +111,7 @@ const environment = v.object({
     v.transform(Number),
     v.integer(),
     v.minValue(100),
-    v.maxValue(MAX_DEADLINE_MS),
+    v.maxValue(MAX_DEADLINE_SECONDS * 1000),
   ),
   ALLOW_LOOPBACK: v.pipe(optionalText, v.picklist(["", "true", "false"])),
 });

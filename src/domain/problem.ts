@@ -55,7 +55,7 @@ export const PROBLEMS = {
   limit_exceeded: { status: 429, cloudflare: 10429, title: "Limit reached" },
   creation_in_progress: { status: 409, cloudflare: 10005, title: "Creation in progress" },
   idempotency_key_invalid: { status: 400, cloudflare: 10005, title: "Invalid Idempotency-Key" },
-  idempotency_key_reused: { status: 422, cloudflare: 10005, title: "Idempotency key used for another creation" },
+  idempotency_key_reused: { status: 422, cloudflare: 10005, title: "Idempotency key already used" },
   upload_cancelled: { status: 410, cloudflare: 10005, title: "Upload cancelled" },
   grant_used: { status: 403, cloudflare: 9109, title: "Grant already used" },
   upstream_busy: { status: 429, cloudflare: 10429, title: "Too many requests to Stream" },

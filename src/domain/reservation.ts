@@ -1,6 +1,6 @@
 import type { Limits } from "./limits.ts";
 import { type Problem, problem } from "./problem.ts";
-import { type UploadState, isLive } from "./upload.ts";
+import type { UploadState } from "./upload.ts";
 
 /** What a creation asks of the ledger. Times are seconds since the epoch. */
 export interface ReservationRequest {
@@ -21,7 +21,7 @@ export interface IdempotencyRequest {
   readonly key: string;
   /** Of what was asked for. */
   readonly fingerprint: string;
-  /** A grant: one upload, live or finished, and never another. */
+  /** A grant: for one creation, and never for another, even where nothing came of it. */
   readonly once: boolean;
 }
 
@@ -49,6 +49,8 @@ export type ReservationOutcome =
 
 /** A URL that is about to die is as good as dead to a client that gets it again. */
 const REPLAY_MARGIN_SECONDS = 60;
+/** The longest that a creation may wait for Stream: clients give up after a minute or so, and then create again. */
+export const MAX_DEADLINE_SECONDS = 60;
 /** A creation that is on its way takes a moment. */
 const IN_PROGRESS_RETRY_SECONDS = 1;
 
@@ -59,6 +61,7 @@ export interface EarlierUpload {
   readonly uid: string | null;
   readonly location: string | null;
   readonly fingerprint: string | null;
+  readonly created: number;
   readonly expires: number;
   /** When Stream will be asked what has become of it. */
   readonly due: number | null;
@@ -67,36 +70,38 @@ export interface EarlierUpload {
 /** What the same key means while its upload is what it is; undefined: that upload is dead, and another may take its place. */
 export function recall(request: IdempotencyRequest, row: EarlierUpload, time: number): ReservationOutcome | undefined {
   const refuse = (refusal: Problem): ReservationOutcome => ({ kind: "refused", problem: refusal });
-  if (row.fingerprint !== request.fingerprint && (isLive(row.state) || request.once))
+  const isDead = row.state === "expired" || row.state === "cancelled";
+  if (row.fingerprint !== request.fingerprint && (request.once || !isDead))
     return refuse(problem("idempotency_key_reused", "This key or grant was used for another creation."));
   switch (row.state) {
     case "reserved":
     case "unknown":
-      return refuse(
-        problem("creation_in_progress", "The same creation is in progress.", {
-          retryAfterSeconds:
-            row.state === "reserved" ? IN_PROGRESS_RETRY_SECONDS : Math.max(1, (row.due ?? time) - time),
-        }),
-      );
     case "issued":
       if (row.uid !== null && row.location !== null && row.expires - REPLAY_MARGIN_SECONDS > time)
         return { kind: "replayed", id: row.id, uid: row.uid, location: row.location, expires: row.expires };
-      // Whether anything was uploaded is not known until Stream has been asked.
-      return request.once
-        ? refuse(
-            problem("creation_in_progress", "The grant's upload URL has just expired.", {
-              retryAfterSeconds: Math.max(1, (row.due ?? time) - time),
-            }),
-          )
-        : undefined;
+      // Whether there is a video, and whether anything was uploaded, is not known until Stream has been asked.
+      return refuse(
+        problem("creation_in_progress", "The same creation is in progress, or what became of it is not known yet.", {
+          retryAfterSeconds: Math.max(IN_PROGRESS_RETRY_SECONDS, isOnItsWay(row, time) ? 0 : (row.due ?? time) - time),
+        }),
+      );
     case "ready":
     case "failed":
     case "deleted":
-      return request.once ? refuse(problem("grant_used", "The grant's upload is finished.")) : undefined;
+      return refuse(
+        request.once
+          ? problem("grant_used", "The grant's upload is finished.")
+          : problem("idempotency_key_reused", "The key's upload is finished; another upload needs another key."),
+      );
     case "expired":
     case "cancelled":
       return undefined;
     default:
       return row.state satisfies never;
   }
+}
+
+/** Later than that nobody waits for its answer any more: whoever made the reservation is gone. */
+function isOnItsWay({ state, created }: EarlierUpload, time: number): boolean {
+  return state === "reserved" && time < created + MAX_DEADLINE_SECONDS;
 }

@@ -127,19 +127,23 @@ describe("an idempotency key", () => {
     expect(await tenant.reserve(request(keyed("k", "other")))).toEqual({ kind: "reserved" });
   });
 
-  it("of a dead URL reserves anew; of a grant not until it is known that nothing was uploaded", async () => {
+  it.each([
+    ["of a client", false, "idempotency_key_reused"],
+    ["of a grant", true, "grant_used"],
+  ])("%s has one upload that is live or finished, and another only where nothing came of it", async (_, once, code) => {
     const tenant = ledger();
-    for (const [key, once] of [
-      ["header", false],
-      ["grant", true],
-    ] as const) {
-      const dying = request({ expires: now() + 5, ...keyed(key, "f", once) });
-      await tenant.reserve(dying);
-      await tenant.attach(dying.id, UID, LOCATION);
-      const again = await tenant.reserve(request(keyed(key, "f", once)));
-      expect(again).toMatchObject(once ? { problem: { code: "creation_in_progress" } } : { kind: "reserved" });
-    }
-    expect(await tenant.usage()).toMatchObject({ pending: 3 });
+    const same = (more = {}) => request({ ...keyed("k", "f", once), ...more });
+    const dying = same({ expires: now() + 5 });
+    await tenant.reserve(dying);
+    await tenant.attach(dying.id, UID, LOCATION);
+    expect(await tenant.reserve(same())).toMatchObject({ problem: { code: "creation_in_progress" } });
+    await tenant.cancel(dying.id);
+    const next = same();
+    expect(await tenant.reserve(next)).toEqual({ kind: "reserved" });
+    const report = { kind: "ready", uid: "1".repeat(32), seconds: 7 } as const;
+    await tenant.record("default", { report, json: {}, tag: { tenant: "any", uploadId: next.id } });
+    expect(await tenant.reserve(same())).toMatchObject({ problem: { code } });
+    expect(await tenant.usage()).toMatchObject({ pending: 0, videos: 1, day: { uploads: 2 } });
   });
 
   it("whose outcome is unknown stays in progress", async () => {
