@@ -16,10 +16,12 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     learn: (tenant, version, hasEndpoints) => of(tenant).learn(version, hasEndpoints),
 
     reserve: (tenant, request) =>
-      orElse<ReservationOutcome>(of(tenant).reserve(request), (reason) => ({
-        kind: "refused",
-        problem: unavailable(reason),
-      })),
+      orElse<ReservationOutcome>(of(tenant).reserve(request), async (reason) => {
+        // It may have come through, and only its answer been lost. By another stub, since one that failed stays broken; sent
+        // when the call has failed, and so (assumed) after it: else the reservation stays until its time is over.
+        await orElse(of(tenant).release(request.id), () => undefined);
+        return { kind: "refused", problem: unavailable(reason) };
+      }),
 
     async attach(tenant, id, uid, location) {
       const attached = await orProblem(of(tenant).attach(id, uid, location));
@@ -91,7 +93,7 @@ export function createBudget(namespace: Env["BUDGET"]): Budget {
 }
 
 /** What an object answers; or what takes its place when it cannot be reached. */
-async function orElse<T>(answer: Promise<T>, instead: (reason: string) => T): Promise<T> {
+async function orElse<T>(answer: Promise<T>, instead: (reason: string) => T | Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {

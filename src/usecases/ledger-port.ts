@@ -12,6 +12,7 @@ export interface Ledgers {
    * exactly if it has endpoints.
    */
   learn(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
+  /** Refused: nothing is held. */
   reserve(tenant: string, request: ReservationRequest): Promise<ReservationOutcome>;
   /** Refused: the upload URL must not be handed out. */
   attach(tenant: string, id: string, uid: string, location: string): Promise<Result<void>>;

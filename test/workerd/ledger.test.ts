@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { createLedgers } from "../../src/adapters/objects.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import type { ReservationRequest } from "../../src/domain/reservation.ts";
 
@@ -96,6 +97,25 @@ describe("a reservation", () => {
     const limits = { rate: { tenant: 3 } };
     expect(await tenant.reserve(request({ limits }))).toMatchObject({ rate: { allowed: 3, remaining: 2 } });
     expect(await tenant.reserve(request({ limits }))).toMatchObject({ rate: { allowed: 3, remaining: 1 } });
+  });
+});
+
+describe("a reservation whose answer is lost", () => {
+  it("is given back, so that the same creation may come again", async () => {
+    const tenant = ledger();
+    const lossy = {
+      getByName: () => ({
+        async reserve(lost: ReservationRequest) {
+          await tenant.reserve(lost);
+          throw new Error("Network connection lost.");
+        },
+        release: (id: string) => tenant.release(id),
+      }),
+    };
+    const refused = await createLedgers(lossy as unknown as Env["LEDGER"]).reserve("any", request(keyed("k")));
+    expect(refused).toMatchObject({ kind: "refused", problem: { code: "ledger_unavailable" } });
+    expect(await tenant.usage()).toMatchObject({ pending: 0 });
+    expect(await tenant.reserve(request(keyed("k")))).toEqual({ kind: "reserved" });
   });
 });
 
