@@ -19,7 +19,7 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
       orElse<ReservationOutcome>(of(tenant).reserve(request), async (reason) => {
         // It may have come through, and only its answer been lost. By another stub, since one that failed stays broken; sent
         // when the call has failed, and so (assumed) after it: else the reservation stays until its time is over.
-        await orElse(of(tenant).release(request.id), () => undefined);
+        await orElse(of(tenant).release(request.id, "unsent"), () => undefined);
         return { kind: "refused", problem: unavailable(reason) };
       }),
 
@@ -32,7 +32,7 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     },
 
     // Where these do not get through, the upload stays as it is until its time is over, and is settled then.
-    release: (tenant, id) => orElse(of(tenant).release(id), () => undefined),
+    release: (tenant, id, cause) => orElse(of(tenant).release(id, cause), () => undefined),
     leaveUnknown: (tenant, id) => orElse(of(tenant).leaveUnknown(id), () => undefined),
     confirmGone: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
 

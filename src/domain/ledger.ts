@@ -104,19 +104,22 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
   };
 }
 
+/** A creation that Stream refused: there is no upload, and yet it was one of its minute. */
+export type RefusedCreation = Pick<CountedUpload, "created"> & { readonly creator: string | null };
+
 /** What a creation is held against, besides the totals. */
 export interface Standing {
   readonly totals: Totals;
   /** Live uploads of the creator. */
   readonly creatorPending: number;
-  /** When each of the last creations was reserved, the newest first: as many as the limit of a minute allows. */
+  /** When each of the last creations came, the newest first: as many as the limit of a minute allows. */
   readonly tenantRecent: readonly number[];
   readonly creatorRecent: readonly number[];
   /** When the first of the live uploads' URLs dies; asked for only where there are too many of them. */
   readonly nextExpiry: () => number | undefined;
 }
 
-const RATE_WINDOW_SECONDS = 60;
+export const RATE_WINDOW_SECONDS = 60;
 /** Stored videos go when somebody deletes them; nobody knows when. */
 const STORED_RETRY_SECONDS = 3_600;
 

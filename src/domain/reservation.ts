@@ -16,6 +16,9 @@ export interface ReservationRequest {
   readonly idempotency?: IdempotencyRequest;
 }
 
+/** Why a reservation is given back: Stream was asked and refused it for certain, or was not asked at all. */
+export type ReleaseCause = "refused" | "unsent";
+
 export interface IdempotencyRequest {
   /** Tells whose key it is as well: two callers that choose the same one do not meet. */
   readonly key: string;

@@ -1,11 +1,11 @@
-import { checkLimits, rateStatus } from "../domain/ledger.ts";
-import { type ReservationOutcome, type ReservationRequest, recall } from "../domain/reservation.ts";
+import { RATE_WINDOW_SECONDS, type RefusedCreation, checkLimits, rateStatus } from "../domain/ledger.ts";
+import { type ReleaseCause, type ReservationOutcome, type ReservationRequest, recall } from "../domain/reservation.ts";
 import { type UploadEvent, type UploadState, advance, isLive, isUnwanted } from "../domain/upload.ts";
 import { uploadEvent } from "../domain/upload-event.ts";
 import type { Comparison, VideoPage } from "../usecases/ledger-port.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
 import type { DueUpload, Finding } from "../usecases/settle-due-uploads.ts";
-import { LedgerQueries } from "./ledger-queries.ts";
+import { LedgerQueries, MAX_RECENT } from "./ledger-queries.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 import { LedgerStore, type UploadChange } from "./ledger-store.ts";
 import { OutboxStore } from "./outbox-store.ts";
@@ -36,6 +36,8 @@ export class LedgerBook {
   readonly outbox: OutboxStore;
   readonly #tenant: string;
   readonly #keeper: Keeper;
+  /** Of the last minute, at most `MAX_RECENT`. In memory, since they matter while they are many: a new object has none. */
+  #refused: readonly RefusedCreation[] = [];
 
   constructor(storage: DurableObjectStorage, tenant: string, keeper: Keeper) {
     this.store = new LedgerStore(storage, () => keeper.begun());
@@ -59,7 +61,7 @@ export class LedgerBook {
       const known = idempotency && earlier && recall(idempotency, earlier, time);
       if (known) return known;
 
-      const standing = this.uploads.standing(limits, creator, this.store.totals(time));
+      const standing = this.uploads.standing(limits, creator, this.store.totals(time), this.#refused);
       const refusal = checkLimits(limits, standing, request, time);
       if (refusal) return { kind: "refused", problem: refusal };
 
@@ -78,11 +80,13 @@ export class LedgerBook {
     });
   }
 
-  release(id: string): void {
+  release(id: string, cause: ReleaseCause): void {
     this.store.transaction(() => {
       const row = this.uploads.byId(id);
-      if (row?.state === "reserved") this.store.delete(row, this.#keeper.now());
-      else if (row?.uid === null) this.#isGone(row);
+      if (row?.state === "reserved") {
+        this.store.delete(row, this.#keeper.now());
+        if (cause === "refused") this.#noteRefused(row);
+      } else if (row?.uid === null) this.#isGone(row);
     });
   }
 
@@ -168,6 +172,12 @@ export class LedgerBook {
     this.#insert(row);
     this.#tell(row);
     return true;
+  }
+
+  #noteRefused({ creator, created }: UploadRow): void {
+    const minute = this.#keeper.now() - RATE_WINDOW_SECONDS;
+    const recent = this.#refused.filter((one) => one.created > minute);
+    this.#refused = [{ creator, created }, ...recent].slice(0, MAX_RECENT);
   }
 
   #isGone(row: UploadRow): void {

@@ -1,4 +1,4 @@
-import type { Standing, Totals } from "../domain/ledger.ts";
+import type { RefusedCreation, Standing, Totals } from "../domain/ledger.ts";
 import type { Limits } from "../domain/limits.ts";
 import { LIVE_STATES } from "../domain/upload.ts";
 import { AFTER_ALL_IDS, idAt } from "../domain/upload-id.ts";
@@ -6,7 +6,7 @@ import type { UploadQuery } from "../usecases/ledger-port.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 
 /** An object takes about 1,000 requests a second; a higher limit per minute than this is none. */
-const MAX_RECENT = 10_000;
+export const MAX_RECENT = 10_000;
 /** Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once. */
 const MAX_SCAN = 5_000;
 
@@ -33,28 +33,28 @@ export class LedgerQueries {
     return this.#first("SELECT * FROM uploads WHERE idempotency = ?", key);
   }
 
-  /** What a creation is held against. */
-  standing(limits: Limits, creator: string | undefined, totals: Totals): Standing {
+  /** What a creation is held against, those that Stream has refused in the last minute included. */
+  standing(limits: Limits, creator: string | undefined, totals: Totals, refused: readonly RefusedCreation[]): Standing {
     const { rate = {}, pendingPerCreator } = limits;
-    const recent = (where: string, most: number | undefined, ...values: string[]) =>
-      most
-        ? this.#sql
-            .exec<{ created: number }>(
-              `SELECT created FROM uploads ${where} DESC LIMIT ?`,
-              ...values,
-              Math.min(most, MAX_RECENT),
-            )
-            .toArray()
-            .map(({ created }) => created)
-        : [];
+    const recent = (most = 0, others: readonly RefusedCreation[], where: string, ...values: string[]) => {
+      if (most === 0) return [];
+      const limit = Math.min(most, MAX_RECENT);
+      const made = this.#sql
+        .exec<{ created: number }>(`SELECT created FROM uploads ${where} DESC LIMIT ?`, ...values, limit)
+        .toArray();
+      const times = [...made, ...others].map(({ created }) => created);
+      return times.toSorted((a, b) => b - a).slice(0, limit);
+    };
+    const ofCreator = refused.filter((one) => one.creator === creator);
     return {
       totals,
       creatorPending:
         creator === undefined || pendingPerCreator === undefined
           ? 0
           : (this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0),
-      tenantRecent: recent("ORDER BY seq", rate.tenant),
-      creatorRecent: creator === undefined ? [] : recent("WHERE creator = ? ORDER BY id", rate.creator, creator),
+      tenantRecent: recent(rate.tenant, refused, "ORDER BY seq"),
+      creatorRecent:
+        creator === undefined ? [] : recent(rate.creator, ofCreator, "WHERE creator = ? ORDER BY id", creator),
       nextExpiry: () => this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`),
     };
   }

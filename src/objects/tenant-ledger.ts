@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseConfig } from "../config.ts";
 import { type Dependencies, createDependencies } from "../dependencies.ts";
-import type { ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
+import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
 import type { Attempt, EventQuery } from "../usecases/delivery-port.ts";
 import type { Comparison, UploadQuery, VideoPage } from "../usecases/ledger-port.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
@@ -64,8 +64,8 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /** There is certainly no video: nothing is held any longer, and the same creation may come again. */
-  release(id: string): void {
-    this.#book.release(id);
+  release(id: string, cause: ReleaseCause): void {
+    this.#book.release(id, cause);
   }
 
   /** Nobody knows whether there is a video: the reservation stays until it can be asked for. */

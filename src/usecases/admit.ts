@@ -56,7 +56,7 @@ export async function admit(
     return reservation;
   }
   if (call.granted) return { ...reservation, id };
-  await ledgers.release(tenant.id, id);
+  await ledgers.release(tenant.id, id, "unsent");
   return {
     kind: "refused",
     problem: problem("upstream_busy", "Too many uploads are being created at the moment.", {

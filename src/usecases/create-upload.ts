@@ -188,7 +188,7 @@ async function forward(
       return accept({ id, uid, location, expiresAt: decision.expiresAt, replayed: false, ...(rate && { rate }) });
     }
     case "refused":
-      await ledgers.release(tenant.id, id);
+      await ledgers.release(tenant.id, id, "refused");
       return refuse(outcome.problem);
     case "unknown":
       await ledgers.leaveUnknown(tenant.id, id);

@@ -1,5 +1,5 @@
 import type { Totals } from "../domain/ledger.ts";
-import type { ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
+import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
 import type { Result } from "../domain/result.ts";
 import type { Upload, UploadState } from "../domain/upload.ts";
 import type { Attempt, EventPage, EventQuery, KeptEvent } from "./delivery-port.ts";
@@ -16,8 +16,8 @@ export interface Ledgers {
   reserve(tenant: string, request: ReservationRequest): Promise<ReservationOutcome>;
   /** Refused: the upload URL must not be handed out. */
   attach(tenant: string, id: string, uid: string, location: string): Promise<Result<void>>;
-  /** The creation certainly failed: nothing is held any longer. */
-  release(tenant: string, id: string): Promise<void>;
+  /** The creation certainly failed: nothing is held any longer. Where Stream refused it, it is still one of its minute. */
+  release(tenant: string, id: string, cause: ReleaseCause): Promise<void>;
   /** Nobody knows whether the creation failed: the reservation stays until Stream can be asked. */
   leaveUnknown(tenant: string, id: string): Promise<void>;
   usage(tenant: string): Promise<Result<Totals>>;

@@ -30,8 +30,8 @@ describe("limits", () => {
   it("of 50 pending uploads admit 50 of 200 that come at once", async () => {
     const { post, usage } = await newTenant({ limits: { pending: 50 } });
     const codes = await Promise.all(Array.from({ length: 200 }, () => post().then(codeOf)));
-    expect(codes.filter((code) => code === "created")).toHaveLength(50);
     expect(new Set(codes)).toEqual(new Set(["created", "limit_exceeded"]));
+    expect(codes.filter((code) => code === "created")).toHaveLength(50);
     expect(harness.stream.videos()).toHaveLength(50);
     expect(await usage()).toMatchObject({ pending: 50, day: { uploads: 50 } });
   });
@@ -53,6 +53,15 @@ describe("limits", () => {
     expect(await codeOf(await post())).toBe("stream_rejected");
     expect(await usage()).toMatchObject({ pending: 0, day: { uploads: 0 } });
     expect(await codeOf(await post())).toBe("created");
+  });
+
+  it("of a minute are spent by creations that Stream refused, since each has cost a call", async () => {
+    const { post } = await newTenant({ limits: { rate: { creator: 2 } } });
+    for (const code of ["stream_rejected", "stream_rejected", "limit_exceeded"]) {
+      harness.stream.addFault({ on: "create", kind: "status", status: 400 });
+      expect(await codeOf(await post({ "Upload-Creator": "user-1" }))).toBe(code);
+    }
+    expect(harness.stream.requests()).toHaveLength(2);
   });
 
   it("are held by creations whose outcome nobody knows", async () => {

@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, expect, inject, it, vi } from "vitest";
+import type { ReleaseCause } from "../../src/domain/reservation.ts";
 import { type UploadState, isLive } from "../../src/domain/upload.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
@@ -135,9 +136,9 @@ class Reserve implements Command {
 
 /** What may happen to a reservation; `late` ones come for uploads that are gone as well. */
 class Answer implements Command {
-  readonly what: "attach" | "release" | "leaveUnknown";
+  readonly what: "attach" | "leaveUnknown" | ReleaseCause;
   readonly which: number;
-  constructor(what: "attach" | "release" | "leaveUnknown", which: number) {
+  constructor(what: Answer["what"], which: number) {
     this.what = what;
     this.which = which;
   }
@@ -155,7 +156,7 @@ class Answer implements Command {
       await stub(real).leaveUnknown(id);
       if (live?.state === "reserved") live.state = "unknown";
     } else {
-      await stub(real).release(id);
+      await stub(real).release(id, this.what);
       if (live?.state === "reserved") model.uploads.delete(id);
     }
     await check(model, real);
@@ -251,7 +252,9 @@ it("keeps its books, whatever happens in whatever order", { timeout: 120_000 }, 
   const commands = fc.commands(
     [
       fc.tuple(creators, keys, fingerprints, fc.constantFrom(10, 60, 100)).map((args) => new Reserve(...args)),
-      fc.tuple(fc.constantFrom("attach", "release", "leaveUnknown"), fc.nat(30)).map((args) => new Answer(...args)),
+      fc
+        .tuple(fc.constantFrom("attach", "refused", "unsent", "leaveUnknown"), fc.nat(30))
+        .map((args) => new Answer(...args)),
       fc
         .tuple(fc.constantFrom("pending", "processing", "ready", "failed"), fc.nat(30), fc.boolean())
         .map((args) => new Report(...args)),

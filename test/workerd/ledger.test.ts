@@ -1,9 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../src/adapters/objects.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
-import type { ReservationRequest } from "../../src/domain/reservation.ts";
+import type { ReleaseCause, ReservationRequest } from "../../src/domain/reservation.ts";
 
 const now = () => Math.floor(Date.now() / 1000);
 let made = 0;
@@ -33,7 +33,7 @@ describe("a reservation", () => {
       day: { uploads: 1, bytes: 100, seconds: 60 },
       month: { uploads: 1, bytes: 100, seconds: 60 },
     });
-    await tenant.release(one.id);
+    await tenant.release(one.id, "refused");
     expect(await tenant.usage()).toMatchObject({
       pending: 0,
       storedSeconds: 0,
@@ -47,7 +47,7 @@ describe("a reservation", () => {
     const one = request();
     await tenant.reserve(one);
     expect(await tenant.attach(one.id, UID, LOCATION)).toBe(true);
-    await tenant.release(one.id);
+    await tenant.release(one.id, "refused");
     await tenant.leaveUnknown(one.id);
     expect(await tenant.usage()).toMatchObject({ pending: 1 });
   });
@@ -100,6 +100,43 @@ describe("a reservation", () => {
   });
 });
 
+describe("a creation that Stream refused", () => {
+  const limits = { rate: { tenant: 3, creator: 2 }, quota: { day: { uploads: 1 } } };
+  const tried = async (tenant: ReturnType<typeof ledger>, creator: string, cause: ReleaseCause) => {
+    const one = request({ limits, creator });
+    const outcome = await tenant.reserve(one);
+    await tenant.release(one.id, cause);
+    return outcome.kind === "refused" ? outcome.problem.limit?.name : outcome.kind;
+  };
+
+  it("counts for the limits of a minute, and for no others", async () => {
+    const tenant = ledger();
+    for (const name of ["reserved", "reserved", "rate.creator"]) expect(await tried(tenant, "a", "refused")).toBe(name);
+    for (const name of ["reserved", "rate.tenant"]) expect(await tried(tenant, "b", "refused")).toBe(name);
+    expect(await tenant.usage()).toMatchObject({ pending: 0, day: { uploads: 0 } });
+  });
+
+  it("counts together with those that were made, the oldest first to make room", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const tenant = ledger();
+    expect(await tried(tenant, "a", "refused")).toBe("reserved");
+    vi.setSystemTime(Date.now() + 20_000);
+    await tenant.reserve(request({ limits: {}, creator: "a" }));
+    const refused = await tenant.reserve(request({ limits: { rate: { creator: 2 } }, creator: "a" }));
+    expect(refused).toMatchObject({ problem: { limit: { name: "rate.creator", used: 2 }, retryAfterSeconds: 40 } });
+    vi.setSystemTime(Date.now() + 40_000);
+    expect(await tenant.reserve(request({ limits: { rate: { creator: 2 } }, creator: "a" }))).toMatchObject({
+      kind: "reserved",
+    });
+    vi.useRealTimers();
+  });
+
+  it("is none where Stream was not asked", async () => {
+    const tenant = ledger();
+    for (let index = 0; index < 5; index++) expect(await tried(tenant, "a", "unsent")).toBe("reserved");
+  });
+});
+
 describe("a reservation whose answer is lost", () => {
   it("is given back, so that the same creation may come again", async () => {
     const tenant = ledger();
@@ -109,7 +146,7 @@ describe("a reservation whose answer is lost", () => {
           await tenant.reserve(lost);
           throw new Error("Network connection lost.");
         },
-        release: (id: string) => tenant.release(id),
+        release: (id: string, cause: ReleaseCause) => tenant.release(id, cause),
       }),
     };
     const refused = await createLedgers(lossy as unknown as Env["LEDGER"]).reserve("any", request(keyed("k")));
@@ -143,7 +180,7 @@ describe("an idempotency key", () => {
     const tenant = ledger();
     const one = request(keyed("k"));
     await tenant.reserve(one);
-    await tenant.release(one.id);
+    await tenant.release(one.id, "refused");
     expect(await tenant.reserve(request(keyed("k", "other")))).toEqual({ kind: "reserved" });
   });
 
@@ -201,7 +238,7 @@ describe("the object", () => {
     const ids = Array.from({ length: 5 }, () => request({ creator: "u" }));
     for (const one of ids) await tenant.reserve(one);
     await tenant.attach(ids[0]?.id ?? "", UID, LOCATION);
-    await tenant.release(ids[1]?.id ?? "");
+    await tenant.release(ids[1]?.id ?? "", "refused");
     const before = await tenant.usage();
     await evictDurableObject(tenant);
     expect(await tenant.usage()).toEqual(before);

@@ -148,7 +148,7 @@ describe("an upload that is cancelled", () => {
     const creation = request();
     await tenant.reserve(creation);
     await tenant.cancel(creation.id);
-    await tenant.release(creation.id);
+    await tenant.release(creation.id, "refused");
     expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", due: null });
   });
 
