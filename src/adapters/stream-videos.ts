@@ -21,6 +21,8 @@ export function authorize({ credential }: Upstream): Record<string, string> {
 }
 
 const ABSENT: AbsentVideo = { report: { kind: "absent" } };
+/** Of Cloudflare's API. A 404 of a proxy's, or of another API's, says nothing of a video. */
+const NOT_FOUND = 10003;
 
 /** What Stream knows of videos that exist. https://developers.cloudflare.com/api/resources/stream/ */
 export function createStreamVideos(
@@ -59,7 +61,7 @@ export function createStreamVideos(
   return {
     async video(upstream, uid) {
       const answer = await call(upstream, "GET", `/${uid}`);
-      if (answer?.status === 404) return ABSENT;
+      if (answer && isNotFound(answer)) return ABSENT;
       return answer?.status === 200 ? parseVideo(readResult(answer.text, v.unknown())) : undefined;
     },
 
@@ -92,7 +94,7 @@ export function createStreamVideos(
 
     async deleteVideo(upstream, uid) {
       const answer = await call(upstream, "DELETE", `/${uid}`);
-      return answer !== undefined && (answer.status === 404 || (answer.status >= 200 && answer.status < 300));
+      return answer !== undefined && (isNotFound(answer) || (answer.status >= 200 && answer.status < 300));
     },
   };
 }
@@ -101,11 +103,21 @@ function timeOf(seconds: number): string {
   return new Date(seconds * 1000).toISOString();
 }
 
+const errorsSchema = v.object({ errors: v.array(v.object({ code: v.number() })) });
+
+function isNotFound({ status, text }: { readonly status: number; readonly text: string }): boolean {
+  return status === 404 && (readEnvelope(text, errorsSchema)?.errors.some(({ code }) => code === NOT_FOUND) ?? false);
+}
+
 /** The `result` of Cloudflare's envelope; undefined: it is none, or not what was asked for. */
 export function readResult<T>(text: string, schema: v.GenericSchema<unknown, T>): T | undefined {
+  return readEnvelope(text, v.object({ result: schema }))?.result;
+}
+
+function readEnvelope<T>(text: string, schema: v.GenericSchema<unknown, T>): T | undefined {
   try {
-    const parsed = v.safeParse(v.object({ result: schema }), JSON.parse(text));
-    return parsed.success ? parsed.output.result : undefined;
+    const parsed = v.safeParse(schema, JSON.parse(text));
+    return parsed.success ? parsed.output : undefined;
   } catch {
     return undefined;
   }

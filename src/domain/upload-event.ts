@@ -2,7 +2,7 @@ import type { Upload, UploadState } from "./upload.ts";
 
 /**
  * What a tenant's endpoints are told of its uploads. An upload never goes back to an earlier state, so each of these
- * happens to it at most once.
+ * happens to it at most once; or once more, each time that its video is there again after it had disappeared.
  */
 export const UPLOAD_EVENT_TYPES = [
   "upload.created",
@@ -56,14 +56,14 @@ const TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> = {
 /** What is told of an upload that has just come to its state; undefined: nothing. */
 export function uploadEvent(tenant: string, upload: Upload, now: number): UploadEventBody | undefined {
   const type = TYPE_OF[upload.state];
-  return (
-    type && {
-      type,
-      version: UPLOAD_EVENT_VERSION,
-      timestamp: rfc3339(now),
-      data: { tenant, sequence: UPLOAD_EVENT_TYPES.indexOf(type) + 1, upload: uploadDocument(upload) },
-    }
-  );
+  if (!type) return undefined;
+  const sequence = upload.returns * UPLOAD_EVENT_TYPES.length + UPLOAD_EVENT_TYPES.indexOf(type) + 1;
+  return {
+    type,
+    version: UPLOAD_EVENT_VERSION,
+    timestamp: rfc3339(now),
+    data: { tenant, sequence, upload: uploadDocument(upload) },
+  };
 }
 
 /** An upload as tenants see it, in events and in answers: these fields, whatever else its keeper knows of it. */

@@ -1,6 +1,7 @@
 /**
  * The life of an upload, as the tenant's ledger keeps it. In this order: an upload never goes back, so that what Stream
- * says of it may come twice, late and in any order, and ends in the same state.
+ * says of it may come twice, late and in any order, and ends in the same state. With one exception: a video that had
+ * disappeared may be there again.
  *
  * - `reserved`: admitted; Stream has been or is being asked for an upload URL
  * - `unknown`: Stream was asked and nobody knows what it did; there may be a video, whose URL nobody has
@@ -51,6 +52,8 @@ export interface Upload extends UploadSize {
   readonly expires: number;
   /** Why Stream could not process the video, by its code: `ERR_NON_VIDEO`, … */
   readonly failure?: string;
+  /** How often its video was there again after it had disappeared. */
+  readonly returns: number;
 }
 
 /** What Stream says of a video, as far as it matters to its upload. */
@@ -66,6 +69,7 @@ export type VideoReport =
   | { readonly kind: "failed"; readonly uid: string; readonly reason?: string };
 
 export type ExistingVideo = Exclude<VideoReport, { kind: "absent" }>;
+type ReadyVideo = Extract<VideoReport, { kind: "ready" }>;
 
 /** What may happen to an upload. */
 export type UploadEvent =
@@ -76,22 +80,35 @@ export type UploadEvent =
   /** The upload URL is dead, and nothing had been uploaded. */
   | { readonly kind: "expired" }
   | { readonly kind: "cancelled" }
-  | { readonly kind: "reported"; readonly report: VideoReport };
+  | { readonly kind: "reported"; readonly report: VideoReport }
+  /** The video had disappeared, and Stream has it: seen there now, and not told late. */
+  | { readonly kind: "returned"; readonly report: ReadyVideo };
 
 /** What of an upload an event may change. */
-export type UploadProgress = UploadSize & Pick<Upload, "state" | "uid" | "failure">;
+export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "returns"> {
+  /** The tenant has asked for the video to go. Only then is it deleted at Stream, whatever else has become of it. */
+  readonly unwanted: boolean;
+}
+
+/** It was ready, and has disappeared from Stream without having been asked to. */
+export function hasVanished({ state, unwanted }: Pick<UploadProgress, "state" | "unwanted">): boolean {
+  return state === "deleted" && !unwanted;
+}
 
 /** The upload after an event: in the later one of the state it is in and the one that the event would bring it to. */
 export function advance(upload: UploadProgress, event: UploadEvent): UploadProgress {
   const target = targetOf(upload.state, event);
   const later = target !== undefined && UPLOAD_STATES.indexOf(target) > UPLOAD_STATES.indexOf(upload.state);
-  const state = later ? target : upload.state;
-  const report = event.kind === "reported" && event.report.kind !== "absent" ? event.report : undefined;
+  const isBack = event.kind === "returned" && hasVanished(upload);
+  const state = isBack ? "ready" : later ? target : upload.state;
+  const report = "report" in event && event.report.kind !== "absent" ? event.report : undefined;
   const uid = upload.uid ?? (event.kind === "issued" ? event.uid : report?.uid);
   const failure = upload.failure ?? (report?.kind === "failed" ? report.reason : undefined);
   return {
     ...sizeAfter(upload, report),
     state,
+    unwanted: upload.unwanted || event.kind === "cancelled",
+    returns: upload.returns + (isBack ? 1 : 0),
     ...(uid !== undefined && { uid }),
     ...(state === "failed" && failure !== undefined && { failure }),
   };
@@ -117,6 +134,7 @@ function targetOf(state: UploadState, event: UploadEvent): UploadState | undefin
     case "cancelled":
       return state === "ready" ? "deleted" : "cancelled";
     case "reported":
+    case "returned":
       return reportedState(state, event.report);
     default:
       return event satisfies never;
@@ -140,11 +158,6 @@ function reportedState(state: UploadState, { kind }: VideoReport): UploadState |
   }
 }
 
-/** The tenant does not want the video: it has to go from Stream. */
-export function isUnwanted(state: UploadState): boolean {
-  return state === "cancelled" || state === "deleted";
-}
-
 /** What becomes at Stream of uploads that nobody has finished. */
 export type Abandoned = "delete" | "keep";
 
@@ -159,14 +172,12 @@ export type DueStep =
   /** Away with the video: nobody wants it, or nobody can upload to it any more. */
   | "delete";
 
-/** @param urlIsDead the upload's time is over, so that nobody can upload to the video any more */
-export function dueStep(
-  state: UploadState,
-  { kind }: ExistingVideo,
-  urlIsDead: boolean,
-  abandoned: Abandoned,
-): DueStep {
-  if (isUnwanted(state)) return "delete";
+/**
+ * @param unwanted the tenant has asked for the video to go
+ * @param urlIsDead the upload's time is over, so that nobody can upload to the video any more
+ */
+export function dueStep(unwanted: boolean, { kind }: ExistingVideo, urlIsDead: boolean, abandoned: Abandoned): DueStep {
+  if (unwanted) return "delete";
   switch (kind) {
     case "pending":
       if (!urlIsDead) return "wait";

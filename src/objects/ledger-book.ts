@@ -1,6 +1,6 @@
 import { RATE_WINDOW_SECONDS, type RefusedCreation, checkLimits, rateStatus } from "../domain/ledger.ts";
 import { type ReleaseCause, type ReservationOutcome, type ReservationRequest, recall } from "../domain/reservation.ts";
-import { type UploadEvent, type UploadState, advance, isLive, isUnwanted } from "../domain/upload.ts";
+import { type UploadEvent, type UploadProgress, advance, hasVanished, isLive } from "../domain/upload.ts";
 import { uploadEvent } from "../domain/upload-event.ts";
 import type { Comparison, VideoPage } from "../usecases/ledger-port.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
@@ -100,7 +100,7 @@ export class LedgerBook {
   cancel(idOrUid: string): UploadRow | undefined {
     return this.store.transaction(() => {
       const row = this.find(idOrUid);
-      return row && (isUnwanted(row.state) ? row : this.#apply(row, { kind: "cancelled" }));
+      return row && (row.unwanted !== 0 ? row : this.#apply(row, { kind: "cancelled" }));
     });
   }
 
@@ -124,7 +124,7 @@ export class LedgerBook {
       let [settled, adopted, missing] = [0, 0, 0];
       for (const video of videos) {
         const row = this.#meant(upstream, video);
-        if (row && this.#see(row, video).state !== row.state) settled++;
+        if (row && this.#list(row, video).state !== row.state) settled++;
         if (!row && this.#adopt(upstream, video)) adopted++;
       }
       const seen = new Set(videos.map(({ report }) => report.uid));
@@ -164,6 +164,13 @@ export class LedgerBook {
     return this.#apply(row, { kind: "reported", report }, isNews ? { video: shortJson(json) } : {});
   }
 
+  /** What Stream lists is there now. */
+  #list(row: UploadRow, video: StreamVideo): UploadRow {
+    const { report, json } = video;
+    if (report.kind !== "ready" || !hasVanished(progressOf(row))) return this.#see(row, video);
+    return this.#apply(row, { kind: "returned", report }, { video: shortJson(json) });
+  }
+
   /** Brings in a video that carries this tenant's tag, and of which nothing is known. */
   #adopt(upstream: string, video: StreamVideo): boolean {
     const row = video.tag?.tenant === this.#tenant && adoptedRow(upstream, video, this.#keeper.now());
@@ -181,7 +188,7 @@ export class LedgerBook {
   }
 
   #isGone(row: UploadRow): void {
-    if (isUnwanted(row.state)) this.store.change(row, { due: null }, this.#keeper.now());
+    if (row.unwanted !== 0) this.store.change(row, { due: null }, this.#keeper.now());
   }
 
   #insert(row: UploadRow): void {
@@ -192,9 +199,10 @@ export class LedgerBook {
   /** An upload after an event; what its endpoints are to be told of it is written with it. */
   #apply(row: UploadRow, event: UploadEvent, more: UploadChange = {}): UploadRow {
     const now = this.#keeper.now();
-    const { state, bytes, seconds, uid = null, failure = null } = advance(progressOf(row), event);
-    const due = dueAfter(row, event, state, now);
-    const change = { due, location: row.location, ...more, state, bytes, seconds, uid, failure };
+    const after = advance(progressOf(row), event);
+    const { state, uid = null, failure = null, unwanted } = after;
+    const due = dueAfter(row, event, after, now);
+    const change = { due, location: row.location, ...more, ...after, uid, failure, unwanted: Number(unwanted) };
     const changed = this.store.change(row, isLive(state) ? change : { ...change, location: null }, now);
     if (changed.due !== null && changed.due !== row.due) this.#keeper.wakeAt(changed.due);
     if (state !== row.state) this.#tell(changed);
@@ -211,16 +219,17 @@ export class LedgerBook {
   }
 }
 
-/** When something has to be done about an upload at Stream, after an event has brought it to a state. */
-function dueAfter(row: UploadRow, event: UploadEvent, state: UploadState, now: number): number | null {
+/** When something has to be done about an upload at Stream, after an event. */
+function dueAfter(row: UploadRow, event: UploadEvent, { state, unwanted }: UploadProgress, now: number): number | null {
   if (isLive(state)) return row.due;
-  if (!isUnwanted(state)) return null;
+  if (!unwanted) return null;
   switch (event.kind) {
     case "cancelled":
       // While the creation is on its way, there is nothing to be found yet.
       return row.state === "reserved" ? row.due : now + DUE_AFTER_CANCEL_SECONDS;
     case "issued":
     case "lost":
+    case "returned":
       return now;
     case "reported":
       return event.report.kind === "absent" ? null : now;

@@ -67,6 +67,11 @@ const STEPS = [
      milliseconds INTEGER,
      PRIMARY KEY (event, at, endpoint)
    ) WITHOUT ROWID;`,
+
+  // Only what a tenant has asked for is deleted at Stream: of what is over and done with, nobody knows any more who wanted it.
+  `ALTER TABLE uploads ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
+   UPDATE uploads SET unwanted = 1 WHERE due IS NOT NULL AND state IN ('cancelled', 'deleted');
+   ALTER TABLE uploads ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 /** Takes the steps that this ledger has not taken yet. */
@@ -95,6 +100,10 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   /** When something has to be found out or done at Stream; null: never again. */
   readonly due: number | null;
   readonly failure: string | null;
+  /** 1: the tenant has asked for the video to go. */
+  readonly unwanted: number;
+  /** How often the video was there again after it had disappeared. */
+  readonly returns: number;
   /** JSON: Stream's own object of the video, as it was last seen. */
   readonly video: string | null;
 }

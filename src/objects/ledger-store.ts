@@ -9,7 +9,10 @@ const PRUNE_ROWS = 500;
 
 /** What may change of an upload. */
 export type UploadChange = Partial<
-  Pick<UploadRow, "uid" | "location" | "idempotency" | "bytes" | "seconds" | "due" | "failure" | "video">
+  Pick<
+    UploadRow,
+    "uid" | "location" | "idempotency" | "bytes" | "seconds" | "due" | "failure" | "unwanted" | "returns" | "video"
+  >
 > & { readonly state?: UploadState };
 
 /** What there is one of in a ledger. */
@@ -81,8 +84,8 @@ export class LedgerStore {
   insert(row: UploadRow, now: number): void {
     this.#sql.exec(
       `INSERT INTO uploads (id, state, creator, uid, location, idempotency, fingerprint, upstream, bytes, seconds,
-                            created, expires, due, failure, video)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                            created, expires, due, failure, unwanted, returns, video)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       row.id,
       row.state,
       row.creator,
@@ -97,6 +100,8 @@ export class LedgerStore {
       row.expires,
       row.due,
       row.failure,
+      row.unwanted,
+      row.returns,
       row.video,
     );
     this.#count(undefined, row, now);

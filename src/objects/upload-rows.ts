@@ -28,6 +28,8 @@ export function reservedRow(request: ReservationRequest, now: number): UploadRow
     expires,
     due: expires + DUE_AFTER_EXPIRY_SECONDS,
     failure: null,
+    unwanted: 0,
+    returns: 0,
     video: null,
   };
 }
@@ -60,6 +62,9 @@ export function adoptedRow(upstream: string, video: StreamVideo, now: number): U
     expires,
     due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,
     failure: null,
+    unwanted: 0,
+    // It may have been here before, and its tenant been told of it: what is told now comes after that.
+    returns: 1,
     video: shortJson(video.json),
   };
 }
@@ -68,7 +73,7 @@ export function adoptedRow(upstream: string, video: StreamVideo, now: number): U
 export type StoredUpload = Omit<KeptUpload, "video"> & { readonly video?: string };
 
 export function storedUpload(row: UploadRow): StoredUpload {
-  const { id, state, uid, creator, bytes, seconds, created, expires, upstream, failure, video } = row;
+  const { id, state, uid, creator, bytes, seconds, created, expires, upstream, failure, returns, video } = row;
   return {
     id,
     state,
@@ -80,12 +85,22 @@ export function storedUpload(row: UploadRow): StoredUpload {
     expires,
     upstream,
     ...(failure !== null && { failure }),
+    returns,
+    unwanted: row.unwanted !== 0,
     ...(video !== null && { video }),
   };
 }
 
-export function progressOf({ state, bytes, seconds, uid, failure }: UploadRow): UploadProgress {
-  return { state, bytes, seconds, ...(uid !== null && { uid }), ...(failure !== null && { failure }) };
+export function progressOf({ state, bytes, seconds, uid, failure, returns, unwanted }: UploadRow): UploadProgress {
+  return {
+    state,
+    bytes,
+    seconds,
+    returns,
+    unwanted: unwanted !== 0,
+    ...(uid !== null && { uid }),
+    ...(failure !== null && { failure }),
+  };
 }
 
 /** Stream's objects have one or two KB; `meta` may make one larger. */

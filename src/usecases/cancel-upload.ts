@@ -1,5 +1,4 @@
 import { type Result, accept } from "../domain/result.ts";
-import { isUnwanted } from "../domain/upload.ts";
 import type { ViewVideoPorts } from "./find-upload.ts";
 import type { KeptUpload, Ledgers } from "./ledger-port.ts";
 import type { Trace } from "./ports.ts";
@@ -22,10 +21,10 @@ export async function cancelUpload(
   upload: KeptUpload,
   trace: Trace,
 ): Promise<Result<KeptUpload>> {
-  const { id, uid, upstream, state } = upload;
+  const { id, uid, upstream, unwanted } = upload;
   trace.note({ uploadId: id, upstream, ...(uid !== undefined && { uid }) });
   // Whoever cancelled it first has seen to the video.
-  if (isUnwanted(state)) return accept(upload);
+  if (unwanted) return accept(upload);
 
   const cancelled = await ports.ledgers.cancel(tenant, id);
   if (!cancelled.ok) return cancelled;

@@ -48,6 +48,8 @@ export interface Ledgers {
 /** An upload as the ledger keeps it. */
 export interface KeptUpload extends Upload {
   readonly upstream: string;
+  /** The tenant has asked for the video to go. */
+  readonly unwanted: boolean;
   /** Stream's own object of the video, as it was last seen; undefined: not yet. */
   readonly video?: Readonly<Record<string, unknown>>;
 }

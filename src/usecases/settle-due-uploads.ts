@@ -1,5 +1,5 @@
 import { BACKGROUND_TENANT } from "../domain/budget.ts";
-import { type Abandoned, type UploadEvent, type UploadState, dueStep, isUnwanted } from "../domain/upload.ts";
+import { type Abandoned, type UploadEvent, type UploadState, dueStep } from "../domain/upload.ts";
 import type { Budget } from "./ports.ts";
 import type { Registry, Upstream } from "./registry-port.ts";
 import type { AbsentVideo, StreamApi, StreamVideo } from "./stream-port.ts";
@@ -15,6 +15,8 @@ export interface DueUpload {
   readonly upstream: string;
   readonly created: number;
   readonly expires: number;
+  /** 1: the tenant has asked for the video to go. */
+  readonly unwanted: number;
 }
 
 /** What has been found out or done. */
@@ -85,7 +87,8 @@ async function settleOne(
 ): Promise<number | undefined> {
   const now = ports.now();
   const later = { due: Math.max(now, upload.expires) + ASK_AGAIN_SECONDS };
-  if (isUnwanted(upload.state) && upload.uid !== null) return remove(ports, upload, upstream, upload.uid);
+  const unwanted = upload.unwanted !== 0;
+  if (unwanted && upload.uid !== null) return remove(ports, upload, upstream, upload.uid);
 
   const asking = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
   if (!asking.granted) return asking.retryAfterSeconds;
@@ -97,7 +100,7 @@ async function settleOne(
   const { report } = video;
   const overtime = report.kind === "pending" && (await isInOvertime(ports.stream, upload, now));
   const urlIsDead = upload.expires < now && !overtime;
-  const step = report.kind === "absent" ? "settle" : dueStep(upload.state, report, urlIsDead, abandoned);
+  const step = report.kind === "absent" ? "settle" : dueStep(unwanted, report, urlIsDead, abandoned);
   if (step === "delete" && report.kind !== "absent") return remove(ports, upload, upstream, report.uid);
   ports.settle(upload, {
     event: step === "expire" ? { kind: "expired" } : { kind: "reported", report },

@@ -12,7 +12,8 @@ const access = {
 
 function upload(index: number, state: UploadState): KeptUpload {
   const uid = index.toString(16).padStart(32, "0");
-  return { id: `${index}`, uid, state, bytes: 1, seconds: 1, created: NOON, expires: NOON, upstream: "default" };
+  const kept = { created: NOON, expires: NOON, upstream: "default", unwanted: false, returns: 0 };
+  return { id: `${index}`, uid, state, bytes: 1, seconds: 1, ...kept };
 }
 
 /** A ledger of so many pages, of which every other one is empty; the cursor is the number of the page. */

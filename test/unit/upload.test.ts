@@ -23,6 +23,7 @@ const EVENTS = {
   processing: { kind: "reported", report: { kind: "processing", uid } },
   ready: { kind: "reported", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
   failed: { kind: "reported", report: { kind: "failed", uid, reason: "ERR_NON_VIDEO" } },
+  returned: { kind: "returned", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
 } as const satisfies Record<string, UploadEvent>;
 type EventName = keyof typeof EVENTS;
 
@@ -36,17 +37,19 @@ const COLUMNS: readonly EventName[] = [
   "processing",
   "ready",
   "failed",
+  "returned",
 ];
+const start: UploadProgress = { state: "reserved", bytes: 1_000, seconds: 600, unwanted: false, returns: 0 };
 /** For every state and every event, in the order of the columns above: the state that comes after. */
 const TABLE: Readonly<Record<UploadState, string>> = {
-  reserved: "issued unknown expired cancelled expired reserved reserved ready failed",
-  unknown: "issued unknown expired cancelled expired unknown unknown ready failed",
-  issued: "issued issued expired cancelled expired issued issued ready failed",
-  expired: "expired expired expired cancelled expired expired expired ready failed",
-  failed: "failed failed failed cancelled failed failed failed ready failed",
-  ready: "ready ready ready deleted deleted ready ready ready ready",
-  cancelled: "cancelled cancelled cancelled cancelled cancelled cancelled cancelled deleted cancelled",
-  deleted: "deleted deleted deleted deleted deleted deleted deleted deleted deleted",
+  reserved: "issued unknown expired cancelled expired reserved reserved ready failed ready",
+  unknown: "issued unknown expired cancelled expired unknown unknown ready failed ready",
+  issued: "issued issued expired cancelled expired issued issued ready failed ready",
+  expired: "expired expired expired cancelled expired expired expired ready failed ready",
+  failed: "failed failed failed cancelled failed failed failed ready failed ready",
+  ready: "ready ready ready deleted deleted ready ready ready ready ready",
+  cancelled: "cancelled cancelled cancelled cancelled cancelled cancelled cancelled deleted cancelled deleted",
+  deleted: "deleted deleted deleted deleted deleted deleted deleted deleted deleted ready",
 };
 
 describe("the life of an upload", () => {
@@ -57,15 +60,15 @@ describe("the life of an upload", () => {
     expect(cases).toHaveLength(UPLOAD_STATES.length * COLUMNS.length);
   });
   it.each(cases)("%s, %s: %s", (state, event, after) => {
-    expect(advance({ state, bytes: 1_000, seconds: 600 }, EVENTS[event]).state).toBe(after);
+    expect(advance({ ...start, state }, EVENTS[event]).state).toBe(after);
   });
 });
 
 describe("what Stream says", () => {
-  const reserved: UploadProgress = { state: "issued", bytes: 1_000, seconds: 600, uid };
+  const reserved: UploadProgress = { ...start, state: "issued", uid };
 
   it("replaces what was reserved by what is real", () => {
-    expect(advance(reserved, EVENTS.ready)).toEqual({ state: "ready", bytes: 900, seconds: 12.5, uid });
+    expect(advance(reserved, EVENTS.ready)).toEqual({ ...reserved, state: "ready", bytes: 900, seconds: 12.5 });
   });
 
   it("keeps the size where Stream does not say it", () => {
@@ -89,9 +92,9 @@ describe("what Stream says", () => {
   });
 });
 
-/** Absence is no event of Stream's, but what it answers when it is asked: of that, the order counts. */
-const events = fc.array(fc.constantFrom(...COLUMNS.filter((name) => name !== "absent")), { maxLength: 12 });
-const start: UploadProgress = { state: "reserved", bytes: 1_000, seconds: 600 };
+/** Absence and return are no events of Stream's, but what it answers when it is asked: of that, the order counts. */
+const TOLD = COLUMNS.filter((name) => name !== "absent" && name !== "returned");
+const events = fc.array(fc.constantFrom(...TOLD), { maxLength: 12 });
 const after = (names: readonly EventName[]) => names.reduce((upload, name) => advance(upload, EVENTS[name]), start);
 
 it("ends the same, in state and counters, in whatever order and however often the same events come", () => {
@@ -109,7 +112,7 @@ it("ends the same, in state and counters, in whatever order and however often th
   );
 });
 
-it("never goes back, and tells of each state once, with growing numbers", () => {
+it("never goes back, unless its video is there again, and tells of each state once, with growing numbers", () => {
   const names = fc.array(fc.constantFrom(...COLUMNS), { maxLength: 12 });
   fc.assert(
     fc.property(names, (sequence) => {
@@ -117,7 +120,8 @@ it("never goes back, and tells of each state once, with growing numbers", () => 
       const told: number[] = [];
       for (const name of sequence) {
         const next = advance(upload, EVENTS[name]);
-        expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
+        if (next.returns === upload.returns)
+          expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
         if (next.state !== upload.state) {
           const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, ...next }, 0);
           if (event) told.push(event.data.sequence);
@@ -130,29 +134,35 @@ it("never goes back, and tells of each state once, with growing numbers", () => 
 });
 
 it.each([
-  ["issued", "pending", "dead", "delete", "delete"],
-  ["issued", "pending", "dead", "keep", "expire"],
-  ["issued", "pending", "alive", "delete", "wait"],
-  ["issued", "processing", "dead", "delete", "wait"],
-  ["issued", "ready", "dead", "delete", "settle"],
-  ["unknown", "failed", "dead", "delete", "settle"],
-  ["ready", "ready", "dead", "delete", "settle"],
-  ["cancelled", "pending", "alive", "keep", "delete"],
-  ["cancelled", "processing", "alive", "keep", "delete"],
-  ["deleted", "ready", "dead", "keep", "delete"],
+  ["wanted", "pending", "dead", "delete", "delete"],
+  ["wanted", "pending", "dead", "keep", "expire"],
+  ["wanted", "pending", "alive", "delete", "wait"],
+  ["wanted", "processing", "dead", "delete", "wait"],
+  ["wanted", "ready", "dead", "delete", "settle"],
+  ["wanted", "failed", "dead", "delete", "settle"],
+  ["unwanted", "pending", "alive", "keep", "delete"],
+  ["unwanted", "processing", "alive", "keep", "delete"],
+  ["unwanted", "ready", "dead", "keep", "delete"],
 ] as const)(
   "of one that is %s, whose video is %s and whose URL is %s (%s): %s",
-  (state, kind, url, abandoned, step) => {
-    expect(dueStep(state, { kind, uid, seconds: 1 }, url === "dead", abandoned)).toBe(step);
+  (wanted, kind, url, abandoned, step) => {
+    expect(dueStep(wanted === "unwanted", { kind, uid, seconds: 1 }, url === "dead", abandoned)).toBe(step);
   },
 );
+
+it("stays deleted where its tenant wanted it so, whatever is seen of its video", () => {
+  expect(after(["ready", "absent", "returned"])).toMatchObject({ state: "ready", unwanted: false, returns: 1 });
+  expect(after(["ready", "cancelled", "returned"])).toMatchObject({ state: "deleted", unwanted: true, returns: 0 });
+  expect(after(["ready", "absent", "cancelled", "returned"])).toMatchObject({ state: "deleted", unwanted: true });
+});
 
 it("holds a reservation while its URL is, or may be, alive", () => {
   expect(UPLOAD_STATES.filter(isLive)).toEqual(["reserved", "unknown", "issued"]);
 });
 
 it("tells tenants in terms of their uploads", () => {
-  const upload = { id: "u", state: "ready" as const, uid, bytes: 900, seconds: 12.5, created: 0, expires: 1_800 };
+  const size = { bytes: 900, seconds: 12.5 };
+  const upload = { id: "u", state: "ready" as const, uid, created: 0, expires: 1_800, returns: 0, ...size };
   expect(uploadEvent("acme", upload, 60)).toEqual({
     type: "upload.ready",
     version: 1,

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, inject, it, vi } from "vitest";
 import { createStreamApi } from "../../src/adapters/stream-api.ts";
 import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
 import type { Upstream } from "../../src/usecases/registry-port.ts";
+import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 import { asOperator } from "./support.ts";
 
 /** What the ledger's alarm makes of uploads whose time is over, by what the local Stream says of them. */
@@ -32,6 +33,15 @@ beforeEach(async () => {
   const { accountId, apiBase, uploadHost, token } = stream;
   await asOperator("PUT", "/upstreams/live", { accountId, apiBase, uploadHosts: [uploadHost], apiToken: token });
 });
+
+/** What the next call of the API is answered. */
+async function answering(status: number, body: object | string): Promise<void> {
+  const fault = { on: "api", kind: "status", status, body: typeof body === "string" ? body : JSON.stringify(body) };
+  await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
+}
+
+/** As of a video that is not there; also where the account is mistaken for another one that the token may read. */
+const absent = () => answering(404, { success: false, errors: [{ code: 10003, message: "not found" }] });
 
 /** A reservation, and the video that Stream has made for it, if it has. */
 async function reserved(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
@@ -159,6 +169,62 @@ it("a ready video that is no longer at Stream is deleted here too", async () => 
   expect(await ledger.usage()).toMatchObject({ videos: 0, storedSeconds: 0 });
 });
 
+it("a ready video that was not to be seen for a while is left alone, and is ready again when it is seen", async () => {
+  const { ledger, id, uid } = await reserved("made", "attached");
+  const video = { report: { kind: "ready", uid, seconds: 5 }, json: {} } as const;
+  await ledger.learn(1, true);
+  await ledger.record("live", video);
+  const at = now();
+  const compare = (...videos: StreamVideo[]) => ledger.compare("live", { from: at - 60, to: at + 60, videos });
+
+  await absent();
+  expect(await compare()).toMatchObject({ missing: 1 });
+  await vi.waitFor(async () => expect(await ledger.find(id)).toMatchObject({ state: "deleted" }), 5_000);
+  // A report may be late: it says nothing of what is there now.
+  await ledger.record("live", video);
+  expect(await ledger.find(id)).toMatchObject({ state: "deleted" });
+  await runDurableObjectAlarm(ledger);
+  expect(await videos()).toHaveLength(1);
+  expect(await compare(video)).toMatchObject({ settled: 1 });
+  expect(await compare(video)).toMatchObject({ settled: 0, missing: 0 });
+  await runDurableObjectAlarm(ledger);
+
+  expect(await videos()).toHaveLength(1);
+  expect(await ledger.find(id)).toMatchObject({ state: "ready", seconds: 5 });
+  expect(await ledger.usage()).toMatchObject({ videos: 1, storedSeconds: 5 });
+  const { events } = await ledger.events({ limit: 10 });
+  expect(events.map(({ body: { type, data } }) => [type, data.sequence])).toEqual([
+    ["upload.ready", 10],
+    ["upload.deleted", 6],
+    ["upload.ready", 4],
+  ]);
+});
+
+it("a ready video that has disappeared is deleted at Stream if the tenant wants it so, should it still be there", async () => {
+  const { ledger, id, uid } = await reserved("made", "attached");
+  await ledger.record("live", { report: { kind: "ready", uid, seconds: 5 }, json: {} });
+  await absent();
+  await ledger.compare("live", { from: now() - 60, to: now() + 60, videos: [] });
+  await vi.waitFor(async () => expect(await ledger.find(id)).toMatchObject({ state: "deleted" }), 5_000);
+  await ledger.cancel(id);
+  expect(await settle(ledger)).toMatchObject({ state: "deleted", due: null });
+  expect(await videos()).toEqual([]);
+});
+
+it.each([
+  ["a page that is none of Stream's", "<html>Not found</html>"],
+  ["another code of Cloudflare's", { success: false, errors: [{ code: 7003, message: "no route" }] }],
+])("a 404 with %s does not say that a video is absent, nor that it is gone", async (_, body) => {
+  const { ledger, id } = await reserved("made", "attached");
+  await answering(404, body);
+  expect(await settle(ledger)).toMatchObject({ state: "issued" });
+  await ledger.cancel(id);
+  await answering(404, body);
+  expect((await settleAfter(ledger, 60_000))["due"]).not.toBeNull();
+  expect(await settleAfter(ledger, 120_000)).toMatchObject({ state: "cancelled", due: null });
+  expect(await videos()).toEqual([]);
+});
+
 it("the answer was lost and there is a video: it is found by its metadata, and deleted", async () => {
   const { ledger } = await reserved("made", "unknown");
   expect(await videos()).toHaveLength(1);
@@ -185,8 +251,7 @@ it("the bytes came in time and are being processed: it is asked about again", as
 
 it("Stream does not say: the upload stays as it is, and is asked about again", async () => {
   const { ledger } = await reserved("made", "attached");
-  const fault = { on: "api", kind: "status", status: 500, times: 1 };
-  await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
+  await answering(500, "");
   expect(await settle(ledger)).toMatchObject({ state: "issued" });
   const alarm = await runInDurableObject(ledger, (_, state) => state.storage.getAlarm());
   expect(alarm).toBeGreaterThan(Date.now() + 30_000);

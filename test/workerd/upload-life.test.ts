@@ -370,13 +370,34 @@ it("an alarm that was set by a change that failed is set again by the next", asy
   expect(await inStorage((storage) => storage.getAlarm())).toBeLessThanOrEqual(Date.now() + 31_000);
 });
 
+/** Columns of `uploads` that the last step has brought. */
+const NEWEST = ["unwanted", "returns"];
+
+it("a ledger of the version before deletes only what is known to be unwanted", async () => {
+  const tenant = ledger();
+  const uploads = [await issued(tenant), await issued(tenant), await issued(tenant)];
+  for (const { uid } of uploads) await tenant.record("default", video(uid, "ready"));
+  await tenant.cancel(uploads[0]?.id ?? "");
+  await runInDurableObject(tenant, (_, { storage: { sql } }) => {
+    // It had disappeared, and been seen again.
+    sql.exec("UPDATE uploads SET state = 'deleted' WHERE id = ?", uploads[1]?.id);
+    for (const column of NEWEST) sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
+    sql.exec("UPDATE schema SET steps = steps - 1");
+  });
+  await evictDurableObject(tenant);
+  for (const { uid } of uploads) await tenant.record("default", video(uid, "ready"));
+  const rows = await Promise.all(uploads.map(({ id }) => rowOf(tenant, id)));
+  expect(rows.map(({ state }) => state)).toEqual(["deleted", "deleted", "ready"]);
+  expect(rows.map(({ due }) => due !== null)).toEqual([true, false, false]);
+});
+
 it("a ledger of an earlier version is brought up to date with what it holds", async () => {
   const tenant = ledger();
   const { id } = await issued(tenant, { creator: "c" });
   await runInDurableObject(tenant, (_, { storage }) => {
     const { sql } = storage;
     for (const name of ["due_uploads", "uploads_by_uid", "uploads_by_creator"]) sql.exec(`DROP INDEX ${name}`);
-    for (const column of ["failure", "video"]) sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
+    for (const column of ["failure", "video", ...NEWEST]) sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
     for (const column of ["has_endpoints", "published"]) sql.exec(`ALTER TABLE ledger DROP COLUMN ${column}`);
     for (const table of ["events", "attempts", "schema"]) sql.exec(`DROP TABLE ${table}`);
     sql.exec("CREATE INDEX uploads_by_creator ON uploads (creator, seq) WHERE creator IS NOT NULL");
