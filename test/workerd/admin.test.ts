@@ -311,6 +311,17 @@ describe("upstreams", () => {
     expect(await codeOf(asOperator("PUT", "/upstreams/eu", body))).toBe("body_invalid");
   });
 
+  it("stay with their account while tenants are on them, whose videos would seem to be gone", async () => {
+    await asOperator("PUT", "/upstreams/eu", valid);
+    await asOperator("PUT", "/tenants/acme", { upstream: "eu" });
+    const other = { ...valid, accountId: "other" };
+    expect(await codeOf(asOperator("PUT", "/upstreams/eu", other))).toBe("conflict");
+    expect((await asOperator("PUT", "/upstreams/eu", { ...valid, apiToken: "rotated" })).status).toBe(200);
+    expect(await (await asOperator("GET", "/upstreams/eu")).json()).toMatchObject({ accountId: "abc123" });
+    await asOperator("PUT", "/tenants/acme", {});
+    expect((await asOperator("PUT", "/upstreams/eu", other)).status).toBe(200);
+  });
+
   it("named default are the environment's", async () => {
     expect(await codeOf(asOperator("PUT", "/upstreams/default", valid))).toBe("conflict");
   });

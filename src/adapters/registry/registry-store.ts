@@ -166,7 +166,11 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
 
     deleteIssuer,
 
-    /** The secrets of a webhook that was registered from here are known to nobody who could send them again. */
+    /**
+     * 0 where it would be of another account, while tenants are on it: their videos would seem to be gone.
+     *
+     * The secrets of a webhook that was registered from here are known to nobody who could send them again.
+     */
     async putUpstream({ credential, webhookSecrets, ...row }: NewUpstream) {
       const sealed = await sealing.seal(credential, credentialPlace(row));
       const account = [row.id, row.account_id, row.api_base, row.upload_hosts, sealed, row.calls_per_window];
@@ -176,7 +180,8 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (id) DO UPDATE SET account_id = ?2, api_base = ?3, upload_hosts = ?4, sealed_credential = ?5,
            calls_per_window = ?6, sealed_webhook_secrets =
-             CASE WHEN ?8 THEN ?7 WHEN account_id = ?2 THEN sealed_webhook_secrets END`,
+             CASE WHEN ?8 THEN ?7 WHEN account_id = ?2 THEN sealed_webhook_secrets END
+           WHERE account_id = ?2 OR NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)`,
         [...account, await sealSecrets(row, webhookSecrets ?? []), webhookSecrets === undefined ? 0 : 1],
       ];
       const details = {

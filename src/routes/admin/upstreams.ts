@@ -101,7 +101,8 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
       upload_hosts: JSON.stringify(uploadHosts),
       calls_per_window: callsPerWindow ?? null,
     };
-    await store.putUpstream({ ...row, credential: JSON.stringify(credential), webhookSecrets });
+    if ((await store.putUpstream({ ...row, credential: JSON.stringify(credential), webhookSecrets })) === 0)
+      return respondProblem(c, problem("conflict", "Tenants are on this upstream: it cannot be another account's."));
     return c.json(documentOf(row), before ? 200 : 201);
   });
 
