@@ -86,7 +86,9 @@ export function createStreamVideos(
         const headers = { "Tus-Resumable": TUS_VERSION };
         const signal = AbortSignal.timeout(options.deadlineMs);
         const answer = await fetch(location, { method: "HEAD", headers, redirect: "manual", signal });
-        return answer.ok && Number(answer.headers.get("upload-offset")) > 0;
+        if (answer.ok) return Number(answer.headers.get("upload-offset")) > 0;
+        // Not even a lock (423) or a fault says that nothing runs: only that the URL is dead, or none of tus.
+        return ![404, 405, 410].includes(answer.status);
       } catch {
         return true;
       }

@@ -1,4 +1,5 @@
 import { BACKGROUND_TENANT } from "../domain/budget.ts";
+import { BASIC_UPLOAD_MAX_BYTES } from "../domain/direct-upload.ts";
 import { type Abandoned, type UploadEvent, type UploadState, dueStep } from "../domain/upload.ts";
 import type { Budget } from "./ports.ts";
 import type { Registry, Upstream } from "./registry-port.ts";
@@ -13,6 +14,7 @@ export interface DueUpload {
   readonly location: string | null;
   readonly creator: string | null;
   readonly upstream: string;
+  readonly bytes: number;
   readonly created: number;
   readonly expires: number;
   /** 1: the tenant has asked for the video to go. */
@@ -44,8 +46,13 @@ const ASK_AGAIN_SECONDS = 60;
  * long an account that is gone is waited for, since its settings may only be wrong at the moment.
  */
 const MAX_OVERTIME_SECONDS = 6 * 60 * 60;
-/** Between two questions about such an upload. */
-const OVERTIME_RETRY_SECONDS = 300;
+/**
+ * Between two questions about such an upload. Few are asked, since a HEAD may take the upload's lock and so break off the
+ * PATCH that is running (assumed: `@tus/server` does; clients go on by themselves).
+ */
+const OVERTIME_RETRY_SECONDS = 1_800;
+/** A form may have been begun just before its basic link died. The largest, at 1 Mbit/s, takes 27 minutes. */
+const MAX_FORM_SECONDS = 1_800;
 
 /**
  * Asks Stream about uploads whose URL should be dead, and settles each by what it says: Stream itself tells nobody about
@@ -98,22 +105,28 @@ async function settleOne(
     return undefined;
   }
   const { report } = video;
-  const overtime = report.kind === "pending" && (await isInOvertime(ports.stream, upload, now));
-  const urlIsDead = upload.expires < now && !overtime;
+  const overtime = report.kind === "pending" ? await nextLook(ports.stream, upload, now) : undefined;
+  const urlIsDead = upload.expires < now && overtime === undefined;
   const step = report.kind === "absent" ? "settle" : dueStep(unwanted, report, urlIsDead, abandoned);
   if (step === "delete" && report.kind !== "absent") return remove(ports, upload, upstream, report.uid);
   ports.settle(upload, {
     event: step === "expire" ? { kind: "expired" } : { kind: "reported", report },
     video,
-    due: step === "wait" ? (overtime ? now + OVERTIME_RETRY_SECONDS : later.due) : null,
+    due: step === "wait" ? (overtime ?? later.due) : null,
   });
   return undefined;
 }
 
-/** The URL should be dead, and yet it is alive and has taken bytes: an upload may be running. */
-async function isInOvertime(stream: StreamApi, { location, expires }: DueUpload, now: number): Promise<boolean> {
-  if (location === null || now <= expires || now > expires + MAX_OVERTIME_SECONDS) return false;
-  return stream.hasBegun(location);
+/** When to look again at an upload that may be running though its URL should be dead; undefined: it is not. */
+async function nextLook(
+  stream: StreamApi,
+  { location, bytes, expires }: DueUpload,
+  now: number,
+): Promise<number | undefined> {
+  if (location === null || now <= expires || now > expires + MAX_OVERTIME_SECONDS) return undefined;
+  // Basic links reserve so much, and of a form nobody can be asked; what is as large by chance is only waited for.
+  if (bytes === BASIC_UPLOAD_MAX_BYTES && now < expires + MAX_FORM_SECONDS) return expires + MAX_FORM_SECONDS;
+  return (await stream.hasBegun(location)) ? now + OVERTIME_RETRY_SECONDS : undefined;
 }
 
 function ask(stream: StreamApi, { id, uid, creator, created }: DueUpload, upstream: Upstream) {

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { afterEach, beforeEach, expect, inject, it, vi } from "vitest";
 import { createStreamApi } from "../../src/adapters/stream-api.ts";
+import { BASIC_UPLOAD_MAX_BYTES, writeDirectUpload } from "../../src/domain/direct-upload.ts";
 import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
 import type { Upstream } from "../../src/usecases/registry-port.ts";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
@@ -43,15 +44,23 @@ async function answering(status: number, body: object | string): Promise<void> {
 /** As of a video that is not there; also where the account is mistaken for another one that the token may read. */
 const absent = () => answering(404, { success: false, errors: [{ code: 10003, message: "not found" }] });
 
-/** A reservation, and the video that Stream has made for it, if it has. */
+/** A reservation, and the video that Stream has made for it, if it has: with a basic link, where it is as long as those. */
 async function reserved(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
   const id = uuidv7();
   made++;
   const ledger = env.LEDGER.getByName(`tenant-${made}`);
-  const size = { bytes: 5, seconds: 60 };
+  const size = { bytes: length, seconds: 60 };
   await ledger.reserve({ id, version: 1, limits: {}, upstream: "live", expires: now() + LIFE_SECONDS, ...size });
-  const metadata = encodeUploadMetadata([["sluice", `tenant-${made}/${id}`]]);
-  const created = video === "made" ? await api.create(upstream, { length, metadata }) : undefined;
+  const tag: [string, string] = ["sluice", `tenant-${made}/${id}`];
+  const expiry = new Date((now() + LIFE_SECONDS) * 1_000).toISOString();
+  const create = () =>
+    length === BASIC_UPLOAD_MAX_BYTES
+      ? api.createDirect(
+          upstream,
+          writeDirectUpload(new Map([["maxdurationseconds", "60"], ["expiry", expiry], tag]), undefined),
+        )
+      : api.create(upstream, { length, metadata: encodeUploadMetadata([tag]) });
+  const created = video === "made" ? await create() : undefined;
   const [uid, location] = created?.kind === "created" ? [created.uid, created.location] : ["0".repeat(32), ""];
   if (outcome === "attached") await ledger.attach(id, uid, location);
   else await ledger.leaveUnknown(id);
@@ -118,6 +127,32 @@ it("an upload that runs on after its URL should have died is left alone, for som
   expect(await videos()).toHaveLength(1);
   expect(await ledger.usage()).toMatchObject({ pending: 1 });
   expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired" });
+  expect(await videos()).toEqual([]);
+});
+
+it.each([
+  [423, "issued"],
+  [429, "issued"],
+  [503, "issued"],
+  [404, "expired"],
+  [410, "expired"],
+])("an upload may be running where its URL answers %i: it is %s", async (status, state) => {
+  const { ledger } = await reserved("made", "attached");
+  const fault = { on: "head", kind: "status", status };
+  await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
+  expect(await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000)).toMatchObject({ state });
+  expect(await videos()).toHaveLength(state === "issued" ? 1 : 0);
+});
+
+it("a form that was begun before its basic link died may be running, which nobody can be asked: it has half an hour", async () => {
+  const { ledger, location } = await reserved("made", "attached", BASIC_UPLOAD_MAX_BYTES);
+  expect(location).toContain("/basic/");
+  const row = await settle(ledger);
+  expect(row).toMatchObject({ state: "issued", location });
+  expect(row["due"]).toBe(Number(row["expires"]) + 1_800);
+  expect(await settleAfter(ledger, 1_600_000)).toMatchObject({ state: "issued" });
+  expect(await videos()).toHaveLength(1);
+  expect(await settleAfter(ledger, 200_000)).toMatchObject({ state: "expired" });
   expect(await videos()).toEqual([]);
 });
 
