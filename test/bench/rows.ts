@@ -63,6 +63,7 @@ export function makeRows({ key, grant, jwts }: Credentials, others: readonly Ten
 
   return [
     { id: "aa", title: "A/A: the baseline twice", subject: creating("baseline-2"), against: baseline },
+    { id: "floor", title: "a creation's platform calls alone", subject: creating("floor"), against: baseline },
     {
       id: "key",
       title: "creation, API key, no admission",
@@ -118,6 +119,12 @@ export function makeRows({ key, grant, jwts }: Credentials, others: readonly Ten
       id: "grant",
       title: "creation, grant",
       subject: gateway(creation({}, { ...METADATA, grant }), 201),
+      against: baseline,
+    },
+    {
+      id: "floor-refusal",
+      title: "a refusal's platform calls alone",
+      subject: { server: "floor", requests: [creation(bearer("junk"))], expect: [401] },
       against: baseline,
     },
     // Soon past the limit of failures per address, as those of anyone who tries many.

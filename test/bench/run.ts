@@ -12,7 +12,7 @@ import { PINNED, nextMessage, startProgram } from "./processes.ts";
 import { reportBundle, reportEvents, reportRows, reportRowsWritten, reportStartUp } from "./report.ts";
 import { makeRows } from "./rows.ts";
 import { countRowsWritten } from "./rows-written.ts";
-import { BASELINE_MODULE, GATEWAY_MODULE, RATE_LIMIT_MODULE, startServerOn } from "./servers.ts";
+import { BASELINE_MODULE, FLOOR_MODULE, GATEWAY_MODULE, RATE_LIMIT_MODULE, startServerOn } from "./servers.ts";
 import { gzipKiB, measureStartUps } from "./startup.ts";
 import { addActiveTenants, addTenants, addUploads, migrate, seed } from "./state.ts";
 
@@ -71,6 +71,7 @@ async function bench(): Promise<string> {
   await layOut(folder, {
     [GATEWAY_MODULE]: bundle,
     [BASELINE_MODULE]: join(import.meta.dirname, BASELINE_MODULE),
+    [FLOOR_MODULE]: join(import.meta.dirname, FLOOR_MODULE),
     [RATE_LIMIT_MODULE]: join(import.meta.dirname, RATE_LIMIT_MODULE),
   });
 

@@ -8,7 +8,7 @@ import { STUB_UPLOAD_HOST } from "./wire.ts";
 export type ServerName = keyof typeof SERVERS;
 
 interface ServerOptions {
-  readonly module: "gateway.js" | "open-worker.js" | "counting-worker.js" | "pass-through.js";
+  readonly module: "gateway.js" | "open-worker.js" | "counting-worker.js" | "pass-through.js" | "floor.js";
   /** Which database. */
   readonly state: "one" | "many" | "active" | "uploads-100k" | "uploads-1m";
   readonly settings?: Readonly<Record<string, string>>;
@@ -21,6 +21,7 @@ export const GATEWAY_MODULE = "gateway.js";
 const OPEN_MODULE = "open-worker.js";
 const COUNTING_MODULE = "counting-worker.js";
 export const BASELINE_MODULE = "pass-through.js";
+export const FLOOR_MODULE = "floor.js";
 export const RATE_LIMIT_MODULE = "rate-limit.js";
 
 /** A cache that is not read anew meanwhile: D1 is what other rows are about. */
@@ -31,6 +32,7 @@ const UNCACHED = { REGISTRY_CACHE_SECONDS: "0" };
 const SERVERS = {
   baseline: { module: BASELINE_MODULE, state: "one" },
   "baseline-2": { module: BASELINE_MODULE, state: "one" },
+  floor: { module: FLOOR_MODULE, state: "one" },
   gateway: { module: OPEN_MODULE, state: "one" },
   "gateway-admitting": { module: GATEWAY_MODULE, state: "one" },
   "gateway-counting": { module: COUNTING_MODULE, state: "one" },
@@ -70,7 +72,7 @@ export function startServerOn(
     module,
     rateLimit,
     statePath,
-    hasObjects: module !== BASELINE_MODULE,
+    hasObjects: module !== BASELINE_MODULE && module !== FLOOR_MODULE,
     settings: {
       OPERATOR_TOKEN,
       GRANT_KEYS: `g1:${Buffer.alloc(32, 1).toString("base64")}`,
