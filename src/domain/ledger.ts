@@ -1,6 +1,5 @@
-import type { Limits } from "./limits.ts";
+import type { Limits, RateStatus } from "./limits.ts";
 import { type Problem, problem } from "./problem.ts";
-import type { RateStatus } from "./reservation.ts";
 import { type UploadSize, type UploadState, isLive } from "./upload.ts";
 
 /** The rules of a tenant's ledger: what counts, and when a creation is one too many. Times are seconds since the epoch. */
@@ -114,7 +113,8 @@ export interface Standing {
   readonly creatorPending: number;
   /** When each of the last creations came, the newest first: as many as the limit of a minute allows. */
   readonly tenantRecent: readonly number[];
-  readonly creatorRecent: readonly number[];
+  /** Undefined: the creation has no creator. */
+  readonly creatorRecent: readonly number[] | undefined;
   /** When the first of the live uploads' URLs dies; asked for only where there are too many of them. */
   readonly nextExpiry: () => number | undefined;
 }
@@ -125,21 +125,16 @@ const STORED_RETRY_SECONDS = 3_600;
 
 /** The limit that one more upload of this size would break, as a refusal; undefined: it may come. */
 export function checkLimits(limits: Limits, standing: Standing, size: UploadSize, now: number): Problem | undefined {
-  const { totals, creatorPending, tenantRecent, creatorRecent } = standing;
-  const { rate = {}, quota = {} } = limits;
+  const { totals, creatorPending } = standing;
+  const { quota = {} } = limits;
   type RetryAfter = number | "next expiry";
   const checks: [name: string, allowed: number | undefined, used: number, asked: number, retryAfter: RetryAfter][] = [
     ["pending", limits.pending, totals.pending, 1, "next expiry"],
     ["pendingPerCreator", limits.pendingPerCreator, creatorPending, 1, "next expiry"],
     ["storedSeconds", limits.storedSeconds, totals.storedSeconds, size.seconds, STORED_RETRY_SECONDS],
   ];
-  for (const [name, recent, allowed] of [
-    ["rate.tenant", tenantRecent, rate.tenant],
-    ["rate.creator", creatorRecent, rate.creator],
-  ] as const) {
-    const { used, resetSeconds } = lastMinute(recent, now);
+  for (const { name, allowed, used, resetSeconds } of rates(limits, standing, now))
     checks.push([name, allowed, used, 1, resetSeconds]);
-  }
   for (const [window, end] of [
     ["day", totals.day.start + DAY_SECONDS],
     ["month", monthEnd(totals.month.start)],
@@ -154,23 +149,39 @@ export function checkLimits(limits: Limits, standing: Standing, size: UploadSize
   for (const [name, allowed, used, asked, retryAfter] of checks) {
     if (allowed === undefined || used + asked <= allowed) continue;
     const seconds = retryAfter === "next expiry" ? (standing.nextExpiry() ?? now) - now : retryAfter;
+    const rate = rateStatus(limits, standing, 0, now);
     return problem(
       "limit_exceeded",
       `The limit ${name} is reached: ${used} of ${allowed} used, ${asked} more asked for.`,
       {
         limit: { name, used, allowed },
         retryAfterSeconds: Math.max(1, Math.ceil(seconds)),
+        ...(rate && { rate }),
       },
     );
   }
   return undefined;
 }
 
-/** How the tenant's limit of a minute stands after one more creation. */
-export function rateStatus({ rate }: Limits, { tenantRecent }: Standing, now: number): RateStatus | undefined {
-  if (rate?.tenant === undefined) return undefined;
-  const { used, resetSeconds } = lastMinute(tenantRecent, now);
-  return { allowed: rate.tenant, remaining: Math.max(0, rate.tenant - used - 1), resetSeconds };
+/** How the limit of a minute that leaves the least stands, after so many more creations. */
+export function rateStatus(limits: Limits, standing: Standing, more: 0 | 1, now: number): RateStatus | undefined {
+  const all = rates(limits, standing, now).map(({ allowed, used, resetSeconds }): RateStatus => ({
+    allowed,
+    remaining: Math.max(0, allowed - used - more),
+    resetSeconds,
+  }));
+  return all.toSorted((a, b) => a.remaining - b.remaining)[0];
+}
+
+/** The limits of a minute that there are, and how they stand. */
+function rates({ rate = {} }: Limits, { tenantRecent, creatorRecent }: Standing, now: number) {
+  const all = [
+    { name: "rate.tenant", allowed: rate.tenant, recent: tenantRecent },
+    { name: "rate.creator", allowed: rate.creator, recent: creatorRecent },
+  ];
+  return all.flatMap(({ name, allowed, recent }) =>
+    allowed === undefined || !recent ? [] : [{ name, allowed, ...lastMinute(recent, now) }],
+  );
 }
 
 /** @param recent newest first */

@@ -24,3 +24,11 @@ export const limitsSchema = jsonObject({
 });
 
 export type Limits = v.InferOutput<typeof limitsSchema>;
+
+/** How a limit of creations per minute stands. https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ */
+export interface RateStatus {
+  readonly allowed: number;
+  readonly remaining: number;
+  /** Until one more is allowed than remains now. */
+  readonly resetSeconds: number;
+}

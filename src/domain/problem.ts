@@ -1,3 +1,5 @@
+import type { RateStatus } from "./limits.ts";
+
 /**
  * The catalogue of refusals.
  *
@@ -90,6 +92,8 @@ export interface Problem {
   readonly key?: string;
   /** The limit that is reached, with `limit_exceeded`. */
   readonly limit?: { readonly name: string; readonly used: number; readonly allowed: number };
+  /** How the limit per minute stands, with `limit_exceeded`; undefined: there is none. */
+  readonly rate?: RateStatus;
   /** Methods that the path allows, with `method_not_allowed`. */
   readonly allow?: readonly string[];
   /** Seconds after which trying again makes sense; becomes `Retry-After`. */

@@ -1,4 +1,4 @@
-import type { Limits } from "./limits.ts";
+import type { Limits, RateStatus } from "./limits.ts";
 import { type Problem, problem } from "./problem.ts";
 import type { UploadState } from "./upload.ts";
 
@@ -26,14 +26,6 @@ export interface IdempotencyRequest {
   readonly fingerprint: string;
   /** A grant: for one creation, and never for another, even where nothing came of it. */
   readonly once: boolean;
-}
-
-/** How the limit of creations per minute stands. https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ */
-export interface RateStatus {
-  readonly allowed: number;
-  readonly remaining: number;
-  /** Until one more is allowed than remains now. */
-  readonly resetSeconds: number;
 }
 
 export type ReservationOutcome =

@@ -68,7 +68,7 @@ export class LedgerBook {
       // Its URL is dead; the key goes over to the new one.
       if (earlier) this.store.change(earlier, { idempotency: null }, time);
       this.#insert(reservedRow(request, time));
-      const rate = rateStatus(limits, standing, time);
+      const rate = rateStatus(limits, standing, 1, time);
       return { kind: "reserved", ...(rate && { rate }) };
     });
   }

@@ -54,7 +54,7 @@ export class LedgerQueries {
           : (this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0),
       tenantRecent: recent(rate.tenant, refused, "ORDER BY seq"),
       creatorRecent:
-        creator === undefined ? [] : recent(rate.creator, ofCreator, "WHERE creator = ? ORDER BY id", creator),
+        creator === undefined ? undefined : recent(rate.creator, ofCreator, "WHERE creator = ? ORDER BY id", creator),
       nextExpiry: () => this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`),
     };
   }

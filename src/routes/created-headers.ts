@@ -1,3 +1,4 @@
+import type { RateStatus } from "../domain/limits.ts";
 import type { CreatedUpload } from "../usecases/create-upload.ts";
 
 /** What the answer to every creation says in its headers, whatever its body. */
@@ -8,9 +9,13 @@ export function createdHeaders({ id, uid, expiresAt, replayed, rate }: CreatedUp
     "Upload-Expires": new Date(expiresAt * 1000).toUTCString(),
     "Cache-Control": "no-store",
     ...(replayed && { "Idempotency-Replayed": "true" }),
-    ...(rate && {
-      "RateLimit-Policy": `"creations";q=${rate.allowed};w=60`,
-      RateLimit: `"creations";r=${rate.remaining};t=${rate.resetSeconds}`,
-    }),
+    ...(rate && rateHeaders(rate)),
+  };
+}
+
+export function rateHeaders({ allowed, remaining, resetSeconds }: RateStatus): Record<string, string> {
+  return {
+    "RateLimit-Policy": `"creations";q=${allowed};w=60`,
+    RateLimit: `"creations";r=${remaining};t=${resetSeconds}`,
   };
 }

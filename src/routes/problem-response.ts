@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import { PROBLEMS, type Problem } from "../domain/problem.ts";
 import { TUS_VERSION } from "../domain/tus.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
+import { rateHeaders } from "./created-headers.ts";
 
 /**
  * A refusal on the wire: a problem document (RFC 9457) that is an envelope of Cloudflare's API as well, so that tus
@@ -18,6 +19,7 @@ export function respondProblem(c: Context<AppEnv>, problem: Problem): Response {
   if (challenge) headers["WWW-Authenticate"] = challenge;
   if (problem.allow) headers["Allow"] = problem.allow.join(", ");
   if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
+  if (problem.rate) Object.assign(headers, rateHeaders(problem.rate));
   if (status === 412) headers["Tus-Version"] = TUS_VERSION;
 
   const body = {

@@ -1,11 +1,11 @@
 import { type DirectUploadBody, readDirectUpload, writeDirectUpload } from "../domain/direct-upload.ts";
+import type { RateStatus } from "../domain/limits.ts";
 import { applyPolicy } from "../domain/policy/apply.ts";
 import type { Explanation } from "../domain/policy/decision.ts";
 import { METADATA_KEYS } from "../domain/policy/keys.ts";
 import { narrow } from "../domain/policy/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
 import { problem } from "../domain/problem.ts";
-import type { RateStatus } from "../domain/reservation.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import { type CreationRequest, type HeaderReader, parseCreation } from "../domain/tus.ts";
 import { encodeUploadMetadata } from "../domain/upload-metadata.ts";
@@ -42,7 +42,7 @@ export interface CreatedUpload {
   readonly expiresAt: number;
   /** The same creation had been answered before: this is the upload that it made then. */
   readonly replayed: boolean;
-  /** How the tenant's limit of creations per minute stands now. */
+  /** How the limit of creations per minute stands now. */
   readonly rate?: RateStatus;
 }
 

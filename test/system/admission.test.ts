@@ -29,6 +29,8 @@ const codeOf = async (answer: Response) => (answer.status === 201 ? "created" : 
 describe("limits", () => {
   it("of 50 pending uploads admit 50 of 200 that come at once", async () => {
     const { post, usage } = await newTenant({ limits: { pending: 50 } });
+    // So that the tenant and its key are known: not all of them have to be looked up at once.
+    await usage();
     const codes = await Promise.all(Array.from({ length: 200 }, () => post().then(codeOf)));
     expect(new Set(codes)).toEqual(new Set(["created", "limit_exceeded"]));
     expect(codes.filter((code) => code === "created")).toHaveLength(50);
@@ -44,6 +46,8 @@ describe("limits", () => {
     const refused = await post();
     expect(refused.status).toBe(429);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(50);
+    expect(refused.headers.get("ratelimit-policy")).toBe('"creations";q=1;w=60');
+    expect(refused.headers.get("ratelimit")).toBe(`"creations";r=0;t=${refused.headers.get("retry-after")}`);
     expect(await refused.json()).toMatchObject({ code: "limit_exceeded", limit: "rate.tenant", used: 1, allowed: 1 });
   });
 
@@ -75,7 +79,8 @@ describe("limits", () => {
 
 describe("idempotency", () => {
   it("makes 20 videos of 20 creations that come ten times each, at once", async () => {
-    const { post } = await newTenant();
+    const { post, usage } = await newTenant();
+    await usage();
     const keys = Array.from({ length: 20 }, () => randomUUID());
     const once = async (key: string): Promise<string> => {
       for (;;) {

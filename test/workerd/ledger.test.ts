@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../src/adapters/objects.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
+import type { Limits } from "../../src/domain/limits.ts";
 import type { ReleaseCause, ReservationRequest } from "../../src/domain/reservation.ts";
 
 const now = () => Math.floor(Date.now() / 1000);
@@ -92,11 +93,19 @@ describe("a reservation", () => {
     expect(other.kind).toBe(JSON.stringify(limits).toLowerCase().includes("creator") ? "reserved" : "refused");
   });
 
-  it("says how the limit of a minute stands", async () => {
+  it("says how the limit of a minute stands that leaves the least, also where it is refused", async () => {
     const tenant = ledger();
-    const limits = { rate: { tenant: 3 } };
-    expect(await tenant.reserve(request({ limits }))).toMatchObject({ rate: { allowed: 3, remaining: 2 } });
-    expect(await tenant.reserve(request({ limits }))).toMatchObject({ rate: { allowed: 3, remaining: 1 } });
+    const standing = async (creator: string | undefined, more: Limits = {}) => {
+      const limits = { rate: { tenant: 4, creator: 2 }, ...more };
+      const outcome = await tenant.reserve(request({ limits, ...(creator !== undefined && { creator }) }));
+      return outcome.kind === "refused" ? outcome.problem.rate : outcome.kind === "reserved" && outcome.rate;
+    };
+    expect(await standing("a")).toMatchObject({ allowed: 2, remaining: 1 });
+    expect(await standing("a")).toMatchObject({ allowed: 2, remaining: 0 });
+    expect(await standing("a")).toMatchObject({ allowed: 2, remaining: 0 });
+    expect(await standing(undefined)).toMatchObject({ allowed: 4, remaining: 1 });
+    expect(await standing("b", { pending: 3 })).toMatchObject({ allowed: 4, remaining: 1 });
+    expect(await standing("b", { rate: {}, pending: 3 })).toBeUndefined();
   });
 });
 
