@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/root.ts";
+import type { UploadState } from "../../src/domain/upload.ts";
 import { type LocalStream, startLocalStream } from "../local-stream/server.ts";
 import { OPERATOR_TOKEN, bearer, create, metadataHeader, settingsFor } from "../support/harness.ts";
 
@@ -55,6 +56,61 @@ async function operator(method: string, path: string, body: unknown): Promise<Re
   return (await answer.json()) as Record<string, string>;
 }
 
+async function read<T>(path: string, key: string): Promise<T> {
+  const answer = await fetch(`${gateway.url}/v1/acme${path}`, { headers: bearer(key) });
+  return (await answer.json()) as T;
+}
+
+interface Upload {
+  readonly state: UploadState;
+  readonly uid?: string;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly createdAt: string;
+}
+
+/** All of the tenant's uploads, page by page. */
+async function listAll(key: string): Promise<Upload[]> {
+  const uploads: Upload[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = cursor === undefined ? "" : `&cursor=${cursor}`;
+    const page = await read<{ uploads: Upload[]; cursor?: string }>(`/uploads?limit=100${query}`, key);
+    uploads.push(...page.uploads);
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+  return uploads;
+}
+
+interface Window {
+  readonly since: string;
+  readonly uploads: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+interface Usage {
+  readonly pending: number;
+  readonly videos: number;
+  readonly storedSeconds: number;
+  readonly day: Window;
+  readonly month: Window;
+}
+
+/** What the uploads count for, all of them live, in windows that begin when those do. */
+function usageOf(uploads: readonly Upload[], { day, month }: Usage): Usage {
+  const sum = (since: string): Window => {
+    const counted = uploads.filter(({ createdAt }) => Date.parse(createdAt) >= Date.parse(since));
+    return {
+      since,
+      uploads: counted.length,
+      bytes: counted.reduce((total, { bytes }) => total + bytes, 0),
+      seconds: counted.reduce((total, { seconds }) => total + seconds, 0),
+    };
+  };
+  const storedSeconds = uploads.reduce((total, { seconds }) => total + seconds, 0);
+  return { pending: uploads.length, videos: 0, storedSeconds, day: sum(day.since), month: sum(month.since) };
+}
+
 it("loses no upload that was acknowledged, and makes none twice", { timeout: 400_000 }, async () => {
   await operator("PUT", "/tenants/acme", {});
   const { key = "" } = await operator("POST", "/tenants/acme/keys", { name: "test" });
@@ -86,7 +142,8 @@ it("loses no upload that was acknowledged, and makes none twice", { timeout: 400
     await clients;
     gateway = await start();
   }
-  expect(acknowledged.size).toBeGreaterThan(KILLS);
+  const acknowledgedFirst = acknowledged.size;
+  expect(acknowledgedFirst).toBeGreaterThan(KILLS);
 
   // Every creation is sent again: it is what it was, or in doubt, or made now for the first time.
   let inDoubt = 0;
@@ -95,14 +152,20 @@ it("loses no upload that was acknowledged, and makes none twice", { timeout: 400
     const before = acknowledged.get(name);
     if (before !== undefined) expect([name, answer.headers.get("stream-media-id")]).toEqual([name, before]);
     if (answer.status === 409) inDoubt++;
-    else expect(answer.status).toBe(201);
+    else {
+      expect(answer.status).toBe(201);
+      acknowledged.set(name, answer.headers.get("stream-media-id") ?? "");
+    }
   }
   const made = stream.videos().map(({ meta }) => meta["name"]);
   expect(new Set(made).size).toBe(made.length);
 
-  const usage = await fetch(`${gateway.url}/v1/acme/usage`, { headers: bearer(key) });
-  expect(await usage.json()).toMatchObject({
-    usage: { pending: sent.length, day: { uploads: sent.length, bytes: 1_000 * sent.length } },
-  });
-  console.log(`${KILLS} kills, ${sent.length} creations, ${acknowledged.size} acknowledged, ${inDoubt} in doubt`);
+  const { usage } = await read<{ usage: Usage }>("/usage", key);
+  const uploads = await listAll(key);
+  expect(uploads).toHaveLength(sent.length);
+  expect(uploads.filter(({ state }) => state === "reserved")).toHaveLength(inDoubt);
+  const issued = uploads.filter(({ state }) => state === "issued").map(({ uid }) => uid);
+  expect(new Set(issued)).toEqual(new Set(acknowledged.values()));
+  expect(usage).toEqual(usageOf(uploads, usage));
+  console.log(`${KILLS} kills, ${sent.length} creations, ${acknowledgedFirst} acknowledged, ${inDoubt} in doubt`);
 });
