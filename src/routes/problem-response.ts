@@ -39,9 +39,13 @@ export function respondProblem(c: Context<AppEnv>, problem: Problem): Response {
   return c.body(JSON.stringify(body), status, headers);
 }
 
-/** RFC 6750 section 3: bare where no credential came, else with the reason. */
+/**
+ * RFC 6750 section 3: bare where no credential came, else with the reason. One that is good, and not for what is asked, is
+ * not an `invalid_token`, which goes with 401: "The request requires higher privileges than provided by the access token."
+ */
 function authenticateChallenge({ code, key }: Problem): string | undefined {
   if (code === "credential_missing") return `Bearer realm="sluice"`;
+  if (code === "tenant_mismatch") return `Bearer realm="sluice", error="insufficient_scope"`;
   if (code === "scope_missing") return `Bearer realm="sluice", error="insufficient_scope", scope="${key}"`;
   return PROBLEMS[code].status === 401 ? `Bearer realm="sluice", error="invalid_token"` : undefined;
 }

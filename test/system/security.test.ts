@@ -1,7 +1,7 @@
-import { type KeyObject, generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { SignJWT, exportJWK } from "jose";
+import { SignJWT, UnsecuredJWT, exportJWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SCOPES } from "../../src/domain/caller.ts";
 import { formatApiKey } from "../../src/domain/api-key.ts";
@@ -59,6 +59,23 @@ async function existing(route: Route): Promise<string | undefined> {
   return (await create(harness.url, "acme", bearer(key))).headers.get("stream-media-id") ?? "";
 }
 
+const BAD_JWTS: [string, () => Promise<string>, string][] = [
+  ["for another audience", () => idp.sign({ aud: "someone-else" }), "credential_wrong_audience"],
+  ["of an unknown issuer", () => idp.sign({ iss: "https://evil.example/" }), "credential_unknown_issuer"],
+  ["that has expired", () => idp.sign({ exp: 1_000 }), "credential_expired"],
+  ["that is not valid yet", () => idp.sign({ nbf: 9_999_999_999 }), "credential_not_yet_valid"],
+  ["that never expires", () => idp.sign({ exp: undefined }), "credential_invalid"],
+  ["whose audience is no text", () => idp.sign({ aud: 5 }), "credential_invalid"],
+  ["whose issuer is no text", () => idp.sign({ iss: {} }), "credential_invalid"],
+  ["without a subject", () => idp.sign({ sub: undefined }), "credential_invalid"],
+  ["whose subject is a number", () => idp.sign({ sub: 5 }), "credential_invalid"],
+  ["that names no tenant", () => idp.sign({ org: undefined }), "credential_invalid"],
+  ["of an unknown key", () => idp.sign({}, "unknown"), "credential_unknown_key"],
+  ["with another key's signature", () => idp.forge("another key"), "credential_invalid"],
+  ["with the public key for a shared secret", () => idp.forge("HS256"), "credential_invalid"],
+  ["without a signature", () => idp.forge("none"), "credential_invalid"],
+];
+
 describe.each(ROUTES)("$method $path", (route) => {
   const refusal = async (tenant: string, headers: Record<string, string>) => {
     const answer = await call(route, tenant, headers);
@@ -94,18 +111,22 @@ describe.each(ROUTES)("$method $path", (route) => {
   });
 
   it("does not take a credential that is too large", async () => {
-    expect((await refusal("acme", bearer("a".repeat(8_193))))[1]).toBe("credential_too_large");
+    expect(await refusal("acme", bearer("a".repeat(8_193)))).toEqual([401, "credential_too_large", invalid]);
   });
 
-  it("does not take another tenant's key, whether the tenant exists or not", async () => {
-    const mismatch = [403, "tenant_mismatch", null];
-    expect(await refusal("acme", bearer(otherKey))).toEqual(mismatch);
-    expect(await refusal("nobody", bearer(otherKey))).toEqual(mismatch);
-    expect(await refusal("NOT-A-TENANT", bearer(otherKey))).toEqual(mismatch);
+  it.each(BAD_JWTS)("does not take a JWT %s", async (_, sign, code) => {
+    expect(await refusal("acme", bearer(await sign()))).toEqual([401, code, invalid]);
+  });
+
+  it("does not take another tenant's credential, whether the tenant exists or not", async () => {
+    const mismatch = [403, "tenant_mismatch", 'Bearer realm="sluice", error="insufficient_scope"'];
+    for (const credential of [otherKey, await idp.sign({ org: "other" })])
+      for (const tenant of ["acme", "nobody", "NOT-A-TENANT"])
+        expect(await refusal(tenant, bearer(credential))).toEqual(mismatch);
   });
 
   it("is shut to a suspended tenant", async () => {
-    expect((await refusal("sleepy", bearer(suspendedKey)))[1]).toBe("tenant_suspended");
+    expect(await refusal("sleepy", bearer(suspendedKey))).toEqual([403, "tenant_suspended", null]);
   });
 
   it("asks for its scope", async () => {
@@ -122,13 +143,13 @@ describe.each(ROUTES)("$method $path", (route) => {
     const made = await harness.operator("POST", "/tenants/acme/keys", { name: "short-lived" });
     expect((await call(route, "acme", bearer(made["key"] ?? ""), await existing(route))).status).toBe(route.success);
     await harness.operator("DELETE", `/tenants/acme/keys/${made["id"]}`);
-    expect((await refusal("acme", bearer(made["key"] ?? "")))[1]).toBe("credential_revoked");
+    expect(await refusal("acme", bearer(made["key"] ?? ""))).toEqual([401, "credential_revoked", invalid]);
   });
 
   it("is shut to an expired key", async () => {
     const expiresAt = new Date(Date.now() - 1_000).toISOString();
     const made = await harness.operator("POST", "/tenants/acme/keys", { name: "old", expiresAt });
-    expect((await refusal("acme", bearer(made["key"] ?? "")))[1]).toBe("credential_expired");
+    expect(await refusal("acme", bearer(made["key"] ?? ""))).toEqual([401, "credential_expired", invalid]);
   });
 });
 
@@ -140,8 +161,6 @@ describe("a JWT", () => {
     harness.stream.reset();
     expect((await upload(await idp.sign({ org: "acme", sub: "user-1" }))).status).toBe(201);
     expect(harness.stream.videos()[0]?.creator).toBe("user-1");
-    expect(await codeOf(upload(await idp.sign({ org: "other" })))).toBe("tenant_mismatch");
-    expect(await codeOf(upload(await idp.sign({ org: undefined })))).toBe("credential_invalid");
     expect(await codeOf(upload(await idp.sign({ org: "nobody" }), "nobody"))).toBe("not_found");
   });
 
@@ -151,18 +170,8 @@ describe("a JWT", () => {
     expect(await codeOf(upload(token, "acme"))).toBe("tenant_mismatch");
   });
 
-  it.each<[string, object, string]>([
-    ["another audience", { aud: "someone-else" }, "credential_wrong_audience"],
-    ["an unknown issuer", { iss: "https://evil.example/" }, "credential_unknown_issuer"],
-    ["an expiry in the past", { exp: 1_000 }, "credential_expired"],
-    ["a beginning in the future", { nbf: 9_999_999_999 }, "credential_not_yet_valid"],
-    ["an audience that is no text", { aud: 5 }, "credential_invalid"],
-    ["an issuer that is no text", { iss: {} }, "credential_invalid"],
-    ["no subject", { sub: undefined }, "credential_invalid"],
-    ["a subject that is a number", { sub: 5 }, "credential_invalid"],
-    ["a subject that could not be a header", { sub: "a\r\nb" }, "creator_invalid"],
-  ])("with %s is refused", async (_, claims, code) => {
-    expect(await codeOf(upload(await idp.sign({ org: "acme", ...claims })))).toBe(code);
+  it("with a subject that could not be a header creates nothing", async () => {
+    expect(await codeOf(upload(await idp.sign({ sub: "a\r\nb" })))).toBe("creator_invalid");
   });
 
   it("of an unknown key is refused, and the keys are not fetched again for each", async () => {
@@ -170,12 +179,6 @@ describe("a JWT", () => {
     for (let index = 0; index < 5; index++)
       expect(await codeOf(upload(await idp.sign({ org: "acme" }, `unknown-${index}`)))).toBe("credential_unknown_key");
     expect(idp.fetches() - before).toBeLessThanOrEqual(1);
-  });
-
-  it("without a signature is refused", async () => {
-    const [, payload] = (await idp.sign({ org: "acme" })).split(".");
-    const header = Buffer.from('{"alg":"none"}').toString("base64url");
-    expect(await codeOf(upload(`${header}.${payload}.`))).toBe("credential_invalid");
   });
 
   it("mints grants for its own subject only", async () => {
@@ -305,14 +308,23 @@ async function startIdentityProvider() {
     response.setHeader("Content-Type", "application/json").end(JSON.stringify({ keys: [jwk] }));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const sign = (claims: object, kid = "k1", key: KeyObject = privateKey) => {
-    const now = Math.floor(Date.now() / 1000);
-    const all = { iss: "https://idp.example/", aud: "sluice", sub: "user-1", exp: now + 60, ...claims };
-    return new SignJWT(all).setProtectedHeader({ alg: "ES256", kid }).sign(key);
+  const claimsWith = (claims: object) => {
+    const exp = Math.floor(Date.now() / 1000) + 60;
+    return { iss: "https://idp.example/", aud: "sluice", sub: "user-1", org: "acme", exp, ...claims };
+  };
+  const sign = (claims: object, kid = "k1", key = privateKey) =>
+    new SignJWT(claimsWith(claims)).setProtectedHeader({ alg: "ES256", kid }).sign(key);
+  /** A token with all that a good one has, but the signature. */
+  const forge = async (by: "another key" | "HS256" | "none") => {
+    if (by === "none") return new UnsecuredJWT(claimsWith({})).encode();
+    if (by === "another key") return sign({}, "k1", generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+    const secret = new TextEncoder().encode(JSON.stringify(jwk));
+    return new SignJWT(claimsWith({})).setProtectedHeader({ alg: "HS256", kid: "k1" }).sign(secret);
   };
   return {
     jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`,
     sign,
+    forge,
     fetches: () => fetches,
     stop: () => server.close(),
   };
