@@ -23,55 +23,6 @@ const ISSUER = {
 const RSA_KEY = { kty: "RSA", n: "AQAB", e: "AQAB", kid: "k1" };
 const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
-const EVERY_ROUTE: [method: string, path: string][] = [
-  ["GET", "/tenants"],
-  ["GET", "/tenants/acme"],
-  ["PUT", "/tenants/acme"],
-  ["DELETE", "/tenants/acme"],
-  ["GET", "/tenants/acme/keys"],
-  ["POST", "/tenants/acme/keys"],
-  ["DELETE", "/tenants/acme/keys/0123456789ABCDEF"],
-  ["GET", "/tenants/acme/endpoints"],
-  ["GET", "/tenants/acme/endpoints/main"],
-  ["PUT", "/tenants/acme/endpoints/main"],
-  ["DELETE", "/tenants/acme/endpoints/main"],
-  ["POST", "/tenants/acme/endpoints/main/rotate"],
-  ["GET", "/tenants/acme/events"],
-  ["GET", "/tenants/acme/events/evt_acme_1"],
-  ["POST", "/tenants/acme/events/evt_acme_1/redeliver"],
-  ["GET", "/audit"],
-  ["GET", "/issuers"],
-  ["GET", "/issuers/idp"],
-  ["PUT", "/issuers/idp"],
-  ["DELETE", "/issuers/idp"],
-  ["GET", "/upstreams"],
-  ["GET", "/upstreams/eu"],
-  ["PUT", "/upstreams/eu"],
-  ["DELETE", "/upstreams/eu"],
-  ["GET", "/nothing"],
-];
-
-describe.each(EVERY_ROUTE)("%s %s", (method, path) => {
-  it.each([
-    ["credential_missing", {}],
-    ["credential_invalid", { Authorization: "Bearer operator-token-of-the-test" }],
-    ["credential_invalid", { Authorization: "Bearer operator-token-of-the-tests-and-more" }],
-    ["credential_invalid", { Authorization: `Basic ${btoa("operator:operator-token-of-the-tests")}` }],
-    ["credential_invalid", { Authorization: "Bearer " }],
-  ])("is for the operator only: %s", async (code, headers) => {
-    const answer = await request(method, `/admin/v1${path}`, { headers });
-    expect(answer.status).toBe(401);
-    expect(answer.headers.get("www-authenticate")).toContain("Bearer");
-    expect(await codeOf(answer)).toBe(code);
-  });
-});
-
-it("does not take a tenant's key for the operator's token", async () => {
-  const key = await seedTenant("acme");
-  const answer = request("GET", "/admin/v1/tenants", { headers: { Authorization: `Bearer ${key}` } });
-  expect(await codeOf(answer)).toBe("credential_invalid");
-});
-
 describe("a tenant", () => {
   it("is created, replaced as a whole, read and deleted", async () => {
     const created = await asOperator("PUT", "/tenants/acme", TENANT);

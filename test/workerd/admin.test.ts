@@ -5,36 +5,6 @@ import { asOperator, codeOf, request, seedTenant } from "./support.ts";
 
 const POLICY = { metadata: { maxdurationseconds: { max: 60 } } };
 
-describe("the operator's credential", () => {
-  const paths = ["/tenants", "/tenants/acme", "/tenants/acme/keys", "/issuers/idp", "/upstreams/eu", "/nothing-here"];
-
-  it.each(paths)("is asked for at %s", async (path) => {
-    for (const method of ["GET", "PUT", "POST", "DELETE"]) {
-      const answer = await request(method, `/admin/v1${path}`);
-      expect(answer.status).toBe(401);
-      expect(answer.headers.get("www-authenticate")).toBe('Bearer realm="sluice"');
-      expect(await codeOf(answer)).toBe("credential_missing");
-    }
-  });
-
-  it.each([
-    "Bearer wrong",
-    "Bearer ",
-    "Basic b3A6b3A=",
-    `bearer${env.OPERATOR_TOKEN}`,
-    `Bearer ${env.OPERATOR_TOKEN}x`,
-  ])("is not %j", async (authorization) => {
-    const answer = await request("GET", "/admin/v1/tenants", { headers: { authorization } });
-    expect(await codeOf(answer)).toBe("credential_invalid");
-  });
-
-  it("is not a tenant's key", async () => {
-    const key = await seedTenant("acme");
-    const answer = await request("GET", "/admin/v1/tenants", { headers: { authorization: `Bearer ${key}` } });
-    expect(answer.status).toBe(401);
-  });
-});
-
 describe("tenants", () => {
   it("are created, replaced, read, listed and deleted", async () => {
     const created = await asOperator("PUT", "/tenants/acme", { name: "Acme", policy: POLICY, limits: { pending: 5 } });
