@@ -88,6 +88,8 @@ export type UploadEvent =
 export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "returns"> {
   /** The tenant has asked for the video to go. Only then is it deleted at Stream, whatever else has become of it. */
   readonly unwanted: boolean;
+  /** Whether bytes and seconds are what Stream has measured, and no longer what was reserved. */
+  readonly measured: { readonly [Size in keyof UploadSize]: boolean };
 }
 
 /** It was ready, and has disappeared from Stream without having been asked to. */
@@ -115,12 +117,18 @@ export function advance(upload: UploadProgress, event: UploadEvent): UploadProgr
 }
 
 /** What was reserved, until Stream has measured it; if it says so twice, the larger one, whichever came first. */
-function sizeAfter({ state, bytes, seconds }: UploadProgress, report: VideoReport | undefined): UploadSize {
-  if (report?.kind !== "ready") return { bytes, seconds };
-  const measured = state === "ready" || state === "deleted" ? { bytes, seconds } : { bytes: 0, seconds: 0 };
+function sizeAfter(
+  { bytes, seconds, measured }: UploadProgress,
+  report: VideoReport | undefined,
+): Pick<UploadProgress, "bytes" | "seconds" | "measured"> {
+  if (report?.kind !== "ready") return { bytes, seconds, measured };
   return {
-    bytes: report.bytes === undefined ? bytes : Math.max(measured.bytes, report.bytes),
-    seconds: report.seconds === undefined ? seconds : Math.max(measured.seconds, report.seconds),
+    bytes: Math.max(report.bytes ?? bytes, measured.bytes ? bytes : 0),
+    seconds: Math.max(report.seconds ?? seconds, measured.seconds ? seconds : 0),
+    measured: {
+      bytes: measured.bytes || report.bytes !== undefined,
+      seconds: measured.seconds || report.seconds !== undefined,
+    },
   };
 }
 

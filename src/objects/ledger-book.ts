@@ -9,7 +9,7 @@ import { LedgerQueries, MAX_RECENT } from "./ledger-queries.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 import { LedgerStore, type UploadChange } from "./ledger-store.ts";
 import { OutboxStore } from "./outbox-store.ts";
-import { adoptedRow, progressOf, reservedRow, shortJson, storedUpload } from "./upload-rows.ts";
+import { adoptedRow, progressColumns, progressOf, reservedRow, shortJson, storedUpload } from "./upload-rows.ts";
 
 /** Whoever cancels an upload has its video deleted at once; if that does not happen, the alarm does it. */
 const DUE_AFTER_CANCEL_SECONDS = 30;
@@ -200,9 +200,9 @@ export class LedgerBook {
   #apply(row: UploadRow, event: UploadEvent, more: UploadChange = {}): UploadRow {
     const now = this.#keeper.now();
     const after = advance(progressOf(row), event);
-    const { state, uid = null, failure = null, unwanted } = after;
+    const { state } = after;
     const due = dueAfter(row, event, after, now);
-    const change = { due, location: row.location, ...more, ...after, uid, failure, unwanted: Number(unwanted) };
+    const change = { due, location: row.location, ...more, ...progressColumns(after) };
     const changed = this.store.change(row, isLive(state) ? change : { ...change, location: null }, now);
     if (changed.due !== null && changed.due !== row.due) this.#keeper.wakeAt(changed.due);
     if (state !== row.state) this.#tell(changed);

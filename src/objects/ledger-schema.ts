@@ -71,7 +71,9 @@ const STEPS = [
   // Only what a tenant has asked for is deleted at Stream: of what is over and done with, nobody knows any more who wanted it.
   `ALTER TABLE uploads ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
    UPDATE uploads SET unwanted = 1 WHERE due IS NOT NULL AND state IN ('cancelled', 'deleted');
-   ALTER TABLE uploads ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;`,
+   ALTER TABLE uploads ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE uploads ADD COLUMN bytes_measured INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE uploads ADD COLUMN seconds_measured INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 /** Takes the steps that this ledger has not taken yet. */
@@ -104,6 +106,9 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly unwanted: number;
   /** How often the video was there again after it had disappeared. */
   readonly returns: number;
+  /** 1: they are what Stream has measured, and no longer what was reserved. */
+  readonly bytes_measured: number;
+  readonly seconds_measured: number;
   /** JSON: Stream's own object of the video, as it was last seen. */
   readonly video: string | null;
 }

@@ -1,6 +1,6 @@
 import { type CountedUpload, type Totals, count, countsAlike, emptyTotals, rollOver } from "../domain/ledger.ts";
-import type { UploadState } from "../domain/upload.ts";
 import { type UploadRow, migrateLedger } from "./ledger-schema.ts";
+import type { progressColumns } from "./upload-rows.ts";
 
 /** Finished uploads that are not at Stream count for nothing once their month is over; kept a little longer, to be seen. */
 export const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
@@ -9,11 +9,8 @@ const PRUNE_ROWS = 500;
 
 /** What may change of an upload. */
 export type UploadChange = Partial<
-  Pick<
-    UploadRow,
-    "uid" | "location" | "idempotency" | "bytes" | "seconds" | "due" | "failure" | "unwanted" | "returns" | "video"
-  >
-> & { readonly state?: UploadState };
+  Pick<UploadRow, "location" | "idempotency" | "due" | "video"> & ReturnType<typeof progressColumns>
+>;
 
 /** What there is one of in a ledger. */
 interface LedgerRow {
@@ -84,8 +81,8 @@ export class LedgerStore {
   insert(row: UploadRow, now: number): void {
     this.#sql.exec(
       `INSERT INTO uploads (id, state, creator, uid, location, idempotency, fingerprint, upstream, bytes, seconds,
-                            created, expires, due, failure, unwanted, returns, video)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                            created, expires, due, failure, unwanted, returns, bytes_measured, seconds_measured, video)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       row.id,
       row.state,
       row.creator,
@@ -102,6 +99,8 @@ export class LedgerStore {
       row.failure,
       row.unwanted,
       row.returns,
+      row.bytes_measured,
+      row.seconds_measured,
       row.video,
     );
     this.#count(undefined, row, now);

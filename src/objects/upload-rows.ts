@@ -30,6 +30,8 @@ export function reservedRow(request: ReservationRequest, now: number): UploadRow
     failure: null,
     unwanted: 0,
     returns: 0,
+    bytes_measured: 0,
+    seconds_measured: 0,
     video: null,
   };
 }
@@ -65,6 +67,8 @@ export function adoptedRow(upstream: string, video: StreamVideo, now: number): U
     unwanted: 0,
     // It may have been here before, and its tenant been told of it: what is told now comes after that.
     returns: 1,
+    bytes_measured: Number(ready && report.bytes !== undefined),
+    seconds_measured: Number(ready && report.seconds !== undefined),
     video: shortJson(video.json),
   };
 }
@@ -91,15 +95,28 @@ export function storedUpload(row: UploadRow): StoredUpload {
   };
 }
 
-export function progressOf({ state, bytes, seconds, uid, failure, returns, unwanted }: UploadRow): UploadProgress {
+export function progressOf(row: UploadRow): UploadProgress {
+  const { state, bytes, seconds, uid, failure, returns } = row;
   return {
     state,
     bytes,
     seconds,
     returns,
-    unwanted: unwanted !== 0,
+    unwanted: row.unwanted !== 0,
+    measured: { bytes: row.bytes_measured !== 0, seconds: row.seconds_measured !== 0 },
     ...(uid !== null && { uid }),
     ...(failure !== null && { failure }),
+  };
+}
+
+export function progressColumns({ measured, unwanted, uid, failure, ...progress }: UploadProgress) {
+  return {
+    ...progress,
+    uid: uid ?? null,
+    failure: failure ?? null,
+    unwanted: Number(unwanted),
+    bytes_measured: Number(measured.bytes),
+    seconds_measured: Number(measured.seconds),
   };
 }
 

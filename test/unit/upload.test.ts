@@ -27,6 +27,14 @@ const EVENTS = {
 } as const satisfies Record<string, UploadEvent>;
 type EventName = keyof typeof EVENTS;
 
+/** Of one video: Stream does not always say all that it has measured. */
+const MEASUREMENTS = {
+  unmeasured: { kind: "reported", report: { kind: "ready", uid } },
+  "seconds only": { kind: "reported", report: { kind: "ready", uid, seconds: 12.25 } },
+  "bytes only": { kind: "reported", report: { kind: "ready", uid, bytes: 901 } },
+} as const satisfies Record<string, UploadEvent>;
+const ALL = { ...EVENTS, ...MEASUREMENTS };
+
 const COLUMNS: readonly EventName[] = [
   "issued",
   "lost",
@@ -39,7 +47,14 @@ const COLUMNS: readonly EventName[] = [
   "failed",
   "returned",
 ];
-const start: UploadProgress = { state: "reserved", bytes: 1_000, seconds: 600, unwanted: false, returns: 0 };
+const start: UploadProgress = {
+  state: "reserved",
+  bytes: 1_000,
+  seconds: 600,
+  unwanted: false,
+  returns: 0,
+  measured: { bytes: false, seconds: false },
+};
 /** For every state and every event, in the order of the columns above: the state that comes after. */
 const TABLE: Readonly<Record<UploadState, string>> = {
   reserved: "issued unknown expired cancelled expired reserved reserved ready failed ready",
@@ -68,7 +83,13 @@ describe("what Stream says", () => {
   const reserved: UploadProgress = { ...start, state: "issued", uid };
 
   it("replaces what was reserved by what is real", () => {
-    expect(advance(reserved, EVENTS.ready)).toEqual({ ...reserved, state: "ready", bytes: 900, seconds: 12.5 });
+    expect(advance(reserved, EVENTS.ready)).toEqual({
+      ...reserved,
+      state: "ready",
+      bytes: 900,
+      seconds: 12.5,
+      measured: { bytes: true, seconds: true },
+    });
   });
 
   it("keeps the size where Stream does not say it", () => {
@@ -76,6 +97,13 @@ describe("what Stream says", () => {
     expect(advance(reserved, { kind: "reported", report })).toMatchObject({ bytes: 1_000, seconds: 1 });
     const unmeasured = { kind: "ready", uid } as const;
     expect(advance(reserved, { kind: "reported", report: unmeasured })).toMatchObject({ bytes: 1_000, seconds: 600 });
+  });
+
+  it("measures bytes and seconds each by itself, and counts the larger of two measurements", () => {
+    const measured = { bytes: 901, seconds: 12.5 };
+    expect(after(["unmeasured", "ready", "bytes only", "seconds only"])).toMatchObject(measured);
+    expect(after(["bytes only", "seconds only", "ready", "unmeasured"])).toMatchObject(measured);
+    expect(after(["cancelled", "bytes only"])).toMatchObject({ bytes: 901, seconds: 600 });
   });
 
   it("tells why a video failed, until it is ready after all", () => {
@@ -93,9 +121,10 @@ describe("what Stream says", () => {
 });
 
 /** Absence and return are no events of Stream's, but what it answers when it is asked: of that, the order counts. */
-const TOLD = COLUMNS.filter((name) => name !== "absent" && name !== "returned");
+const TOLD = (Object.keys(ALL) as (keyof typeof ALL)[]).filter((name) => name !== "absent" && name !== "returned");
 const events = fc.array(fc.constantFrom(...TOLD), { maxLength: 12 });
-const after = (names: readonly EventName[]) => names.reduce((upload, name) => advance(upload, EVENTS[name]), start);
+const after = (names: readonly (keyof typeof ALL)[]) =>
+  names.reduce((upload, name) => advance(upload, ALL[name]), start);
 
 it("ends the same, in state and counters, in whatever order and however often the same events come", () => {
   const shuffled = events.chain((names) =>
