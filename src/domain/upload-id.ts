@@ -11,6 +11,11 @@ export const AFTER_ALL_IDS = "g";
 
 const TIME_DIGITS = 12;
 
+/** The second (since the epoch) at which an id was made. */
+export function secondOf(id: string): number {
+  return Math.floor(Number.parseInt(id.replaceAll("-", "").slice(0, TIME_DIGITS), 16) / 1000);
+}
+
 /** What all ids that are made at this second (since the epoch) or later come after, and all earlier ones before. */
 export function idAt(seconds: number): string {
   const digits = Math.max(0, seconds * 1000)

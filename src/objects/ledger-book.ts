@@ -121,21 +121,25 @@ export class LedgerBook {
 
   compare(upstream: string, { from, to, videos }: VideoPage): Comparison {
     return this.store.transaction(() => {
-      let [settled, adopted, missing] = [0, 0, 0];
+      let [settled, adopted] = [0, 0];
       for (const video of videos) {
         const row = this.#meant(upstream, video);
         if (row && this.#list(row, video).state !== row.state) settled++;
         if (!row && this.#adopt(upstream, video)) adopted++;
       }
       const seen = new Set(videos.map(({ report }) => report.uid));
-      for (const row of this.uploads.expectedAt(upstream, from, to)) {
-        if (row.uid === null || seen.has(row.uid)) continue;
+      const expected = this.uploads.expectedAt(upstream, from, to);
+      const missing = expected.rows.filter(({ uid }) => uid !== null && !seen.has(uid));
+      if (missing.length > 0) {
         const now = this.#keeper.now();
-        this.store.change(row, { due: now }, now);
+        this.store.makeDue(
+          missing.map(({ id }) => id),
+          now,
+        );
         this.#keeper.wakeAt(now);
-        missing++;
       }
-      return { settled, adopted, missing };
+      const reached = expected.to < to ? { to: expected.to } : {};
+      return { settled, adopted, missing: missing.length, ...reached };
     });
   }
 

@@ -1,17 +1,22 @@
 import type { RefusedCreation, Standing, Totals } from "../domain/ledger.ts";
 import type { Limits } from "../domain/limits.ts";
 import { LIVE_STATES } from "../domain/upload.ts";
-import { AFTER_ALL_IDS, idAt } from "../domain/upload-id.ts";
+import { AFTER_ALL_IDS, idAt, secondOf } from "../domain/upload-id.ts";
 import type { UploadQuery } from "../usecases/ledger-port.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 
 /** An object takes about 1,000 requests a second; a higher limit per minute than this is none. */
 export const MAX_RECENT = 10_000;
-/** Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once. */
+/**
+ * Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once; and for one
+ * comparison. No second has so many.
+ */
 const MAX_SCAN = 5_000;
 
 /** Whatever is live is due some day, and so found among what is due. */
 const LIVE = `due IS NOT NULL AND state IN (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
+
+type ExpectedRow = Pick<UploadRow, "id" | "uid" | "upstream" | "state">;
 
 /** Reads of a ledger's uploads; each is bounded by an index, a limit, or the number of live uploads. */
 export class LedgerQueries {
@@ -111,14 +116,29 @@ export class LedgerQueries {
       .one();
   }
 
-  /** Uploads whose video should be at Stream, by when they were created; both ends are within. */
-  expectedAt(upstream: string, from: number, to: number): UploadRow[] {
-    return this.#all(
-      `SELECT * FROM uploads WHERE id >= ? AND id < ? AND upstream = ? AND uid IS NOT NULL AND state IN ('issued', 'ready')`,
-      idAt(from),
-      idAt(to + 1),
-      upstream,
+  /**
+   * Uploads whose video should be at Stream, by when they were created; both ends are within. `to` may be less than was asked
+   * for: there are too many to be looked at.
+   */
+  expectedAt(upstream: string, from: number, to: number): { readonly rows: ExpectedRow[]; readonly to: number } {
+    const block = this.#sql
+      .exec<ExpectedRow>(
+        "SELECT id, uid, upstream, state FROM uploads WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+        idAt(from),
+        idAt(to + 1),
+        MAX_SCAN,
+      )
+      .toArray();
+    const last = block.length < MAX_SCAN ? undefined : block.at(-1);
+    const reached = last ? Math.max(from, secondOf(last.id) - 1) : to;
+    const rows = block.filter(
+      (row) =>
+        row.upstream === upstream &&
+        row.uid !== null &&
+        (row.state === "issued" || row.state === "ready") &&
+        row.id < idAt(reached + 1),
     );
+    return { rows, to: reached };
   }
 
   #all(query: string, ...values: (string | number)[]): UploadRow[] {

@@ -118,6 +118,11 @@ export class LedgerStore {
     return changed;
   }
 
+  /** Has something found out about uploads, however many; that counts for nothing. */
+  makeDue(ids: readonly string[], due: number): void {
+    this.#sql.exec("UPDATE uploads SET due = ? WHERE id IN (SELECT value FROM json_each(?))", due, JSON.stringify(ids));
+  }
+
   delete(row: UploadRow, now: number): void {
     this.#sql.exec("DELETE FROM uploads WHERE id = ?", row.id);
     // Of its day and month it is taken away altogether, as if it had never been asked for.

@@ -86,4 +86,6 @@ export interface Comparison {
   readonly adopted: number;
   /** Uploads whose video was not there: Stream is asked about each of them before anything is changed. */
   readonly missing: number;
+  /** How far it has come, where that is not the end of the span: there are too many uploads. */
+  readonly to?: number;
 }

@@ -132,9 +132,10 @@ async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise
   if (!tenants.ok) return tenants;
   const compared = await compare(ports, upstream.value, stretch, tenants.value);
   if (!compared.ok) return compared;
-  const counted = stretch.videos.filter((video) => countsFor(stretch, video));
+  const { to, ...found } = compared.value;
+  const counted = stretch.videos.filter((video) => countsFor({ ...stretch, to }, video));
   const strangers = counted.filter(({ tag }) => !tag || !tenants.value.has(tag.tenant)).length;
-  return accept(advanceSweep(sweep, stretch, { ...compared.value, videos: counted.length, strangers }));
+  return accept(advanceSweep(sweep, { ...stretch, to }, { ...found, videos: counted.length, strangers }));
 }
 
 /** The oldest videos that have not been compared, for one call of the budget. */
@@ -169,15 +170,18 @@ async function tenantsOf(
   }
 }
 
-/** Has every tenant's ledger compare, also those without a video in the stretch: theirs may be missing. */
+/**
+ * Has every tenant's ledger compare, also those without a video in the stretch: theirs may be missing. All have come as far
+ * as `to`.
+ */
 async function compare(
   { ledgers }: ReconcilePorts,
   upstream: Upstream,
   { from, to, videos }: Stretch<StreamVideo>,
   tenants: ReadonlySet<string>,
-): Promise<Result<Comparison>> {
+): Promise<Result<Required<Comparison>>> {
   const groups = Map.groupBy(videos, ({ tag }) => tag?.tenant);
-  const total = { settled: 0, adopted: 0, missing: 0 };
+  const total = { settled: 0, adopted: 0, missing: 0, to };
   const waiting = [...tenants];
   while (waiting.length > 0) {
     const asked = waiting.splice(0, LEDGERS_AT_ONCE);
@@ -189,6 +193,7 @@ async function compare(
       total.settled += answer.value.settled;
       total.adopted += answer.value.adopted;
       total.missing += answer.value.missing;
+      total.to = Math.min(total.to, answer.value.to ?? to);
     }
   }
   return accept(total);

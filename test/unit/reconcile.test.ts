@@ -119,6 +119,25 @@ it("goes on in the next run where this one was, and leaves no gap", async () => 
   for (const [index, { from }] of spans.entries()) if (index > 0) expect(from).toBe((spans[index - 1]?.to ?? 0) + 1);
 });
 
+it("goes no further than the slowest ledger has come, and counts nothing twice", async () => {
+  const videos = Array.from({ length: 20 }, (_, index) => video(1_700_000_000 + index, "a"));
+  const { ports, state } = world(videos);
+  const ledgers: ReconcilePorts["ledgers"] = {
+    async compare(tenant, upstream, page) {
+      const compared = await ports.ledgers.compare(tenant, upstream, page);
+      const slow = tenant === "b" && page.from < 1_700_000_010;
+      return compared.ok && slow ? accept({ ...compared.value, to: 1_700_000_009 }) : compared;
+    },
+  };
+  expect(await reconcile({ ...ports, ledgers }, "eu", "now")).toMatchObject({
+    outcome: "finished",
+    pages: 2,
+    videos: 20,
+  });
+  const spans = state.compared.filter(([tenant]) => tenant === "b").map(([, { from }]) => from);
+  expect(spans[1]).toBe(1_700_000_010);
+});
+
 it("stays where it is while Stream is down, and tells when and why", async () => {
   const { ports, state, faults } = world([video(1_700_000_000, "a")]);
   faults.stream = true;

@@ -2,10 +2,12 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it, vi } from "vitest";
+import { idAt } from "../../src/domain/upload-id.ts";
 import type { ReservationRequest } from "../../src/domain/reservation.ts";
 import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import { OutboxStore } from "../../src/objects/outbox-store.ts";
+import type { Comparison } from "../../src/usecases/ledger-port.ts";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 import { asOperator } from "./support.ts";
 
@@ -217,6 +219,29 @@ describe("a comparison with all that Stream has", () => {
     expect(await tenant.find(id)).toMatchObject({ state: "ready" });
     expect((await rowOf(tenant, id))["due"]).toBeLessThanOrEqual(now());
   });
+});
+
+it("a comparison gets as far as it can at a time, and says so, however much is missing", async () => {
+  const tenant = ledger();
+  const [from, to] = [1_700_000_000, 1_700_004_000];
+  const id = (_: unknown, index: number) =>
+    `${idAt(from + Math.floor(index / 4))}-7000-8000-${uidOf(index).slice(-12)}`;
+  await runInDurableObject(tenant, (_, { storage: { sql } }) =>
+    sql.exec(
+      `INSERT INTO uploads (id, state, uid, upstream, bytes, seconds, created, expires)
+       SELECT value, 'ready', value, 'default', 1, 1, 0, 0 FROM json_each(?)`,
+      JSON.stringify(Array.from({ length: 12_000 }, id)),
+    ),
+  );
+  const pages: Comparison[] = [];
+  for (let next = from; next <= to; next = (pages.at(-1)?.to ?? to) + 1)
+    pages.push(await tenant.compare("default", { from: next, to, videos: [] }));
+  expect(pages.map(({ missing }) => missing <= 5_000)).toEqual([true, true, true]);
+  expect(pages.reduce((sum, { missing }) => sum + missing, 0)).toBe(12_000);
+  const due = await runInDurableObject(tenant, (_, { storage: { sql } }) =>
+    sql.exec("SELECT count(*) AS due FROM uploads WHERE due IS NOT NULL").one(),
+  );
+  expect(due).toEqual({ due: 12_000 });
 });
 
 describe("a list of uploads", () => {
