@@ -9,7 +9,9 @@ export const secretHashes: SecretHashes = {
   },
 };
 
+const utf8 = new TextEncoder();
+
 /** Enough for secrets of 256 random bits; a slow hash is for passwords. */
 export function sha256(text: string): Promise<ArrayBuffer> {
-  return crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return crypto.subtle.digest("SHA-256", utf8.encode(text));
 }

@@ -76,8 +76,8 @@ export function compileRule(key: string, path: string, json: unknown): Result<Ru
   }
   return accept({
     path,
-    ...(force !== undefined && { force: (context: Context) => type.resolve(force, context) }),
-    ...(fallback !== undefined && { default: (context: Context) => type.resolve(fallback, context) }),
+    ...(force !== undefined && { force: type.resolve(force) }),
+    ...(fallback !== undefined && { default: type.resolve(fallback) }),
     required,
     ...(deny && { deny: `${path}.deny` }),
     bounds,
@@ -89,7 +89,7 @@ export function compileRule(key: string, path: string, json: unknown): Result<Ru
 function brokenBy<V>(type: MetadataKey<V>, setting: Setting, bounds: readonly Bound<V>[]): Bound<V> | undefined {
   if (setting === "auto") return undefined;
   const context: Context = { now: 0, length: 0 };
-  const value = type.resolve(setting, context);
+  const value = type.resolve(setting)(context);
   return [...bounds, ...type.type.bounds].find((bound) => !bound.permits(value, context));
 }
 

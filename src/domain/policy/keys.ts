@@ -16,8 +16,8 @@ export interface MetadataKey<V> {
   readonly setting: v.GenericSchema<unknown, Setting>;
   /** The shapes of the verbs that bound it. */
   readonly verbs: Readonly<Record<string, v.GenericSchema>>;
-  /** A `force` or `default` as the value that it is in this creation. */
-  resolve(setting: Setting, context: Context): V;
+  /** A `force` or `default`, read once; as the value that it is in a creation. */
+  resolve(setting: Setting): (context: Context) => V;
   /** The bounds that a rule's verbs make. */
   bounds(verbs: Verbs): readonly Bound<V>[];
 }
@@ -49,6 +49,12 @@ const host = v.pipe(
   v.check(isHost, "must be a host in lower case, without a scheme; localhost with its port"),
 );
 
+/** Of a value that is the same in every creation. */
+const always =
+  <V>(value: V) =>
+  () =>
+    value;
+
 const present = <T>(bound: T | undefined): T[] => (bound === undefined ? [] : [bound]);
 const given = <A, T>(verb: A | undefined, make: (verb: A) => T): T[] => (verb === undefined ? [] : [make(verb)]);
 
@@ -67,7 +73,7 @@ function textKey(bounds: readonly Bound<string>[] = []): MetadataKey<string> {
       ),
       oneOf: choices(text),
     },
-    resolve: (setting) => String(setting),
+    resolve: (setting) => always(String(setting)),
     bounds: (verbs) => [
       ...given(verbs.maxLength, maxLength),
       ...given(verbs.pattern, (source) => pattern(compilePattern(source) ?? (() => false))),
@@ -102,7 +108,7 @@ function numberKey(options: {
     },
     setting: number,
     verbs: { min: number, max: number, oneOf: choices(number) },
-    resolve: Number,
+    resolve: (setting) => always(Number(setting)),
     bounds: (verbs) => [
       ...given(verbs.min, (least) => min(Number(least))),
       ...given(verbs.max, (most) => max(Number(most))),
@@ -130,7 +136,11 @@ function timeKey(options: {
     },
     setting: auto ? v.union([v.literal(AUTO), duration]) : duration,
     verbs: { min: duration, max: duration },
-    resolve: (setting, context) => (auto && setting === AUTO ? auto(context) : context.now + ahead(String(setting))),
+    resolve: (setting) => {
+      if (auto && setting === AUTO) return auto;
+      const secondsAhead = ahead(String(setting));
+      return ({ now }) => now + secondsAhead;
+    },
     bounds: (verbs) => [
       ...given(verbs.min, (spelled) => notBefore(ahead(spelled), String(spelled))),
       ...given(verbs.max, (spelled) => notAfter(ahead(spelled), String(spelled))),
@@ -143,7 +153,7 @@ const flagKey: MetadataKey<boolean> = {
   type: { parse: () => true, format: (on) => (on ? "" : undefined), expects: "a bare key", bounds: [] },
   setting: v.boolean(),
   verbs: {},
-  resolve: Boolean,
+  resolve: (setting) => always(Boolean(setting)),
   bounds: () => [],
 };
 
@@ -160,7 +170,7 @@ const hostsKey: MetadataKey<readonly string[]> = {
   },
   setting: choices(host),
   verbs: { within: choices(host) },
-  resolve: (setting) => (Array.isArray(setting) ? setting.map(String) : []),
+  resolve: (setting) => always(Array.isArray(setting) ? setting.map(String) : []),
   bounds: (verbs) => present(verbs.within).map(within),
 };
 
