@@ -58,7 +58,8 @@ interface Activity {
 
 /** The calls of the last 300 seconds. Times are seconds since the epoch, with fractions, and never go back. */
 export class CallWindow {
-  readonly #capacity: number;
+  /** In any window. When it changes, what was granted before still counts. */
+  capacity: number;
   /** In order of time; those before `#first` have left the window. */
   #calls: { readonly at: number; readonly tenant: string }[] = [];
   #first = 0;
@@ -66,7 +67,7 @@ export class CallWindow {
   #closedUntil = 0;
 
   constructor(capacity: number) {
-    this.#capacity = capacity;
+    this.capacity = capacity;
   }
 
   /** Calls in the window. */
@@ -103,6 +104,16 @@ export class CallWindow {
     this.#leave(tenant);
   }
 
+  /** How many calls there were in each second; each is taken for one at the second's end, never for an earlier one. */
+  tally(): readonly (readonly [at: number, calls: number])[] {
+    const tally = new Map<number, number>();
+    for (const { at } of this.#calls.slice(this.#first)) {
+      const second = Math.ceil(at);
+      tally.set(second, (tally.get(second) ?? 0) + 1);
+    }
+    return [...tally];
+  }
+
   /** The upstream refuses calls until then. */
   close(until: number): void {
     this.#closedUntil = Math.max(this.#closedUntil, until);
@@ -110,7 +121,7 @@ export class CallWindow {
 
   /** Seconds until a call of this tenant could be granted; 0 or less: now. */
   #waitFor(tenant: string, callClass: CallClass, now: number): number {
-    const room = this.#capacity - this.size;
+    const room = this.capacity - this.size;
     if (room < 1) return this.#untilRoom(1, now);
     const share = this.#guaranteedShare(tenant);
     const calls = this.#tenants.get(tenant)?.calls ?? 0;
@@ -118,14 +129,14 @@ export class CallWindow {
 
     const kept =
       this.#expectedOfOthers(tenant, share, now) +
-      this.#capacity * (NEWCOMER_SHARE + (callClass === "background" ? BACKGROUND_RESERVE : 0));
+      this.capacity * (NEWCOMER_SHARE + (callClass === "background" ? BACKGROUND_RESERVE : 0));
     if (room - 1 < kept) return this.#untilRoom(kept + 1, now);
     return this.#untilPace(now);
   }
 
   #guaranteedShare(tenant: string): number {
     const active = this.#tenants.size + (this.#tenants.has(tenant) ? 0 : 1);
-    return this.#capacity / (active + 1);
+    return this.capacity / (active + 1);
   }
 
   /** What the other active tenants are expected to want yet, each up to its guaranteed share. */
@@ -143,14 +154,14 @@ export class CallWindow {
 
   /** Seconds until the window has room for so many calls, if no more are made. */
   #untilRoom(places: number, now: number): number {
-    const missing = Math.ceil(places - (this.#capacity - this.size));
+    const missing = Math.ceil(places - (this.capacity - this.size));
     const leaving = this.#calls[Math.min(this.#first + missing, this.#calls.length) - 1];
     return leaving ? leaving.at + WINDOW_SECONDS - now : 0;
   }
 
   /** Seconds until the last `PACE_SECONDS` have seen fewer calls than is their part. */
   #untilPace(now: number): number {
-    const part = Math.max(1, Math.floor((this.#capacity * PACE_SECONDS) / WINDOW_SECONDS));
+    const part = Math.max(1, Math.floor((this.capacity * PACE_SECONDS) / WINDOW_SECONDS));
     const call = this.size < part ? undefined : this.#calls[this.#calls.length - part];
     return call ? call.at + PACE_SECONDS - now : 0;
   }

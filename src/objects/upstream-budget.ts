@@ -1,41 +1,44 @@
 import { DurableObject } from "cloudflare:workers";
-import { type CallClass, CallWindow, type Grant, WINDOW_SECONDS } from "../domain/budget.ts";
+import { type CallClass, CallWindow, type Grant } from "../domain/budget.ts";
 
 /**
- * Calls are written down before they are granted, a block at a time: one row for 32 creations instead of 32. When the
- * object starts anew, all of its last block counts as made, so that the budget is never overdrawn.
+ * What the window counts is written down before a call is granted, and with it some calls ahead: one row for 32 creations
+ * instead of 32. When the object starts anew, those ahead count as made just then, so that the budget is never overdrawn.
  *
- * A block is as large as all that was granted since the object started, up to this. For an object without traffic is gone
- * within seconds: a call now and then is written alone, and costs the budget one call and not 32.
+ * As many are ahead as were granted since the object started, up to this. For an object without traffic is gone within
+ * seconds: a call now and then is written alone, and costs the budget one call and not 32.
  */
-const MAX_BLOCK_CALLS = 32;
+const MAX_CALLS_AHEAD = 31;
 /** Whose the calls of before a crash were is not written down. */
 const UNKNOWN_TENANT = "";
 
 /**
  * The budget of one upstream's API calls, on every tenant's way to it. What it decides by is in memory; what survives is
- * the number of calls, in blocks.
+ * how many calls there were in each second.
  */
 export class UpstreamBudget extends DurableObject<Env> {
   #window: CallWindow | undefined;
-  #capacity = 0;
-  /** Calls written down since the object started. */
-  #written = 0;
-  /** Calls of the current block that are not granted yet. */
+  /** Since the object started. */
+  #granted = 0;
+  /** Calls that were written ahead and are not granted yet. */
   #left = 0;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
     state.storage.sql.exec(`
-      CREATE TABLE IF NOT EXISTS blocks (seq INTEGER PRIMARY KEY, at REAL NOT NULL, calls INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS calls (
+        one INTEGER PRIMARY KEY CHECK (one = 1), made TEXT NOT NULL, ahead INTEGER NOT NULL
+      );
       CREATE TABLE IF NOT EXISTS gate (one INTEGER PRIMARY KEY CHECK (one = 1), closed_until REAL NOT NULL)`);
   }
 
   /** @param capacity calls in any window, as the upstream is configured */
   acquire(capacity: number, tenant: string, callClass: CallClass): Grant {
     const time = Date.now() / 1000;
-    const grant = this.#windowOf(capacity, time).acquire(tenant, callClass, time);
-    if (grant.granted) this.#writeAhead(time);
+    this.#window ??= this.#restore(capacity, time);
+    this.#window.capacity = capacity;
+    const grant = this.#window.acquire(tenant, callClass, time);
+    if (grant.granted) this.#writeAhead(this.#window);
     return grant;
   }
 
@@ -53,33 +56,28 @@ export class UpstreamBudget extends DurableObject<Env> {
     );
   }
 
-  #writeAhead(time: number): void {
-    if (this.#left === 0) {
-      this.ctx.storage.sql.exec("DELETE FROM blocks WHERE at < ?", time - 2 * WINDOW_SECONDS);
-      const calls = Math.min(Math.max(1, this.#written), MAX_BLOCK_CALLS);
-      this.ctx.storage.sql.exec("INSERT INTO blocks (at, calls) VALUES (?, ?)", time, calls);
-      this.#left = calls;
-      this.#written += calls;
+  #writeAhead(window: CallWindow): void {
+    if (this.#left > 0) this.#left--;
+    else {
+      const ahead = Math.min(this.#granted, MAX_CALLS_AHEAD);
+      this.ctx.storage.sql.exec(
+        "INSERT OR REPLACE INTO calls (one, made, ahead) VALUES (1, ?, ?)",
+        JSON.stringify(window.tally()),
+        ahead,
+      );
+      this.#left = ahead;
     }
-    this.#left--;
+    this.#granted++;
   }
 
-  #windowOf(capacity: number, time: number): CallWindow {
-    if (this.#window && this.#capacity === capacity) return this.#window;
-    this.#window = this.#restore(capacity, time);
-    this.#capacity = capacity;
-    this.#left = 0;
-    return this.#window;
-  }
-
-  /** Each block was used up, at the latest, when the next one was begun; the last one may have been until just now. */
   #restore(capacity: number, time: number): CallWindow {
     const window = new CallWindow(capacity);
     const { sql } = this.ctx.storage;
-    const blocks = sql.exec<{ at: number; calls: number }>("SELECT at, calls FROM blocks ORDER BY seq").toArray();
-    for (const [index, { calls }] of blocks.entries()) {
-      const usedUpAt = blocks[index + 1]?.at ?? time;
-      for (let call = 0; call < calls; call++) window.count(UNKNOWN_TENANT, usedUpAt);
+    const [written] = sql.exec<{ made: string; ahead: number }>("SELECT made, ahead FROM calls").toArray();
+    if (written) {
+      const made = JSON.parse(written.made) as ReturnType<CallWindow["tally"]>;
+      for (const [at, calls] of [...made, [time, written.ahead] as const])
+        for (let call = 0; call < calls; call++) window.count(UNKNOWN_TENANT, Math.min(at, time));
     }
     const [gate] = sql.exec<{ closed_until: number }>("SELECT closed_until FROM gate").toArray();
     if (gate) window.close(gate.closed_until);

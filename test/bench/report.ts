@@ -27,7 +27,7 @@ export function reportStartUp({
   return `Start-up, workerd's start to first answer: ${ours.toFixed(0)} ms, baseline ${theirs.toFixed(0)} ms: ${format(ratio)}`;
 }
 
-/** Nearly whole numbers: a block of the budget is one row for many creations. */
+/** Nearly whole numbers: a row of the budget is for many creations. */
 export function reportRowsWritten(figures: ReadonlyMap<string, number>): string {
   const kinds = [...figures].map(([kind, rows]) => `${kind} ${rows.toFixed(2)}`);
   return `Rows written per creation, ledger, budget and alarms: ${kinds.join(", ")}; D1: none`;

@@ -3,7 +3,7 @@ import { type Surroundings, startServer } from "./servers.ts";
 import { TENANT } from "./state.ts";
 import { ROWS_WRITTEN_PATH } from "./wire.ts";
 
-/** Of each kind, so that what is written once for many of them, as a block of the budget is, is shared out. */
+/** Of each kind, so that what is written once for many of them, as a row of the budget is, is shared out. */
 const CREATIONS = 320;
 
 const KINDS: readonly (readonly [kind: string, headers: (index: number) => Record<string, string>])[] = [

@@ -45,10 +45,29 @@ it("stays closed for as long as the upstream said, also after it has started ane
   expect(refused.granted || refused.retryAfterSeconds).toBeGreaterThan(110);
 });
 
-it("counts a call that was not made after all for nothing", async () => {
-  const budget = newBudget();
-  for (let call = 0; call < 3 * CAPACITY; call++) {
-    expect(await budget.acquire(CAPACITY, "tenant", "foreground")).toEqual({ granted: true });
-    await budget.refund("tenant");
-  }
-});
+it.each([1, 64])(
+  "counts calls that were not made after all for nothing, %d at a time, then and later",
+  async (wave) => {
+    const budget = newBudget();
+    for (let calls = 0; calls < 3 * CAPACITY; calls += wave) {
+      expect(await granted(budget, wave)).toBe(wave);
+      for (let call = 0; call < wave; call++) await budget.refund(`tenant-${call % 20}`);
+    }
+    await evictDurableObject(budget);
+    // Those that were in the window when it was last written down, and those ahead.
+    expect(await granted(budget, CAPACITY)).toBeGreaterThanOrEqual(CAPACITY - wave - 31);
+  },
+);
+
+it.each(["more", "less"])(
+  "has not spent anything when it is said to be %s, and back, time and again",
+  async (which) => {
+    const budget = newBudget();
+    const other = CAPACITY + (which === "more" ? 10 : -10);
+    for (let call = 0; call < 30; call++)
+      expect((await budget.acquire(call % 2 ? CAPACITY : other, `tenant-${call % 20}`, "foreground")).granted).toBe(
+        true,
+      );
+    expect(await granted(budget, CAPACITY)).toBe(CAPACITY - 30);
+  },
+);
