@@ -16,7 +16,9 @@
  *    - some newcomers (`NEWCOMER_SHARE` of N);
  *    and if the budget as a whole is not spent faster than it comes back: in the last `PACE_SECONDS`, fewer calls than
  *    their part of N. So a burst cannot leave the rest of the window dry.
- * 4. Background work has no guaranteed share, and leaves `BACKGROUND_RESERVE` of N besides.
+ * 4. Background work is no tenant: it has no guaranteed share and lowers no other, and no room is kept for it. It is granted
+ *    by rule 3, with `BACKGROUND_RESERVE` of N left besides, and the pace that of what it leaves: so a tenant that
+ *    steadily spends no more than that is granted every call, however much background work there is.
  * 5. While the gate is closed (the upstream said 429), nothing is granted.
  */
 
@@ -40,7 +42,7 @@ const MIN_RETRY_SECONDS = 1;
 /** Sums of times are off by less; a whole second is not told for it. */
 const ROUNDING_SECONDS = 0.001;
 
-/** Whose call it is that no tenant has asked for: background work of all tenants is one customer of the budget. */
+/** Whose call it is that no tenant has asked for. It counts, but never as an active tenant's. */
 export const BACKGROUND_TENANT = "*";
 
 export type CallClass = "foreground" | "background";
@@ -91,6 +93,7 @@ export class CallWindow {
   /** Counts a call that has been made. */
   count(tenant: string, at: number): void {
     this.#calls.push({ at, tenant });
+    if (tenant === BACKGROUND_TENANT) return;
     const activity = this.#tenants.get(tenant);
     if (activity) activity.calls++;
     else this.#tenants.set(tenant, { calls: 1, since: at });
@@ -127,15 +130,16 @@ export class CallWindow {
     const calls = this.#tenants.get(tenant)?.calls ?? 0;
     if (callClass === "foreground" && calls < share) return 0;
 
-    const kept =
-      this.#expectedOfOthers(tenant, share, now) +
-      this.capacity * (NEWCOMER_SHARE + (callClass === "background" ? BACKGROUND_RESERVE : 0));
+    const isBackground = callClass === "background";
+    const reserve = this.capacity * (NEWCOMER_SHARE + (isBackground ? BACKGROUND_RESERVE : 0));
+    const kept = this.#expectedOfOthers(tenant, share, now) + reserve;
     if (room - 1 < kept) return this.#untilRoom(kept + 1, now);
-    return this.#untilPace(now);
+    return this.#untilPace(isBackground ? this.capacity - reserve : this.capacity, now);
   }
 
   #guaranteedShare(tenant: string): number {
-    const active = this.#tenants.size + (this.#tenants.has(tenant) ? 0 : 1);
+    const isCounted = this.#tenants.has(tenant) || tenant === BACKGROUND_TENANT;
+    const active = this.#tenants.size + (isCounted ? 0 : 1);
     return this.capacity / (active + 1);
   }
 
@@ -159,9 +163,9 @@ export class CallWindow {
     return leaving ? leaving.at + WINDOW_SECONDS - now : 0;
   }
 
-  /** Seconds until the last `PACE_SECONDS` have seen fewer calls than is their part. */
-  #untilPace(now: number): number {
-    const part = Math.max(1, Math.floor((this.capacity * PACE_SECONDS) / WINDOW_SECONDS));
+  /** Seconds until the last `PACE_SECONDS` have seen fewer calls than is their part of so many in a window. */
+  #untilPace(calls: number, now: number): number {
+    const part = Math.max(1, Math.floor((calls * PACE_SECONDS) / WINDOW_SECONDS));
     const call = this.size < part ? undefined : this.#calls[this.#calls.length - part];
     return call ? call.at + PACE_SECONDS - now : 0;
   }
