@@ -1,26 +1,19 @@
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, expect, it, vi } from "vitest";
-import { WINDOW_SECONDS } from "../../src/domain/budget.ts";
+import { BACKGROUND_TENANT, WINDOW_SECONDS } from "../../src/domain/budget.ts";
+import type { UpstreamBudget } from "../../src/objects/upstream-budget.ts";
+import { BudgetModel as Model } from "../support/budget-model.ts";
 
 /**
- * The budget's object against a simple model, by arbitrary sequences of calls, refunds, pauses, time and evictions: never
- * more calls in any window than there are, none while the gate is closed, and a tenant within its share is not refused.
+ * The budget's object against a simple model, by arbitrary sequences of calls, refunds, pauses, time, evictions and changes
+ * of the capacity. After each step: never more calls in any window than there are, none while the gate is closed, a tenant
+ * within its share is granted whenever there is room, and nothing counts after an eviction but what was on disk.
  */
 
-const CAPACITY = 40;
 const START = Date.UTC(2040, 10, 22, 12, 0, 0);
 
-interface Model {
-  /** Calls that were granted and not refunded, in order; times in seconds. */
-  calls: { readonly tenant: string; readonly at: number }[];
-  closedUntil: number;
-  /** An evicted object starts anew with its next call. */
-  isEvicted: boolean;
-  /** When the object last started anew: whose its calls were, and how many of the last block were made, was lost. */
-  startedAnew: number;
-}
 interface Real {
   readonly name: string;
 }
@@ -28,57 +21,70 @@ type Command = fc.AsyncCommand<Model, Real>;
 
 const stub = ({ name }: Real) => env.BUDGET.getByName(name);
 const now = () => Date.now() / 1000;
-const inWindow = <T extends { readonly at: number }>(calls: readonly T[]) =>
-  calls.filter(({ at }) => at > now() - WINDOW_SECONDS);
+
+/** A crowd is of tenants that come once: each is within its share, so that they find out how much room there is. */
+const CROWD = "crowd";
 
 class Acquire implements Command {
   readonly tenant: string;
   readonly times: number;
-  readonly background: boolean;
-  constructor(tenant: string, times: number, background: boolean) {
+  constructor(tenant: string, times: number) {
     this.tenant = tenant;
     this.times = times;
-    this.background = background;
   }
   check = () => true;
-  toString = () => `${this.times} × acquire(${this.tenant}${this.background ? ", background" : ""})`;
+  toString = () => `${this.times} × acquire(${this.tenant})`;
 
   async run(model: Model, real: Real): Promise<void> {
-    if (model.isEvicted) model.startedAnew = now();
-    model.isEvicted = false;
-    for (let time = 0; time < this.times; time++) {
-      const before = inWindow(model.calls);
-      const grant = await stub(real).acquire(CAPACITY, this.tenant, this.background ? "background" : "foreground");
-      if (grant.granted) {
-        expect(now()).toBeGreaterThanOrEqual(model.closedUntil);
-        model.calls.push({ tenant: this.tenant, at: now() });
-        expect(inWindow(model.calls).length).toBeLessThanOrEqual(CAPACITY);
-      } else {
-        expect(grant.retryAfterSeconds).toBeGreaterThan(0);
-        expect(grant.retryAfterSeconds).toBeLessThanOrEqual(Math.max(WINDOW_SECONDS, model.closedUntil - now()) + 1);
-        this.#mayBeRefused(model, before);
+    if (model.isEvicted) model.start(now());
+    const callClass = this.tenant === BACKGROUND_TENANT ? "background" : "foreground";
+    await runInDurableObject(stub(real), (budget: UpstreamBudget) => {
+      for (let time = 0; time < this.times; time++) {
+        const tenant = this.tenant === CROWD ? `${CROWD}-${now()}-${time}` : this.tenant;
+        const grant = budget.acquire(model.capacity, tenant, callClass);
+        expect(grant.granted).toBe(model.decide(tenant, now()) ?? grant.granted);
+        if (!grant.granted) {
+          expect(grant.retryAfterSeconds).toBeGreaterThan(0);
+          expect(grant.retryAfterSeconds).toBeLessThanOrEqual(Math.max(WINDOW_SECONDS, model.closedUntil - now()) + 1);
+          return;
+        }
+        model.grant(tenant, now());
+        expect(model.made(now()).length).toBeLessThanOrEqual(model.capacity);
+        expect(model.counted(now()).length).toBeGreaterThanOrEqual(model.made(now()).length);
       }
-    }
-  }
-
-  /** Beyond its share, for background work, while the gate is closed, and for a window after the object started anew. */
-  #mayBeRefused(model: Model, before: Model["calls"]): void {
-    if (this.background || now() < model.closedUntil || now() < model.startedAnew + WINDOW_SECONDS) return;
-    const active = new Set([...before.map(({ tenant }) => tenant), this.tenant]).size;
-    const own = before.filter(({ tenant }) => tenant === this.tenant).length;
-    const isWithinShare = own + 1 <= CAPACITY / (active + 1);
-    if (isWithinShare) expect(before.length).toBe(CAPACITY);
+    });
   }
 }
 
 class Refund implements Command {
-  check = ({ calls }: Model) => calls.length > 0;
-  toString = () => "refund";
+  readonly tenant: string;
+  readonly times: number;
+  constructor(tenant: string, times: number) {
+    this.tenant = tenant;
+    this.times = times;
+  }
+  check = () => true;
+  toString = () => `${this.times} × refund(${this.tenant})`;
   async run(model: Model, real: Real): Promise<void> {
-    const last = model.calls.at(-1);
-    if (!last || last.at < now() - 1) return;
-    await stub(real).refund(last.tenant);
-    model.calls.pop();
+    await runInDurableObject(stub(real), (budget: UpstreamBudget) => {
+      for (let time = 0; time < this.times; time++) {
+        budget.refund(this.tenant);
+        model.refund(this.tenant);
+      }
+    });
+  }
+}
+
+class SetCapacity implements Command {
+  readonly capacity: number;
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+  check = () => true;
+  toString = () => `capacity = ${this.capacity}`;
+  run(model: Model): Promise<void> {
+    model.capacity = this.capacity;
+    return Promise.resolve();
   }
 }
 
@@ -122,26 +128,27 @@ class Evict implements Command {
 afterEach(() => void vi.useRealTimers());
 
 it("is never overdrawn and fair, whatever happens in whatever order", { timeout: 120_000 }, async () => {
-  const tenants = fc.constantFrom("a", "b", "c", "d");
+  const tenants = fc.constantFrom("a", "b", "c", "d", BACKGROUND_TENANT);
+  const times = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 40 }));
   const commands = fc.commands(
     [
-      fc.tuple(tenants, fc.integer({ min: 1, max: 40 }), fc.constant(false)).map((args) => new Acquire(...args)),
-      fc.tuple(tenants, fc.integer({ min: 1, max: 10 }), fc.boolean()).map((args) => new Acquire(...args)),
-      fc.constant(new Refund()),
-      fc.constantFrom(1, 30, 120, 301).map((seconds) => new Pass(seconds)),
+      fc.tuple(tenants, times).map((args) => new Acquire(...args)),
+      fc.constantFrom(1, 5, 100).map((size) => new Acquire(CROWD, size)),
+      fc.tuple(tenants, times).map((args) => new Refund(...args)),
+      fc.constantFrom(25, 50).map((capacity) => new SetCapacity(capacity)),
+      fc.constantFrom(0.3, 30, 120, 299.8).map((seconds) => new Pass(seconds)),
       fc.constantFrom(5, 60).map((seconds) => new Close(seconds)),
       fc.constant(new Evict()),
     ],
-    { maxCommands: 25 },
+    { maxCommands: 40, size: "max" },
   );
   let run = 0;
   await fc.assert(
     fc.asyncProperty(commands, async (sequence) => {
       const name = `model-${++run}`;
       vi.useFakeTimers({ toFake: ["Date"], now: START });
-      const model: Model = { calls: [], closedUntil: 0, isEvicted: false, startedAnew: 0 };
-      await fc.asyncModelRun(() => ({ model, real: { name } }), sequence);
+      await fc.asyncModelRun(() => ({ model: new Model(), real: { name } }), sequence);
     }),
-    { numRuns: 150 },
+    { numRuns: 200 },
   );
 });
