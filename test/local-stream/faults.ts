@@ -13,6 +13,7 @@ export interface Fault {
    * - `refuse`: answers as Stream does in the situation `as`, and does nothing
    * - `location`: answers 201 with this `Location`, `{url}` standing for the right one; without `location`, with none
    * - `uid`: answers 201 with this `stream-media-id`
+   * - `headers`: answers 201 with these `headers` besides
    * - `lose`, `repeat`: of webhooks
    */
   readonly kind: (typeof KINDS)[number];
@@ -34,7 +35,18 @@ export interface Fault {
 }
 
 const OPERATIONS = ["create", "api", "head", "patch", "webhook"] as const;
-const KINDS = ["latency", "reset", "reset-after", "status", "refuse", "location", "uid", "lose", "repeat"] as const;
+const KINDS = [
+  "latency",
+  "reset",
+  "reset-after",
+  "status",
+  "refuse",
+  "location",
+  "uid",
+  "headers",
+  "lose",
+  "repeat",
+] as const;
 const REFUSALS = ["rate", "queue", "storage", "unauthorized", "forbidden", "unavailable"] as const;
 
 interface Waiting {

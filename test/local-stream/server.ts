@@ -201,6 +201,8 @@ function alter(answer: Answer, fault: Fault): Answer {
     }
     case "uid":
       return { ...answer, headers: { ...answer.headers, "stream-media-id": fault.uid ?? "" } };
+    case "headers":
+      return { ...answer, headers: { ...answer.headers, ...fault.headers } };
     default:
       return answer;
   }

@@ -195,24 +195,40 @@ describe("the budget", () => {
     expect(retryAfter).toBeLessThanOrEqual(300);
   });
 
-  it("closes for as long as Stream says, for all tenants on that upstream and no other", async () => {
+  /** An upstream of its own, with two tenants on it. */
+  async function newUpstream(id: string) {
     const { apiBase, accountId, uploadHost, token } = harness.stream;
-    await harness.operator("PUT", "/upstreams/tired", {
+    await harness.operator("PUT", `/upstreams/${id}`, {
       accountId,
       apiBase,
       uploadHosts: [uploadHost],
       apiToken: token,
     });
-    const [a, b, c] = [
-      await newTenant({ upstream: "tired" }),
-      await newTenant({ upstream: "tired" }),
-      await newTenant(),
-    ];
+    return [await newTenant({ upstream: id }), await newTenant({ upstream: id })] as const;
+  }
+
+  it("closes for as long as Stream says, for all tenants on that upstream and no other", async () => {
+    const [a, b] = await newUpstream("tired");
+    const c = await newTenant();
     harness.stream.addFault({ on: "create", kind: "status", status: 429, headers: { "retry-after": "120" } });
     expect(await codeOf(await a.post())).toBe("stream_rate_limited");
     const refused = await b.post();
     expect(await codeOf(refused.clone())).toBe("upstream_busy");
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(110);
     expect(await codeOf(await c.post())).toBe("created");
+  });
+
+  it("closes before Stream has to refuse, when a creation was the last that Stream allows for now", async () => {
+    const [a, b] = await newUpstream("warned");
+    const remaining = (calls: string) => ({ "x-ratelimit-remaining": calls, "x-ratelimit-reset": "120" });
+    harness.stream.addFault({ on: "create", kind: "headers", headers: remaining("1") });
+    harness.stream.addFault({ on: "create", kind: "headers", headers: remaining("0") });
+    expect(await codeOf(await a.post())).toBe("created");
+    expect(await codeOf(await a.post())).toBe("created");
+    const refused = await b.post();
+    expect(await codeOf(refused.clone())).toBe("upstream_busy");
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(110);
+    expect(Number(refused.headers.get("retry-after"))).toBeLessThanOrEqual(120);
+    expect(harness.stream.creations()).toHaveLength(2);
   });
 });

@@ -69,6 +69,13 @@ describe("a creation", () => {
     expect([answer.status, location, uid]).toEqual([201, ...expected(right, video?.uid ?? "")]);
   });
 
+  it("is answered with other headers besides", async () => {
+    stream.addFault({ on: "create", kind: "headers", headers: { "x-ratelimit-remaining": "0" } });
+    const answer = await client.create();
+    expect([answer.status, answer.headers.get("x-ratelimit-remaining")]).toEqual([201, "0"]);
+    expect(answer.headers.get("stream-media-id")).toBe(stream.videos()[0]?.uid);
+  });
+
   it("breaks before or after the video is made, or comes late", async () => {
     stream.addFault({ on: "create", kind: "reset" });
     await expect(client.create()).rejects.toThrow("fetch failed");
