@@ -5,13 +5,10 @@ import type { Telemetry } from "../adapters/telemetry.ts";
 import { PROBLEMS, problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import type { Trace } from "../usecases/ports.ts";
-import type { Directory, Registry, Upstream } from "../usecases/registry-port.ts";
-import type { StreamVideo } from "../usecases/stream-port.ts";
-import { type RecordStreamEventPorts, recordStreamEvent } from "../usecases/record-stream-event.ts";
+import type { Upstream } from "../usecases/registry-port.ts";
+import { type RecordAccountEventPorts, recordAccountEvent } from "../usecases/record-stream-event.ts";
 
-export interface StreamEventPorts extends RecordStreamEventPorts {
-  readonly registry: Pick<Registry, "tenant" | "upstream">;
-  readonly directory: Pick<Directory, "tenantsOn" | "upstreams">;
+export interface StreamEventPorts extends RecordAccountEventPorts {
   readonly telemetry: Telemetry;
 }
 
@@ -52,45 +49,28 @@ function retryDelay(attempts: number): number {
   return Math.min(FIRST_RETRY_SECONDS * 2 ** (attempts - 1), MAX_RETRY_SECONDS);
 }
 
-async function recordMessage(ports: StreamEventPorts, body: unknown, trace: Trace): Promise<Result<void>> {
+async function recordMessage(ports: StreamEventPorts, body: unknown, trace: Trace): Promise<Result<unknown>> {
   const message = v.safeParse(messageSchema, body);
   const video = message.success ? parseVideo(message.output.payload) : undefined;
   if (!message.success || !video)
     return refuse(problem("body_invalid", "The message does not describe the state of a video."));
-  const upstreams = await upstreamsOf(ports, message.output.metadata?.accountId);
-  return upstreams.ok ? recordAtOneOf(ports, upstreams.value, video, trace) : upstreams;
+  const upstream = await upstreamOf(ports, message.output.metadata?.accountId);
+  return upstream.ok ? recordAccountEvent(ports, upstream.value, video, trace) : upstream;
 }
 
-/** One account may be several upstreams, each with a token of its own; the video is of one of them at most. */
-async function recordAtOneOf(
-  ports: StreamEventPorts,
-  upstreams: readonly Upstream[],
-  video: StreamVideo,
-  trace: Trace,
-): Promise<Result<void>> {
-  for (const upstream of upstreams) {
-    const recorded = await recordStreamEvent(ports, upstream, video, trace);
-    if (!recorded.ok) return recorded;
-    if (recorded.value === "recorded") break;
-  }
-  return accept(undefined);
-}
-
-/** The upstreams of an account; where the message does not tell the account, the only one that there is. */
-async function upstreamsOf(
+/** An upstream of the account; where the message does not tell the account, the only one that there is. */
+async function upstreamOf(
   { directory, registry }: StreamEventPorts,
   accountId: string | undefined,
-): Promise<Result<readonly Upstream[]>> {
+): Promise<Result<Upstream>> {
   const ids = await directory.upstreams(accountId);
   if (!ids.ok) return ids;
   const [first, ...others] = ids.value;
   if (first === undefined || (accountId === undefined && others.length > 0))
     return refuse(problem("body_invalid", "The message does not tell whose account it is from, or a foreign one."));
-  const upstreams: Upstream[] = [];
-  for (const id of ids.value) {
-    const upstream = await registry.upstream(id);
-    if (!upstream.ok) return upstream;
-    if (upstream.value) upstreams.push(upstream.value);
-  }
-  return accept(upstreams);
+  const upstream = await registry.upstream(first);
+  if (!upstream.ok) return upstream;
+  return upstream.value
+    ? accept(upstream.value)
+    : refuse(problem("upstream_unknown", "The upstream is not known here yet, or no longer."));
 }

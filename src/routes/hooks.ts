@@ -8,15 +8,14 @@ import { type StreamSignature, isTimely, parseStreamSignature } from "../domain/
 import { TENANT_ID } from "../domain/tenant.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { Registry, Upstream } from "../usecases/registry-port.ts";
-import { type RecordStreamEventPorts, recordStreamEvent } from "../usecases/record-stream-event.ts";
+import { type RecordAccountEventPorts, recordAccountEvent } from "../usecases/record-stream-event.ts";
 import { respondProblem } from "./problem-response.ts";
 import { parseJson } from "./read-json.ts";
 
 /** A video is about 2 KB as Stream describes it; its `meta` may add what an operator's own systems have written there. */
 const MAX_EVENT_BYTES = 256 * 1024;
 
-export interface HookPorts extends RecordStreamEventPorts {
-  readonly registry: Pick<Registry, "tenant" | "upstream">;
+export interface HookPorts extends RecordAccountEventPorts {
   /** Seconds since the epoch. */
   readonly now: () => number;
 }
@@ -40,7 +39,7 @@ export function hookRoutes(ports: HookPorts): Hono<AppEnv> {
 
     const video = parseVideo(parseJson(body)?.value);
     if (!video) return respondProblem(c, problem("body_invalid", "The body does not describe a video."));
-    const recording = recordStreamEvent(ports, upstream.value, video, c.get("event"));
+    const recording = recordAccountEvent(ports, upstream.value, video, c.get("event"));
     // What has been begun is brought to its end, though Stream may not wait for it.
     c.executionCtx.waitUntil(recording);
     const recorded = await recording;

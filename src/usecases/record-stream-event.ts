@@ -20,6 +20,34 @@ export interface RecordStreamEventPorts {
 const MAX_LEDGERS_ASKED = 100;
 const LEDGERS_AT_ONCE = 10;
 
+export interface RecordAccountEventPorts extends RecordStreamEventPorts {
+  readonly registry: Pick<Registry, "tenant" | "upstream">;
+  readonly directory: Pick<Directory, "tenantsOn" | "upstreams">;
+}
+
+/**
+ * Takes an event of an account's to the upstream that it is of, this one before all others: one account may be several
+ * upstreams, each with a token of its own, and has one webhook.
+ */
+export async function recordAccountEvent(
+  ports: RecordAccountEventPorts,
+  upstream: Upstream,
+  event: StreamVideo,
+  trace: Trace,
+): Promise<Result<"recorded" | "stranger">> {
+  const first = await recordStreamEvent(ports, upstream, event, trace);
+  if (!first.ok || first.value === "recorded") return first;
+  const ids = await ports.directory.upstreams(upstream.accountId);
+  if (!ids.ok) return ids;
+  for (const id of ids.value.filter((id) => id !== upstream.id)) {
+    const other = await ports.registry.upstream(id);
+    if (!other.ok) return other;
+    const recorded = other.value ? await recordStreamEvent(ports, other.value, event, trace) : first;
+    if (!recorded.ok || recorded.value === "recorded") return recorded;
+  }
+  return first;
+}
+
 /**
  * Takes an event of Stream's to the ledger that it belongs to. Events may come twice, late and in any order: the ledger
  * knows what is news to it. An account has videos that were not made here, too; these strangers are not an error.

@@ -34,10 +34,10 @@ function send(body: BodyInit, signature: string | undefined, upstream = "eu"): P
 }
 
 /** An upload that has a URL, in the ledger of a tenant. */
-async function issued(id: string, tenant = "acme", uid = UID): Promise<void> {
+async function issued(id: string, tenant = "acme", uid = UID, upstream = "eu"): Promise<void> {
   const ledger = env.LEDGER.getByName(tenant);
   const size = { bytes: 5, seconds: 60 };
-  await ledger.reserve({ id, version: 1e15, limits: {}, upstream: "eu", expires: now() + 1_800, ...size });
+  await ledger.reserve({ id, version: 1e15, limits: {}, upstream, expires: now() + 1_800, ...size });
   await ledger.attach(id, uid, "https://upload.example/1");
 }
 
@@ -98,6 +98,15 @@ it("comes a day late, after its upload was given up, and is believed all the sam
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_400_000 });
   expect((await send(body, await sign(body))).status).toBe(200);
   expect(await stateOf("one")).toBe("ready");
+});
+
+it("is of any of the upstreams that are one account: Stream has one webhook for all of them", async () => {
+  await asOperator("PUT", "/upstreams/second", { accountId: UPSTREAM.accountId, apiToken: "other" });
+  await seedTenant("zoe", { upstream: "second" });
+  await issued("hers", "zoe", UID, "second");
+  const body = video({ sluice: "zoe/hers" });
+  expect((await send(body, await sign(body))).status).toBe(200);
+  expect(await stateOf("hers", "zoe")).toBe("ready");
 });
 
 describe("refuses alike", () => {
