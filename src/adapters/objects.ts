@@ -50,8 +50,7 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     compare: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
     events: (tenant, query) => orProblem(of(tenant).events(query)),
     event: (tenant, id) => orProblem(of(tenant).event(id)),
-    // The delivery itself does not depend on it.
-    recordAttempt: (tenant, eventId, attempt) => orElse(of(tenant).recordAttempt(eventId, attempt), () => undefined),
+    recordAttempt: (tenant, eventId, attempt) => of(tenant).recordAttempt(eventId, attempt),
   };
 }
 

@@ -40,8 +40,10 @@ export async function deliverEvent(ports: DeliverEventPorts, delivery: Delivery)
     milliseconds: ports.nowMs() - at,
     ...answer,
   };
+  const recorded = ports.ledgers.recordAttempt(tenant, event.id, attempt);
   await Promise.all([
-    ports.ledgers.recordAttempt(tenant, event.id, attempt),
+    // What has been delivered is not sent again for the sake of the record.
+    verdict === "delivered" ? recorded.catch(() => undefined) : recorded,
     noteHealth(ports.health, endpoint, verdict, at),
   ]);
   return { isDone: verdict !== "failed", attempt };

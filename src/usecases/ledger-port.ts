@@ -42,6 +42,7 @@ export interface Ledgers {
     tenant: string,
     id: string,
   ): Promise<Result<(KeptEvent & { readonly attempts: readonly Attempt[] }) | undefined>>;
+  /** Rejects where it is not recorded. */
   recordAttempt(tenant: string, eventId: string, attempt: Attempt): Promise<void>;
 }
 

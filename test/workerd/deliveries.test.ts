@@ -2,6 +2,7 @@ import { createExecutionContext, createMessageBatch, getQueueResult } from "clou
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createLedgers } from "../../src/adapters/objects.ts";
 import { createRegistry } from "../../src/adapters/registry/registry.ts";
 import { createRegistryStore } from "../../src/adapters/registry/registry-store.ts";
 import { createSealing } from "../../src/adapters/sealing.ts";
@@ -267,12 +268,17 @@ describe("a message", () => {
     },
   );
 
-  it("whose attempt cannot be recorded comes again", async () => {
-    answering(() => new Response());
-    ports = { ...ports, ledgers: { recordAttempt: () => Promise.reject(new Error("The ledger is moving.")) } };
-    expect((await consume([DELIVERY])).retried).toHaveLength(1);
+  it("whose attempt cannot be recorded comes again, unless it was delivered", async () => {
+    // What stands behind the port when the ledger cannot be reached.
+    const broken = { getByName: () => ({ recordAttempt: () => Promise.reject(new Error("The ledger is moving.")) }) };
+    ports = { ...ports, ledgers: createLedgers(broken as unknown as Env["LEDGER"]) };
     const dead = await consume([DELIVERY], 1, consumeDeadDeliveries);
-    expect(dead).toMatchObject({ retried: ["m0"], delays: [60] });
+    expect(dead).toMatchObject({ acked: [], retried: ["m0"], delays: [60] });
+    answering(() => new Response(null, { status: 410 }));
+    expect((await consume([DELIVERY])).retried).toEqual(["m0"]);
+    await store.putEndpoint(NEW, SECRET);
+    answering(() => new Response());
+    expect(await consume([DELIVERY])).toMatchObject({ acked: ["m0"], retried: [] });
   });
 
   it("among the dead letters is recorded as given up, and sent to nobody", async () => {
