@@ -16,8 +16,8 @@ export function retryDelaySeconds(attempts: number): number | undefined {
 }
 
 /**
- * How long an endpoint may fail before it is disabled: a long weekend and a day to notice. Several events have been given up
- * by then.
+ * How long an endpoint may fail before it is disabled, as one more event is given up: a long weekend and a day to notice. So
+ * it has had two events at least, and each was tried as often as any.
  */
 export const MAX_FAILING_MS = 5 * 24 * 60 * 60 * 1000;
 

@@ -77,6 +77,7 @@ export const PROBLEMS = {
   ledger_unavailable: { status: 503, cloudflare: 10503, title: "The ledger is not available" },
   registry_busy: { status: 503, cloudflare: 10503, title: "Too many look-ups" },
   registry_unavailable: { status: 503, cloudflare: 10503, title: "The registry is not available" },
+  queue_unavailable: { status: 503, cloudflare: 10503, title: "The queue is not available" },
   upstream_unknown: { status: 503, cloudflare: 10503, title: "The tenant's upstream is not configured" },
   internal_error: { status: 500, cloudflare: 10500, title: "Internal error" },
 } as const satisfies Record<string, { status: number; cloudflare: number; title: string }>;

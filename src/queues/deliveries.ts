@@ -16,7 +16,7 @@ const deliverySchema = v.object({
 
 /** Messages are delivered side by side, and each is acknowledged or repeated by itself. */
 export async function consumeDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
-  await each(batch, (delivery) => deliverEvent(ports, delivery), retryDelaySeconds);
+  await each(batch, (delivery, attempts) => deliverEvent(ports, delivery, attempts), retryDelaySeconds);
 }
 
 /** Deliveries that have been repeated often enough. */
@@ -25,9 +25,12 @@ export async function consumeDeadDeliveries(batch: MessageBatch, ports: DeliverE
   await each(batch, exhausted, () => DEAD_RETRY_SECONDS);
 }
 
+/** @param attempts how often the message has come */
+type Handler = (delivery: Delivery, attempts: number) => Promise<DeliveryOutcome>;
+
 async function each(
   { messages }: MessageBatch,
-  handle: (delivery: Delivery) => Promise<DeliveryOutcome>,
+  handle: Handler,
   delaySeconds: (attempts: number) => number | undefined,
 ): Promise<void> {
   await Promise.all(
@@ -48,15 +51,14 @@ async function each(
   );
 }
 
-async function isDone(
-  delivery: Delivery,
-  attempts: number,
-  handle: (delivery: Delivery) => Promise<DeliveryOutcome>,
-): Promise<boolean> {
+async function isDone(delivery: Delivery, attempts: number, handle: Handler): Promise<boolean> {
   const { tenant, event } = delivery;
   const facts = { tenant, event: event.id, type: event.body.type, attempts };
   try {
-    const { isDone, attempt = { endpoint: delivery.endpoint, outcome: "postponed" } } = await handle(delivery);
+    const { isDone, attempt = { endpoint: delivery.endpoint, outcome: "postponed" } } = await handle(
+      delivery,
+      attempts,
+    );
     console.log(JSON.stringify({ delivery: { ...facts, ...attempt } }));
     return isDone;
   } catch (error) {

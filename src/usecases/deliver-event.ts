@@ -1,4 +1,4 @@
-import { MAX_FAILING_MS, judgeAnswer } from "../domain/delivery.ts";
+import { MAX_FAILING_MS, judgeAnswer, retryDelaySeconds } from "../domain/delivery.ts";
 import { isEndpointUrl } from "../domain/endpoint.ts";
 import type { Attempt, Delivery, Endpoint, EndpointHealth, WebhookAnswer, Webhooks } from "./delivery-port.ts";
 import type { Ledgers } from "./ledger-port.ts";
@@ -20,8 +20,16 @@ export interface DeliveryOutcome {
   readonly attempt?: Attempt;
 }
 
-/** Tries once to bring an event to an endpoint, and records how that went. */
-export async function deliverEvent(ports: DeliverEventPorts, delivery: Delivery): Promise<DeliveryOutcome> {
+/**
+ * Tries once to bring an event to an endpoint, and records how that went.
+ *
+ * @param attempts how often it has been tried, this time included
+ */
+export async function deliverEvent(
+  ports: DeliverEventPorts,
+  delivery: Delivery,
+  attempts: number,
+): Promise<DeliveryOutcome> {
   const { tenant, event } = delivery;
   // Past the cache: what was deleted, disabled or given another secret gets nothing by the old state.
   const endpoints = await ports.registry.latest.endpoints(tenant);
@@ -44,7 +52,7 @@ export async function deliverEvent(ports: DeliverEventPorts, delivery: Delivery)
   await Promise.all([
     // What has been delivered is not sent again for the sake of the record.
     verdict === "delivered" ? recorded.catch(() => undefined) : recorded,
-    noteHealth(ports.health, endpoint, verdict, at),
+    noteHealth(ports.health, endpoint, verdict, at, retryDelaySeconds(attempts) === undefined),
   ]);
   return { isDone: verdict !== "failed", attempt };
 }
@@ -73,6 +81,7 @@ async function noteHealth(
   endpoint: Endpoint,
   verdict: ReturnType<typeof judgeAnswer>,
   at: number,
+  isLast: boolean,
 ): Promise<void> {
   const { failingSince } = endpoint;
   switch (verdict) {
@@ -82,7 +91,7 @@ async function noteHealth(
       return health.disable(endpoint, "it answered 410 Gone");
     case "failed":
       if (failingSince === undefined) return health.failing(endpoint, at);
-      return at - failingSince > MAX_FAILING_MS ? health.disable(endpoint, "it failed for days") : undefined;
+      return isLast && at - failingSince > MAX_FAILING_MS ? health.disable(endpoint, "it failed for days") : undefined;
     default:
       return verdict satisfies never;
   }

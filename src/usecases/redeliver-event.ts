@@ -11,6 +11,9 @@ export interface RedeliverEventPorts {
   readonly deliveries: DeliveryQueue;
 }
 
+/** A queue that is overloaded is there again in a moment. */
+const QUEUE_RETRY_SECONDS = 5;
+
 /**
  * Sends an event once more, under its own id.
  *
@@ -38,6 +41,16 @@ export async function redeliverEvent(
     : endpoints.value.filter((endpoint) => wants(endpoint, event));
   if (targets.length === 0) return refuse(problem("conflict", "No endpoint that is enabled wants this event."));
 
-  await deliveries.send(targets.map((endpoint) => ({ tenant, endpoint: endpoint.id, event })));
+  try {
+    await deliveries.send(targets.map((endpoint) => ({ tenant, endpoint: endpoint.id, event })));
+  } catch (error) {
+    const facts = { reason: error instanceof Error ? error.message : String(error) };
+    return refuse(
+      problem("queue_unavailable", "The event cannot be sent at the moment.", {
+        facts,
+        retryAfterSeconds: QUEUE_RETRY_SECONDS,
+      }),
+    );
+  }
   return accept(targets.map((endpoint) => endpoint.id));
 }
