@@ -34,8 +34,8 @@ export class TenantLedger extends DurableObject<Env> {
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
-    // Ledgers are reached by their tenant's name only.
-    this.#tenant = state.id.name ?? "";
+    if (state.id.name === undefined) throw new Error("A ledger is reached by its tenant's name only.");
+    this.#tenant = state.id.name;
     this.#book = new LedgerBook(state.storage, this.#tenant, {
       now,
       wakeAt: (seconds) => this.#wakeAt(seconds),

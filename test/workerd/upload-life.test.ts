@@ -380,6 +380,11 @@ describe("what a tenant's endpoints are told", () => {
   });
 });
 
+it("there is no ledger without a tenant's name: its events would be nobody's", async () => {
+  const nameless = async () => env.LEDGER.get(env.LEDGER.newUniqueId()).usage();
+  await expect(nameless()).rejects.toThrow("name");
+});
+
 it("an alarm that was set by a change that failed is set again by the next", async () => {
   const tenant = ledger();
   const { id } = await issued(tenant);
