@@ -23,6 +23,10 @@ const PUBLISH_BATCH = 50;
  * The ledger of one tenant: what it has reserved and uploaded, what that counts for, and what its endpoints are to be told.
  * An object runs one event at a time, and a method without `await` is one event: each of these is one transaction, and is
  * on disk before it is answered.
+ *
+ * A creation waits for two such writes before its answer, and neither can go: without `reserve` a retry would make a second
+ * video, and a crash lose count; without `attach` an upload that was acknowledged could be lost. Beside `reserve`, every 32nd
+ * waits for a row of the budget: without it, a restart would forget calls that Stream has counted.
  */
 export class TenantLedger extends DurableObject<Env> {
   readonly #book: LedgerBook;
