@@ -68,6 +68,16 @@ describe("the cache of look-ups", () => {
     expect(cache.get("acme")).toEqual({ value: "b", fresh: true });
   });
 
+  it("tells who begins to look for a name from who joins in, for a second", () => {
+    const { now, pass } = clock();
+    const cache = new LookupCache<string>(LIFETIME_MS, now);
+    expect([cache.seek("acme"), cache.seek("acme"), cache.seek("other")]).toEqual([true, false, true]);
+    pass(999);
+    expect(cache.seek("acme")).toBe(false);
+    pass(1);
+    expect(cache.seek("acme")).toBe(true);
+  });
+
   it("has nothing fresh with a lifetime of 0", () => {
     const cache = new LookupCache<string>(0, clock().now);
     cache.set("acme", "a", cache.begin());

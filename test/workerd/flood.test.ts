@@ -60,6 +60,15 @@ async function seed() {
   return { key, jwt, grant };
 }
 
+it("a crowd that comes at once with one good credential is let into a cold isolate, all of it", async () => {
+  const { key } = await seed();
+  const isolate = coldIsolate();
+  const codes = await Promise.all(
+    Array.from({ length: FLOOD }, () => codeOf(isolate("GET", "/v1/with-key/usage", bearer(key)))),
+  );
+  expect(new Set(codes)).toEqual(new Set([undefined]));
+});
+
 it.each<[string, (isolate: Isolate, index: number) => Promise<unknown>, { key?: string; jwt?: string }]>([
   ["preflights of made-up tenants", (isolate, index) => isolate("OPTIONS", `/v1/made-up-${index}/uploads`, page), {}],
   ["pages at made-up tenants", (isolate, index) => post(isolate, `made-up-${index}`, page), {}],

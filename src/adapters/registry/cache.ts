@@ -2,6 +2,8 @@
 const MAX_KNOWN = 2_000;
 /** Names that nothing was found for. Kept apart, so that made-up names never push real ones out. */
 const MAX_UNKNOWN = 1_000;
+/** A look-up takes milliseconds, and when it has found nothing, that is known. */
+const SOUGHT_MS = 1_000;
 
 interface Entry<T> {
   readonly value: T | undefined;
@@ -33,6 +35,8 @@ export class LookupCache<T> {
   readonly misses: MissBudget;
   readonly #known = new Map<string, Entry<T>>();
   readonly #unknown = new Map<string, Entry<T>>();
+  /** Names that are being looked for, or were a moment ago, and since when. */
+  readonly #sought = new Map<string, number>();
   #generation = 0;
   readonly #lifetimeMs: number;
   readonly #now: () => number;
@@ -55,6 +59,17 @@ export class LookupCache<T> {
     }
     const unknown = this.#unknown.get(name);
     return unknown && this.#isFresh(unknown) ? { value: undefined, fresh: true } : undefined;
+  }
+
+  /**
+   * Notes that a name is looked for; false where somebody began to a moment ago. So a crowd that comes for one name is one
+   * look-up that may find nothing, and not as many as there are in it.
+   */
+  seek(name: string): boolean {
+    const [since, now] = [this.#sought.get(name), this.#now()];
+    if (since !== undefined && now - since < SOUGHT_MS) return false;
+    keep(this.#sought, name, now, MAX_UNKNOWN);
+    return true;
   }
 
   begin(): Fill {

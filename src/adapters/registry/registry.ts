@@ -82,8 +82,9 @@ export function createRegistry(
   ): Promise<Result<T | undefined>> {
     const cached = cache.get(name);
     if (cached?.fresh && !past) return cached.value ?? accept(undefined);
-    // What was there a moment ago is not made up, nor is what somebody vouches for: a flood of names must not keep it from being read anew.
-    const suspect = cached === undefined && !vouched;
+    // What was there a moment ago is not made up, nor is what somebody vouches for: a flood of names must not keep it from
+    // being read anew.
+    const suspect = cached === undefined && !vouched && cache.seek(name);
     if (suspect && !cache.misses.take())
       return refuse(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
     const fill = cache.begin();
