@@ -1,97 +1,26 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { v7 as uuidv7 } from "uuid";
-import { afterEach, beforeEach, expect, inject, it, vi } from "vitest";
-import { createStreamApi } from "../../src/adapters/stream-api.ts";
-import { BASIC_UPLOAD_MAX_BYTES, writeDirectUpload } from "../../src/domain/direct-upload.ts";
-import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
-import type { Upstream } from "../../src/usecases/registry-port.ts";
+import { expect, it, vi } from "vitest";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
+import {
+  LIFE_SECONDS,
+  absent,
+  answering,
+  beginAnew,
+  now,
+  reserved,
+  settle,
+  settleAfter,
+  showing,
+  stream,
+  upload,
+  videos,
+} from "./settling.ts";
 import { asOperator } from "./support.ts";
 
 /** What the ledger's alarm makes of uploads whose time is over, by what the local Stream says of them. */
 
-const stream = inject("stream");
-const upstream: Upstream = {
-  id: "live",
-  accountId: stream.accountId,
-  apiBase: stream.apiBase,
-  uploadHosts: [stream.uploadHost],
-  callsPerWindow: 1_000,
-  credential: { kind: "token", token: stream.token },
-  webhookSecrets: [],
-};
-const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, pause: () => Promise.resolve() });
-const now = () => Math.floor(Date.now() / 1000);
-const LIFE_SECONDS = 1_800;
-/** The smallest that Stream takes, but for the last one. */
-const CHUNK = "x".repeat(5 * 1024 * 1024);
-let made = 0;
-
-afterEach(() => void vi.useRealTimers());
-beforeEach(async () => {
-  await fetch(`${stream.url}/_control/reset`, { method: "POST" });
-  const { accountId, apiBase, uploadHost, token } = stream;
-  await asOperator("PUT", "/upstreams/live", { accountId, apiBase, uploadHosts: [uploadHost], apiToken: token });
-});
-
-/** What the next call of the API is answered. */
-async function answering(status: number, body: object | string): Promise<void> {
-  const fault = { on: "api", kind: "status", status, body: typeof body === "string" ? body : JSON.stringify(body) };
-  await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
-}
-
-/** As of a video that is not there; also where the account is mistaken for another one that the token may read. */
-const absent = () => answering(404, { success: false, errors: [{ code: 10003, message: "not found" }] });
-
-/** A reservation, and the video that Stream has made for it, if it has: with a basic link, where it is as long as those. */
-async function reserved(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
-  const id = uuidv7();
-  made++;
-  const ledger = env.LEDGER.getByName(`tenant-${made}`);
-  const size = { bytes: length, seconds: 60 };
-  await ledger.reserve({ id, version: 1, limits: {}, upstream: "live", expires: now() + LIFE_SECONDS, ...size });
-  const tag: [string, string] = ["sluice", `tenant-${made}/${id}`];
-  const expiry = new Date((now() + LIFE_SECONDS) * 1_000).toISOString();
-  const create = () =>
-    length === BASIC_UPLOAD_MAX_BYTES
-      ? api.createDirect(
-          upstream,
-          writeDirectUpload(new Map([["maxdurationseconds", "60"], ["expiry", expiry], tag]), undefined),
-        )
-      : api.create(upstream, { length, metadata: encodeUploadMetadata([tag]) });
-  const created = video === "made" ? await create() : undefined;
-  const [uid, location] = created?.kind === "created" ? [created.uid, created.location] : ["0".repeat(32), ""];
-  if (outcome === "attached") await ledger.attach(id, uid, location);
-  else await ledger.leaveUnknown(id);
-  return { id, ledger, uid, location };
-}
-
-type Ledger = Awaited<ReturnType<typeof reserved>>["ledger"];
-
-/** The upload's row, after its URL has died and the alarm has come. */
-async function settle(ledger: Ledger) {
-  const milliseconds = (LIFE_SECONDS + 100) * 1_000;
-  await fetch(`${stream.url}/_control/advance`, { method: "POST", body: JSON.stringify({ milliseconds }) });
-  return settleAfter(ledger, milliseconds);
-}
-
-/** The same, while at Stream no time has passed. */
-async function settleAfter(ledger: Ledger, milliseconds: number) {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
-  await runDurableObjectAlarm(ledger);
-  return runInDurableObject(ledger, (_, state) => state.storage.sql.exec("SELECT * FROM uploads").one());
-}
-
-async function videos(): Promise<{ uid: string; status: { state: string } }[]> {
-  return (await fetch(`${stream.url}/_control/videos`)).json();
-}
-
-async function upload(location: string, body: string): Promise<void> {
-  const headers = { "Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream" };
-  const answer = await fetch(location, { method: "PATCH", headers, body });
-  if (answer.status !== 204) throw new Error(`${answer.status}`);
-}
+beginAnew();
 
 it("nothing was uploaded: the video is deleted, and the upload has expired", async () => {
   const { ledger } = await reserved("made", "attached");
@@ -101,8 +30,8 @@ it("nothing was uploaded: the video is deleted, and the upload has expired", asy
 });
 
 it("nothing was uploaded, and the tenant keeps such videos: it stays there, and the upload has expired", async () => {
-  const { ledger } = await reserved("made", "attached");
-  await asOperator("PUT", `/tenants/tenant-${made}`, { upstream: "live", abandoned: "keep" });
+  const { ledger, tenant } = await reserved("made", "attached");
+  await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", abandoned: "keep" });
   expect(await settle(ledger)).toMatchObject({ state: "expired", location: null, due: null });
   expect(await videos()).toHaveLength(1);
 });
@@ -118,61 +47,11 @@ it("a video that is looked for too early is left alone until its URL is dead", a
   expect(await videos()).toHaveLength(1);
 });
 
-it("an upload that runs on after its URL should have died is left alone, for some hours", async () => {
-  const { ledger, location } = await reserved("made", "attached", CHUNK.length + 1);
-  await upload(location, CHUNK);
-  const row = await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000);
-  expect(row).toMatchObject({ state: "issued" });
-  expect(row["due"]).toBeGreaterThan(now() + 200);
-  expect(await videos()).toHaveLength(1);
-  expect(await ledger.usage()).toMatchObject({ pending: 1 });
-  expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired" });
-  expect(await videos()).toEqual([]);
-});
-
-it.each([
-  [423, "issued"],
-  [429, "issued"],
-  [503, "issued"],
-  [404, "expired"],
-  [410, "expired"],
-])("an upload may be running where its URL answers %i: it is %s", async (status, state) => {
-  const { ledger } = await reserved("made", "attached");
-  const fault = { on: "head", kind: "status", status };
-  await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
-  expect(await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000)).toMatchObject({ state });
-  expect(await videos()).toHaveLength(state === "issued" ? 1 : 0);
-});
-
-it("a form that was begun before its basic link died may be running, which nobody can be asked: it has half an hour", async () => {
-  const { ledger, location } = await reserved("made", "attached", BASIC_UPLOAD_MAX_BYTES);
-  expect(location).toContain("/basic/");
-  const row = await settle(ledger);
-  expect(row).toMatchObject({ state: "issued", location });
-  expect(row["due"]).toBe(Number(row["expires"]) + 1_800);
-  expect(await settleAfter(ledger, 1_600_000)).toMatchObject({ state: "issued" });
-  expect(await videos()).toHaveLength(1);
-  expect(await settleAfter(ledger, 200_000)).toMatchObject({ state: "expired" });
-  expect(await videos()).toEqual([]);
-});
-
 it("an upload on an account that is no longer used has expired: nobody can be asked", async () => {
   const { ledger } = await reserved("made", "attached");
   await env.DB.prepare("DELETE FROM upstreams").run();
   expect(await settle(ledger)).toMatchObject({ state: "issued" });
   expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired", due: null });
-});
-
-it("an upload that has not begun when its URL should have died has expired, even if the URL is alive", async () => {
-  const { ledger } = await reserved("made", "attached");
-  expect(await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000)).toMatchObject({ state: "expired" });
-});
-
-it("an upload that was broken off when its URL died has expired", async () => {
-  const { ledger, location } = await reserved("made", "attached", CHUNK.length + 1);
-  await upload(location, CHUNK);
-  expect(await settle(ledger)).toMatchObject({ state: "expired", location: null });
-  expect(await videos()).toEqual([]);
 });
 
 it("the video of a cancelled upload is deleted, if that has not been done", async () => {
@@ -284,6 +163,21 @@ it("the bytes came in time and are being processed: it is asked about again", as
   expect(await videos()).toMatchObject([{ status: { state: "queued" } }]);
 });
 
+it("its event was lost, and Stream has made a video of it: it is ready, with its real length", async () => {
+  const { ledger, uid } = await reserved("made", "attached");
+  await showing(uid, "ready", { duration: 4.5, size: 3 });
+  expect(await settle(ledger)).toMatchObject({ state: "ready", seconds: 4.5, bytes: 3, location: null, due: null });
+  expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 1, storedSeconds: 4.5 });
+});
+
+it("its event was lost, and Stream could not make a video of it: it has failed", async () => {
+  const { ledger, uid } = await reserved("made", "attached");
+  await showing(uid, "error", { status: { state: "error", errorReasonCode: "ERR_NON_VIDEO" } });
+  expect(await settle(ledger)).toMatchObject({ state: "failed", failure: "ERR_NON_VIDEO", due: null });
+  expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 0, storedSeconds: 0 });
+  expect(await videos()).toHaveLength(1);
+});
+
 it("Stream does not say: the upload stays as it is, and is asked about again", async () => {
   const { ledger } = await reserved("made", "attached");
   await answering(500, "");
@@ -294,7 +188,7 @@ it("Stream does not say: the upload stays as it is, and is asked about again", a
 });
 
 it("the key of an upload that has expired is free again; a grant's as well, since nothing was uploaded", async () => {
-  const ledger = env.LEDGER.getByName(`tenant-${++made}`);
+  const ledger = env.LEDGER.getByName("with-keys");
   const request = (id: string) => ({
     id,
     version: 1,
