@@ -1,5 +1,5 @@
 import { SignJWT } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Harness, bearer, create, startHarness } from "../support/harness.ts";
 import { ROUTES, type Route, requestTo } from "../support/routes.ts";
 
@@ -37,6 +37,14 @@ async function comparable(answer: Response) {
   const { requestId: _, ...body } = (await answer.json()) as Record<string, unknown>;
   const headers = [...answer.headers].filter(([name]) => !OWN_HEADERS.has(name));
   return { status: answer.status, headers: Object.fromEntries(headers), body };
+}
+
+/** What the log tells of a request, but for its times. */
+async function stepsOf({ headers }: Response) {
+  const requestId = headers.get("x-request-id") ?? "none";
+  const line = await vi.waitUntil(() => harness.log.find((text) => text.includes(requestId)));
+  const { requestId: _, totalMs, durations, ...columns } = JSON.parse(line) as Record<string, object>;
+  return { ...columns, totalMs: typeof totalMs, steps: Object.keys(durations ?? {}) };
 }
 
 interface Made {
@@ -90,6 +98,14 @@ describe.each(BY_ID)("$method $path", (route) => {
     const seen = await fetch(`${harness.url}/v1/other/uploads/${theirs.id}`, { headers: bearer(otherKey) });
     expect(await seen.json()).toMatchObject({ ...theirs, state: "issued" });
     expect(harness.stream.videos().map(({ uid }) => uid)).toContain(theirs.uid);
+  });
+
+  it("does the same for another tenant's upload as for one that never was, and asks Stream for neither", async () => {
+    const theirs = await make("other", otherKey);
+    harness.stream.clearRequests();
+    const never = await stepsOf(await call(route, NEVER.uid, key));
+    for (const id of [theirs.id, theirs.uid]) expect(await stepsOf(await call(route, id, key))).toEqual(never);
+    expect(harness.stream.requests()).toEqual([]);
   });
 
   it("answers for what is no id as for an upload that never was", async () => {

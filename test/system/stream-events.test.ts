@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createStreamClient, sendFile } from "../local-stream/client.ts";
 import { type Harness, bearer, create, metadataHeader, startHarness } from "../support/harness.ts";
@@ -177,6 +178,45 @@ describe("Stream's events", () => {
     }
     expect(await usage(acme)).toEqual(WAITING);
   });
+});
+
+it("an upload that is cancelled just as Stream tells that it is ready is gone in the end, whichever comes first", async () => {
+  const acme = await tenant();
+  await harness.operator("PUT", `/tenants/${acme.id}/endpoints/main`, { url: "http://127.0.0.1:9/" });
+  const path = `${harness.url}/v1/${acme.id}/uploads`;
+  const uids: string[] = [];
+  for (let round = -10; round < 10; round++) {
+    lose();
+    const uid = await upload(acme);
+    uids.push(uid);
+    const event = await eventOf(uid);
+    // The video is deleted a while after the ledger knows of it.
+    harness.stream.addFault({ on: "api", kind: "latency", milliseconds: 50 });
+    const [cancelled, told] = await Promise.all([
+      sleep(Math.max(0, round) * 8).then(() =>
+        fetch(`${path}/${uid}`, { method: "DELETE", headers: bearer(acme.key) }),
+      ),
+      sleep(Math.max(0, -round) * 8).then(() => send(event)),
+    ]);
+    expect([cancelled.status, told]).toEqual([200, 200]);
+  }
+
+  expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
+  const left = harness.stream.videos().map(({ uid }) => uid);
+  expect(left.filter((uid) => uids.includes(uid))).toEqual([]);
+  const page = await harness.operator("GET", `/tenants/${acme.id}/events?limit=100`);
+  const { events } = page as unknown as { events: { type: string; data: { upload: { uid: string } } }[] };
+  for (const uid of uids) {
+    const { state } = (await (await fetch(`${path}/${uid}`, { headers: bearer(acme.key) })).json()) as {
+      state: string;
+    };
+    expect(["cancelled", "deleted"]).toContain(state);
+    const types = events.filter(({ data }) => data.upload.uid === uid).map(({ type }) => type.replace("upload.", ""));
+    expect(new Set(types).size).toBe(types.length);
+    expect(types[0]).toBe(state);
+    expect(["ready", "cancelled", "deleted"]).toEqual(expect.arrayContaining(types.slice(0, -1)));
+    expect(types.at(-1)).toBe("created");
+  }
 });
 
 describe("the reconciliation", () => {
