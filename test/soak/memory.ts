@@ -15,10 +15,11 @@ export function watchMemory() {
   return {
     describe: () => `${Math.round(samples.at(-1) ?? 0)} MB`,
     /** Medians of a tenth of the time, so that no single collection of garbage decides. */
-    problems: () =>
-      after(0.9) <= after(1 / 3) * MAX_GROWTH
-        ? []
-        : [`Memory grew from ${Math.round(after(1 / 3))} to ${Math.round(after(0.9))} MB`],
+    problems: () => {
+      const [early, late] = [after(1 / 3), after(0.9)];
+      if (early === 0) return ["No workerd was seen, so its memory is not known"];
+      return late <= early * MAX_GROWTH ? [] : [`Memory grew from ${Math.round(early)} to ${Math.round(late)} MB`];
+    },
     stop: () => clearInterval(timer),
   };
 }

@@ -86,8 +86,10 @@ await Promise.all(Array.from({ length: CONCURRENCY }, uploader));
 const loadSeconds = (performance.now() - started) / 1000;
 say(`all uploads, ${Math.round(UPLOADS / loadSeconds)} a second; ${abandoned.size} of them abandoned`);
 
+/** Each upload has two; some come again. */
+const told = () => new Set(receiver.received.map(({ id }) => id)).size;
 const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-for (let polls = 1; receiver.received.length < 2 * UPLOADS && performance.now() < deadline; polls++) {
+for (let polls = 1; told() < 2 * UPLOADS && performance.now() < deadline; polls++) {
   await sleep(POLL_MS);
   if (polls % POLLS_PER_LINE === 0) say("waiting for what was lost or abandoned");
 }
@@ -95,8 +97,10 @@ say("settled");
 
 const { events, repeated, problems } = readEvents(receiver.received);
 const differences = [...problems, ...memory.problems()];
+let listed = 0;
 for (const tenant of tenants) {
   const uploads = await listUploads(harness.url, tenant);
+  listed += uploads.length;
   differences.push(...compare(tenant.id, uploads, harness.stream.videos(), events, abandoned));
   const usage = (await (
     await fetch(`${harness.url}/v1/${tenant.id}/usage`, { headers: bearer(tenant.key) })
@@ -105,6 +109,8 @@ for (const tenant of tenants) {
   if (usage.usage.pending !== 0 || usage.usage.videos !== ready)
     differences.push(`${tenant.id}: usage ${JSON.stringify(usage.usage)}, ready ${ready}`);
 }
+
+if (listed !== UPLOADS) differences.push(`${listed} uploads are listed, of ${UPLOADS}`);
 
 console.log(`\n${UPLOADS} uploads of ${TENANTS} tenants in ${Math.round(loadSeconds)} s; ${abandoned.size} abandoned.`);
 console.log(
