@@ -74,12 +74,14 @@ export class LedgerQueries {
     return this.#value("SELECT min(due) AS value FROM uploads WHERE due IS NOT NULL");
   }
 
-  /** Newest first; with a cursor, there may be more. */
-  list({ state, creator, from, to, cursor, limit }: UploadQuery): { rows: UploadRow[]; cursor?: string } {
-    const before = [cursor, to === undefined ? undefined : idAt(to)].filter((id) => id !== undefined);
-    const bounds = [before.toSorted()[0] ?? AFTER_ALL_IDS, from === undefined ? "" : idAt(from)];
-    const where = `WHERE id < ? AND id >= ? ${creator === undefined ? "" : "AND creator = ?"} ORDER BY id DESC LIMIT ?`;
-    const values = [...bounds, ...(creator === undefined ? [] : [creator])];
+  /** Newest first, or oldest first; with a cursor, there may be more. */
+  list({ state, creator, from, to, ascending, cursor, limit }: UploadQuery): { rows: UploadRow[]; cursor?: string } {
+    const order = ascending ? "ASC" : "DESC";
+    const [top, bottom] = [to === undefined ? AFTER_ALL_IDS : idAt(to), from === undefined ? "" : idAt(from)];
+    const below = !ascending && cursor !== undefined && cursor < top ? cursor : top;
+    const above = ascending && cursor !== undefined && cursor > bottom ? cursor : bottom;
+    const where = `WHERE id < ? AND id > ? ${creator === undefined ? "" : "AND creator = ?"} ORDER BY id ${order} LIMIT ?`;
+    const values = [below, above, ...(creator === undefined ? [] : [creator])];
     if (state === undefined) {
       const rows = this.#all(`SELECT * FROM uploads ${where}`, ...values, limit);
       const last = rows.at(-1);
@@ -87,21 +89,22 @@ export class LedgerQueries {
     }
     const scanned = `(SELECT * FROM uploads ${where})`;
     const rows = this.#all(
-      `SELECT * FROM ${scanned} WHERE state = ? ORDER BY id DESC LIMIT ?`,
+      `SELECT * FROM ${scanned} WHERE state = ? ORDER BY id ${order} LIMIT ?`,
       ...values,
       MAX_SCAN,
       state,
       limit,
     );
-    const last = rows.length === limit ? rows.at(-1)?.id : this.#lastOf(scanned, ...values, MAX_SCAN);
+    const last =
+      rows.length === limit
+        ? rows.at(-1)?.id
+        : this.#lastOf(`SELECT ${ascending ? "max" : "min"}(id) AS last, count(*) AS rows FROM ${scanned}`, ...values);
     return { rows, ...(last !== undefined && { cursor: last }) };
   }
 
   /** Id of the last row that was looked at; undefined: there are no more. */
-  #lastOf(scanned: string, ...values: (string | number)[]): string | undefined {
-    const [block] = this.#sql
-      .exec<{ last: string; rows: number }>(`SELECT min(id) AS last, count(*) AS rows FROM ${scanned}`, ...values)
-      .toArray();
+  #lastOf(query: string, ...values: string[]): string | undefined {
+    const [block] = this.#sql.exec<{ last: string; rows: number }>(query, ...values, MAX_SCAN).toArray();
     return block?.rows === MAX_SCAN ? block.last : undefined;
   }
 

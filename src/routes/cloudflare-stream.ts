@@ -27,8 +27,10 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
     if (c.req.method === "HEAD") return next();
     const access = await requireScope(ports, c, "uploads:read");
     if (!access.ok) return respondProblem(c, access.problem);
-    const videos = await listVideos(ports, access.value, new URL(c.req.url).searchParams);
-    return videos.ok ? succeed(c, videos.value) : respondProblem(c, videos.problem);
+    const listed = await listVideos(ports, access.value, new URL(c.req.url).searchParams);
+    if (!listed.ok) return respondProblem(c, listed.problem);
+    const { videos, total } = listed.value;
+    return succeed(c, videos, {}, total === undefined ? {} : { total, range: videos.length });
   });
 
   routes.all("/", refuseEndpointMethod);
@@ -88,9 +90,9 @@ function uidIn(path: string): string | undefined {
   return /\/stream\/([^/]+)\/?$/.exec(path)?.[1];
 }
 
-/** Cloudflare's envelope. */
-function succeed(c: Context<AppEnv>, result: unknown, headers: Record<string, string> = {}): Response {
-  const body = { result, success: true, errors: [], messages: [] };
+/** Cloudflare's envelope; `more` stands beside the result. */
+function succeed(c: Context<AppEnv>, result: unknown, headers: Record<string, string> = {}, more = {}): Response {
+  const body = { result, success: true, errors: [], messages: [], ...more };
   return c.json(body, 200, { "Cache-Control": "no-store", ...headers });
 }
 

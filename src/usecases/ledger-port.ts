@@ -61,12 +61,14 @@ export interface UploadQuery {
   /** Seconds since the epoch: created at or after, and before. */
   readonly from?: number;
   readonly to?: number;
+  /** The oldest first. */
+  readonly ascending?: boolean;
   /** Of the page before. */
   readonly cursor?: string;
   readonly limit: number;
 }
 
-/** The newest first. A page with a cursor may be short of its limit, or empty, and still not be the last. */
+/** The newest first, unless it is asked otherwise. A page with a cursor may be short of its limit, or empty, and still not be the last. */
 export interface UploadPage {
   readonly uploads: readonly KeptUpload[];
   readonly cursor?: string;

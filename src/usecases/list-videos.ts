@@ -32,28 +32,38 @@ interface VideoQuery {
   readonly after: number;
   readonly before: number;
   readonly limit: number;
+  readonly ascending: boolean;
+  readonly counted: boolean;
+}
+
+export interface ListedVideos {
+  readonly videos: readonly VideoDocument[];
+  /** All that match, where that was asked for. */
+  readonly total?: number;
 }
 
 /**
- * The videos that the caller may see, the newest first, under Cloudflare's names and by its parameters. From the ledger:
+ * The videos that the caller may see, the newest first or the oldest, under Cloudflare's names and by its parameters. From the ledger:
  * Stream would show those of all tenants, and each list would be a call of the budget.
  */
 export async function listVideos(
   { ledgers }: { readonly ledgers: Ledgers },
   { caller, tenant }: Access,
   parameters: Iterable<readonly [string, string]>,
-): Promise<Result<readonly VideoDocument[]>> {
+): Promise<Result<ListedVideos>> {
   const query = parseVideoQuery(parameters);
   if (!query.ok) return query;
   const reached = within(reachOf(caller, tenant.policy), query.value);
-  if (!reached) return accept([]);
+  if (!reached) return accept({ videos: [], ...(query.value.counted && { total: 0 }) });
 
-  const { creator, status, after, before, limit } = reached;
+  const { creator, status, after, before, limit, ascending, counted } = reached;
   const videos: VideoDocument[] = [];
+  let total = 0;
   let cursor: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page = await ledgers.list(tenant.id, {
       limit: PAGE,
+      ascending,
       ...(creator !== undefined && { creator }),
       ...(status && { state: stateOfStatus(status) }),
       ...(after > 0 && { from: Math.max(0, after - SLACK_SECONDS) }),
@@ -64,11 +74,12 @@ export async function listVideos(
     for (const upload of page.value.uploads) {
       const video = upload.created > after && upload.created < before ? videoDocument(upload) : undefined;
       if (!video || (status && video.status.state !== status)) continue;
-      videos.push(video);
-      if (videos.length === limit) return accept(videos);
+      total++;
+      if (total <= limit) videos.push(video);
+      if (total === limit && !counted) return accept({ videos });
     }
     ({ cursor } = page.value);
-    if (cursor === undefined) return accept(videos);
+    if (cursor === undefined) return accept({ videos, ...(counted && { total }) });
   }
   // A list that ended here would look like all there is.
   return refuse(
@@ -81,7 +92,8 @@ function parseVideoQuery(parameters: Iterable<readonly [string, string]>): Resul
   if (!read.ok) return read;
   const query = read.value;
   for (const flag of ["asc", "include_counts"] as const)
-    if ((query.get(flag) ?? "false") !== "false") return refuse(badParameter(flag, "cannot be had here"));
+    if (!["true", "false"].includes(query.get(flag) ?? "false"))
+      return refuse(badParameter(flag, "must be true or false"));
 
   const [asked, creator] = [query.get("status"), query.get("creator")];
   const status = VIDEO_STATUSES.find((status) => status === asked);
@@ -97,6 +109,8 @@ function parseVideoQuery(parameters: Iterable<readonly [string, string]>): Resul
   if (!limit.ok) return limit;
   return accept({
     limit: limit.value,
+    ascending: query.get("asc") === "true",
+    counted: query.get("include_counts") === "true",
     after: after.value ?? 0,
     before: before.value ?? Number.POSITIVE_INFINITY,
     ...(status && { status }),

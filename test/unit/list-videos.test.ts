@@ -35,15 +35,25 @@ describe("a list of videos", () => {
   it("goes through the ledger's pages, empty ones too, until there are no more", async () => {
     const { asked, ledgers } = ledgerOf(5);
     const listed = await listVideos({ ledgers }, access, []);
-    expect(listed.ok && listed.value.map(({ uid }) => Number(uid))).toEqual([0, 2, 4]);
+    expect(listed.ok && listed.value.videos.map(({ uid }) => Number(uid))).toEqual([0, 2, 4]);
     expect(asked.map(({ cursor }) => cursor)).toEqual([undefined, "1", "2", "3", "4"]);
   });
 
   it("stops where it has as many as were asked for", async () => {
     const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY);
     const listed = await listVideos({ ledgers }, access, [["limit", "2"]]);
-    expect(listed).toMatchObject({ ok: true, value: [{}, {}] });
+    expect(listed).toMatchObject({ ok: true, value: { videos: [{}, {}] } });
     expect(asked).toHaveLength(3);
+  });
+
+  it("counts all that match, where that is asked for", async () => {
+    const { asked, ledgers } = ledgerOf(9);
+    const query = [
+      ["limit", "2"],
+      ["include_counts", "true"],
+    ] as const;
+    expect(await listVideos({ ledgers }, access, query)).toMatchObject({ value: { videos: [{}, {}], total: 5 } });
+    expect(asked).toHaveLength(9);
   });
 
   it("is refused rather than cut off where there is no end to it", async () => {

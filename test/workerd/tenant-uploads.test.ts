@@ -213,7 +213,12 @@ describe(`GET ${STREAM}`, () => {
     expect(await uids("?status=error")).toEqual([failed]);
     expect(await uids("?creator=user-2")).toEqual([ready]);
     expect(await uids("?limit=1")).toEqual([failed]);
-    expect(await uids("?asc=false&include_counts=false")).toHaveLength(3);
+    expect(await uids("?asc=false&include_counts=false")).toEqual([failed, ready, pending]);
+    expect(await uids("?asc=true")).toEqual([pending, ready, failed]);
+    expect(await uids("?asc=true&limit=1&status=ready")).toEqual([ready]);
+    const counted = await (await get(`${STREAM}?asc=true&include_counts=true&limit=2`)).json();
+    expect(counted).toMatchObject({ result: [{ uid: pending }, { uid: ready }], total: 3, range: 2 });
+    expect(await videos()).not.toHaveProperty("total");
     const [past, future] = [-60, 60].map((ahead) => new Date((now() + ahead) * 1000).toISOString());
     for (const [after, before] of [
       ["after", "before"],
@@ -243,7 +248,7 @@ describe(`GET ${STREAM}`, () => {
     ]);
   });
 
-  it.each(["search", "type", "video_name", "name", "id", "live_input_id", "asc", "include_counts"])(
+  it.each(["search", "type", "video_name", "name", "id", "live_input_id"])(
     "refuses %s, which it cannot answer, rather than to ignore it",
     async (name) => {
       const answer = await get(`${STREAM}?${name}=true`);
@@ -256,6 +261,8 @@ describe(`GET ${STREAM}`, () => {
 
   it.each([
     ["status", "?status=done"],
+    ["asc", "?asc=1"],
+    ["include_counts", "?include_counts="],
     ["limit", "?limit=1001"],
     ["before", "?before=now"],
     ["start", "?start=now"],

@@ -245,15 +245,21 @@ it("a comparison gets as far as it can at a time, and says so, however much is m
 });
 
 describe("a list of uploads", () => {
-  it("gives the newest first, page by page", async () => {
+  it.each([
+    ["newest", {}],
+    ["oldest", { ascending: true }],
+    ["newest of a state", { state: "issued" }],
+    ["oldest of a state", { state: "issued", ascending: true }],
+  ] as const)("gives the %s first, page by page", async (_, order) => {
     const tenant = ledger();
-    const ids: string[] = [];
+    const made: string[] = [];
     for (let index = 0; index < 5; index++)
-      ids.unshift((await issued(tenant, { creator: index % 2 ? "odd" : "even" })).id);
+      made.push((await issued(tenant, { creator: index % 2 ? "odd" : "even" })).id);
+    const ids = "ascending" in order ? made : made.toReversed();
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await tenant.list({ limit: 2, ...(cursor !== undefined && { cursor }) });
+      const page = await tenant.list({ limit: 2, ...order, ...(cursor !== undefined && { cursor }) });
       expect(page.uploads.length).toBeLessThanOrEqual(2);
       seen.push(...page.uploads.map(({ id }) => id));
       ({ cursor } = page);
