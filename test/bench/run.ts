@@ -36,13 +36,13 @@ const FULL = {
 const QUICK = {
   sets: 1,
   rounds: 2,
-  measureMs: 600,
-  measureKeyMs: 1_200,
+  measureMs: 500,
+  measureKeyMs: 1_000,
   settleMs: 150,
   warmUpMs: 500,
-  activeTenants: 200,
+  activeTenants: 100,
   startUps: 3,
-  events: 200,
+  events: 100,
 };
 
 const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, only: { type: "string" } } });
