@@ -30,12 +30,26 @@ describe("tenants", () => {
     expect((await asOperator("DELETE", "/tenants/acme")).status).toBe(404);
   });
 
+  it("that have been deleted do not give their uploads to whoever is named like them, unless the operator says so", async () => {
+    await seedTenant("acme");
+    await asOperator("DELETE", "/tenants/acme");
+    const another = await asOperator("PUT", "/tenants/acme", { name: "Another Acme" });
+    expect([another.status, await codeOf(another)]).toEqual([409, "conflict"]);
+    expect((await asOperator("GET", "/tenants/acme")).status).toBe(404);
+    for (const value of ["", "yes"])
+      expect(await codeOf(asOperator("PUT", `/tenants/acme?revive=${value}`, {}))).toBe("bad_request");
+    expect((await asOperator("PUT", "/tenants/acme?revive=true", {})).status).toBe(201);
+    expect((await asOperator("PUT", "/tenants/acme", { suspended: true })).status).toBe(200);
+    const noUpstream = await asOperator("PUT", "/tenants/acme", { upstream: "nowhere" });
+    expect(await codeOf(noUpstream)).toBe("body_invalid");
+  });
+
   it("take their keys and issuers along when they are deleted", async () => {
     const key = await seedTenant("acme");
     const issuer = { issuer: "https://idp.example/", audience: "a", secret: "s".repeat(32), tenant: "acme" };
     expect((await asOperator("PUT", "/issuers/idp", issuer)).status).toBe(201);
     await asOperator("DELETE", "/tenants/acme");
-    await seedTenant("acme");
+    await asOperator("PUT", "/tenants/acme?revive=true", {});
     const answer = await request("GET", "/v1/acme/policy", { headers: { authorization: `Bearer ${key}` } });
     expect(await codeOf(answer)).toBe("credential_invalid");
     expect((await asOperator("GET", "/issuers/idp")).status).toBe(404);

@@ -20,6 +20,9 @@ const ROTATED_SECRETS = 2;
 /** Of issuers that nobody's ledger need be told of; the operator's documents always have a scope. */
 const WITHDRAWN = "(tenant IS NULL OR scopes = '[]')";
 
+/** Whether the tenant named first has been deleted, ever: its ledger is kept under its name. */
+const HAS_BEEN_DELETED = "EXISTS (SELECT 1 FROM audit WHERE tenant = ?1 AND action = 'tenant.delete')";
+
 /** Writes the registry, and reads it past the cache: for the operator, who wants to see what is there now. */
 export type RegistryStore = ReturnType<typeof createRegistryStore>;
 
@@ -88,15 +91,22 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
     apiKeys: (tenant: string, { after, limit }: Page) =>
       all<ApiKeyRow>("SELECT * FROM api_keys WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", [tenant, after, limit]),
 
-    /** 0 where there is no such upstream; asked in the same statement, since it may be deleted meanwhile. */
-    putTenant({ id, name, policy, limits, upstream, suspended, abandoned }: NewTenant) {
+    hasBeenDeleted: async (tenant: string) =>
+      (await first<{ deleted: number }>(`SELECT ${HAS_BEEN_DELETED} AS deleted`, [tenant]))?.deleted === 1,
+
+    /**
+     * 0 where there is no such upstream, or where it would be a new tenant with the ledger of one that has been deleted,
+     * which only `revive` permits; asked in the same statement, since either may be deleted meanwhile.
+     */
+    putTenant({ id, name, policy, limits, upstream, suspended, abandoned }: NewTenant, revive = false) {
       const query: Query = [
         `INSERT INTO tenants (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8
-           WHERE ?5 = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5)
+           WHERE (?5 = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5))
+             AND (?9 OR EXISTS (SELECT 1 FROM tenants WHERE id = ?1) OR NOT ${HAS_BEEN_DELETED})
          ON CONFLICT (id) DO UPDATE SET name = ?2, policy = ?3, limits = ?4, upstream = ?5, suspended = ?6,
            abandoned = ?7, updated_at = ?8, version = max(version + 1, ?8)`,
-        [id, name, policy, limits, upstream, suspended, abandoned, now()],
+        [id, name, policy, limits, upstream, suspended, abandoned, now(), revive ? 1 : 0],
       ];
       const documents = { policy: JSON.parse(policy) as unknown, limits: JSON.parse(limits) as unknown };
       const details = { name, ...documents, upstream, suspended: suspended !== 0, abandoned };

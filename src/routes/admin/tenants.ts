@@ -6,6 +6,7 @@ import type { TenantRow } from "../../adapters/registry/rows.ts";
 import { limitsSchema } from "../../domain/limits.ts";
 import { parsePolicy } from "../../domain/policy/policy.ts";
 import { problem } from "../../domain/problem.ts";
+import { badParameter, readQuery } from "../../domain/query.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import { respondProblem } from "../problem-response.ts";
@@ -43,8 +44,13 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
     const parsed = parsePolicy(policy, "policy");
     if (!parsed.ok) return respondProblem(c, parsed.problem);
 
+    const query = readQuery(new URL(c.req.url).searchParams, ["revive"]);
+    if (!query.ok) return respondProblem(c, query.problem);
+    const revive = query.value.get("revive");
+    if (revive !== undefined && revive !== "true") return respondProblem(c, badParameter("revive", `must be "true"`));
+
     const before = await store.tenant(id.value);
-    const written = await store.putTenant({
+    const row = {
       id: id.value,
       name,
       policy: JSON.stringify(policy),
@@ -52,9 +58,15 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
       upstream,
       suspended: suspended ? 1 : 0,
       abandoned,
-    });
+    };
+    const written = await store.putTenant(row, revive === "true");
     if (written === 0)
-      return respondProblem(c, problem("body_invalid", `upstream: there is no "${upstream}".`, { key: "upstream" }));
+      return respondProblem(
+        c,
+        !before && !revive && (await store.hasBeenDeleted(id.value))
+          ? deletedBefore
+          : problem("body_invalid", `upstream: there is no "${upstream}".`, { key: "upstream" }),
+      );
     const after = await store.tenant(id.value);
     return after ? c.json(documentOf(after), before ? 200 : 201) : respondProblem(c, noSuchTenant);
   });
@@ -76,6 +88,12 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
   routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "PUT"));
   return routes;
 }
+
+/** Its uploads, quotas and idempotency keys would be the new one's. */
+const deletedBefore = problem(
+  "conflict",
+  "A tenant of this id has been deleted, and its uploads are kept. Choose another id, or have it back with ?revive=true.",
+);
 
 export const noSuchTenant = problem("not_found", "There is no such tenant.");
 
