@@ -103,18 +103,22 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
   };
 }
 
-/** A creation that Stream refused: there is no upload, and yet it was one of its minute. */
-export type RefusedCreation = Pick<CountedUpload, "created"> & { readonly creator: string | null };
+/** A creation of the last minute, whatever has become of it. */
+export interface RecentCreation {
+  readonly id: string;
+  readonly creator: string | null;
+  readonly created: number;
+}
 
 /** What a creation is held against, besides the totals. */
 export interface Standing {
   readonly totals: Totals;
+  /** Whose creation it is; undefined: nobody's. */
+  readonly creator: string | undefined;
   /** Live uploads of the creator. */
   readonly creatorPending: number;
-  /** When each of the last creations came, the newest first: as many as the limit of a minute allows. */
-  readonly tenantRecent: readonly number[];
-  /** Undefined: the creation has no creator. */
-  readonly creatorRecent: readonly number[] | undefined;
+  /** Creations of the last minute, the oldest first. */
+  readonly recent: readonly RecentCreation[];
   /** When the first of the live uploads' URLs dies; asked for only where there are too many of them. */
   readonly nextExpiry: () => number | undefined;
 }
@@ -173,19 +177,18 @@ export function rateStatus(limits: Limits, standing: Standing, more: 0 | 1, now:
   return all.toSorted((a, b) => a.remaining - b.remaining)[0];
 }
 
-/** The limits of a minute that there are, and how they stand. */
-function rates({ rate = {} }: Limits, { tenantRecent, creatorRecent }: Standing, now: number) {
-  const all = [
-    { name: "rate.tenant", allowed: rate.tenant, recent: tenantRecent },
-    { name: "rate.creator", allowed: rate.creator, recent: creatorRecent },
-  ];
-  return all.flatMap(({ name, allowed, recent }) =>
-    allowed === undefined || !recent ? [] : [{ name, allowed, ...lastMinute(recent, now) }],
-  );
-}
-
-/** @param recent newest first */
-function lastMinute(recent: readonly number[], now: number) {
-  const within = recent.filter((created) => created > now - RATE_WINDOW_SECONDS);
-  return { used: within.length, resetSeconds: (within.at(-1) ?? now) + RATE_WINDOW_SECONDS - now };
+/** The limits of a minute that there are for the creation, and how they stand. */
+function rates({ rate }: Limits, { creator, recent }: Standing, now: number) {
+  const limit = (name: string, allowed: number, counted: readonly RecentCreation[]) => {
+    // The oldest that has to go before there is room for one more.
+    const next = counted[Math.max(0, counted.length - allowed)]?.created ?? now;
+    return { name, allowed, used: counted.length, resetSeconds: next + RATE_WINDOW_SECONDS - now };
+  };
+  const all = [];
+  if (rate?.tenant !== undefined) all.push(limit("rate.tenant", rate.tenant, recent));
+  if (rate?.creator !== undefined && creator !== undefined) {
+    const ofCreator = recent.filter((one) => one.creator === creator);
+    all.push(limit("rate.creator", rate.creator, ofCreator));
+  }
+  return all;
 }

@@ -1,14 +1,15 @@
-import { RATE_WINDOW_SECONDS, type RefusedCreation, checkLimits, rateStatus } from "../domain/ledger.ts";
+import { type Standing, checkLimits, rateStatus } from "../domain/ledger.ts";
 import { type ReleaseCause, type ReservationOutcome, type ReservationRequest, recall } from "../domain/reservation.ts";
 import { type UploadEvent, type UploadProgress, advance, hasVanished, isLive } from "../domain/upload.ts";
 import { uploadEvent } from "../domain/upload-event.ts";
 import type { Comparison, VideoPage } from "../usecases/ledger-port.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
 import type { DueUpload, Finding } from "../usecases/settle-due-uploads.ts";
-import { LedgerQueries, MAX_RECENT } from "./ledger-queries.ts";
+import { LedgerQueries } from "./ledger-queries.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 import { LedgerStore, type UploadChange } from "./ledger-store.ts";
 import { OutboxStore } from "./outbox-store.ts";
+import { RecentCreations } from "./recent-creations.ts";
 import { adoptedRow, progressColumns, progressOf, reservedRow, shortJson, storedUpload } from "./upload-rows.ts";
 
 /** Whoever cancels an upload has its video deleted at once; if that does not happen, the alarm does it. */
@@ -36,13 +37,13 @@ export class LedgerBook {
   readonly outbox: OutboxStore;
   readonly #tenant: string;
   readonly #keeper: Keeper;
-  /** Of the last minute, at most `MAX_RECENT`. In memory, since they matter while they are many: a new object has none. */
-  #refused: readonly RefusedCreation[] = [];
+  readonly #recent: RecentCreations;
 
   constructor(storage: DurableObjectStorage, tenant: string, keeper: Keeper) {
     this.store = new LedgerStore(storage, () => keeper.begun());
     this.uploads = new LedgerQueries(storage.sql);
     this.outbox = new OutboxStore(storage.sql, tenant);
+    this.#recent = new RecentCreations((after) => this.uploads.reservedAfter(after));
     this.#tenant = tenant;
     this.#keeper = keeper;
   }
@@ -53,24 +54,26 @@ export class LedgerBook {
   }
 
   reserve(request: ReservationRequest): ReservationOutcome {
-    return this.store.transaction(() => {
-      if (request.version < this.store.version) return { kind: "stale" };
-      const time = this.#keeper.now();
-      const { idempotency, limits, creator } = request;
-      const earlier = idempotency && this.uploads.byIdempotency(idempotency.key);
-      const known = idempotency && earlier && recall(idempotency, earlier, time);
-      if (known) return known;
+    if (request.version < this.store.version) return { kind: "stale" };
+    const time = this.#keeper.now();
+    const { idempotency, limits } = request;
+    const earlier = idempotency && this.uploads.byIdempotency(idempotency.key);
+    const known = idempotency && earlier && recall(idempotency, earlier, time);
+    if (known) return known;
 
-      const standing = this.uploads.standing(limits, creator, this.store.totals(time), this.#refused);
-      const refusal = checkLimits(limits, standing, request, time);
-      if (refusal) return { kind: "refused", problem: refusal };
+    const standing = this.#standing(request, time);
+    const refusal = checkLimits(limits, standing, request, time);
+    if (refusal) return { kind: "refused", problem: refusal };
 
+    const rate = rateStatus(limits, standing, 1, time);
+    const row = reservedRow(request, time);
+    this.store.transaction(() => {
       // Its URL is dead; the key goes over to the new one.
       if (earlier) this.store.change(earlier, { idempotency: null }, time);
-      this.#insert(reservedRow(request, time));
-      const rate = rateStatus(limits, standing, 1, time);
-      return { kind: "reserved", ...(rate && { rate }) };
+      this.#insert(row);
     });
+    this.#recent.add({ id: row.id, creator: row.creator, created: time });
+    return { kind: "reserved", ...(rate && { rate }) };
   }
 
   attach(id: string, uid: string, location: string): boolean {
@@ -85,7 +88,7 @@ export class LedgerBook {
       const row = this.uploads.byId(id);
       if (row?.state === "reserved") {
         this.store.delete(row, this.#keeper.now());
-        if (cause === "refused") this.#noteRefused(row);
+        if (cause === "unsent") this.#recent.remove(id);
       } else if (row?.uid === null) this.#isGone(row);
     });
   }
@@ -185,10 +188,15 @@ export class LedgerBook {
     return true;
   }
 
-  #noteRefused({ creator, created }: UploadRow): void {
-    const minute = this.#keeper.now() - RATE_WINDOW_SECONDS;
-    const recent = this.#refused.filter((one) => one.created > minute);
-    this.#refused = [{ creator, created }, ...recent].slice(0, MAX_RECENT);
+  #standing({ limits, creator }: ReservationRequest, time: number): Standing {
+    return {
+      totals: this.store.totals(time),
+      creator,
+      creatorPending:
+        creator === undefined || limits.pendingPerCreator === undefined ? 0 : this.uploads.livesOf(creator),
+      recent: limits.rate ? this.#recent.at(time) : [],
+      nextExpiry: () => this.uploads.nextExpiry(),
+    };
   }
 
   #isGone(row: UploadRow): void {

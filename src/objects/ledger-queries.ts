@@ -1,12 +1,11 @@
-import type { RefusedCreation, Standing, Totals } from "../domain/ledger.ts";
-import type { Limits } from "../domain/limits.ts";
+import type { RecentCreation } from "../domain/ledger.ts";
 import { LIVE_STATES } from "../domain/upload.ts";
 import { AFTER_ALL_IDS, idAt, secondOf } from "../domain/upload-id.ts";
 import type { UploadQuery } from "../usecases/ledger-port.ts";
 import type { UploadRow } from "./ledger-schema.ts";
 
-/** An object takes about 1,000 requests a second; a higher limit per minute than this is none. */
-export const MAX_RECENT = 10_000;
+/** Far more than machines' clocks are apart. */
+const CLOCK_SKEW_SECONDS = 60;
 /**
  * Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once; and for one
  * comparison. No second has so many.
@@ -17,6 +16,7 @@ const MAX_SCAN = 5_000;
 const LIVE = `due IS NOT NULL AND state IN (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
 
 type ExpectedRow = Pick<UploadRow, "id" | "uid" | "upstream" | "state">;
+interface RecentRow extends RecentCreation, Record<string, SqlStorageValue> {}
 
 /** Reads of a ledger's uploads; each is bounded by an index, a limit, or the number of live uploads. */
 export class LedgerQueries {
@@ -38,30 +38,21 @@ export class LedgerQueries {
     return this.#first("SELECT * FROM uploads WHERE idempotency = ?", key);
   }
 
-  /** What a creation is held against, those that Stream has refused in the last minute included. */
-  standing(limits: Limits, creator: string | undefined, totals: Totals, refused: readonly RefusedCreation[]): Standing {
-    const { rate = {}, pendingPerCreator } = limits;
-    const recent = (most = 0, others: readonly RefusedCreation[], where: string, ...values: string[]) => {
-      if (most === 0) return [];
-      const limit = Math.min(most, MAX_RECENT);
-      const made = this.#sql
-        .exec<{ created: number }>(`SELECT created FROM uploads ${where} DESC LIMIT ?`, ...values, limit)
-        .toArray();
-      const times = [...made, ...others].map(({ created }) => created);
-      return times.toSorted((a, b) => b - a).slice(0, limit);
-    };
-    const ofCreator = refused.filter((one) => one.creator === creator);
-    return {
-      totals,
-      creatorPending:
-        creator === undefined || pendingPerCreator === undefined
-          ? 0
-          : (this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0),
-      tenantRecent: recent(rate.tenant, refused, "ORDER BY seq"),
-      creatorRecent:
-        creator === undefined ? undefined : recent(rate.creator, ofCreator, "WHERE creator = ? ORDER BY id", creator),
-      nextExpiry: () => this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`),
-    };
+  /** Uploads that were reserved later than that, the oldest first. */
+  reservedAfter(time: number): RecentCreation[] {
+    const query = "SELECT id, creator, created FROM uploads WHERE id >= ? AND created > ? ORDER BY created";
+    // Ids are made by other machines' clocks.
+    return this.#sql.exec<RecentRow>(query, idAt(time - CLOCK_SKEW_SECONDS), time).toArray();
+  }
+
+  /** How many of a creator's uploads are live. */
+  livesOf(creator: string): number {
+    return this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0;
+  }
+
+  /** When the first of the live uploads' URLs dies. */
+  nextExpiry(): number | undefined {
+    return this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`);
   }
 
   /** Uploads of which something has to be found out or done by now. */

@@ -140,6 +140,17 @@ describe("a creation that Stream refused", () => {
     vi.useRealTimers();
   });
 
+  it("is forgotten by an object that starts anew; those that were made are not", async () => {
+    const tenant = ledger();
+    expect(await tried(tenant, "a", "refused")).toBe("reserved");
+    await tenant.reserve(request({ creator: "a" }));
+    expect(await tried(tenant, "a", "refused")).toBe("rate.creator");
+    await evictDurableObject(tenant);
+    expect(await tried(tenant, "a", "unsent")).toBe("quota.day.uploads");
+    await tenant.reserve(request({ creator: "a" }));
+    expect(await tried(tenant, "a", "unsent")).toBe("rate.creator");
+  });
+
   it("is none where Stream was not asked", async () => {
     const tenant = ledger();
     for (let index = 0; index < 5; index++) expect(await tried(tenant, "a", "unsent")).toBe("reserved");
