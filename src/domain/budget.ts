@@ -52,6 +52,12 @@ export type Grant =
   /** Seconds after which the call would be granted if nobody else asked meanwhile. */
   | { readonly granted: false; readonly retryAfterSeconds: number };
 
+interface Call {
+  /** Seconds since the epoch. */
+  readonly at: number;
+  readonly tenant: string;
+}
+
 interface Activity {
   calls: number;
   /** Seconds since the epoch, of its first call since it was last silent for a window. */
@@ -63,8 +69,10 @@ export class CallWindow {
   /** In any window. When it changes, what was granted before still counts. */
   capacity: number;
   /** In order of time; those before `#first` have left the window. */
-  #calls: { readonly at: number; readonly tenant: string }[] = [];
+  #calls: Call[] = [];
   #first = 0;
+  /** Calls in the window by the second that they end in, the oldest first. */
+  readonly #perSecond = new Map<number, number>();
   readonly #tenants = new Map<string, Activity>();
   #closedUntil = 0;
 
@@ -93,6 +101,7 @@ export class CallWindow {
   /** Counts a call that has been made. */
   count(tenant: string, at: number): void {
     this.#calls.push({ at, tenant });
+    this.#perSecond.set(Math.ceil(at), (this.#perSecond.get(Math.ceil(at)) ?? 0) + 1);
     if (tenant === BACKGROUND_TENANT) return;
     const activity = this.#tenants.get(tenant);
     if (activity) activity.calls++;
@@ -103,18 +112,12 @@ export class CallWindow {
   refund(tenant: string): void {
     const index = this.#calls.findLastIndex((call) => call.tenant === tenant);
     if (index < this.#first) return;
-    this.#calls.splice(index, 1);
-    this.#leave(tenant);
+    for (const call of this.#calls.splice(index, 1)) this.#leave(call);
   }
 
   /** How many calls there were in each second; each is taken for one at the second's end, never for an earlier one. */
   tally(): readonly (readonly [at: number, calls: number])[] {
-    const tally = new Map<number, number>();
-    for (const { at } of this.#calls.slice(this.#first)) {
-      const second = Math.ceil(at);
-      tally.set(second, (tally.get(second) ?? 0) + 1);
-    }
-    return [...tally];
+    return [...this.#perSecond];
   }
 
   /** The upstream refuses calls until then. */
@@ -175,7 +178,7 @@ export class CallWindow {
       const oldest = this.#calls[this.#first];
       if (!oldest || oldest.at > now - WINDOW_SECONDS) break;
       this.#first++;
-      this.#leave(oldest.tenant);
+      this.#leave(oldest);
     }
     // Moved down once half of the array is behind the window, so that forgetting costs nothing per call.
     if (this.#first * 2 <= this.#calls.length) return;
@@ -183,7 +186,11 @@ export class CallWindow {
     this.#first = 0;
   }
 
-  #leave(tenant: string): void {
+  #leave({ at, tenant }: Call): void {
+    const second = Math.ceil(at);
+    const others = (this.#perSecond.get(second) ?? 1) - 1;
+    if (others > 0) this.#perSecond.set(second, others);
+    else this.#perSecond.delete(second);
     const activity = this.#tenants.get(tenant);
     if (!activity) return;
     activity.calls--;
