@@ -87,8 +87,9 @@ export function createStreamVideos(
         const signal = AbortSignal.timeout(options.deadlineMs);
         const answer = await fetch(location, { method: "HEAD", headers, redirect: "manual", signal });
         if (answer.ok) return Number(answer.headers.get("upload-offset")) > 0;
-        // Not even a lock (423) or a fault says that nothing runs: only that the URL is dead, or none of tus.
-        return ![404, 405, 410].includes(answer.status);
+        // Not even a lock (423) or a fault says that nothing runs: only that the URL is dead (tus: "404 Not Found, 410 Gone or
+        // 403 Forbidden"), or none of tus.
+        return ![403, 404, 405, 410].includes(answer.status);
       } catch {
         return true;
       }

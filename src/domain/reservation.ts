@@ -24,7 +24,7 @@ export interface IdempotencyRequest {
   readonly key: string;
   /** Of what was asked for. */
   readonly fingerprint: string;
-  /** A grant: for one creation, and never for another, even where nothing came of it. */
+  /** A grant: for one creation, and for no other while the ledger has an upload of it, even one that nothing came of. */
   readonly once: boolean;
 }
 

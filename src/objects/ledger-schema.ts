@@ -9,7 +9,7 @@ import type { UploadState } from "../domain/upload.ts";
  * - by `id`, when an upload is attached or released; and for lists, since ids sort by time
  * - by `idempotency`, when the same creation comes again
  * - by `uid`, when Stream or the tenant speaks of the video
- * - by creator in order of time (`rate.creator`, and a creator's list)
+ * - by creator in order of time, for a creator's list
  * - those that are due for something, by creator: among them all live ones (`pendingPerCreator`), and few others
  */
 const STEPS = [

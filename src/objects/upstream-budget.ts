@@ -60,14 +60,18 @@ export class UpstreamBudget extends DurableObject<Env> {
     if (this.#left > 0) this.#left--;
     else {
       const ahead = Math.min(this.#granted, MAX_CALLS_AHEAD);
-      this.ctx.storage.sql.exec(
-        "INSERT OR REPLACE INTO calls (one, made, ahead) VALUES (1, ?, ?)",
-        JSON.stringify(window.tally()),
-        ahead,
-      );
+      this.#write(window, ahead);
       this.#left = ahead;
     }
     this.#granted++;
+  }
+
+  #write(window: CallWindow, ahead: number): void {
+    this.ctx.storage.sql.exec(
+      "INSERT OR REPLACE INTO calls (one, made, ahead) VALUES (1, ?, ?)",
+      JSON.stringify(window.tally()),
+      ahead,
+    );
   }
 
   #restore(capacity: number, time: number): CallWindow {
@@ -78,6 +82,8 @@ export class UpstreamBudget extends DurableObject<Env> {
       const made = JSON.parse(written.made) as ReturnType<CallWindow["tally"]>;
       for (const [at, calls] of [...made, [time, written.ahead] as const])
         for (let call = 0; call < calls; call++) window.count(UNKNOWN_TENANT, Math.min(at, time));
+      // They are of this moment from now on: the next start must not take them for later ones again.
+      if (written.ahead > 0) this.#write(window, 0);
     }
     const [gate] = sql.exec<{ closed_until: number }>("SELECT closed_until FROM gate").toArray();
     if (gate) window.close(gate.closed_until);

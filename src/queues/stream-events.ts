@@ -68,7 +68,7 @@ async function upstreamOf(
   const [first, ...others] = ids.value;
   if (first === undefined || (accountId === undefined && others.length > 0))
     return refuse(problem("body_invalid", "The message does not tell whose account it is from, or a foreign one."));
-  const upstream = await registry.upstream(first);
+  const upstream = await registry.upstream(first, "vouched for");
   if (!upstream.ok) return upstream;
   return upstream.value
     ? accept(upstream.value)

@@ -87,7 +87,7 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
 
 /** `…/stream/:uid`, which cannot be said so: the router takes no parameter beside the names that stand there too. */
 function uidIn(path: string): string | undefined {
-  return /\/stream\/([^/]+)\/?$/.exec(path)?.[1];
+  return /^\/client\/v4\/accounts\/[^/]+\/stream\/([^/]+)\/?$/.exec(path)?.[1];
 }
 
 /** Cloudflare's envelope; `more` stands beside the result. */

@@ -119,7 +119,7 @@ function difference(after: Sweep, before: Sweep): SweepCounts {
 
 /** Compares one page, and gives the sweep as it stands then. */
 async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise<Result<Sweep>> {
-  const upstream = await ports.registry.upstream(id);
+  const upstream = await ports.registry.upstream(id, "vouched for");
   if (!upstream.ok) return upstream;
   if (!upstream.value) return refuse(problem("upstream_unknown", "There is no such upstream."));
   let page = await listVideos(ports, upstream.value, sweep, PAGE_VIDEOS);
@@ -186,14 +186,16 @@ async function compare(
   while (waiting.length > 0) {
     const asked = waiting.splice(0, LEDGERS_AT_ONCE);
     const answers = await Promise.all(
-      asked.map((tenant) => ledgers.compare(tenant, upstream.id, { from, to, videos: groups.get(tenant) ?? [] })),
+      asked.map((tenant) =>
+        ledgers.compare(tenant, upstream.id, { from, to: total.to, videos: groups.get(tenant) ?? [] }),
+      ),
     );
     for (const answer of answers) {
       if (!answer.ok) return answer;
       total.settled += answer.value.settled;
       total.adopted += answer.value.adopted;
       total.missing += answer.value.missing;
-      total.to = Math.min(total.to, answer.value.to ?? to);
+      total.to = Math.min(total.to, answer.value.to ?? total.to);
     }
   }
   return accept(total);

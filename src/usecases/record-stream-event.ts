@@ -40,7 +40,7 @@ export async function recordAccountEvent(
   const ids = await ports.directory.upstreams(upstream.accountId);
   if (!ids.ok) return ids;
   for (const id of ids.value.filter((id) => id !== upstream.id)) {
-    const other = await ports.registry.upstream(id);
+    const other = await ports.registry.upstream(id, "vouched for");
     if (!other.ok) return other;
     const recorded = other.value ? await recordStreamEvent(ports, other.value, event, trace) : first;
     if (!recorded.ok || recorded.value === "recorded") return recorded;

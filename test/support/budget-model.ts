@@ -67,6 +67,7 @@ export class BudgetModel {
     const known = this.#onDisk.calls.map(({ at }) => Math.min(Math.ceil(at), now));
     const ahead = Array.from({ length: this.#onDisk.ahead }, () => now);
     this.#counted = [...known, ...ahead].map((at) => ({ tenant: UNKNOWN_TENANT, at }));
+    if (this.#onDisk.ahead > 0) this.#onDisk = { calls: this.#counted, ahead: 0 };
     this.#granted = 0;
     this.#left = 0;
     this.isEvicted = false;

@@ -182,8 +182,9 @@ describe("these paths", () => {
   });
 
   it.each(["GET", "DELETE", "POST"])("have nothing below a video's, whoever comes with %s", async (method) => {
-    const answer = await fetchPath(method, `/${await create("a")}/downloads`);
-    expect(await problemOf(answer)).toMatchObject({ status: 404, code: "not_found" });
+    const uid = await create("a");
+    for (const path of [`/${uid}/downloads`, `/downloads/stream/${uid}`])
+      expect(await problemOf(await fetchPath(method, path))).toMatchObject({ status: 404, code: "not_found" });
   });
 
   it("give way to X-HTTP-Method-Override", async () => {

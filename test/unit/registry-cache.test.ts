@@ -68,14 +68,17 @@ describe("the cache of look-ups", () => {
     expect(cache.get("acme")).toEqual({ value: "b", fresh: true });
   });
 
-  it("tells who begins to look for a name from who joins in, for a second", () => {
+  it("tells who begins to look for a name from who joins in, for a second, and lets no more begin than may miss", () => {
     const { now, pass } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
-    expect([cache.seek("acme"), cache.seek("acme"), cache.seek("other")]).toEqual([true, false, true]);
+    expect(["acme", "acme", "other"].map((name) => cache.seek(name))).toEqual(["begins", "joins in", "begins"]);
     pass(999);
-    expect(cache.seek("acme")).toBe(false);
+    expect(cache.seek("acme")).toBe("joins in");
     pass(1);
-    expect(cache.seek("acme")).toBe(true);
+    expect(cache.seek("acme")).toBe("begins");
+    while (cache.misses.take());
+    expect([cache.seek("one too many"), cache.seek("one too many")]).toEqual(["too many", "too many"]);
+    expect(cache.seek("acme")).toBe("joins in");
   });
 
   it("has nothing fresh with a lifetime of 0", () => {

@@ -1,6 +1,9 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
+import { WINDOW_SECONDS } from "../../src/domain/budget.ts";
+
+afterEach(() => vi.useRealTimers());
 
 const CAPACITY = 100;
 let made = 0;
@@ -33,6 +36,24 @@ it("loses nothing to starting anew for each of a few calls, as an object with li
     expect(await granted(budget, 1)).toBe(1);
     await evictDurableObject(budget);
   }
+});
+
+it("counts what it had begun to spend once, however often it starts anew before the next call is granted", async () => {
+  const budget = newBudget();
+  // So few that one block, counted as of this moment, leaves nothing.
+  const few = 20;
+  const ask = () => budget.acquire(few, "tenant", "foreground");
+  vi.setSystemTime(Date.now());
+  for (let call = 0; call < 60; call++) await budget.acquire(CAPACITY, `tenant-${call}`, "foreground");
+  await evictDurableObject(budget);
+  expect((await ask()).granted).toBe(false);
+  for (let seconds = 0; seconds < WINDOW_SECONDS; seconds += 60) {
+    vi.setSystemTime(Date.now() + 60_000);
+    await evictDurableObject(budget);
+    await ask();
+  }
+  vi.setSystemTime(Date.now() + 1_000);
+  expect((await ask()).granted).toBe(true);
 });
 
 it("stays closed for as long as the upstream said, also after it has started anew", async () => {

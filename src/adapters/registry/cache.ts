@@ -62,14 +62,15 @@ export class LookupCache<T> {
   }
 
   /**
-   * Notes that a name is looked for; false where somebody began to a moment ago. So a crowd that comes for one name is one
-   * look-up that may find nothing, and not as many as there are in it.
+   * Whether a name may be looked for that may be made up. A crowd that comes for one name is one look-up that may find
+   * nothing, and not as many as there are in it: who joins in is let through.
    */
-  seek(name: string): boolean {
+  seek(name: string): "begins" | "joins in" | "too many" {
     const [since, now] = [this.#sought.get(name), this.#now()];
-    if (since !== undefined && now - since < SOUGHT_MS) return false;
+    if (since !== undefined && now - since < SOUGHT_MS) return "joins in";
+    if (!this.misses.take()) return "too many";
     keep(this.#sought, name, now, MAX_UNKNOWN);
-    return true;
+    return "begins";
   }
 
   begin(): Fill {
@@ -106,8 +107,8 @@ const MISSES_PER_SECOND = 50;
 
 /**
  * How many look-ups may find nothing. Whoever sends made-up names and keys would make the database look for each of
- * them; a bucket of tokens bounds that, and with it how many such look-ups are under way at once. A look-up that finds
- * something gives its token back.
+ * them; a bucket of tokens bounds that, and with it for how many names at once. A look-up that finds something gives its
+ * token back.
  */
 export class MissBudget {
   #tokens = MISS_BURST;

@@ -84,9 +84,10 @@ export function createRegistry(
     if (cached?.fresh && !past) return cached.value ?? accept(undefined);
     // What was there a moment ago is not made up, nor is what somebody vouches for: a flood of names must not keep it from
     // being read anew.
-    const suspect = cached === undefined && !vouched && cache.seek(name);
-    if (suspect && !cache.misses.take())
+    const seeking = cached || vouched ? undefined : cache.seek(name);
+    if (seeking === "too many")
       return refuse(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
+    const suspect = seeking === "begins";
     const fill = cache.begin();
     try {
       const value = await load();
