@@ -70,7 +70,9 @@ function* complaintsOf(key: string, rule: Rule, value: string | undefined, now: 
     if (value !== forced) yield "force";
   }
   const amount = time ? Date.parse(value) / 1000 - now : Number(value);
-  const bound = (limit: number | string) => (time ? seconds(String(limit)) : Number(limit));
+  const least = key === "expiry" ? 120 : 2_592_000;
+  const bound = (limit: number | string) =>
+    time ? seconds(String(limit)) + (seconds(String(limit)) === least ? TRANSIT : 0) : Number(limit);
   if (time && rule.force !== undefined && rule.force !== "auto" && amount !== bound(String(rule.force))) yield "force";
   if (rule.min !== undefined && !(amount >= bound(rule.min))) yield "min";
   if (rule.max !== undefined && !(amount <= bound(rule.max))) yield "max";
@@ -91,6 +93,9 @@ function settings(rule: Rule): string[] {
     .filter((setting) => setting !== undefined)
     .map((setting) => (Array.isArray(setting) ? setting.join(",") : setting === true ? "" : String(setting)));
 }
+
+/** Seconds that a creation may take to Stream. */
+const TRANSIT = 60;
 
 /** The durations that the tests use; written out, not parsed. */
 function seconds(duration: string): number {

@@ -123,6 +123,10 @@ describe("the eight keys, each verb", () => {
     // scheduleddeletion: nothing means never
     ["scheduleddeletion", undefined, undefined, undefined],
     ["scheduleddeletion", { default: "P90D" }, undefined, "2027-02-20T12:00:00Z"],
+    // Stream's least, and what a creation takes to get there
+    ["scheduleddeletion", { default: "P30D" }, undefined, "2026-12-22T12:01:00Z"],
+    ["scheduleddeletion", { max: "P30D", onViolation: "clamp" }, "2027-02-20T12:00:00Z", "2026-12-22T12:01:00Z"],
+    ["scheduleddeletion", { min: "P30D", onViolation: "clamp" }, "2026-12-01T00:00:00Z", "2026-12-22T12:01:00Z"],
     ["scheduleddeletion", { max: "P60D" }, undefined, "policy_violation"],
     ["scheduleddeletion", { max: "P60D", onViolation: "clamp" }, undefined, "2027-01-21T12:00:00Z"],
     ["scheduleddeletion", { min: "P60D", onViolation: "clamp" }, "2026-12-30T00:00:00Z", "2027-01-21T12:00:00Z"],
@@ -142,6 +146,7 @@ describe("the eight keys, each verb", () => {
     ["expiry", { max: "PT10M" }, undefined, "2026-11-22T12:10:00Z"],
     ["expiry", { default: "PT2H" }, undefined, "2026-11-22T14:00:00Z"],
     ["expiry", { force: "PT2H" }, "2026-11-22T13:00:00Z", "2026-11-22T14:00:00Z"],
+    ["expiry", { force: "PT2M" }, undefined, "2026-11-22T12:03:00Z"],
   ])("%s %j: %j → %j", (key, rule, asked, applied) => {
     const outcome = apply(rule ? { [key]: rule } : {}, asked === undefined ? {} : { [key]: asked });
     const refused = typeof applied === "string" && /^[a-z]+_[a-z_]+$/.test(applied);
@@ -268,6 +273,8 @@ describe("a document", () => {
     { thumbnailtimestamppct: { force: 1e-7 } },
     { thumbnailtimestamppct: { min: 0.123_456_7 } },
     { maxdurationseconds: { max: 60.5 } },
+    { scheduleddeletion: { default: "P29D" } },
+    { expiry: { force: "PT7H" } },
     { allowedorigins: { default: ["localhost"] } },
   ])("that could only lead to what Stream does not take is refused: %j", (metadata) => {
     expect(parsePolicy({ metadata }, "policy")).toMatchObject({ ok: false, problem: { code: "body_invalid" } });

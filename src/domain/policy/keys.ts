@@ -117,20 +117,30 @@ function numberKey(options: {
   };
 }
 
+/**
+ * A creation is at Stream a moment after it was decided, by another clock. So Stream's least time, where a policy says it, is so
+ * much more: it would be too little there.
+ */
+const TRANSIT_SECONDS = 60;
+
 function timeKey(options: {
   readonly least: string;
   readonly most: string;
   readonly absence?: number;
   readonly auto?: (context: Context) => number;
 }): MetadataKey<number> {
-  const ahead = (spelled: number | string) => parseDuration(String(spelled)) ?? 0;
+  const seconds = (spelled: number | string) => parseDuration(String(spelled)) ?? 0;
   const { least, most, absence, auto } = options;
+  const ahead = (spelled: number | string) => {
+    const given = seconds(spelled);
+    return given < seconds(least) ? given : Math.max(given, seconds(least) + TRANSIT_SECONDS);
+  };
   return {
     type: {
       parse: parseTimestamp,
       format: formatTimestamp,
       expects: "a time as RFC 3339 writes it",
-      bounds: [notBefore(ahead(least), least), notAfter(ahead(most), most)],
+      bounds: [notBefore(seconds(least), least), notAfter(seconds(most), most)],
       ...(absence !== undefined && { absence }),
       ...(auto && { default: auto }),
     },
