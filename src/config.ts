@@ -69,10 +69,18 @@ export const MAX_WEBHOOK_SECRETS = 3;
 /** Stream's are 32 hexadecimal digits in its documentation; shorter ones than half of that could be guessed. */
 export const WEBHOOK_SECRET = /^[\x21-\x2b\x2d-\x7e]{16,200}$/;
 
+/** What goes into a header. */
+const PRINTABLE = /^[\x21-\x7e]*$/;
+
 const optionalText = v.optional(v.pipe(v.string(), v.trim()), "");
+const credential = v.pipe(optionalText, v.regex(PRINTABLE, "must be printable ASCII without blanks"));
 
 const environment = v.object({
-  OPERATOR_TOKEN: v.pipe(v.string(), v.minLength(MIN_OPERATOR_TOKEN_CHARACTERS, "must have 16 characters or more")),
+  OPERATOR_TOKEN: v.pipe(
+    v.string(),
+    v.minLength(MIN_OPERATOR_TOKEN_CHARACTERS, "must have 16 characters or more"),
+    v.regex(PRINTABLE, "must be printable ASCII without blanks"),
+  ),
   GRANT_KEYS: keyRing,
   MASTER_KEYS: keyRing,
   STREAM_API_BASE: v.optional(v.pipe(v.string(), v.trim(), v.url()), STREAM_API_BASE),
@@ -88,9 +96,9 @@ const environment = v.object({
     v.minValue(1),
     v.maxValue(MAX_CALLS_PER_WINDOW),
   ),
-  STREAM_API_TOKEN: optionalText,
-  STREAM_API_EMAIL: optionalText,
-  STREAM_API_KEY: optionalText,
+  STREAM_API_TOKEN: credential,
+  STREAM_API_EMAIL: credential,
+  STREAM_API_KEY: credential,
   STREAM_WEBHOOK_SECRETS: v.pipe(
     optionalText,
     v.transform(splitList),

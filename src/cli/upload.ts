@@ -28,6 +28,7 @@ if (!stats.isFile()) fail(`${file} is not a file.`);
 await mkdir(STATE, { recursive: true });
 const endpoint = `${options.url}/v1/${options.tenant}/uploads`;
 
+const fileType = FILE_TYPES[extname(file).toLowerCase()];
 const upload = new tus.Upload(createReadStream(file), {
   endpoint,
   chunkSize: CHUNK_BYTES,
@@ -35,7 +36,7 @@ const upload = new tus.Upload(createReadStream(file), {
   retryDelays: RETRY_DELAYS_MS,
   metadata: {
     name: basename(file),
-    ...(FILE_TYPES[extname(file)] && { filetype: FILE_TYPES[extname(file)] }),
+    ...(fileType !== undefined && { filetype: fileType }),
     ...options.metadata,
   },
   // Where each upload stands, for the next start.

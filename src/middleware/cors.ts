@@ -49,6 +49,9 @@ const EXPOSE_HEADERS = [
   "X-Request-ID",
 ].join(", ");
 
+/** A list as browsers write it, of a length that nobody needs to exceed. */
+const HEADER_NAMES = /^(?=.{1,1000}$)[\w-]+(?:, ?[\w-]+)*$/;
+
 /** A day; browsers cap it at less. */
 const PREFLIGHT_MAX_AGE_SECONDS = 86_400;
 
@@ -68,7 +71,13 @@ export function cors(registry: Pick<Registry, "tenant">): MiddlewareHandler<AppE
     }
     if (c.req.method === "OPTIONS") {
       c.header("Access-Control-Allow-Methods", ALLOW_METHODS);
-      c.header("Access-Control-Allow-Headers", ALLOW_HEADERS);
+      // What else a page sends, say its tracing, is let through and not read.
+      const others = c.req.header("access-control-request-headers") ?? "";
+      c.header(
+        "Access-Control-Allow-Headers",
+        HEADER_NAMES.test(others) ? `${ALLOW_HEADERS}, ${others}` : ALLOW_HEADERS,
+      );
+      c.header("Vary", "Origin, Access-Control-Request-Headers");
       c.header("Access-Control-Max-Age", String(PREFLIGHT_MAX_AGE_SECONDS));
     } else if (!allowed)
       return respondProblem(

@@ -25,7 +25,7 @@ describe("a preflight", () => {
     const answer = await preflight("open", "https://any.example");
     expect(answer.status).toBe(200);
     expect(allowed(answer)).toBe("https://any.example");
-    expect(answer.headers.get("vary")).toBe("Origin");
+    expect(answer.headers.get("vary")).toBe("Origin, Access-Control-Request-Headers");
     expect(answer.headers.get("access-control-max-age")).toBe("86400");
     expect(answer.headers.get("access-control-allow-credentials")).toBeNull();
     const headers = (answer.headers.get("access-control-allow-headers") ?? "").toLowerCase().split(", ");
@@ -39,6 +39,21 @@ describe("a preflight", () => {
     ])
       expect(headers).toContain(header);
     expect(answer.headers.get("access-control-allow-methods")).toContain("POST");
+  });
+
+  it.each([
+    ["traceparent,x-csrf-token", true],
+    ["authorization", true],
+    ["a b", false],
+    ["x\u00e9", false],
+    ["a,".repeat(600) + "a", false],
+  ])("permits the headers of a page's own, where they are some: %s", async (asked, permitted) => {
+    const answer = await fetch(`${harness.url}/v1/open/uploads`, {
+      method: "OPTIONS",
+      headers: { Origin: "https://any.example", "Access-Control-Request-Headers": asked },
+    });
+    expect(answer.status).toBe(200);
+    expect((answer.headers.get("access-control-allow-headers") ?? "").endsWith(`, ${asked}`)).toBe(permitted);
   });
 
   it("permits a listed origin, and no other", async () => {

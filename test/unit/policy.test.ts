@@ -275,10 +275,22 @@ describe("a document", () => {
     { maxdurationseconds: { max: 60.5 } },
     { scheduleddeletion: { default: "P29D" } },
     { expiry: { force: "PT7H" } },
+    { expiry: { max: "PT1M" } },
+    { expiry: { min: "PT7H" } },
+    { scheduleddeletion: { max: "P10D", onViolation: "clamp" } },
+    { maxdurationseconds: { min: 100, max: 50 } },
     { allowedorigins: { default: ["localhost"] } },
   ])("that could only lead to what Stream does not take is refused: %j", (metadata) => {
     expect(parsePolicy({ metadata }, "policy")).toMatchObject({ ok: false, problem: { code: "body_invalid" } });
   });
+});
+
+it.each([
+  { expiry: { min: "PT1M", max: "P1D" } },
+  { scheduleddeletion: { min: "P30D", max: "P30D" } },
+  { maxdurationseconds: { min: 50, max: 50, oneOf: [50, 100] } },
+])("a document may say more than Stream does, and leave a single value: %j", (metadata) => {
+  expect(parsePolicy({ metadata }, "policy")).toMatchObject({ ok: true });
 });
 
 describe("a grant's policy", () => {

@@ -44,6 +44,8 @@ describe("parseConfig", () => {
 
   it.each<[string, object, string]>([
     ["no operator token", { OPERATOR_TOKEN: undefined }, "OPERATOR_TOKEN is not set"],
+    ["an operator token with blanks", { OPERATOR_TOKEN: "correct horse battery" }, "OPERATOR_TOKEN must be printable"],
+    ["a credential with a line break", { STREAM_API_TOKEN: "to\nken" }, "STREAM_API_TOKEN must be printable"],
     ["a short operator token", { OPERATOR_TOKEN: "changeme" }, "OPERATOR_TOKEN must have 16 characters"],
     ["no grant keys", { GRANT_KEYS: undefined }, "GRANT_KEYS is not set"],
     ["an empty ring", { GRANT_KEYS: "" }, "GRANT_KEYS must be"],

@@ -3,7 +3,7 @@ import { jsonObject } from "../json-object.ts";
 import { type Result, accept, refuse } from "../result.ts";
 import { problem } from "../problem.ts";
 import { RESERVED_KEYS } from "./reserved-keys.ts";
-import { CUSTOM_KEY, METADATA_KEYS, type MetadataKey, type Setting } from "./keys.ts";
+import { CUSTOM_KEY, METADATA_KEYS, type MetadataKey, type Setting, type Verbs } from "./keys.ts";
 import type { OtherKeys } from "./policy.ts";
 import type { Bound, Context, Rule } from "./rule.ts";
 
@@ -70,9 +70,17 @@ export function compileRule(key: string, path: string, json: unknown): Result<Ru
   if (required && (fallback !== undefined || deny)) return refused("required contradicts default and deny");
 
   const bounds = type.bounds(verbs);
-  for (const [verb, setting] of [["force", force] as const, ["default", fallback] as const]) {
-    const broken = setting === undefined ? undefined : brokenBy(type, setting, bounds);
-    if (broken) return refused(`${broken.demand}, as the rule itself says`, `${path}.${verb}`);
+  const all = [...bounds, ...type.type.bounds];
+  const { min, max }: Verbs = verbs;
+  for (const [verb, setting, within] of [
+    ["force", force, all],
+    ["default", fallback, all],
+    // Beyond Stream's own on its side, each end changes nothing; beyond the other end, it leaves nothing.
+    ["min", min, all.filter((bound) => bound.verb === "max")],
+    ["max", max, all.filter((bound) => bound.verb === "min")],
+  ] as const) {
+    const broken = setting === undefined ? undefined : brokenBy(type, setting, within);
+    if (broken) return refused(`${broken.demand}, by the rule itself or by Stream`, `${path}.${verb}`);
   }
   return accept({
     path,
@@ -90,7 +98,7 @@ function brokenBy<V>(type: MetadataKey<V>, setting: Setting, bounds: readonly Bo
   if (setting === "auto") return undefined;
   const context: Context = { now: 0, length: 0 };
   const value = type.resolve(setting)(context);
-  return [...bounds, ...type.type.bounds].find((bound) => !bound.permits(value, context));
+  return bounds.find((bound) => !bound.permits(value, context));
 }
 
 function isReserved(key: string): boolean {

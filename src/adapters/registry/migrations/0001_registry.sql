@@ -1,4 +1,4 @@
--- Times are milliseconds since the epoch; documents are JSON as the operator wrote them.
+-- Times are milliseconds since the epoch, and documents JSON as the operator wrote them.
 
 CREATE TABLE tenants (
   id         TEXT PRIMARY KEY,
@@ -12,14 +12,14 @@ CREATE TABLE tenants (
   updated_at INTEGER NOT NULL
 ) STRICT;
 
--- "Is any tenant on this upstream?" is asked before an upstream is deleted.
+-- Whether any tenant is on an upstream is asked before that is deleted.
 CREATE INDEX tenants_by_upstream ON tenants (upstream);
 
 CREATE TABLE api_keys (
   id         TEXT PRIMARY KEY,
   tenant     TEXT NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
   name       TEXT NOT NULL,
-  hash       TEXT NOT NULL, -- base64 of the key's SHA-256
+  hash       TEXT NOT NULL, -- base64 of the SHA-256 of the key
   scopes     TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   expires_at INTEGER,

@@ -3,7 +3,7 @@ CREATE TABLE endpoints (
   id              TEXT NOT NULL,
   url             TEXT NOT NULL,
   description     TEXT,
-  events          TEXT, -- JSON; NULL: all
+  events          TEXT, -- JSON. NULL: all
   sealed_secrets  TEXT NOT NULL,
   disabled_at     INTEGER,
   disabled_reason TEXT,

@@ -1,4 +1,4 @@
--- How far the comparison of an upstream with the ledgers has come. Times are seconds since the epoch; documents are JSON.
+-- How far the comparison of an upstream with the ledgers has come. Times are seconds since the epoch, and documents JSON.
 CREATE TABLE reconciliations (
   upstream TEXT PRIMARY KEY,
   revision INTEGER NOT NULL, -- grows with every change: of two runs at once, one stops
