@@ -101,7 +101,8 @@ export class CallWindow {
   /** Counts a call that has been made. */
   count(tenant: string, at: number): void {
     this.#calls.push({ at, tenant });
-    this.#perSecond.set(Math.ceil(at), (this.#perSecond.get(Math.ceil(at)) ?? 0) + 1);
+    const second = Math.ceil(at);
+    this.#perSecond.set(second, (this.#perSecond.get(second) ?? 0) + 1);
     if (tenant === BACKGROUND_TENANT) return;
     const activity = this.#tenants.get(tenant);
     if (activity) activity.calls++;

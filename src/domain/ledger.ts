@@ -110,15 +110,21 @@ export interface RecentCreation {
   readonly created: number;
 }
 
+/** A limit of creations per minute, and how many there were. */
+export interface RateUse {
+  readonly name: string;
+  readonly allowed: number;
+  readonly used: number;
+  readonly resetSeconds: number;
+}
+
 /** What a creation is held against, besides the totals. */
 export interface Standing {
   readonly totals: Totals;
-  /** Whose creation it is; undefined: nobody's. */
-  readonly creator: string | undefined;
   /** Live uploads of the creator. */
   readonly creatorPending: number;
-  /** Creations of the last minute, the oldest first. */
-  readonly recent: readonly RecentCreation[];
+  /** Of the limits of a minute that there are for the creation. */
+  readonly rates: readonly RateUse[];
   /** When the first of the live uploads' URLs dies; asked for only where there are too many of them. */
   readonly nextExpiry: () => number | undefined;
 }
@@ -129,7 +135,7 @@ const STORED_RETRY_SECONDS = 3_600;
 
 /** The limit that one more upload of this size would break, as a refusal; undefined: it may come. */
 export function checkLimits(limits: Limits, standing: Standing, size: UploadSize, now: number): Problem | undefined {
-  const { totals, creatorPending } = standing;
+  const { totals, creatorPending, rates } = standing;
   const { quota = {} } = limits;
   type RetryAfter = number | "next expiry";
   const checks: [name: string, allowed: number | undefined, used: number, asked: number, retryAfter: RetryAfter][] = [
@@ -137,8 +143,7 @@ export function checkLimits(limits: Limits, standing: Standing, size: UploadSize
     ["pendingPerCreator", limits.pendingPerCreator, creatorPending, 1, "next expiry"],
     ["storedSeconds", limits.storedSeconds, totals.storedSeconds, size.seconds, STORED_RETRY_SECONDS],
   ];
-  for (const { name, allowed, used, resetSeconds } of rates(limits, standing, now))
-    checks.push([name, allowed, used, 1, resetSeconds]);
+  for (const { name, allowed, used, resetSeconds } of rates) checks.push([name, allowed, used, 1, resetSeconds]);
   for (const [window, end] of [
     ["day", totals.day.start + DAY_SECONDS],
     ["month", monthEnd(totals.month.start)],
@@ -153,7 +158,7 @@ export function checkLimits(limits: Limits, standing: Standing, size: UploadSize
   for (const [name, allowed, used, asked, retryAfter] of checks) {
     if (allowed === undefined || used + asked <= allowed) continue;
     const seconds = retryAfter === "next expiry" ? (standing.nextExpiry() ?? now) - now : retryAfter;
-    const rate = rateStatus(limits, standing, 0, now);
+    const rate = rateStatus(rates, 0);
     return problem(
       "limit_exceeded",
       `The limit ${name} is reached: ${used} of ${allowed} used, ${asked} more asked for.`,
@@ -168,8 +173,8 @@ export function checkLimits(limits: Limits, standing: Standing, size: UploadSize
 }
 
 /** How the limit of a minute that leaves the least stands, after so many more creations. */
-export function rateStatus(limits: Limits, standing: Standing, more: 0 | 1, now: number): RateStatus | undefined {
-  const all = rates(limits, standing, now).map(({ allowed, used, resetSeconds }): RateStatus => ({
+export function rateStatus(rates: readonly RateUse[], more: 0 | 1): RateStatus | undefined {
+  const all = rates.map(({ allowed, used, resetSeconds }): RateStatus => ({
     allowed,
     remaining: Math.max(0, allowed - used - more),
     resetSeconds,
@@ -177,16 +182,26 @@ export function rateStatus(limits: Limits, standing: Standing, more: 0 | 1, now:
   return all.toSorted((a, b) => a.remaining - b.remaining)[0];
 }
 
-/** The limits of a minute that there are for the creation, and how they stand. */
-function rates({ rate }: Limits, { creator, recent }: Standing, now: number) {
-  const limit = (name: string, allowed: number, counted: readonly RecentCreation[]) => {
+/**
+ * The limits of a minute that there are for a creation, and how they stand.
+ *
+ * @param creator whose creation it is; undefined: nobody's
+ * @param recent creations of the last minute, the oldest first
+ */
+export function rateUses(
+  rate: NonNullable<Limits["rate"]>,
+  creator: string | undefined,
+  recent: readonly RecentCreation[],
+  now: number,
+): RateUse[] {
+  const limit = (name: string, allowed: number, counted: readonly RecentCreation[]): RateUse => {
     // The oldest that has to go before there is room for one more.
     const next = counted[Math.max(0, counted.length - allowed)]?.created ?? now;
     return { name, allowed, used: counted.length, resetSeconds: next + RATE_WINDOW_SECONDS - now };
   };
   const all = [];
-  if (rate?.tenant !== undefined) all.push(limit("rate.tenant", rate.tenant, recent));
-  if (rate?.creator !== undefined && creator !== undefined) {
+  if (rate.tenant !== undefined) all.push(limit("rate.tenant", rate.tenant, recent));
+  if (rate.creator !== undefined && creator !== undefined) {
     const ofCreator = recent.filter((one) => one.creator === creator);
     all.push(limit("rate.creator", rate.creator, ofCreator));
   }

@@ -1,4 +1,4 @@
-import { type Standing, checkLimits, rateStatus } from "../domain/ledger.ts";
+import { type Standing, checkLimits, rateStatus, rateUses } from "../domain/ledger.ts";
 import { type ReleaseCause, type ReservationOutcome, type ReservationRequest, recall } from "../domain/reservation.ts";
 import { type UploadEvent, type UploadProgress, advance, hasVanished, isLive } from "../domain/upload.ts";
 import { uploadEvent } from "../domain/upload-event.ts";
@@ -65,7 +65,7 @@ export class LedgerBook {
     const refusal = checkLimits(limits, standing, request, time);
     if (refusal) return { kind: "refused", problem: refusal };
 
-    const rate = rateStatus(limits, standing, 1, time);
+    const rate = rateStatus(standing.rates, 1);
     const row = reservedRow(request, time);
     this.store.transaction(() => {
       // Its URL is dead; the key goes over to the new one.
@@ -191,10 +191,9 @@ export class LedgerBook {
   #standing({ limits, creator }: ReservationRequest, time: number): Standing {
     return {
       totals: this.store.totals(time),
-      creator,
       creatorPending:
         creator === undefined || limits.pendingPerCreator === undefined ? 0 : this.uploads.livesOf(creator),
-      recent: limits.rate ? this.#recent.at(time) : [],
+      rates: limits.rate ? rateUses(limits.rate, creator, this.#recent.at(time), time) : [],
       nextExpiry: () => this.uploads.nextExpiry(),
     };
   }

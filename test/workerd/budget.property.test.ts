@@ -25,7 +25,9 @@ const now = () => Date.now() / 1000;
 /** A crowd is of tenants that come once: each is within its share, so that they find out how much room there is. */
 const CROWD = "crowd";
 
-class Acquire implements Command {
+/** What a tenant does so many times. */
+abstract class OfTenant implements Command {
+  abstract readonly verb: string;
   readonly tenant: string;
   readonly times: number;
   constructor(tenant: string, times: number) {
@@ -33,7 +35,12 @@ class Acquire implements Command {
     this.times = times;
   }
   check = () => true;
-  toString = () => `${this.times} × acquire(${this.tenant})`;
+  toString = () => `${this.times} × ${this.verb}(${this.tenant})`;
+  abstract run(model: Model, real: Real): Promise<void>;
+}
+
+class Acquire extends OfTenant {
+  readonly verb = "acquire";
 
   async run(model: Model, real: Real): Promise<void> {
     if (model.isEvicted) model.start(now());
@@ -56,15 +63,9 @@ class Acquire implements Command {
   }
 }
 
-class Refund implements Command {
-  readonly tenant: string;
-  readonly times: number;
-  constructor(tenant: string, times: number) {
-    this.tenant = tenant;
-    this.times = times;
-  }
-  check = () => true;
-  toString = () => `${this.times} × refund(${this.tenant})`;
+class Refund extends OfTenant {
+  readonly verb = "refund";
+
   async run(model: Model, real: Real): Promise<void> {
     await runInDurableObject(stub(real), (budget: UpstreamBudget) => {
       for (let time = 0; time < this.times; time++) {
