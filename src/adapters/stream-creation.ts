@@ -5,6 +5,7 @@ import type { Upstream } from "../usecases/registry-port.ts";
 import type { StreamOutcome } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
 import { type StreamOptions, notePause } from "./stream-limit.ts";
+import { readEnvelope } from "./stream-videos.ts";
 
 /** What Stream answers to a creation, a link or an error, is a few hundred bytes. */
 export const MAX_CREATION_ANSWER_BYTES = 64 * 1024;
@@ -87,11 +88,7 @@ const envelope = v.object({
 
 /** Cloudflare's envelope, where the answer is one; proxies in between answer in HTML. */
 async function readErrors(response: Response): Promise<StreamRefusal["errors"]> {
-  try {
-    const body = await readBounded(response.body, MAX_CREATION_ANSWER_BYTES);
-    const parsed = v.safeParse(envelope, JSON.parse(new TextDecoder().decode(body ?? new Uint8Array())));
-    return parsed.success ? [...(parsed.output.errors ?? []), ...(parsed.output.messages ?? [])] : [];
-  } catch {
-    return [];
-  }
+  const body = await readBounded(response.body, MAX_CREATION_ANSWER_BYTES).catch(() => undefined);
+  const said = readEnvelope(new TextDecoder().decode(body ?? new Uint8Array()), envelope);
+  return [...(said?.errors ?? []), ...(said?.messages ?? [])];
 }

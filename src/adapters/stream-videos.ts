@@ -117,7 +117,8 @@ export function readResult<T>(text: string, schema: v.GenericSchema<unknown, T>)
   return readEnvelope(text, v.object({ result: schema }))?.result;
 }
 
-function readEnvelope<T>(text: string, schema: v.GenericSchema<unknown, T>): T | undefined {
+/** What was asked for of a JSON answer; undefined: it is none, or without that. */
+export function readEnvelope<T>(text: string, schema: v.GenericSchema<unknown, T>): T | undefined {
   try {
     const parsed = v.safeParse(schema, JSON.parse(text));
     return parsed.success ? parsed.output : undefined;
