@@ -29,6 +29,7 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
 
   app.use(requestId());
   app.use(wideEvent(dependencies.telemetry));
+  app.use(failureLimit(dependencies.failures));
   app.use("/v1/:tenant/uploads", tusEndpoint, creationEndpoint);
   app.use("/client/v4/accounts/:tenant/stream", tusEndpoint, creationEndpoint);
   app.use("/v1/:tenant/direct-uploads", creationEndpoint);
@@ -36,7 +37,6 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   app.use("/v1/:tenant/*", cors(dependencies.registry));
   app.use("/client/v4/accounts/:tenant/*", cors(dependencies.registry));
   app.use(refuseUnknownOverride);
-  app.use(failureLimit(dependencies.failures));
 
   app.route("/v1/:tenant/uploads", uploadRoutes(dependencies));
   app.route("/client/v4/accounts/:tenant/stream", uploadRoutes(dependencies));

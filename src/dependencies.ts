@@ -67,7 +67,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
       allowLoopback: config.allowLoopback,
       pause: (upstream, seconds) => budget.close(upstream, seconds),
     }),
-    failures: createFailureLimit(env.FAILURES),
+    failures: createFailureLimit(env.FAILURES, Date.now),
     telemetry: createTelemetry(env.ANALYTICS),
     nowMs: Date.now,
     now: () => Math.floor(Date.now() / 1000),

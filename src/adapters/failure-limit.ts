@@ -1,15 +1,33 @@
+import { keep } from "./keep.ts";
+
 /** Counts failed attempts to be let in, per client address. */
 export interface FailureLimit {
-  /** Counts one more; true where there have been too many. */
-  countFailure(address: string): Promise<boolean>;
+  /** Counts one more; where there have been too many, gives the seconds after which it makes sense to try again. */
+  countFailure(address: string): Promise<number | undefined>;
 }
 
-/** By the rate-limiting binding: per location and approximate, which is enough to damp guessing. */
-export function createFailureLimit(binding: RateLimit): FailureLimit {
+/** As `wrangler.toml` configures the binding. */
+const WINDOW_MS = 60_000;
+/** Some 100 bytes each. Whoever has more networks to send from than that is counted by the binding alone. */
+const MAX_LIMITED = 10_000;
+
+/**
+ * By the rate-limiting binding: per location and approximate, which is enough to damp guessing. An address that it has
+ * found past the limit stays so for a window: a flood costs no call per refusal.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function createFailureLimit(binding: RateLimit, now: () => number): FailureLimit {
+  const limitedUntil = new Map<string, number>();
   return {
     async countFailure(address) {
-      const { success } = await binding.limit({ key: networkOf(address) });
-      return !success;
+      const network = networkOf(address);
+      const left = (limitedUntil.get(network) ?? 0) - now();
+      if (left > 0) return Math.ceil(left / 1000);
+      const { success } = await binding.limit({ key: network });
+      if (success) return undefined;
+      keep(limitedUntil, network, now() + WINDOW_MS, MAX_LIMITED);
+      return WINDOW_MS / 1000;
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { FailureLimit } from "../adapters/failure-limit.ts";
 import type { RequestEvent } from "../adapters/request-event.ts";
 
 /** What every handler finds in its context. */
@@ -6,5 +7,6 @@ export interface AppEnv {
   Variables: {
     requestId: string;
     event: RequestEvent;
+    failures: FailureLimit;
   };
 }

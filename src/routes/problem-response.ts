@@ -2,13 +2,15 @@ import type { Context } from "hono";
 import { PROBLEMS, type Problem } from "../domain/problem.ts";
 import { TUS_VERSION } from "../domain/tus.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
+import { isFailedAttempt, limitFailures } from "../middleware/failure-limit.ts";
 import { rateHeaders } from "./created-headers.ts";
 
 /**
  * A refusal on the wire: a problem document (RFC 9457) that is an envelope of Cloudflare's API as well, so that tus
  * clients, people and the official SDK all find what they look for. The facts stay in the log.
  */
-export function respondProblem(c: Context<AppEnv>, problem: Problem): Response {
+export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Promise<Response> {
+  const problem = isFailedAttempt(refusal) ? await limitFailures(c, refusal) : refusal;
   c.get("event").refused(problem);
   const { status, title, cloudflare } = PROBLEMS[problem.code];
   const headers: Record<string, string> = {

@@ -53,7 +53,7 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
 }
 
 /** For `HEAD` and `PATCH` above all, which belong to the upload URL. Their body is not read. */
-export function refuseEndpointMethod(c: Context<AppEnv>): Response {
+export function refuseEndpointMethod(c: Context<AppEnv>): Promise<Response> {
   return respondProblem(
     c,
     problem("method_not_allowed", "Create uploads here with POST; send their bytes to the Location.", {

@@ -22,7 +22,9 @@ it("answers many failed attempts of one address with 429, and lets those who suc
   }
   expect([...codes]).toEqual(["credential_invalid", "too_many_failures"]);
   expect(last?.status).toBe(429);
-  expect(last?.headers.get("retry-after")).toBe("60");
+  const retryAfter = Number(last?.headers.get("retry-after"));
+  expect(retryAfter).toBeGreaterThan(0);
+  expect(retryAfter).toBeLessThanOrEqual(60);
   expect(last?.headers.get("www-authenticate")).toBeNull();
 
   // The same /64 is the same household.

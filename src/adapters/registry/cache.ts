@@ -1,3 +1,5 @@
+import { keep } from "../keep.ts";
+
 /** Entries per kind and isolate: an isolate has 128 MB, a tenant with its compiled policy takes a few KB to some 20. */
 const MAX_KNOWN = 2_000;
 /** Names that nothing was found for. Kept apart, so that made-up names never push real ones out. */
@@ -28,7 +30,7 @@ export interface Cached<T> {
 
 /**
  * What an isolate has looked up, for a bounded time: the age of what requests are decided by. Answers that there is
- * nothing are kept too. The least recently used entry gives way; a Map keeps its keys in the order of their insertion.
+ * nothing are kept too. The least recently used entry gives way.
  */
 export class LookupCache<T> {
   /** Of its own, so that whoever makes up tenants keeps no keys from being found. */
@@ -92,13 +94,6 @@ export class LookupCache<T> {
   #isFresh({ until, generation }: Entry<T>): boolean {
     return generation === this.#generation && until > this.#now();
   }
-}
-
-function keep<T>(entries: Map<string, T>, name: string, entry: T, most: number): void {
-  entries.delete(name);
-  const [oldest] = entries.keys();
-  if (oldest !== undefined && entries.size >= most) entries.delete(oldest);
-  entries.set(name, entry);
 }
 
 /** Look-ups of a kind that find nothing, in a row. What a cold isolate is really asked for is far less, and is refunded. */
