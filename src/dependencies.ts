@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from "uuid";
 import { createDeliveryQueue } from "./adapters/delivery-queue.ts";
 import { type FailureLimit, createFailureLimit } from "./adapters/failure-limit.ts";
 import { createBudget, createLedgers } from "./adapters/objects.ts";
+import { createRecentRefusals } from "./adapters/recent-refusals.ts";
 import { createDirectory } from "./adapters/registry/directory.ts";
 import { createReconciliations } from "./adapters/registry/reconciliations.ts";
 import { createRegistry } from "./adapters/registry/registry.ts";
@@ -59,6 +60,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     hashes: secretHashes,
     ledgers,
     budget,
+    refusals: createRecentRefusals(Date.now),
     directory: createDirectory(env.DB, config),
     reconciliations: createReconciliations(env.DB),
     streamWebhooks: createStreamWebhooks(config.streamDeadlineMs),

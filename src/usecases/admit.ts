@@ -5,12 +5,13 @@ import type { IdempotencyRequest, ReservationOutcome } from "../domain/reservati
 import type { Tenant } from "../domain/tenant.ts";
 import type { CreationRequest } from "../domain/tus.ts";
 import type { Ledgers } from "./ledger-port.ts";
-import type { Budget } from "./ports.ts";
+import type { Budget, RecentRefusals } from "./ports.ts";
 import type { Upstream } from "./registry-port.ts";
 
 export interface AdmitPorts {
   readonly ledgers: Ledgers;
   readonly budget: Budget;
+  readonly refusals: RecentRefusals;
   readonly newUploadId: () => string;
 }
 
@@ -31,27 +32,33 @@ export type Admission =
 /**
  * Asks the tenant's ledger for a place and the upstream's budget for a call, side by side. Where one refuses, what the
  * other gave goes back; a creation that is answered as before needs no call.
+ *
+ * All tenants of an upstream share one budget: whoever was refused by the ledger a moment ago, and most likely is again, does
+ * not keep it busy, however often it asks.
  */
 export async function admit(
-  { ledgers, budget, newUploadId }: AdmitPorts,
+  { ledgers, budget, refusals, newUploadId }: AdmitPorts,
   { tenant, caller, decision, upstream, idempotency }: DecidedCreation,
 ): Promise<Admission> {
   const id = newUploadId();
-  const [reservation, call] = await Promise.all([
-    ledgers.reserve(tenant.id, {
-      id,
-      version: Math.min(tenant.version, caller.version),
-      limits: tenant.limits,
-      upstream: upstream.id,
-      bytes: decision.length,
-      seconds: decision.maxDurationSeconds,
-      expires: decision.expiresAt,
-      ...(decision.creator !== undefined && { creator: decision.creator }),
-      ...(idempotency && { idempotency }),
-    }),
-    budget.acquire(upstream, tenant.id, "foreground"),
-  ]);
+  const reserving = ledgers.reserve(tenant.id, {
+    id,
+    version: Math.min(tenant.version, caller.version),
+    limits: tenant.limits,
+    upstream: upstream.id,
+    bytes: decision.length,
+    seconds: decision.maxDurationSeconds,
+    expires: decision.expiresAt,
+    ...(decision.creator !== undefined && { creator: decision.creator }),
+    ...(idempotency && { idempotency }),
+  });
+  if (refusals.has(tenant.id)) {
+    const expected = await reserving;
+    if (expected.kind !== "reserved") return expected;
+  }
+  const [reservation, call] = await Promise.all([reserving, budget.acquire(upstream, tenant.id, "foreground")]);
   if (reservation.kind !== "reserved") {
+    refusals.note(tenant.id);
     if (call.granted) await budget.refund(upstream, tenant.id);
     return reservation;
   }

@@ -28,6 +28,12 @@ export interface Budget {
   close(upstream: Upstream, seconds: number): Promise<void>;
 }
 
+/** Tenants that a moment ago had a creation refused by their ledger, or answered as before. */
+export interface RecentRefusals {
+  has(tenant: string): boolean;
+  note(tenant: string): void;
+}
+
 /** Verifies and mints the tokens that are not looked up. */
 export interface Tokens {
   /** Reads, without believing any of it, whose token this is; undefined for what is no JWT. */
