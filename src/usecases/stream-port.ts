@@ -25,7 +25,7 @@ export interface VideoList {
   readonly last: boolean;
 }
 
-/** Creates the upload at Stream. */
+/** What Stream is asked for: to create uploads, and what has become of their videos. */
 export interface StreamApi {
   create(upstream: Upstream, creation: UpstreamCreation): Promise<StreamOutcome>;
   /** Makes a basic link: `location` is then for one form with the whole file. */

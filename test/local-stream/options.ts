@@ -20,7 +20,7 @@ export interface StreamSettings {
   readonly processingMs: number;
   /** Whether an upload that has begun may go on after its URL has expired. Not known of Stream. [U] */
   readonly startedMayFinish: boolean;
-  /** Whether a browser may send `Authorization` to the upload host. Some hosts refuse it. [M] that clients do, [U] here */
+  /** Whether a browser may send `Authorization` to the upload host. Some hosts refuse it. [U] */
   readonly uploadHostAllowsAuthorization: boolean;
 }
 
