@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { applyPolicy, maxUploadBytes, originAllowed } from "../../src/domain/policy/apply.ts";
 import { narrow, parsePolicy } from "../../src/domain/policy/policy.ts";
-import { NOON, policyOf, requestOf } from "../support/policy.ts";
+import { policyOf, requestOf } from "../support/policy.ts";
 
 type Request = ReturnType<typeof requestOf>;
 
@@ -433,8 +433,4 @@ describe("the explanation", () => {
       "maxdurationseconds",
     ]);
   });
-});
-
-it("NOON is noon", () => {
-  expect(new Date(NOON * 1000).toISOString()).toBe("2026-11-22T12:00:00.000Z");
 });

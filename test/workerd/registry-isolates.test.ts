@@ -256,23 +256,3 @@ describe("what cannot be read", () => {
     expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
   });
 });
-
-describe("the store", () => {
-  it("puts no tenant on an upstream that is not there, and takes none away that has tenants", async () => {
-    const { store } = isolate();
-    expect(await store.putTenant({ ...tenant, upstream: "eu" })).toBe(0);
-    expect(await store.tenant("acme")).toBeNull();
-    await store.putUpstream({ id: "eu", ...upstream, credential });
-    expect(await store.putTenant({ ...tenant, upstream: "eu" })).toBe(1);
-    expect(await store.deleteUpstream("eu")).toBe(0);
-    await store.deleteTenant("acme");
-    expect(await store.deleteUpstream("eu")).toBe(1);
-  });
-
-  it("makes no key for a tenant that is not there", async () => {
-    const { store } = isolate();
-    const key = { id: "k", tenant: "acme", name: "k", hash: "", scopes: "[]", created_at: 1, expires_at: null };
-    expect(await store.insertApiKey(key)).toBe(0);
-    expect(await store.apiKeys("acme", { after: "", limit: 10 })).toEqual([]);
-  });
-});
