@@ -1,6 +1,8 @@
 import { type JWTVerifyGetKey, createLocalJWKSet, createRemoteJWKSet, customFetch, errors } from "jose";
 import { isSafeUrl } from "../domain/location.ts";
+import { reasonOf } from "../domain/problem.ts";
 import type { Issuer } from "../usecases/registry-port.ts";
+import { keep } from "./keep.ts";
 import { readBounded } from "./read-bounded.ts";
 
 /** The keys could not be had: nothing is known about the token. */
@@ -27,10 +29,8 @@ export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWT
   function remember(name: string, make: () => JWTVerifyGetKey): JWTVerifyGetKey {
     const known = keySets.get(name);
     if (known) return known;
-    const [oldest] = keySets.keys();
-    if (oldest !== undefined && keySets.size >= MAX_KEY_SETS) keySets.delete(oldest);
     const made = make();
-    keySets.set(name, made);
+    keep(keySets, name, made, MAX_KEY_SETS);
     return made;
   }
 
@@ -72,8 +72,7 @@ function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
       if (error instanceof errors.JOSENotSupported || error === failed?.error) throw error;
-      const message = error instanceof Error ? error.message : String(error);
-      failed = { error: new JwksUnavailable(message, { cause: error }), until: Date.now() + JWKS_RETRY_MS };
+      failed = { error: new JwksUnavailable(reasonOf(error), { cause: error }), until: Date.now() + JWKS_RETRY_MS };
       throw failed.error;
     }
   };

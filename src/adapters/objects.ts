@@ -1,5 +1,5 @@
 import type { Grant } from "../domain/budget.ts";
-import { type Problem, problem } from "../domain/problem.ts";
+import { type Problem, problem, reasonOf } from "../domain/problem.ts";
 import type { ReservationOutcome } from "../domain/reservation.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import type { StoredUpload } from "../objects/upload-rows.ts";
@@ -96,6 +96,6 @@ async function orElse<T>(answer: Promise<T>, instead: (reason: string) => T | Pr
   try {
     return await answer;
   } catch (error) {
-    return instead(error instanceof Error ? error.message : String(error));
+    return instead(reasonOf(error));
   }
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { problem } from "../domain/problem.ts";
+import { problem, reasonOf } from "../domain/problem.ts";
 import { type StreamRefusal, explainRefusal } from "../domain/stream-refusal.ts";
 import type { Upstream } from "../usecases/registry-port.ts";
 import type { StreamOutcome } from "../usecases/stream-port.ts";
@@ -58,7 +58,7 @@ export function readLink(status: number, uid: string | undefined, location: stri
 }
 
 function explainFailure(error: unknown): StreamOutcome {
-  const facts = { reason: error instanceof Error ? error.message : String(error) };
+  const facts = { reason: reasonOf(error) };
   const timedOut = error instanceof DOMException && error.name === "TimeoutError";
   return {
     kind: "unknown",

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { clip, problem } from "../domain/problem.ts";
+import { clip, problem, reasonOf } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import type { Upstream } from "../usecases/registry-port.ts";
 import type { StreamWebhook, StreamWebhooks } from "../usecases/stream-port.ts";
@@ -29,8 +29,7 @@ export function createStreamWebhooks(deadlineMs: number): StreamWebhooks {
       const body = await readBounded(answer.body, MAX_ANSWER_BYTES);
       return read(answer.status, new TextDecoder().decode(body ?? new Uint8Array()));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return refuse(problem("stream_unreachable", `Stream cannot be asked: ${clip(reason)}`));
+      return refuse(problem("stream_unreachable", `Stream cannot be asked: ${clip(reasonOf(error))}`));
     }
   }
 

@@ -2,7 +2,7 @@ import { SignJWT, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jo
 import * as v from "valibot";
 import type { KeyRing } from "../config.ts";
 import { TENANT_ID } from "../domain/tenant.ts";
-import { type Problem, problem } from "../domain/problem.ts";
+import { type Problem, problem, reasonOf } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import type { Tokens } from "../usecases/ports.ts";
 import { JwksUnavailable, createKeySource } from "./jwks.ts";
@@ -115,7 +115,7 @@ async function verify<T>(work: () => Promise<T>): Promise<Result<T>> {
 
 /** What `jose` throws, as a refusal. Whatever it may still come to throw at a client's token means: not valid. */
 function explain(error: unknown): Problem {
-  const facts = { reason: error instanceof Error ? error.message : String(error) };
+  const facts = { reason: reasonOf(error) };
   if (error instanceof JwksUnavailable)
     return problem("jwks_unavailable", "The issuer's keys cannot be read at the moment.", {
       facts,

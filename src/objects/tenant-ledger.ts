@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseConfig } from "../config.ts";
 import { type Dependencies, createDependencies } from "../dependencies.ts";
+import { reasonOf } from "../domain/problem.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
 import type { Attempt, EventQuery } from "../usecases/delivery-port.ts";
 import type { Comparison, UploadQuery, VideoPage } from "../usecases/ledger-port.ts";
@@ -146,7 +147,7 @@ export class TenantLedger extends DurableObject<Env> {
         outbox.prune(now());
       });
     } catch (error) {
-      console.error(`A ledger's alarm failed: ${error instanceof Error ? error.message : String(error)}`);
+      console.error(`A ledger's alarm failed: ${reasonOf(error)}`);
       retryAt = now() + RETRY_SECONDS;
     }
     // Also what is being handed over at this moment: should that come to nothing, there would be no other alarm.

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { retryDelaySeconds } from "../domain/delivery.ts";
+import { reasonOf } from "../domain/problem.ts";
 import { UPLOAD_EVENT_TYPES } from "../domain/upload-event.ts";
 import { type DeliverEventPorts, type DeliveryOutcome, deliverEvent, giveUp } from "../usecases/deliver-event.ts";
 import type { Delivery } from "../usecases/delivery-port.ts";
@@ -62,8 +63,7 @@ async function isDone(delivery: Delivery, attempts: number, handle: Handler): Pr
     console.log(JSON.stringify({ delivery: { ...facts, ...attempt } }));
     return isDone;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    console.error(JSON.stringify({ delivery: { ...facts, endpoint: delivery.endpoint, error: reason } }));
+    console.error(JSON.stringify({ delivery: { ...facts, endpoint: delivery.endpoint, error: reasonOf(error) } }));
     return false;
   }
 }

@@ -1,4 +1,4 @@
-import { problem } from "../domain/problem.ts";
+import { problem, reasonOf } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import type { DeliveryQueue } from "./delivery-port.ts";
 import type { Ledgers } from "./ledger-port.ts";
@@ -44,10 +44,9 @@ export async function redeliverEvent(
   try {
     await deliveries.send(targets.map((endpoint) => ({ tenant, endpoint: endpoint.id, event })));
   } catch (error) {
-    const facts = { reason: error instanceof Error ? error.message : String(error) };
     return refuse(
       problem("queue_unavailable", "The event cannot be sent at the moment.", {
-        facts,
+        facts: { reason: reasonOf(error) },
         retryAfterSeconds: QUEUE_RETRY_SECONDS,
       }),
     );

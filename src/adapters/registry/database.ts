@@ -1,3 +1,4 @@
+import { type Problem, problem, reasonOf } from "../../domain/problem.ts";
 import { type AuditEntry, auditQuery } from "./audit.ts";
 
 export type Query = readonly [sql: string, values: readonly (string | number | null)[]];
@@ -5,6 +6,12 @@ export type Query = readonly [sql: string, values: readonly (string | number | n
 /** The database cannot be asked. Whether a change that it was asked for has been made is not known. */
 export class RegistryUnavailable extends Error {
   override readonly name = "RegistryUnavailable";
+}
+
+/** The refusal that a failed question becomes, and a row that cannot be read. */
+export function registryUnavailable(error: unknown): Problem {
+  const facts = { reason: reasonOf(error) };
+  return problem("registry_unavailable", "The registry is not available at the moment.", { facts });
 }
 
 /** Who is told of changes, before they are answered. */
@@ -77,6 +84,6 @@ async function available<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    throw new RegistryUnavailable(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new RegistryUnavailable(reasonOf(error), { cause: error });
   }
 }

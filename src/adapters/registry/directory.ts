@@ -1,8 +1,8 @@
 import type { Config } from "../../config.ts";
-import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { Directory } from "../../usecases/registry-port.ts";
+import { registryUnavailable } from "./database.ts";
 
 /** Reads the ids that D1 has, past the cache. */
 export function createDirectory(db: D1Database, { defaultUpstream }: Pick<Config, "defaultUpstream">): Directory {
@@ -14,8 +14,7 @@ export function createDirectory(db: D1Database, { defaultUpstream }: Pick<Config
         .all<{ id: string }>();
       return accept(results.map(({ id }) => id));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return refuse(problem("registry_unavailable", "The registry cannot be read.", { facts: { reason } }));
+      return refuse(registryUnavailable(error));
     }
   }
 

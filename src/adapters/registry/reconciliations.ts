@@ -1,7 +1,7 @@
-import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import type { Reconciliation } from "../../domain/sweep.ts";
 import type { Reconciliations } from "../../usecases/ports.ts";
+import { registryUnavailable } from "./database.ts";
 
 interface Row {
   readonly revision: number;
@@ -47,9 +47,6 @@ async function orProblem<T>(work: () => Promise<T>): Promise<Result<T>> {
   try {
     return accept(await work());
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return refuse(
-      problem("registry_unavailable", "The registry cannot be asked at the moment.", { facts: { reason } }),
-    );
+    return refuse(registryUnavailable(error));
   }
 }

@@ -13,6 +13,7 @@ import type {
 } from "../../usecases/registry-port.ts";
 import type { Sealing } from "../sealing.ts";
 import { LookupCache } from "./cache.ts";
+import { registryUnavailable } from "./database.ts";
 import {
   type ApiKeyRow,
   type EndpointRow,
@@ -96,7 +97,7 @@ export function createRegistry(
       return value ?? accept(undefined);
     } catch (error) {
       if (suspect) cache.misses.refund();
-      return unavailable(error);
+      return refuse(registryUnavailable(error));
     }
   }
 
@@ -187,11 +188,6 @@ function readable<T>(read: () => T): Result<T> {
   try {
     return accept(read());
   } catch (error) {
-    return unavailable(error);
+    return refuse(registryUnavailable(error));
   }
-}
-
-function unavailable(error: unknown): Result<never> {
-  const reason = error instanceof Error ? error.message : String(error);
-  return refuse(problem("registry_unavailable", "The registry cannot be read.", { facts: { reason } }));
 }

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { RegistryUnavailable } from "../../adapters/registry/database.ts";
+import { RegistryUnavailable, registryUnavailable } from "../../adapters/registry/database.ts";
 import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
 import { sha256 } from "../../adapters/secret-hashes.ts";
 import type { Config } from "../../config.ts";
@@ -50,8 +50,7 @@ export function adminRoutes(dependencies: AdminDependencies): Hono<AppEnv> {
 
   routes.onError((error, c) => {
     if (!(error instanceof RegistryUnavailable)) throw error;
-    const facts = { reason: error.message };
-    return respondProblem(c, problem("registry_unavailable", "The registry cannot be asked at the moment.", { facts }));
+    return respondProblem(c, registryUnavailable(error));
   });
 
   routes.route("/tenants/:tenant/keys", keyRoutes(store));
