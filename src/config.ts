@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { DEFAULT_CALLS_PER_WINDOW } from "./domain/budget.ts";
+import { DEFAULT_CALLS_PER_WINDOW, MAX_CALLS_PER_WINDOW } from "./domain/budget.ts";
 import { isSafeUrl } from "./domain/location.ts";
 import { MAX_DEADLINE_SECONDS } from "./domain/reservation.ts";
 import type { Upstream } from "./usecases/registry-port.ts";
@@ -56,13 +56,10 @@ const keyRing = v.pipe(
   v.transform((keys) => keys as unknown as KeyRing),
 );
 
-/** Cloudflare's. */
+/** Of Cloudflare's API. */
 export const STREAM_API_BASE = "https://api.cloudflare.com/client/v4";
 /** Hosts that Cloudflare has been seen to hand out (assumed: secondary sources; there may be others). */
 export const STREAM_UPLOAD_HOSTS = "upload.videodelivery.net,upload.cloudflarestream.com";
-
-/** As `callsPerWindow` of an upstream. */
-const MAX_CALLS_PER_WINDOW = 1_000_000;
 
 /** Of a webhook: the one in use, and those that are being replaced. */
 export const MAX_WEBHOOK_SECRETS = 3;

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createStreamWebhooks } from "../adapters/stream-webhooks.ts";
+import { STREAM_API_BASE } from "../config.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../domain/tenant.ts";
 import type { Upstream } from "../usecases/registry-port.ts";
 import { registerWebhook } from "../usecases/register-webhook.ts";
@@ -23,7 +24,6 @@ An account has one webhook. Registered again, it stays as it is, and its secret 
 (STREAM_API_BASE too, where it is not Cloudflare's). The secret becomes the Worker's secret STREAM_WEBHOOK_SECRETS, by the
 wrangler that is signed in here. Any other upstream needs OPERATOR_TOKEN: the gateway registers it with the credential that
 it has, and keeps the secret itself.`;
-const API_BASE = "https://api.cloudflare.com/client/v4";
 const DEADLINE_MS = 15_000;
 const SECRET_NAME = "STREAM_WEBHOOK_SECRETS";
 
@@ -86,7 +86,7 @@ function upstreamOfEnvironment(): Upstream {
   return {
     id: DEFAULT_UPSTREAM,
     accountId,
-    apiBase: (env("STREAM_API_BASE") || API_BASE).replace(/\/+$/, ""),
+    apiBase: (env("STREAM_API_BASE") || STREAM_API_BASE).replace(/\/+$/, ""),
     uploadHosts: [],
     callsPerWindow: 0,
     credential: token ? { kind: "token", token } : { kind: "key", email, key },

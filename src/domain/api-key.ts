@@ -15,7 +15,6 @@ export interface ApiKey {
   readonly text: string;
 }
 
-export const API_KEY_PREFIX = "slu_";
 export const API_KEY_ID_CHARACTERS = 16;
 export const API_KEY_SECRET_CHARACTERS = 43;
 
@@ -31,7 +30,7 @@ export function parseApiKey(text: string): ApiKey | undefined {
 
 /** Builds a key from random base-62 text of the lengths above. */
 export function formatApiKey(id: string, secret: string): ApiKey {
-  const body = `${API_KEY_PREFIX}${id}_${secret}`;
+  const body = `slu_${id}_${secret}`;
   return { id, text: body + apiKeyChecksum(body) };
 }
 

@@ -16,7 +16,7 @@ export const UPLOAD_EVENT_TYPES = [
 export type UploadEventType = (typeof UPLOAD_EVENT_TYPES)[number];
 
 /** Of the JSON below. Fields may be added to a version; what is there keeps its name and meaning. */
-export const UPLOAD_EVENT_VERSION = 1;
+const UPLOAD_EVENT_VERSION = 1;
 
 /** The body of a delivery. `src/routes/upload-event.schema.json` is its published schema. Times are RFC 3339. */
 export interface UploadEventBody {

@@ -11,7 +11,7 @@ export type UploadMetadata = ReadonlyMap<string, string>;
 export const MAX_METADATA_HEADER_CHARACTERS = 16_384;
 /** Uppy sends about ten. */
 export const MAX_METADATA_KEYS = 64;
-export const MAX_METADATA_KEY_CHARACTERS = 128;
+const MAX_METADATA_KEY_CHARACTERS = 128;
 
 /**
  * Parses an `Upload-Metadata` header to the letter of tus 1.0.0, and stricter where servers disagree.
@@ -45,7 +45,12 @@ export function parseUploadMetadata(header: string): Result<UploadMetadata> {
     if (rest.length > 0)
       return refuse(problem("upload_metadata_invalid", `"${clip(key)}" is followed by more than one value.`));
     if (!METADATA_KEY.test(key) || key.length > MAX_METADATA_KEY_CHARACTERS)
-      return refuse(problem("upload_metadata_invalid", `"${clip(key)}" is not a key: printable ASCII, at most 128.`));
+      return refuse(
+        problem(
+          "upload_metadata_invalid",
+          `"${clip(key)}" is not a key: printable ASCII, at most ${MAX_METADATA_KEY_CHARACTERS}.`,
+        ),
+      );
 
     const lowerCaseKey = key.toLowerCase();
     if (metadata.has(lowerCaseKey))

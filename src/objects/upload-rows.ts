@@ -1,3 +1,4 @@
+import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../domain/policy/keys.ts";
 import type { ReservationRequest } from "../domain/reservation.ts";
 import type { UploadProgress } from "../domain/upload.ts";
 import { UPLOAD_ID } from "../domain/upload-id.ts";
@@ -36,9 +37,6 @@ export function reservedRow(request: ReservationRequest, now: number): UploadRow
   };
 }
 
-/** What Stream reserves where nothing else is said, in seconds. https://developers.cloudflare.com/stream/pricing/ */
-const STREAM_DEFAULT_SECONDS = 14_400;
-
 /**
  * An upload of which only Stream knows. One that failed counts for nothing, and one that nobody has uploaded to for as long
  * as finished ones are kept may have been here before: undefined.
@@ -59,7 +57,7 @@ export function adoptedRow(upstream: string, video: StreamVideo, now: number): U
     fingerprint: null,
     upstream,
     bytes: (ready ? report.bytes : undefined) ?? 0,
-    seconds: (ready ? report.seconds : undefined) ?? video.maxDurationSeconds ?? STREAM_DEFAULT_SECONDS,
+    seconds: (ready ? report.seconds : undefined) ?? video.maxDurationSeconds ?? STREAM_DEFAULT_MAX_DURATION_SECONDS,
     created,
     expires,
     due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,

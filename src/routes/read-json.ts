@@ -4,7 +4,7 @@ import { clip, problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 
 /** Ample for a policy document; D1 takes 2 MB a row. */
-export const MAX_JSON_BODY_BYTES = 64 * 1024;
+const MAX_JSON_BODY_BYTES = 64 * 1024;
 
 /**
  * Reads a JSON body and checks it: 400 with the path to what is wrong, 413 where it is larger than anything that is asked

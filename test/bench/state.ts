@@ -13,7 +13,7 @@ import { type Credentials, makeIssuers } from "./credentials.ts";
 export const TENANT = "acme";
 export const OPERATOR_TOKEN = "operator-token-of-the-bench";
 /** How many others there are in the database of many. */
-export const OTHER_TENANTS = 99_999;
+const OTHER_TENANTS = 99_999;
 
 /** Of an object; beside it there may be its log, and notes on it and on alarms. */
 const DATABASE = /^[0-9a-f]{64}\.sqlite$/;

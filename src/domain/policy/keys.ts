@@ -195,7 +195,7 @@ function autoExpiry({ now, length }: Context): number {
 }
 
 /** What Stream reserves where the key is missing (assumed: secondary source); written out, so that nobody has to know. */
-const STREAM_DEFAULT_MAX_DURATION_SECONDS = 14_400;
+export const STREAM_DEFAULT_MAX_DURATION_SECONDS = 14_400;
 const STREAM_MAX_WATERMARK_CHARACTERS = 32;
 /** Stream takes a float; six digits are a frame in the longest video. */
 const PERCENTAGE_DIGITS = 6;

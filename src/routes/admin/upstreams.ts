@@ -10,6 +10,7 @@ import {
   STREAM_UPLOAD_HOSTS,
   WEBHOOK_SECRET,
 } from "../../config.ts";
+import { MAX_CALLS_PER_WINDOW } from "../../domain/budget.ts";
 import { problem } from "../../domain/problem.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
@@ -18,8 +19,6 @@ import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
 import { allowOnly, pageOf, readPage, readSlug, safeUrl } from "./documents.ts";
 
-/** Cloudflare raises its limit for some; nobody has a million. */
-const MAX_CALLS_PER_WINDOW = 1_000_000;
 /** What may stand in a header as it is. */
 const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,500}$/, "must be printable ASCII without blanks"));
 /** As `URL.host` has it, since that is what it is compared with: no `:443`. */
