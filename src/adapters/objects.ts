@@ -45,7 +45,7 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
           .then((page) => ({ ...page, uploads: page.uploads.map(readUpload) })),
       ),
     storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
-    cancel: (tenant, idOrUid) => orProblem(of(tenant).cancel(idOrUid).then(read)),
+    cancel: (tenant, id) => orProblem(of(tenant).cancel(id).then(read)),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
     compare: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
     events: (tenant, query) => orProblem(of(tenant).events(query)),

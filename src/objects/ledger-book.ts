@@ -100,9 +100,9 @@ export class LedgerBook {
     });
   }
 
-  cancel(idOrUid: string): UploadRow | undefined {
+  cancel(id: string): UploadRow | undefined {
     return this.store.transaction(() => {
-      const row = this.find(idOrUid);
+      const row = this.uploads.byId(id);
       return row && (row.unwanted !== 0 ? row : this.#apply(row, { kind: "cancelled" }));
     });
   }

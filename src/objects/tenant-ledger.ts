@@ -99,8 +99,8 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /** The upload is cancelled, or deleted where it was ready; it holds nothing any longer, and its video has to go. */
-  cancel(idOrUid: string): StoredUpload | undefined {
-    const row = this.#book.cancel(idOrUid);
+  cancel(id: string): StoredUpload | undefined {
+    const row = this.#book.cancel(id);
     return row && storedUpload(row);
   }
 

@@ -28,7 +28,7 @@ export interface Ledgers {
   /** Seconds and number of videos that are ready, of one creator or of all. */
   storage(tenant: string, creator?: string): Promise<Result<{ readonly seconds: number; readonly videos: number }>>;
   /** The upload is cancelled, and holds nothing any longer; undefined: there is none. */
-  cancel(tenant: string, idOrUid: string): Promise<Result<KeptUpload | undefined>>;
+  cancel(tenant: string, id: string): Promise<Result<KeptUpload | undefined>>;
   /** The video of a cancelled upload is no longer at Stream. */
   confirmGone(tenant: string, id: string): Promise<void>;
   /** Takes in what Stream says of a video. False: none of the tenant's uploads is meant. */

@@ -104,8 +104,8 @@ describe("what Stream says of a video", () => {
 describe("an upload that is cancelled", () => {
   it("holds nothing any longer, and its video is due to be deleted, until it is gone", async () => {
     const tenant = ledger();
-    const { id, uid } = await issued(tenant);
-    expect(await tenant.cancel(uid)).toMatchObject({ id, state: "cancelled" });
+    const { id } = await issued(tenant);
+    expect(await tenant.cancel(id)).toMatchObject({ id, state: "cancelled" });
     expect(await tenant.cancel(id)).toMatchObject({ id, state: "cancelled" });
     expect(await tenant.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 1, seconds: 0 } });
     expect((await rowOf(tenant, id))["due"]).toBeLessThanOrEqual(now() + 30);

@@ -36,7 +36,7 @@ export interface Database {
    */
   readonly writeFor: (tenant: string, queries: readonly Query[], entry?: AuditEntry) => Promise<number>;
   /** Makes a tenant's version greater. */
-  readonly grow: (tenant: string) => Query;
+  readonly bumpVersion: (tenant: string) => Query;
 }
 
 export function createDatabase(db: D1Database, now: () => number, listeners: Listeners): Database {
@@ -76,7 +76,7 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
       return changes;
     },
 
-    grow: (tenant) => ["UPDATE tenants SET version = max(version + 1, ?2) WHERE id = ?1", [tenant, now()]],
+    bumpVersion: (tenant) => ["UPDATE tenants SET version = max(version + 1, ?2) WHERE id = ?1", [tenant, now()]],
   };
 }
 

@@ -14,7 +14,7 @@ const DISABLED_BY_OPERATOR = "the operator disabled it";
 
 /** The endpoints' part of the registry's store. */
 export function createEndpointStore(database: Database, sealing: Sealing) {
-  const { all, first, write, writeFor, grow, now } = database;
+  const { all, first, write, writeFor, bumpVersion, now } = database;
   const find = (tenant: string, id: string) =>
     first<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]);
   const seal = (secrets: readonly EndpointSecret[], row: Pick<EndpointRow, "tenant" | "id" | "url">) =>
@@ -45,7 +45,7 @@ export function createEndpointStore(database: Database, sealing: Sealing) {
         now(),
       ],
     ];
-    return writeFor(tenant, [grow(tenant), query], putEntry(endpoint));
+    return writeFor(tenant, [bumpVersion(tenant), query], putEntry(endpoint));
   };
 
   /** Only as the row was read: its secrets are sealed anew, and must be the ones that are there. */
@@ -63,7 +63,7 @@ export function createEndpointStore(database: Database, sealing: Sealing) {
        WHERE tenant = ? AND id = ? AND sealed_secrets = ?`,
       [...values, tenant, id, before.sealed_secrets],
     ];
-    return writeFor(tenant, [grow(tenant), query], putEntry(endpoint));
+    return writeFor(tenant, [bumpVersion(tenant), query], putEntry(endpoint));
   };
 
   const health: EndpointHealth = {
@@ -117,11 +117,13 @@ export function createEndpointStore(database: Database, sealing: Sealing) {
         "UPDATE endpoints SET sealed_secrets = ?, updated_at = ? WHERE tenant = ? AND id = ? AND sealed_secrets = ?",
         [sealed, now(), tenant, id, before.sealed_secrets],
       ];
-      return (await writeFor(tenant, [grow(tenant), query], { action: "endpoint.rotate", target: id, tenant })) > 0;
+      return (
+        (await writeFor(tenant, [bumpVersion(tenant), query], { action: "endpoint.rotate", target: id, tenant })) > 0
+      );
     },
 
     deleteEndpoint: (tenant: string, id: string) =>
-      writeFor(tenant, [grow(tenant), ["DELETE FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]]], {
+      writeFor(tenant, [bumpVersion(tenant), ["DELETE FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]]], {
         action: "endpoint.delete",
         target: id,
         tenant,

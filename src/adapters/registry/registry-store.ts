@@ -51,7 +51,7 @@ export interface AuditQuery {
 
 export function createRegistryStore(db: D1Database, sealing: Sealing, now: () => number, listeners: Listeners) {
   const database = createDatabase(db, now, listeners);
-  const { all, first, write, writeFor, grow } = database;
+  const { all, first, write, writeFor, bumpVersion } = database;
   const sealSecrets = async (row: Pick<UpstreamRow, "id" | "account_id">, secrets: readonly string[]) =>
     secrets.length === 0 ? null : sealing.seal(JSON.stringify(secrets), webhookPlace(row));
   const page = <Row>(table: "tenants" | "issuers" | "upstreams", { after, limit }: Page) =>
@@ -66,7 +66,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
   const withdraw = async ({ id, tenant }: IssuerRow) => {
     if (tenant === null) return;
     const query: Query = ["UPDATE issuers SET scopes = '[]' WHERE id = ? AND tenant = ?", [id, tenant]];
-    await writeFor(tenant, [grow(tenant), query]);
+    await writeFor(tenant, [bumpVersion(tenant), query]);
   };
 
   const deleteIssuer = async (id: string): Promise<number> => {
@@ -142,7 +142,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
       writeFor(
         tenant,
         [
-          grow(tenant),
+          bumpVersion(tenant),
           [
             "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE tenant = ?1 AND id = ?2",
             [tenant, id, now()],
@@ -157,7 +157,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
       const sealed = secret === null ? null : await sealing.seal(secret, secretPlace(row));
       const identity = [row.id, row.iss, row.audience, row.algorithms];
       const keys = [row.jwks_url, row.jwks, sealed];
-      const queries: Query[] = row.tenant === null ? [] : [grow(row.tenant)];
+      const queries: Query[] = row.tenant === null ? [] : [bumpVersion(row.tenant)];
       queries.push(
         // One that another call has put meanwhile stays, and has this one fail.
         [`DELETE FROM issuers WHERE id = ? AND (tenant = ? OR ${WITHDRAWN})`, [row.id, row.tenant]],
