@@ -1,3 +1,4 @@
+import { isCreator } from "./policy/creator.ts";
 import { parseTimestamp } from "./policy/duration.ts";
 import { type Problem, clip, problem } from "./problem.ts";
 import { type Result, accept, refuse } from "./result.ts";
@@ -27,6 +28,12 @@ export function readQuery<Name extends string>(
 /** @param demand completes the sentence "limit …" */
 export function badParameter(name: string, demand: string): Problem {
   return problem("bad_request", `${name} ${demand}.`, { key: name });
+}
+
+/** Whose uploads are asked for; undefined: everyone's. */
+export function parseCreator(text: string | undefined): Result<string | undefined> {
+  if (text === undefined || isCreator(text)) return accept(text);
+  return refuse(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
 }
 
 const COUNT = /^[1-9]\d{0,8}$/;

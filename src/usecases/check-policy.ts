@@ -2,12 +2,12 @@ import * as v from "valibot";
 import { jsonObject } from "../domain/json-object.ts";
 import { applyPolicy } from "../domain/policy/apply.ts";
 import type { Decision, Explanation } from "../domain/policy/decision.ts";
-import { isCreator } from "../domain/policy/creator.ts";
 import { narrow, parsePolicy } from "../domain/policy/policy.ts";
 import { type Result, accept } from "../domain/result.ts";
 import { STREAM_MAX_UPLOAD_BYTES } from "../domain/tus.ts";
 import { type UploadMetadata, encodeUploadMetadata, parseUploadMetadata } from "../domain/upload-metadata.ts";
 import type { Access } from "./authenticate.ts";
+import { grantSubject } from "./mint-grant.ts";
 
 export const checkPolicySchema = jsonObject({
   /** Bytes. */
@@ -18,9 +18,7 @@ export const checkPolicySchema = jsonObject({
   creator: v.optional(v.string()),
   origin: v.optional(v.string()),
   /** As if under a grant that was minted with these. */
-  grant: v.optional(
-    jsonObject({ subject: v.optional(v.pipe(v.string(), v.check(isCreator))), policy: v.optional(v.unknown()) }),
-  ),
+  grant: v.optional(jsonObject({ subject: grantSubject, policy: v.optional(v.unknown()) })),
 });
 
 export interface PolicyCheck {

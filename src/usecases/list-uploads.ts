@@ -1,5 +1,4 @@
-import { isCreator } from "../domain/policy/creator.ts";
-import { badParameter, parseLimit, parseMoment, readQuery } from "../domain/query.ts";
+import { badParameter, parseCreator, parseLimit, parseMoment, readQuery } from "../domain/query.ts";
 import { reachOf, within } from "../domain/reach.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import { UPLOAD_STATES } from "../domain/upload.ts";
@@ -30,13 +29,13 @@ export async function listUploads(
 function parseUploadQuery(parameters: Iterable<readonly [string, string]>): Result<UploadQuery> {
   const query = readQuery(parameters, PARAMETERS);
   if (!query.ok) return query;
-  const [asked, creator, cursor] = [query.value.get("state"), query.value.get("creator"), query.value.get("cursor")];
+  const [asked, cursor] = [query.value.get("state"), query.value.get("cursor")];
 
   const state = UPLOAD_STATES.find((state) => state === asked);
   if (asked !== undefined && state === undefined)
     return refuse(badParameter("state", `must be one of ${UPLOAD_STATES.join(", ")}`));
-  if (creator !== undefined && !isCreator(creator))
-    return refuse(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
+  const creator = parseCreator(query.value.get("creator"));
+  if (!creator.ok) return creator;
   if (cursor !== undefined && !CURSOR.test(cursor))
     return refuse(badParameter("cursor", "must be the cursor of the page before"));
   const from = parseMoment("from", query.value.get("from"), "up");
@@ -48,7 +47,7 @@ function parseUploadQuery(parameters: Iterable<readonly [string, string]>): Resu
   return accept({
     limit: limit.value,
     ...(state && { state }),
-    ...(creator !== undefined && { creator }),
+    ...(creator.value !== undefined && { creator: creator.value }),
     ...(from.value !== undefined && { from: from.value }),
     ...(to.value !== undefined && { to: to.value }),
     ...(cursor !== undefined && { cursor }),

@@ -1,6 +1,5 @@
-import { isCreator } from "../domain/policy/creator.ts";
 import { problem } from "../domain/problem.ts";
-import { type Query, badParameter, parseLimit, parseMoment, readQuery } from "../domain/query.ts";
+import { type Query, badParameter, parseCreator, parseLimit, parseMoment, readQuery } from "../domain/query.ts";
 import { reachOf, within } from "../domain/reach.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
 import {
@@ -95,12 +94,12 @@ function parseVideoQuery(parameters: Iterable<readonly [string, string]>): Resul
     if (!["true", "false"].includes(query.get(flag) ?? "false"))
       return refuse(badParameter(flag, "must be true or false"));
 
-  const [asked, creator] = [query.get("status"), query.get("creator")];
+  const asked = query.get("status");
   const status = VIDEO_STATUSES.find((status) => status === asked);
   if (asked !== undefined && !status)
     return refuse(badParameter("status", `must be one of ${VIDEO_STATUSES.join(", ")}`));
-  if (creator !== undefined && !isCreator(creator))
-    return refuse(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
+  const creator = parseCreator(query.get("creator"));
+  if (!creator.ok) return creator;
   const before = eitherMoment(query, ["before", "end"], "up");
   if (!before.ok) return before;
   const after = eitherMoment(query, ["after", "start"], "down");
@@ -114,7 +113,7 @@ function parseVideoQuery(parameters: Iterable<readonly [string, string]>): Resul
     after: after.value ?? 0,
     before: before.value ?? Number.POSITIVE_INFINITY,
     ...(status && { status }),
-    ...(creator !== undefined && { creator }),
+    ...(creator.value !== undefined && { creator: creator.value }),
   });
 }
 

@@ -21,9 +21,13 @@ export interface MintGrantPorts {
   readonly newGrantId: () => string;
 }
 
+/** The media creator that a grant's upload will belong to. */
+export const grantSubject = v.optional(
+  v.pipe(v.string(), v.check(isCreator, "must be 1 to 64 printable ASCII characters")),
+);
+
 export const mintGrantSchema = jsonObject({
-  /** The media creator that the upload will belong to. */
-  subject: v.optional(v.pipe(v.string(), v.check(isCreator, "must be 1 to 64 printable ASCII characters"))),
+  subject: grantSubject,
   /** Seconds. */
   expiresIn: v.optional(
     v.pipe(v.number(), v.integer(), v.minValue(MIN_GRANT_SECONDS), v.maxValue(MAX_GRANT_SECONDS)),

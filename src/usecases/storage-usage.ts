@@ -1,7 +1,6 @@
-import { isCreator } from "../domain/policy/creator.ts";
-import { badParameter, readQuery } from "../domain/query.ts";
+import { parseCreator, readQuery } from "../domain/query.ts";
 import { reachOf, within } from "../domain/reach.ts";
-import { type Result, accept, refuse } from "../domain/result.ts";
+import { type Result, accept } from "../domain/result.ts";
 import type { Access } from "./authenticate.ts";
 import type { Ledgers } from "./ledger-port.ts";
 
@@ -23,10 +22,10 @@ export async function storageUsage(
 ): Promise<Result<StorageUsage>> {
   const query = readQuery(parameters, ["creator"]);
   if (!query.ok) return query;
-  const asked = query.value.get("creator");
-  if (asked !== undefined && !isCreator(asked))
-    return refuse(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
+  const parsed = parseCreator(query.value.get("creator"));
+  if (!parsed.ok) return parsed;
 
+  const asked = parsed.value;
   const reached = within(reachOf(caller, tenant.policy), asked === undefined ? {} : { creator: asked });
   const stored = reached ? await ledgers.storage(tenant.id, reached.creator) : accept({ seconds: 0, videos: 0 });
   if (!stored.ok) return stored;
