@@ -2,6 +2,7 @@ import type { Grant } from "../domain/budget.ts";
 import { type Problem, problem, reasonOf } from "../domain/problem.ts";
 import type { ReservationOutcome } from "../domain/reservation.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
+import type { VideoJson } from "../domain/video-document.ts";
 import type { StoredUpload } from "../objects/upload-rows.ts";
 import type { KeptUpload, Ledgers } from "../usecases/ledger-port.ts";
 import type { Budget } from "../usecases/ports.ts";
@@ -59,7 +60,7 @@ function read(stored: StoredUpload | undefined): KeptUpload | undefined {
 }
 
 function readUpload({ video, ...upload }: StoredUpload): KeptUpload {
-  return { ...upload, ...(video !== undefined && { video: JSON.parse(video) as Record<string, unknown> }) };
+  return { ...upload, ...(video !== undefined && { video: JSON.parse(video) as VideoJson }) };
 }
 
 function orProblem<T>(answer: Promise<T>): Promise<Result<T>> {

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { rfc3339 } from "../domain/rfc3339.ts";
 import { TUS_VERSION } from "../domain/tus.ts";
 import type { Upstream } from "../usecases/registry-port.ts";
 import type { AbsentVideo, StreamApi, VideoList } from "../usecases/stream-port.ts";
@@ -67,8 +68,8 @@ export function createStreamVideos(
 
     async findVideo(upstream, { uploadId, creator, askedAt }) {
       const query = {
-        after: timeOf(askedAt - SEARCH_SECONDS),
-        before: timeOf(askedAt + SEARCH_SECONDS),
+        after: rfc3339(askedAt - SEARCH_SECONDS),
+        before: rfc3339(askedAt + SEARCH_SECONDS),
         ...(creator !== undefined && { creator }),
       };
       const page = await list(upstream, query, MAX_LIST);
@@ -78,7 +79,7 @@ export function createStreamVideos(
 
     videosSince(upstream, created, limit) {
       // Both bounds of Stream's are open, and its times have milliseconds (assumed).
-      return list(upstream, { after: timeOf(created - 1), asc: "true" }, Math.min(limit, MAX_LIST));
+      return list(upstream, { after: rfc3339(created - 1), asc: "true" }, Math.min(limit, MAX_LIST));
     },
 
     async hasBegun(location) {
@@ -100,10 +101,6 @@ export function createStreamVideos(
       return answer !== undefined && (isNotFound(answer) || (answer.status >= 200 && answer.status < 300));
     },
   };
-}
-
-function timeOf(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
 }
 
 const errorsSchema = v.object({ errors: v.array(v.object({ code: v.number() })) });

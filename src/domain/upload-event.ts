@@ -1,3 +1,4 @@
+import { rfc3339 } from "./rfc3339.ts";
 import type { Upload, UploadState } from "./upload.ts";
 
 /**
@@ -80,8 +81,4 @@ export function uploadDocument(upload: Upload): UploadEventBody["data"]["upload"
     expiresAt: rfc3339(expires),
     ...(failure !== undefined && { failure }),
   };
-}
-
-function rfc3339(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
 }

@@ -1,4 +1,5 @@
 import { SLUICE_KEY } from "./policy/reserved-keys.ts";
+import { rfc3339 } from "./rfc3339.ts";
 import type { Upload, UploadState } from "./upload.ts";
 
 /** Stream's own object of a video. https://developers.cloudflare.com/api/resources/stream/methods/get/ */
@@ -41,7 +42,6 @@ export interface VideoDocument extends VideoJson {
 export function videoDocument(upload: Upload & { readonly video?: VideoJson }): VideoDocument | undefined {
   const { uid, state, creator = null, created, expires, seconds, bytes, failure, video = {} } = upload;
   if (uid === undefined || !isShown(state)) return undefined;
-  const rfc3339 = (time: number) => new Date(time * 1000).toISOString();
   const ready = state === "ready";
   return {
     creator,

@@ -2,6 +2,7 @@ import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../domain/policy/keys.ts";
 import type { ReservationRequest } from "../domain/reservation.ts";
 import type { UploadProgress } from "../domain/upload.ts";
 import { UPLOAD_ID } from "../domain/upload-id.ts";
+import type { VideoJson } from "../domain/video-document.ts";
 import type { KeptUpload } from "../usecases/ledger-port.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
 import type { UploadRow } from "./ledger-schema.ts";
@@ -122,7 +123,7 @@ export function progressColumns({ measured, unwanted, uid, failure, ...progress 
 const MAX_VIDEO_CHARACTERS = 16_384;
 
 /** Null: too long to be kept. */
-export function shortJson(json: Readonly<Record<string, unknown>>): string | null {
+export function shortJson(json: VideoJson): string | null {
   const text = JSON.stringify(json);
   return text.length <= MAX_VIDEO_CHARACTERS ? text : null;
 }

@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { directUploadSchema } from "../domain/direct-upload.ts";
 import { problem } from "../domain/problem.ts";
 import type { Result } from "../domain/result.ts";
+import { rfc3339 } from "../domain/rfc3339.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../usecases/create-upload.ts";
 import { createdHeaders } from "./created-headers.ts";
@@ -19,7 +20,7 @@ export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
     const created = await createDirectUpload(ports, c);
     if (!created.ok) return respondProblem(c, created.problem);
     const { id, uid, location, expiresAt } = created.value;
-    const body = { id, uid, uploadURL: location, expiresAt: new Date(expiresAt * 1000).toISOString() };
+    const body = { id, uid, uploadURL: location, expiresAt: rfc3339(expiresAt) };
     return c.json(body, 201, createdHeaders(created.value));
   });
 

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { problem } from "../domain/problem.ts";
+import { rfc3339 } from "../domain/rfc3339.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { AuthenticatePorts } from "../usecases/authenticate.ts";
 import { type MintGrantPorts, mintGrant, mintGrantSchema } from "../usecases/mint-grant.ts";
@@ -24,7 +25,7 @@ export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Hono<App
         id: grant.id,
         grant: token,
         ...(grant.subject !== undefined && { subject: grant.subject }),
-        expiresAt: new Date(grant.expiresAt * 1000).toISOString(),
+        expiresAt: rfc3339(grant.expiresAt),
       },
       201,
       { "Cache-Control": "no-store" },

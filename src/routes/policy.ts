@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { PROBLEMS, problem } from "../domain/problem.ts";
+import { rfc3339 } from "../domain/rfc3339.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { AuthenticatePorts } from "../usecases/authenticate.ts";
 import { checkPolicy, checkPolicySchema } from "../usecases/check-policy.ts";
@@ -39,7 +40,7 @@ export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
       uploadMetadata: header,
       ...(creator !== undefined && { creator }),
       maxDurationSeconds,
-      expiresAt: new Date(expiresAt * 1000).toISOString(),
+      expiresAt: rfc3339(expiresAt),
       explanations,
     });
   });

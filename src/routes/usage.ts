@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { problem } from "../domain/problem.ts";
+import { rfc3339 } from "../domain/rfc3339.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { AuthenticatePorts } from "../usecases/authenticate.ts";
 import type { Ledgers } from "../usecases/ledger-port.ts";
@@ -17,7 +18,7 @@ export function usageRoutes(ports: AuthenticatePorts & { readonly ledgers: Ledge
     const usage = await ports.ledgers.usage(id);
     if (!usage.ok) return respondProblem(c, usage.problem);
     const { pending, videos, storedSeconds, day, month } = usage.value;
-    const window = ({ start, ...usage }: typeof day) => ({ ...usage, since: new Date(start * 1000).toISOString() });
+    const window = ({ start, ...usage }: typeof day) => ({ ...usage, since: rfc3339(start) });
     return c.json({
       tenant: id,
       usage: { pending, videos, storedSeconds, day: window(day), month: window(month) },

@@ -2,6 +2,7 @@ import type { Totals } from "../domain/ledger.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
 import type { Result } from "../domain/result.ts";
 import type { Upload, UploadState } from "../domain/upload.ts";
+import type { VideoJson } from "../domain/video-document.ts";
 import type { Attempt, EventPage, EventQuery, KeptEvent } from "./delivery-port.ts";
 import type { StreamVideo } from "./stream-port.ts";
 
@@ -52,7 +53,7 @@ export interface KeptUpload extends Upload {
   /** The tenant has asked for the video to go. */
   readonly unwanted: boolean;
   /** Stream's own object of the video, as it was last seen; undefined: not yet. */
-  readonly video?: Readonly<Record<string, unknown>>;
+  readonly video?: VideoJson;
 }
 
 export interface UploadQuery {

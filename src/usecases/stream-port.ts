@@ -2,6 +2,7 @@ import type { DirectUpload } from "../domain/direct-upload.ts";
 import type { Problem } from "../domain/problem.ts";
 import type { Result } from "../domain/result.ts";
 import type { ExistingVideo, VideoReport } from "../domain/upload.ts";
+import type { VideoJson } from "../domain/video-document.ts";
 import type { Upstream } from "./registry-port.ts";
 
 /** A video as Stream shows it, by its API or in an event. Times are seconds since the epoch. */
@@ -15,8 +16,7 @@ export interface StreamVideo {
   readonly expires?: number;
   /** Reserved while it is not ready. */
   readonly maxDurationSeconds?: number;
-  /** Stream's own object. */
-  readonly json: Readonly<Record<string, unknown>>;
+  readonly json: VideoJson;
 }
 
 export interface VideoList {

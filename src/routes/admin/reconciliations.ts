@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { type Result, accept, refuse } from "../../domain/result.ts";
+import { rfc3339 } from "../../domain/rfc3339.ts";
 import type { SweepCounts } from "../../domain/sweep.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import type { CachedRegistry } from "../../usecases/registry-port.ts";
@@ -71,8 +72,4 @@ async function respondStanding(ports: ReconciliationPorts, c: Context<AppEnv>, u
 
 function countsOf({ pages, videos, settled, adopted, missing, strangers }: SweepCounts): SweepCounts {
   return { pages, videos, settled, adopted, missing, strangers };
-}
-
-function rfc3339(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
 }
