@@ -35,9 +35,14 @@ export async function buildWorker(entry = join(ROOT, "src", "index.ts"), folder 
   await wrangler("deploy", entry, "--dry-run", "--outdir", folder);
 }
 
+/** Brings the local database in this folder up to date. */
+export async function migrate(statePath: string): Promise<void> {
+  await wrangler("d1", "migrations", "apply", "sluice", "--local", "--persist-to", statePath);
+}
+
 /** Runs what `buildWorker` has built, on a database that has all migrations. */
 export async function startGateway({ port, settings, statePath, onLog }: GatewayOptions): Promise<Gateway> {
-  await wrangler("d1", "migrations", "apply", "sluice", "--local", "--persist-to", statePath);
+  await migrate(statePath);
   const { workerOptions } = unstable_getMiniflareWorkerOptions(CONFIG);
   const worker = {
     ...workerOptions,

@@ -15,7 +15,14 @@ import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed.ts";
 const DEFAULT_PORT = 8787;
 const DEFAULT_STREAM_PORT = 8788;
 /** Passed on to the Worker from the environment. */
-const PASSED_ON = ["OPERATOR_TOKEN", "GRANT_KEYS", "MASTER_KEYS", "REGISTRY_CACHE_SECONDS", "STREAM_DEADLINE_MS"];
+const PASSED_ON = [
+  "OPERATOR_TOKEN",
+  "GRANT_KEYS",
+  "MASTER_KEYS",
+  "REGISTRY_CACHE_SECONDS",
+  "STREAM_DEADLINE_MS",
+  "STREAM_CALLS_PER_WINDOW",
+];
 /** Likewise, where they name a Stream that is there already; a part of them alone would only break the local one's. */
 const STREAM_SETTINGS = [
   "STREAM_API_BASE",

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildWorker } from "../../src/cli/gateway.ts";
+import { buildWorker, migrate } from "../../src/cli/gateway.ts";
 import { ROOT } from "../../src/cli/root.ts";
 import { layOut } from "./config.ts";
 import { measureEvents } from "./events.ts";
@@ -14,7 +14,7 @@ import { makeRows } from "./rows.ts";
 import { countRowsWritten } from "./rows-written.ts";
 import { BASELINE_MODULE, FLOOR_MODULE, GATEWAY_MODULE, RATE_LIMIT_MODULE, startServerOn } from "./servers.ts";
 import { gzipKiB, measureStartUps } from "./startup.ts";
-import { addActiveTenants, addTenants, addUploads, migrate, seed } from "./state.ts";
+import { addActiveTenants, addTenants, addUploads, seed } from "./state.ts";
 
 /**
  * `npm run bench [-- --quick] [--only key,grant]`: what the gateway costs, in processor time and requests per second,

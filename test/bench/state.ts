@@ -1,10 +1,7 @@
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { promisify } from "node:util";
-import { ROOT } from "../../src/cli/root.ts";
 import { DEMO_POLICY } from "../../src/cli/seed.ts";
 import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, formatApiKey } from "../../src/domain/api-key.ts";
 import { type Credentials, makeIssuers } from "./credentials.ts";
@@ -17,12 +14,6 @@ const OTHER_TENANTS = 99_999;
 
 /** Of an object; beside it there may be its log, and notes on it and on alarms. */
 const DATABASE = /^[0-9a-f]{64}\.sqlite$/;
-const CONFIG = join(ROOT, "wrangler.toml");
-const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
-
-export async function migrate(statePath: string): Promise<void> {
-  await wrangler("d1", "migrations", "apply", "sluice", "--local", "--persist-to", statePath);
-}
 
 /** Makes the tenant and one credential of each kind, by the API that operators and tenants use. */
 export async function seed(port: number): Promise<Credentials> {
@@ -126,8 +117,4 @@ function insertUploads(path: string, uploads: number): void {
     UPDATE ledger SET totals = json_set(totals, '$.storedSeconds', 60 * ${uploads}, '$.videos', ${uploads});
     COMMIT;`);
   database.close();
-}
-
-async function wrangler(...args: string[]): Promise<void> {
-  await promisify(execFile)(process.execPath, [WRANGLER, ...args, "--config", CONFIG], { cwd: ROOT });
 }
