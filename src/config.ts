@@ -46,7 +46,7 @@ const keyRing = v.pipe(
   v.string(),
   v.transform((text) => text.split(",").map((part) => RING_KEY.exec(part.trim()))),
   v.check(
-    (matches) => matches.length > 0 && matches.every((match) => match !== null),
+    (matches) => matches.every((match) => match !== null),
     `must be "<id>:<base64 of ${RING_KEY_BYTES} bytes>", several joined by commas`,
   ),
   v.transform((matches) =>

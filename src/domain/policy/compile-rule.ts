@@ -5,7 +5,7 @@ import { problem } from "../problem.ts";
 import { RESERVED_KEYS } from "./reserved-keys.ts";
 import { CUSTOM_KEY, METADATA_KEYS, type MetadataKey, type Setting, type Verbs } from "./keys.ts";
 import type { OtherKeys } from "./policy.ts";
-import type { Bound, Context, Rule } from "./rule.ts";
+import type { AnyRule, Bound, Context } from "./rule.ts";
 
 /** Keys of a document: lower case, because that is how they are compared and how they go upstream. */
 const DOCUMENT_KEY = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
@@ -20,8 +20,8 @@ const COMMON_VERBS = {
 const customKey = v.pipe(
   v.string(),
   v.check(
-    (key) => DOCUMENT_KEY.test(key) && !isReserved(key),
-    "must be a metadata key in lower case, none of Stream's",
+    (key) => DOCUMENT_KEY.test(key) && !RESERVED_KEYS.has(key),
+    "must be a metadata key in lower case, and none of Sluice's own",
   ),
 );
 
@@ -41,11 +41,10 @@ export const otherKeysSchema: v.GenericSchema<unknown, OtherKeys> = v.pipe(
 );
 
 /** Compiles what a document says about one metadata key. Refuses what could never be satisfied. */
-// oxlint-disable-next-line typescript/no-explicit-any -- each key has values of its own, see METADATA_KEYS
-export function compileRule(key: string, path: string, json: unknown): Result<Rule<any>> {
+export function compileRule(key: string, path: string, json: unknown): Result<AnyRule> {
   const refused = (message: string, at = path) => refuse(problem("body_invalid", `${at}: ${message}`, { key: at }));
   if (!DOCUMENT_KEY.test(key)) return refused("metadata keys are written in lower case");
-  if (isReserved(key)) return refused("is a reserved key");
+  if (RESERVED_KEYS.has(key)) return refused("is a reserved key");
 
   const type: MetadataKey<unknown> = METADATA_KEYS.get(key) ?? CUSTOM_KEY;
   const optionalVerbs = Object.fromEntries(
@@ -99,8 +98,4 @@ function brokenBy<V>(type: MetadataKey<V>, setting: Setting, bounds: readonly Bo
   const context: Context = { now: 0, length: 0 };
   const value = type.resolve(setting)(context);
   return bounds.find((bound) => !bound.permits(value, context));
-}
-
-function isReserved(key: string): boolean {
-  return RESERVED_KEYS.has(key);
 }

@@ -55,7 +55,6 @@ const always =
   () =>
     value;
 
-const present = <T>(bound: T | undefined): T[] => (bound === undefined ? [] : [bound]);
 const given = <A, T>(verb: A | undefined, make: (verb: A) => T): T[] => (verb === undefined ? [] : [make(verb)]);
 
 function textKey(bounds: readonly Bound<string>[] = []): MetadataKey<string> {
@@ -181,7 +180,7 @@ const hostsKey: MetadataKey<readonly string[]> = {
   setting: choices(host),
   verbs: { within: choices(host) },
   resolve: (setting) => always(Array.isArray(setting) ? setting.map(String) : []),
-  bounds: (verbs) => present(verbs.within).map(within),
+  bounds: (verbs) => given(verbs.within, within),
 };
 
 const AUTO = "auto";

@@ -5,7 +5,7 @@ import { problem } from "../problem.ts";
 import { type Result, accept, refuse } from "../result.ts";
 import { compileRule, otherKeysSchema } from "./compile-rule.ts";
 import { ORIGIN } from "./hosts.ts";
-import type { Bound, Rule } from "./rule.ts";
+import type { AnyRule, Bound } from "./rule.ts";
 
 /** What a creation may, must and will carry: one or more documents, the tenant's first, each narrowing those before. */
 export type Policy = readonly PolicyDocument[];
@@ -24,8 +24,7 @@ export interface PolicyDocument {
     readonly fileTypes?: readonly string[];
   };
   /** Lower-case metadata key → what the document says about it. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- each key has values of its own, see METADATA_KEYS
-  readonly rules: ReadonlyMap<string, Rule<any>>;
+  readonly rules: ReadonlyMap<string, AnyRule>;
   /** What `*` says about the keys that have no rule of their own; undefined: nothing. */
   readonly others?: OtherKeys;
   readonly creator?: CreatorSource;
@@ -82,7 +81,7 @@ export function parsePolicy(json: unknown, source: PolicyDocument["source"]): Re
   const { minBytes = 0, maxBytes = STREAM_MAX_UPLOAD_BYTES, fileTypes } = upload;
   if (minBytes > maxBytes) return invalid(`${source}.upload.minBytes`, { message: "is more than maxBytes" });
 
-  const rules = new Map<string, PolicyDocument["rules"] extends ReadonlyMap<string, infer R> ? R : never>();
+  const rules = new Map<string, AnyRule>();
   let others: OtherKeys | undefined;
   const entries = Object.entries(metadata);
   if (entries.length > MAX_RULES) return invalid(`${source}.metadata`, { message: `has more than ${MAX_RULES} keys` });

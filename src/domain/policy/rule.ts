@@ -33,6 +33,10 @@ export interface Rule<V> {
   readonly onViolation: OnViolation;
 }
 
+/** A rule of some key or other: each key has values of its own, see METADATA_KEYS. */
+// oxlint-disable-next-line typescript/no-explicit-any -- see above
+export type AnyRule = Rule<any>;
+
 /** How the values of one metadata key are read, bounded and written. */
 export interface KeyType<V> {
   /** The client's decoded text as a value; undefined for what is none. */
