@@ -10,6 +10,18 @@ import { reconcileAll } from "./usecases/reconcile.ts";
 export { TenantLedger } from "./objects/tenant-ledger.ts";
 export { UpstreamBudget } from "./objects/upstream-budget.ts";
 
+/** As `respondProblem` would write it, if there were an app to answer with. */
+const MISCONFIGURED = {
+  type: "about:blank",
+  title: "Not configured",
+  status: 500,
+  code: "misconfigured",
+  success: false,
+  errors: [{ code: 10500, message: "The gateway is not configured." }],
+  messages: [],
+  result: null,
+};
+
 /** Made by an isolate's first event, since the settings come with it; kept for the isolate's life. */
 let dependencies: Dependencies | undefined;
 let app: ReturnType<typeof createApp> | undefined;
@@ -21,20 +33,8 @@ export default {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       console.error(error.message);
-      const code = "misconfigured";
-      const errors = [{ code: 10500, message: "The gateway is not configured." }];
-      const body = {
-        type: "about:blank",
-        title: "Not configured",
-        status: 500,
-        code,
-        success: false,
-        errors,
-        messages: [],
-        result: null,
-      };
       const headers = { "Content-Type": "application/problem+json", "Access-Control-Allow-Origin": "*" };
-      return new Response(JSON.stringify(body), { status: 500, headers });
+      return Response.json(MISCONFIGURED, { status: 500, headers });
     }
     return app.fetch(overrideMethod(request), env, context);
   },

@@ -8,9 +8,9 @@ export interface CancelUploadPorts extends ViewVideoPorts {
 }
 
 /**
- * Cancels an upload that has been found: the ledger first, so that nothing is held or handed out any longer, then the video. What cannot be
- * deleted now (Stream is down, the budget is empty, the creation's answer is still on its way) the ledger's alarm deletes
- * later; so the upload is cancelled whatever Stream says, and cancelling it again changes nothing.
+ * Cancels an upload that has been found: the ledger first, so that nothing is held or handed out any longer, then the
+ * video. What cannot be deleted now (Stream is down, the budget is empty, the creation's answer is still on its way) the
+ * ledger's alarm deletes later; so the upload is cancelled whatever Stream says, and cancelling it again changes nothing.
  *
  * Stream does not take tus's DELETE on the upload URL (assumed: secondary source): the API's DELETE ends an upload that is
  * under way, too.

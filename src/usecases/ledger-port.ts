@@ -69,7 +69,10 @@ export interface UploadQuery {
   readonly limit: number;
 }
 
-/** The newest first, unless it is asked otherwise. A page with a cursor may be short of its limit, or empty, and still not be the last. */
+/**
+ * The newest first, unless it is asked otherwise. A page with a cursor may be short of its limit, or empty, and still not
+ * be the last.
+ */
 export interface UploadPage {
   readonly uploads: readonly KeptUpload[];
   readonly cursor?: string;

@@ -42,8 +42,8 @@ export interface ListedVideos {
 }
 
 /**
- * The videos that the caller may see, the newest first or the oldest, under Cloudflare's names and by its parameters. From the ledger:
- * Stream would show those of all tenants, and each list would be a call of the budget.
+ * The videos that the caller may see, the newest first or the oldest, under Cloudflare's names and by its parameters. From
+ * the ledger: Stream would show those of all tenants, and each list would be a call of the budget.
  */
 export async function listVideos(
   { ledgers }: { readonly ledgers: Ledgers },

@@ -97,7 +97,8 @@ export function createEndpointStore(database: Database, sealing: Sealing) {
 
     /**
      * @param fresh becomes the endpoint's secret where it has none that opens
-     * @returns the fresh secret, if it was taken; false: there is no such tenant, it has as many endpoints as it may have, or another change came first
+     * @returns the fresh secret, if it was taken; false: there is no such tenant, it has as many endpoints as it may have, or
+     *   another change came first
      */
     async putEndpoint(endpoint: NewEndpoint, fresh: string): Promise<false | { readonly secret?: string }> {
       const before = await find(endpoint.tenant, endpoint.id);

@@ -56,9 +56,9 @@ const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
 export const ISS = /^[\x20-\x7e]{1,500}$/;
 
 /**
- * Reads tenants, keys, issuers, upstreams and endpoints from D1, through a cache that bounds both the age of what it gives and the
- * number of look-ups that find nothing. Values are cached, never promises: a request that awaited another's I/O would hang
- * when that one is cancelled.
+ * Reads tenants, keys, issuers, upstreams and endpoints from D1, through a cache that bounds both the age of what it gives
+ * and the number of look-ups that find nothing. Values are cached, never promises: a request that awaited another's I/O
+ * would hang when that one is cancelled.
  */
 export function createRegistry(
   db: D1Database,

@@ -9,7 +9,10 @@ import { UPLOAD_EVENT_TYPES } from "../../domain/upload-event.ts";
 import type { Endpoint } from "../../usecases/delivery-port.ts";
 import type { ApiKeyRecord, Issuer, Upstream } from "../../usecases/registry-port.ts";
 
-/** Rows as the migrations declare them, and what they mean. What a row holds was checked when it was written, by a version that may have been another. */
+/**
+ * Rows as the migrations declare them, and what they mean. What a row holds was checked when it was written, by a version
+ * that may have been another.
+ */
 
 export interface TenantRow {
   readonly id: string;

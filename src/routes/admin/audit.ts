@@ -2,10 +2,9 @@ import { Hono } from "hono";
 import type { AuditRow } from "../../adapters/registry/audit.ts";
 import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
-import { problem } from "../../domain/problem.ts";
-import { TENANT_ID } from "../../domain/tenant.ts";
+import { accept } from "../../domain/result.ts";
 import { respondProblem } from "../problem-response.ts";
-import { allowOnly, pageOf, readPage } from "./documents.ts";
+import { allowOnly, pageOf, parseSlug, readPage } from "./documents.ts";
 
 /** Entries are numbered. */
 const AUDIT_CURSOR = /^\d{0,15}$/;
@@ -17,11 +16,15 @@ export function auditRoutes(store: RegistryStore): Hono<AppEnv> {
   routes.get("/", async (c) => {
     const page = readPage(c, AUDIT_CURSOR);
     if (!page.ok) return respondProblem(c, page.problem);
-    const tenant = c.req.query("tenant");
-    if (tenant !== undefined && !TENANT_ID.test(tenant))
-      return respondProblem(c, problem("bad_request", "Ids match [a-z0-9][a-z0-9-]{0,31}.", { key: "tenant" }));
+    const asked = c.req.query("tenant");
+    const tenant = asked === undefined ? accept(undefined) : parseSlug(asked, "tenant");
+    if (!tenant.ok) return respondProblem(c, tenant.problem);
     const before = Number(page.value.after || Number.MAX_SAFE_INTEGER);
-    const rows = await store.audit({ before, limit: page.value.limit, ...(tenant !== undefined && { tenant }) });
+    const rows = await store.audit({
+      before,
+      limit: page.value.limit,
+      ...(tenant.value !== undefined && { tenant: tenant.value }),
+    });
     return c.json(pageOf("entries", rows.map(documentOf), page.value));
   });
 

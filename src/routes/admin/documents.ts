@@ -58,7 +58,10 @@ export function allowOnly(...allow: readonly string[]): Handler<AppEnv> {
 
 /** The id in the path, where it can be one at all. */
 export function readSlug(c: Context<AppEnv>, parameter: string): Result<string> {
-  const id = c.req.param(parameter) ?? "";
+  return parseSlug(c.req.param(parameter) ?? "", parameter);
+}
+
+export function parseSlug(id: string, parameter: string): Result<string> {
   return TENANT_ID.test(id)
     ? accept(id)
     : refuse(problem("bad_request", "Ids match [a-z0-9][a-z0-9-]{0,31}.", { key: parameter }));

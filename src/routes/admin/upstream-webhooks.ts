@@ -15,7 +15,7 @@ import { registerWebhook } from "../../usecases/register-webhook.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
 import { allowOnly, readSlug, safeUrl } from "./documents.ts";
-import { environmental, noSuchUpstream } from "./upstreams.ts";
+import { setByEnvironment, noSuchUpstream } from "./upstreams.ts";
 
 export interface UpstreamWebhookPorts {
   readonly registry: CachedRegistry;
@@ -57,7 +57,7 @@ export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Hono<AppEnv>
     const upstream = await readUpstream(ports, c);
     if (!upstream.ok) return respondProblem(c, upstream.problem);
     const { id, accountId } = upstream.value;
-    if (id === DEFAULT_UPSTREAM) return respondProblem(c, environmental);
+    if (id === DEFAULT_UPSTREAM) return respondProblem(c, setByEnvironment);
 
     const url = `${new URL(body.value.gateway ?? c.req.url).origin}/hooks/stream/${id}`;
     const registered = await registerWebhook(ports.streamWebhooks, upstream.value, url, body.value.force);
