@@ -62,12 +62,6 @@ describe("tenants", () => {
   });
 });
 
-it("a key expires", async () => {
-  const key = await seedTenant("acme", {}, { name: "old", expiresAt: "2020-01-01T00:00:00Z" });
-  const answer = await request("GET", "/v1/acme/policy", { headers: { authorization: `Bearer ${key}` } });
-  expect(await codeOf(answer)).toBe("credential_expired");
-});
-
 describe("issuers", () => {
   const valid = { issuer: "https://idp.example/", audience: "sluice", tenantClaim: "org" };
 

@@ -108,8 +108,3 @@ it("has a message come again, later and later, while the registry cannot be aske
   // The third attempt.
   expect(result.retries).toEqual([[], [[{ delaySeconds: 120 }]]]);
 });
-
-it("leaves a queue that it does not know to whoever does", async () => {
-  const batch = createMessageBatch("another-queue", []);
-  await expect(worker.queue(batch, env)).rejects.toThrow("another-queue");
-});
