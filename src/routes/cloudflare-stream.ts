@@ -1,5 +1,4 @@
 import { type Context, Hono } from "hono";
-import { problem } from "../domain/problem.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import { cancelUpload } from "../usecases/cancel-upload.ts";
 import type { CreateUploadPorts } from "../usecases/create-upload.ts";
@@ -7,6 +6,7 @@ import { NO_SUCH_UPLOAD, findVideo, viewVideo } from "../usecases/find-upload.ts
 import { listVideos } from "../usecases/list-videos.ts";
 import { storageUsage } from "../usecases/storage-usage.ts";
 import { requireScope } from "./access.ts";
+import { allowOnly } from "./allow-only.ts";
 import { createdHeaders } from "./created-headers.ts";
 import { createDirectUpload } from "./direct-uploads.ts";
 import type { KeptUploadPorts } from "./kept-uploads.ts";
@@ -41,7 +41,7 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
     const { uid, location } = created.value;
     return succeed(c, { uid, uploadURL: location }, createdHeaders(created.value));
   });
-  routes.all("/direct_upload", (c) => notAllowed(c, ["OPTIONS", "POST"]));
+  routes.all("/direct_upload", allowOnly("OPTIONS", "POST"));
 
   routes.get("/storage-usage", async (c, next) => {
     if (c.req.method === "HEAD") return next();
@@ -50,7 +50,7 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
     const usage = await storageUsage(ports, access.value, new URL(c.req.url).searchParams);
     return usage.ok ? succeed(c, usage.value) : respondProblem(c, usage.problem);
   });
-  routes.all("/storage-usage", (c) => notAllowed(c, ["GET", "OPTIONS"]));
+  routes.all("/storage-usage", allowOnly("GET", "OPTIONS"));
 
   routes.get("/*", async (c, next) => {
     const uid = uidIn(c.req.path);
@@ -78,9 +78,8 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
     // As Cloudflare does: a 200 without a body.
     return cancelled.ok ? c.body(null, 200) : respondProblem(c, cancelled.problem);
   });
-  routes.all("/*", (c, next) =>
-    uidIn(c.req.path) === undefined ? next() : notAllowed(c, ["DELETE", "GET", "OPTIONS"]),
-  );
+  const refuseVideoMethod = allowOnly("DELETE", "GET", "OPTIONS");
+  routes.all("/*", (c, next) => (uidIn(c.req.path) === undefined ? next() : refuseVideoMethod(c, next)));
 
   return routes;
 }
@@ -94,8 +93,4 @@ function uidIn(path: string): string | undefined {
 function succeed(c: Context<AppEnv>, result: unknown, headers: Record<string, string> = {}, more = {}): Response {
   const body = { result, success: true, errors: [], messages: [], ...more };
   return c.json(body, 200, { "Cache-Control": "no-store", ...headers });
-}
-
-async function notAllowed(c: Context<AppEnv>, allow: readonly string[]): Promise<Response> {
-  return respondProblem(c, problem("method_not_allowed", "This path has no such method.", { allow }));
 }

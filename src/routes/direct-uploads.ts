@@ -1,10 +1,10 @@
 import { type Context, Hono } from "hono";
 import { directUploadSchema } from "../domain/direct-upload.ts";
-import { problem } from "../domain/problem.ts";
 import type { Result } from "../domain/result.ts";
 import { rfc3339 } from "../domain/rfc3339.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../usecases/create-upload.ts";
+import { allowOnly } from "./allow-only.ts";
 import { createdHeaders } from "./created-headers.ts";
 import { respondProblem } from "./problem-response.ts";
 import { readJson } from "./read-json.ts";
@@ -24,9 +24,7 @@ export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
     return c.json(body, 201, createdHeaders(created.value));
   });
 
-  routes.all("/", (c) =>
-    respondProblem(c, problem("method_not_allowed", "Ask for a link with POST.", { allow: ["OPTIONS", "POST"] })),
-  );
+  routes.all("/", allowOnly("OPTIONS", "POST"));
   return routes;
 }
 

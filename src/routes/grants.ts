@@ -1,10 +1,10 @@
 import { Hono } from "hono";
-import { problem } from "../domain/problem.ts";
 import { rfc3339 } from "../domain/rfc3339.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { AuthenticatePorts } from "../usecases/authenticate.ts";
 import { type MintGrantPorts, mintGrant, mintGrantSchema } from "../usecases/mint-grant.ts";
 import { requireScope } from "./access.ts";
+import { allowOnly } from "./allow-only.ts";
 import { respondProblem } from "./problem-response.ts";
 import { readJson } from "./read-json.ts";
 
@@ -32,8 +32,6 @@ export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Hono<App
     );
   });
 
-  routes.all("/", (c) =>
-    respondProblem(c, problem("method_not_allowed", "Mint grants with POST.", { allow: ["OPTIONS", "POST"] })),
-  );
+  routes.all("/", allowOnly("OPTIONS", "POST"));
   return routes;
 }

@@ -9,6 +9,7 @@ import { TENANT_ID } from "../domain/tenant.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { Registry, Upstream } from "../usecases/registry-port.ts";
 import { type RecordAccountEventPorts, recordAccountEvent } from "../usecases/record-stream-event.ts";
+import { allowOnly } from "./allow-only.ts";
 import { respondProblem } from "./problem-response.ts";
 import { parseJson } from "./read-json.ts";
 
@@ -47,9 +48,7 @@ export function hookRoutes(ports: HookPorts): Hono<AppEnv> {
     return recorded.ok ? c.json({ received: true }) : respondProblem(c, recorded.problem);
   });
 
-  routes.all("/:upstream", (c) =>
-    respondProblem(c, problem("method_not_allowed", "Stream sends its events here with POST.", { allow: ["POST"] })),
-  );
+  routes.all("/:upstream", allowOnly("POST"));
   return routes;
 }
 

@@ -1,5 +1,4 @@
 import { Hono } from "hono";
-import { problem } from "../domain/problem.ts";
 import { badParameter, readQuery } from "../domain/query.ts";
 import { uploadDocument } from "../domain/upload-event.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
@@ -8,6 +7,7 @@ import { type CancelUploadPorts, cancelUpload } from "../usecases/cancel-upload.
 import { findUpload, viewVideo } from "../usecases/find-upload.ts";
 import { listUploads } from "../usecases/list-uploads.ts";
 import { requireScope } from "./access.ts";
+import { allowOnly } from "./allow-only.ts";
 import { respondProblem } from "./problem-response.ts";
 import { refuseEndpointMethod } from "./uploads.ts";
 
@@ -57,14 +57,7 @@ export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
     return cancelled.ok ? c.json(uploadDocument(cancelled.value), 200, NOT_KEPT) : respondProblem(c, cancelled.problem);
   });
 
-  routes.all("/:id", (c) =>
-    respondProblem(
-      c,
-      problem("method_not_allowed", "Read an upload with GET, cancel it with DELETE.", {
-        allow: ["DELETE", "GET", "HEAD", "OPTIONS"],
-      }),
-    ),
-  );
+  routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "OPTIONS"));
   return routes;
 }
 

@@ -1,10 +1,11 @@
 import { Hono } from "hono";
-import { PROBLEMS, problem } from "../domain/problem.ts";
+import { PROBLEMS } from "../domain/problem.ts";
 import { rfc3339 } from "../domain/rfc3339.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { AuthenticatePorts } from "../usecases/authenticate.ts";
 import { checkPolicy, checkPolicySchema } from "../usecases/check-policy.ts";
 import { requireScope } from "./access.ts";
+import { allowOnly } from "./allow-only.ts";
 import { respondProblem } from "./problem-response.ts";
 import { readJson } from "./read-json.ts";
 
@@ -45,14 +46,7 @@ export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
     });
   });
 
-  routes.all("/", (c) =>
-    respondProblem(
-      c,
-      problem("method_not_allowed", "Read the policy with GET.", { allow: ["GET", "HEAD", "OPTIONS"] }),
-    ),
-  );
-  routes.all("/check", (c) =>
-    respondProblem(c, problem("method_not_allowed", "Try a creation with POST.", { allow: ["OPTIONS", "POST"] })),
-  );
+  routes.all("/", allowOnly("GET", "HEAD", "OPTIONS"));
+  routes.all("/check", allowOnly("OPTIONS", "POST"));
   return routes;
 }

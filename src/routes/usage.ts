@@ -1,10 +1,10 @@
 import { Hono } from "hono";
-import { problem } from "../domain/problem.ts";
 import { rfc3339 } from "../domain/rfc3339.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { AuthenticatePorts } from "../usecases/authenticate.ts";
 import type { Ledgers } from "../usecases/ledger-port.ts";
 import { requireScope } from "./access.ts";
+import { allowOnly } from "./allow-only.ts";
 import { respondProblem } from "./problem-response.ts";
 
 /** `GET /v1/:tenant/usage`: what is counted, beside the limits. */
@@ -26,8 +26,6 @@ export function usageRoutes(ports: AuthenticatePorts & { readonly ledgers: Ledge
     });
   });
 
-  routes.all("/", (c) =>
-    respondProblem(c, problem("method_not_allowed", "Read the usage with GET.", { allow: ["GET", "HEAD", "OPTIONS"] })),
-  );
+  routes.all("/", allowOnly("GET", "HEAD", "OPTIONS"));
   return routes;
 }

@@ -3,8 +3,9 @@ import type { AuditRow } from "../../adapters/registry/audit.ts";
 import type { RegistryStore } from "../../adapters/registry/registry-store.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import { accept } from "../../domain/result.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
-import { allowOnly, pageOf, parseSlug, readPage } from "./documents.ts";
+import { pageOf, parseSlug, readPage } from "./documents.ts";
 
 /** Entries are numbered. */
 const AUDIT_CURSOR = /^\d{0,15}$/;

@@ -1,4 +1,4 @@
-import type { Context, Handler } from "hono";
+import type { Context } from "hono";
 import * as v from "valibot";
 import type { Page } from "../../adapters/registry/registry-store.ts";
 import { SCOPES } from "../../domain/caller.ts";
@@ -8,7 +8,6 @@ import { problem } from "../../domain/problem.ts";
 import { type Result, accept, refuse } from "../../domain/result.ts";
 import { TENANT_ID } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
-import { respondProblem } from "../problem-response.ts";
 
 /** Shapes that several documents share. */
 
@@ -50,11 +49,6 @@ export const endpointUrl = (allowLoopback: boolean) =>
       "must be an https URL on port 443 of a public name, without user info",
     ),
   );
-
-/** For the methods that a path has not. */
-export function allowOnly(...allow: readonly string[]): Handler<AppEnv> {
-  return (c) => respondProblem(c, problem("method_not_allowed", `Allowed here: ${allow.join(", ")}.`, { allow }));
-}
 
 /** The id in the path, where it can be one at all. */
 export function readSlug(c: Context<AppEnv>, parameter: string): Result<string> {

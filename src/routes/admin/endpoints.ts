@@ -9,9 +9,10 @@ import { problem } from "../../domain/problem.ts";
 import { type Result, accept } from "../../domain/result.ts";
 import { UPLOAD_EVENT_TYPES } from "../../domain/upload-event.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { allowOnly, displayName, endpointUrl, readSlug, someOf } from "./documents.ts";
+import { displayName, endpointUrl, readSlug, someOf } from "./documents.ts";
 import { noSuchTenant } from "./tenants.ts";
 
 /** The Standard Webhooks specification wants 24 to 64. */

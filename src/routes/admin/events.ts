@@ -8,9 +8,10 @@ import type { AppEnv } from "../../middleware/app-env.ts";
 import type { Attempt, KeptEvent } from "../../usecases/delivery-port.ts";
 import type { Ledgers } from "../../usecases/ledger-port.ts";
 import { type RedeliverEventPorts, redeliverEvent } from "../../usecases/redeliver-event.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { allowOnly, readPage, readSlug, slug } from "./documents.ts";
+import { readPage, readSlug, slug } from "./documents.ts";
 import { noSuchTenant } from "./tenants.ts";
 
 /** As a ledger makes them. */

@@ -8,9 +8,10 @@ import type { Config } from "../../config.ts";
 import { problem } from "../../domain/problem.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import { ASYMMETRIC_ALGORITHMS, SYMMETRIC_ALGORITHMS } from "../../usecases/registry-port.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { allowOnly, pageOf, readPage, readSlug, safeUrl, scopes, slug, someOf } from "./documents.ts";
+import { pageOf, readPage, readSlug, safeUrl, scopes, slug, someOf } from "./documents.ts";
 import { publicKeySet } from "./public-keys.ts";
 
 /** RFC 7518 section 3.2: "A key of the same size as the hash output (for instance, 256 bits for HS256) or larger MUST be used". */

@@ -9,9 +9,10 @@ import { SCOPES } from "../../domain/caller.ts";
 import { parseTimestamp } from "../../domain/policy/duration.ts";
 import { problem } from "../../domain/problem.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { allowOnly, displayName, pageOf, readPage, readSlug, scopes } from "./documents.ts";
+import { displayName, pageOf, readPage, readSlug, scopes } from "./documents.ts";
 import { noSuchTenant } from "./tenants.ts";
 
 /** The last moment that RFC 3339 can write. */

@@ -5,8 +5,9 @@ import type { SweepCounts } from "../../domain/sweep.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import type { CachedRegistry } from "../../usecases/registry-port.ts";
 import { type ReconcilePorts, reconcile } from "../../usecases/reconcile.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
-import { allowOnly, readSlug } from "./documents.ts";
+import { readSlug } from "./documents.ts";
 import { noSuchUpstream } from "./upstreams.ts";
 
 export interface ReconciliationPorts extends ReconcilePorts {

@@ -9,9 +9,10 @@ import { problem } from "../../domain/problem.ts";
 import { badParameter, readQuery } from "../../domain/query.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { allowOnly, displayName, pageOf, readPage, readSlug, slug } from "./documents.ts";
+import { displayName, pageOf, readPage, readSlug, slug } from "./documents.ts";
 
 const tenantSchema = jsonObject({
   name: v.optional(displayName),

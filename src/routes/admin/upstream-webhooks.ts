@@ -12,9 +12,10 @@ import type { Budget } from "../../usecases/ports.ts";
 import type { CachedRegistry, Upstream } from "../../usecases/registry-port.ts";
 import type { StreamWebhooks } from "../../usecases/stream-port.ts";
 import { registerWebhook } from "../../usecases/register-webhook.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { allowOnly, readSlug, safeUrl } from "./documents.ts";
+import { readSlug, safeUrl } from "./documents.ts";
 import { setByEnvironment, noSuchUpstream } from "./upstreams.ts";
 
 export interface UpstreamWebhookPorts {

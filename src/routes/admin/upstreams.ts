@@ -15,9 +15,10 @@ import { problem } from "../../domain/problem.ts";
 import { DEFAULT_UPSTREAM } from "../../domain/tenant.ts";
 import type { AppEnv } from "../../middleware/app-env.ts";
 import type { Upstream } from "../../usecases/registry-port.ts";
+import { allowOnly } from "../allow-only.ts";
 import { respondProblem } from "../problem-response.ts";
 import { readJson } from "../read-json.ts";
-import { allowOnly, pageOf, readPage, readSlug, safeUrl } from "./documents.ts";
+import { pageOf, readPage, readSlug, safeUrl } from "./documents.ts";
 
 /** What may stand in a header as it is. */
 const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,500}$/, "must be printable ASCII without blanks"));
