@@ -22,32 +22,37 @@ const MISCONFIGURED = {
   result: null,
 };
 
+/**
+ * Before a Worker that is misconfigured takes its messages again. Each time counts as one of the 10 retries that the queues
+ * have at least: so there are ten hours to put a setting right, and what had waited comes within one.
+ */
+const MISCONFIGURED_RETRY_SECONDS = 3_600;
+
 /** Made by an isolate's first event, since the settings come with it; kept for the isolate's life. */
 let dependencies: Dependencies | undefined;
 let app: ReturnType<typeof createApp> | undefined;
 
 export default {
   async fetch(request, env, context) {
-    try {
-      app ??= createApp(dependenciesOf(env));
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      console.error(error.message);
-      const headers = { "Content-Type": "application/problem+json", "Access-Control-Allow-Origin": "*" };
-      return Response.json(MISCONFIGURED, { status: 500, headers });
+    if (!app) {
+      const ports = dependenciesOf(env);
+      if (!ports) return refuseMisconfigured();
+      app = createApp(ports);
     }
     return app.fetch(overrideMethod(request), env, context);
   },
 
-  /** A batch that cannot be consumed at all stays in its queue. */
+  /** A batch of a Worker that is misconfigured stays in its queue; one that throws comes again after `retry_delay`. */
   async queue(batch, env) {
+    const ports = dependenciesOf(env);
+    if (!ports) return batch.retryAll({ delaySeconds: MISCONFIGURED_RETRY_SECONDS });
     switch (batch.queue) {
       case DELIVERIES:
-        return consumeDeliveries(batch, dependenciesOf(env));
+        return consumeDeliveries(batch, ports);
       case DEAD_DELIVERIES:
-        return consumeDeadDeliveries(batch, dependenciesOf(env));
+        return consumeDeadDeliveries(batch, ports);
       case STREAM_EVENTS:
-        return consumeStreamEvents(batch, dependenciesOf(env));
+        return consumeStreamEvents(batch, ports);
       default:
         throw new Error(`There is no consumer of the queue ${batch.queue}.`);
     }
@@ -55,12 +60,24 @@ export default {
 
   async scheduled(_controller, env) {
     const ports = dependenciesOf(env);
+    if (!ports) return;
     const runs = await reconcileAll(ports);
     ports.telemetry.recordJob("reconcile", runs.ok ? { runs: runs.value } : { problem: runs.problem.code });
   },
 } satisfies ExportedHandler<Env>;
 
-function dependenciesOf(env: Env): Dependencies {
-  dependencies ??= createDependencies(env, parseConfig(env));
+/** Undefined where a setting is wrong: the log says which. */
+function dependenciesOf(env: Env): Dependencies | undefined {
+  try {
+    dependencies ??= createDependencies(env, parseConfig(env));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+  }
   return dependencies;
+}
+
+function refuseMisconfigured(): Response {
+  const headers = { "Content-Type": "application/problem+json", "Access-Control-Allow-Origin": "*" };
+  return Response.json(MISCONFIGURED, { status: 500, headers });
 }

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { ROOT } from "../../src/cli/root.ts";
 import { batches } from "../../src/domain/batches.ts";
 import { MAX_FAILING_MS, RETRY_DELAYS_SECONDS, judgeAnswer, retryDelaySeconds } from "../../src/domain/delivery.ts";
-import { DEAD_DELIVERIES, DELIVERIES } from "../../src/queues/names.ts";
+import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "../../src/queues/names.ts";
 import { wants } from "../../src/usecases/publish-events.ts";
 import type { Endpoint } from "../../src/usecases/delivery-port.ts";
 import { keptEvent } from "../support/events.ts";
@@ -32,7 +32,8 @@ it("the queues are the ones that wrangler.toml names, and are repeated as often 
     tables.find((table) => table.startsWith("[[queues.consumers]]") && table.includes(`\nqueue = "${queue}"\n`)) ?? "";
   expect(consumerOf(DELIVERIES)).toMatch(new RegExp(`^max_retries = ${RETRY_DELAYS_SECONDS.length}\\b`, "m"));
   expect(consumerOf(DELIVERIES)).toContain(`dead_letter_queue = "${DEAD_DELIVERIES}"`);
-  expect(consumerOf(DEAD_DELIVERIES)).not.toBe("");
+  for (const queue of [DELIVERIES, DEAD_DELIVERIES, STREAM_EVENTS])
+    expect(consumerOf(queue), queue).toMatch(/^retry_delay = 600\b/m);
   expect(toml).toContain(`binding = "DELIVERIES"\nqueue = "${DELIVERIES}"`);
 });
 
