@@ -4,12 +4,19 @@ import { type Result, accept, refuse } from "../domain/result.ts";
 import type { Upstream } from "../usecases/registry-port.ts";
 import type { StreamWebhook, StreamWebhooks } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
-import { authorize } from "./stream-videos.ts";
+import { authorize, readEnvelope, readResult } from "./stream-videos.ts";
 
 /** An answer about a webhook is a few hundred bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 
-const webhookSchema = v.object({ result: v.object({ notificationUrl: v.string(), secret: v.string() }) });
+/** All of it is optional in Cloudflare's schema, which knows the URL by two names. */
+const webhookSchema = v.nullable(
+  v.looseObject({
+    notificationUrl: v.nullish(v.string()),
+    notification_url: v.nullish(v.string()),
+    secret: v.nullish(v.string()),
+  }),
+);
 const refusalSchema = v.object({ errors: v.array(v.object({ message: v.string() })) });
 
 /**
@@ -38,28 +45,30 @@ export function createStreamWebhooks(deadlineMs: number): StreamWebhooks {
     async register(upstream, notificationUrl) {
       const made = await call(upstream, { method: "PUT", body: JSON.stringify({ notificationUrl }) });
       if (!made.ok) return made;
-      return made.value ? accept(made.value) : refuse(problem("stream_bad_answer", "Stream has made no webhook."));
+      if (made.value?.secret === undefined)
+        return refuse(problem("stream_bad_answer", "Stream does not show the webhook with its secret."));
+      return accept({ ...made.value, secret: made.value.secret });
     },
   };
 }
 
-/** No webhook is a 404 (assumed), or an answer without one. */
+/** No webhook is a 404, or a success that shows none (both assumed). */
 function read(status: number, text: string): Result<StreamWebhook | undefined> {
   if (status === 404) return accept(undefined);
-  const json = parse(text);
-  if (status >= 200 && status < 300) {
-    const parsed = v.safeParse(webhookSchema, json);
-    return accept(parsed.success ? parsed.output.result : undefined);
-  }
-  const refusal = v.safeParse(refusalSchema, json);
-  const said = refusal.success ? `: ${refusal.output.errors.map(({ message }) => message).join("; ")}` : "";
-  return refuse(problem("stream_error", `Stream answered ${status}${clip(said)}`));
+  if (status >= 200 && status < 300) return readWebhook(text);
+  const said = readEnvelope(text, refusalSchema)?.errors.map(({ message }) => message);
+  return refuse(problem("stream_error", `Stream answered ${status}${clip(said ? `: ${said.join("; ")}` : "")}`));
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** What is not understood may be another's webhook, which would be lost if it were taken for none. */
+function readWebhook(text: string): Result<StreamWebhook | undefined> {
+  const result = readResult(text, webhookSchema);
+  const urls = [result?.notificationUrl, result?.notification_url];
+  const url = urls.find(Boolean);
+  if (url) return accept({ notificationUrl: url, ...(result?.secret && { secret: result.secret }) });
+  const isEmpty =
+    result === null || (result && (Object.keys(result).length === 0 || urls.some((url) => url !== undefined)));
+  return isEmpty
+    ? accept(undefined)
+    : refuse(problem("stream_bad_answer", "What Stream says of the account's webhook cannot be read."));
 }

@@ -63,7 +63,7 @@ async function registerDefault(gateway: string, force: boolean, print: boolean):
 
   // Events on their way to an older address of the gateway are signed with the secret of that one.
   const isOurs = replaced && new URL(replaced.notificationUrl).pathname === new URL(url).pathname;
-  const secrets = [secret, ...(isOurs ? [replaced.secret] : [])].join(",");
+  const secrets = [secret, ...(isOurs && replaced.secret ? [replaced.secret] : [])].join(",");
   if (print) {
     console.error(`Set the secret ${SECRET_NAME} of the gateway to this; events are refused until then:`);
     return console.log(secrets);

@@ -45,13 +45,16 @@ export interface StreamApi {
 /** The one webhook that a Stream account has. */
 export interface StreamWebhook {
   readonly notificationUrl: string;
-  readonly secret: string;
+  /** What its events are signed with; undefined: Stream does not show it. */
+  readonly secret?: string;
 }
+
+export type SignedWebhook = Required<StreamWebhook>;
 
 export interface StreamWebhooks {
   current(upstream: Upstream): Promise<Result<StreamWebhook | undefined>>;
   /** Replaces it. */
-  register(upstream: Upstream, notificationUrl: string): Promise<Result<StreamWebhook>>;
+  register(upstream: Upstream, notificationUrl: string): Promise<Result<SignedWebhook>>;
 }
 
 export interface AbsentVideo {
