@@ -14,8 +14,8 @@ export interface RecordStreamEventPorts {
 }
 
 /**
- * Ledgers that are asked whether they know a video without a tag. A video of a tenant beyond them is settled by the
- * alarm of its ledger, which asks for it by its uid.
+ * Ledgers that are asked whether they know a video whose `meta` nobody tells. A video of a tenant beyond them is settled
+ * by the alarm of its ledger, which asks for it by its uid.
  */
 const MAX_LEDGERS_ASKED = 100;
 const LEDGERS_AT_ONCE = 10;
@@ -60,9 +60,7 @@ export async function recordStreamEvent(
 ): Promise<Result<"recorded" | "stranger">> {
   trace.note({ upstream: upstream.id, uid: event.report.uid });
   const video = await withMeta(ports, upstream, event);
-  const owner = video.tag
-    ? await recordByTag(ports, upstream, video, video.tag)
-    : await recordByUid(ports, upstream, video);
+  const owner = await recordVideo(ports, upstream, video);
   if (!owner.ok) return owner;
   const streamEvent = owner.value === undefined ? "stranger" : "recorded";
   trace.note({ streamEvent, ...(owner.value !== undefined && { tenant: owner.value }) });
@@ -71,14 +69,24 @@ export async function recordStreamEvent(
 
 /** The video with its `meta`. Cloudflare's samples of events all have it; where it is missing, Stream is asked once. */
 async function withMeta(ports: RecordStreamEventPorts, upstream: Upstream, event: StreamVideo): Promise<StreamVideo> {
-  if (event.json["meta"]) return event;
+  if (hasMeta(event)) return event;
   const asking = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
   const video = asking.granted ? await ports.stream.video(upstream, event.report.uid) : undefined;
   return video && "json" in video ? video : event;
 }
 
+function hasMeta({ json }: StreamVideo): boolean {
+  return Boolean(json["meta"]);
+}
+
 /** The tenant whose ledger has taken it in; undefined: none. */
 type Owner = Promise<Result<string | undefined>>;
+
+/** With `meta` and no tag, it was made elsewhere; or somebody took the tag away, and the alarm of its ledger settles it. */
+async function recordVideo(ports: RecordStreamEventPorts, upstream: Upstream, video: StreamVideo): Owner {
+  if (video.tag) return recordByTag(ports, upstream, video, video.tag);
+  return hasMeta(video) ? accept(undefined) : recordByUid(ports, upstream, video);
+}
 
 /** A tag may have been written by anyone who may edit the account's videos; so the ledger checks what it says. */
 async function recordByTag(
@@ -95,7 +103,7 @@ async function recordByTag(
   return recorded.ok ? accept(recorded.value ? id : undefined) : recorded;
 }
 
-/** The tag was taken away, or never there. */
+/** Whether there is a tag is not known. */
 async function recordByUid(ports: RecordStreamEventPorts, upstream: Upstream, video: StreamVideo): Owner {
   const tenants = await ports.directory.tenantsOn(upstream.id, { after: "", limit: MAX_LEDGERS_ASKED });
   if (!tenants.ok) return tenants;

@@ -135,15 +135,6 @@ describe("Stream's events", () => {
     expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 2 * SECONDS });
   });
 
-  it("find their upload by its uid, where its tag was taken away", async () => {
-    const acme = await tenant();
-    lose();
-    const uid = await upload(acme);
-    await createStreamClient(harness.stream).api("POST", `/${uid}`, { meta: { name: "edited" } });
-    expect(await send(await eventOf(uid))).toBe(200);
-    expect(await usage(acme)).toEqual(READY);
-  });
-
   it("without meta are completed by asking Stream once", async () => {
     const acme = await tenant();
     lose();

@@ -68,18 +68,27 @@ it("comes again where the ledger cannot be reached", async () => {
   expect(columns).not.toHaveProperty("streamEvent");
 });
 
-it("asks the ledgers of a video without a tag, some at a time, up to a bound", async () => {
-  const found = world({ tenants: 300, owner: "t012" });
-  expect(await found.record(video())).toEqual(accept("recorded"));
+it("asks no ledger of a video that has meta and no tag in it, be it in the event or at Stream", async () => {
+  for (const event of [video(), video({ json: { meta: {} } }), video({ json: {} })]) {
+    const { record, asked } = world({ owner: "t001", atStream: video() });
+    expect(await record(event)).toEqual(accept("stranger"));
+    expect(asked.filter((name) => name !== "Stream")).toEqual([]);
+  }
+});
+
+it("asks the ledgers of a video whose meta nobody tells, some at a time, up to a bound", async () => {
+  const found = world({ tenants: 300, owner: "t012", granted: false });
+  expect(await found.record(video({ json: {} }))).toEqual(accept("recorded"));
   expect(found.asked.length).toBeLessThan(30);
-  const beyond = world({ tenants: 300, owner: "t150" });
-  expect(await beyond.record(video())).toEqual(accept("stranger"));
+  const beyond = world({ tenants: 300, owner: "t150", granted: false });
+  expect(await beyond.record(video({ json: {} }))).toEqual(accept("stranger"));
   expect(beyond.asked).toHaveLength(100);
 });
 
-it("calls a video a stranger only when all have said so", async () => {
-  expect(await world({ tenants: 30, down: ["t003"] }).record(video())).toEqual(DOWN);
-  expect(await world({ tenants: 30, down: ["t003"], owner: "t025" }).record(video())).toEqual(accept("recorded"));
+it("calls such a video a stranger only when all have said so", async () => {
+  const bare = video({ json: {} });
+  expect(await world({ tenants: 30, down: ["t003"] }).record(bare)).toEqual(DOWN);
+  expect(await world({ tenants: 30, down: ["t003"], owner: "t025" }).record(bare)).toEqual(accept("recorded"));
 });
 
 it("asks Stream once for an event without meta, and records what Stream says now", async () => {
