@@ -6,6 +6,7 @@ import { createSealing } from "../../src/adapters/sealing.ts";
 import { parseConfig } from "../../src/config.ts";
 import { MAX_ENDPOINTS_PER_TENANT, REPLACED_SECRET_LIFETIME_MS } from "../../src/domain/endpoint.ts";
 import type { Endpoint } from "../../src/usecases/delivery-port.ts";
+import type { Registry } from "../../src/usecases/registry-port.ts";
 import { TENANT_ROW, asOperator, codeOf } from "./support.ts";
 
 const config = parseConfig(env);
@@ -32,7 +33,7 @@ function isolate() {
 
 const NEW = { tenant: "acme", id: "main", url: MAIN.url, description: null, events: null, disabled: false };
 
-async function endpointsOf({ registry }: ReturnType<typeof isolate>): Promise<readonly Endpoint[]> {
+async function endpointsOf({ registry }: { readonly registry: Registry }): Promise<readonly Endpoint[]> {
   const found = await registry.endpoints("acme");
   if (!found.ok) throw new Error(found.problem.detail);
   return found.value;
@@ -247,27 +248,44 @@ it("an endpoint's health is noted for the URL that it was seen with, and begins 
   const [endpoint] = await endpointsOf(here);
   if (!endpoint) throw new Error("There is no endpoint.");
   const { health } = here.store;
+  const now = () => endpointsOf({ registry: here.registry.latest });
 
   await health.failing(endpoint, 1_000);
   await health.failing(endpoint, 2_000);
-  expect(await endpointsOf(here)).toMatchObject([{ failingSince: 1_000 }]);
+  expect(await now()).toMatchObject([{ failingSince: 1_000 }]);
   await here.store.putEndpoint(NEW, "");
-  expect(await endpointsOf(here)).toMatchObject([{ failingSince: 1_000 }]);
+  expect(await now()).toMatchObject([{ failingSince: 1_000 }]);
   await health.recovered(endpoint);
-  expect((await endpointsOf(here))[0]).not.toHaveProperty("failingSince");
+  expect((await now())[0]).not.toHaveProperty("failingSince");
 
   await health.failing(endpoint, 1_000);
   await health.disable(endpoint, "it failed for days");
-  expect(await endpointsOf(here)).toMatchObject([{ disabled: true, failingSince: 1_000 }]);
+  expect(await now()).toMatchObject([{ disabled: true, failingSince: 1_000 }]);
   await here.store.putEndpoint(NEW, "");
-  const [enabled] = await endpointsOf(here);
+  const [enabled] = await now();
   expect(enabled?.disabled).toBe(false);
   expect(enabled).not.toHaveProperty("failingSince");
 
   await here.store.putEndpoint({ ...NEW, url: "https://new.acme.com/" }, "");
   await health.failing(endpoint, 1_000);
   await health.disable(endpoint, "it failed for days");
-  const [moved] = await endpointsOf(here);
+  const [moved] = await now();
   expect(moved?.disabled).toBe(false);
   expect(moved).not.toHaveProperty("failingSince");
+});
+
+it("a delivery that fails or succeeds again leaves what is cached as it is; what disables an endpoint is seen at once", async () => {
+  const here = isolate();
+  await here.store.putTenant(TENANT_ROW);
+  await here.store.putEndpoint(NEW, "whsec_one");
+  const [endpoint] = await endpointsOf(here);
+  if (!endpoint) throw new Error("There is no endpoint.");
+  await here.registry.tenant("acme");
+  await env.DB.exec("UPDATE tenants SET suspended = 1");
+
+  await here.store.health.failing(endpoint, 1_000);
+  await here.store.health.recovered(endpoint);
+  expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: false } });
+  await here.store.health.disable(endpoint, "it answered 410 Gone");
+  expect(await endpointsOf(here)).toMatchObject([{ disabled: true }]);
 });

@@ -16,7 +16,7 @@ export function registryUnavailable(error: unknown): Problem {
 
 /** Who is told of changes, before they are answered. */
 export interface Listeners {
-  /** Of every write, with a bookmark of the database as it is then. */
+  /** Of every write but notes, with a bookmark of the database as it is then. */
   changed(bookmark: D1SessionBookmark | null): void;
   /** Of a tenant's new version, and whether it has endpoints: when it, or anything that belongs to it, has changed. */
   told(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
@@ -35,6 +35,8 @@ export interface Database {
    * it had.
    */
   readonly writeFor: (tenant: string, queries: readonly Query[], entry?: AuditEntry) => Promise<number>;
+  /** Writes what nobody's request is decided by: what is cached stays as good as it was. */
+  readonly note: (...query: Query) => Promise<void>;
   /** Makes a tenant's version greater. */
   readonly bumpVersion: (tenant: string) => Query;
 }
@@ -60,6 +62,7 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
     now,
     first,
     write: async (queries, entry) => (await run(queries, entry)).changes,
+    note: async (...query) => void (await available(prepare(db, query).run())),
     all: async <Row>(...query: Query) => (await available(prepare(db, query).all<Row>())).results,
 
     async writeFor(tenant, queries, entry) {

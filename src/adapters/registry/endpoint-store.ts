@@ -14,7 +14,7 @@ const DISABLED_BY_OPERATOR = "the operator disabled it";
 
 /** The endpoints' part of the registry's store. */
 export function createEndpointStore(database: Database, sealing: Sealing) {
-  const { all, first, write, writeFor, bumpVersion, now } = database;
+  const { all, first, write, writeFor, note, bumpVersion, now } = database;
   const find = (tenant: string, id: string) =>
     first<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]);
   const seal = (secrets: readonly EndpointSecret[], row: Pick<EndpointRow, "tenant" | "id" | "url">) =>
@@ -66,17 +66,18 @@ export function createEndpointStore(database: Database, sealing: Sealing) {
     return writeFor(tenant, [bumpVersion(tenant), query], putEntry(endpoint));
   };
 
+  // Deliveries look past the cache, so a note is enough for them. Where the endpoint has been changed meanwhile, what is known
+  // of it counts no longer.
   const health: EndpointHealth = {
-    // Where the endpoint has been changed meanwhile, what is known of it counts no longer.
     async failing({ tenant, id, url }, since) {
       const sql =
         "UPDATE endpoints SET failing_since = ? WHERE tenant = ? AND id = ? AND url = ? AND failing_since IS NULL";
-      await write([[sql, [since, tenant, id, url]]]);
+      await note(sql, [since, tenant, id, url]);
     },
 
     async recovered({ tenant, id, url }) {
       const sql = "UPDATE endpoints SET failing_since = NULL WHERE tenant = ? AND id = ? AND url = ?";
-      await write([[sql, [tenant, id, url]]]);
+      await note(sql, [tenant, id, url]);
     },
 
     async disable({ tenant, id, url }, reason) {
