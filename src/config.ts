@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW, MAX_CALLS_PER_WINDOW } from "./domain/budget.ts";
 import { isSafeUrl } from "./domain/location.ts";
-import { MAX_DEADLINE_SECONDS } from "./domain/reservation.ts";
 import type { Upstream } from "./usecases/registry-port.ts";
 import { DEFAULT_UPSTREAM } from "./domain/tenant.ts";
 
@@ -41,6 +40,11 @@ const RING_KEY = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/;
 /** Of the operator's token: not to be guessed, and not "changeme". */
 const MIN_OPERATOR_TOKEN_CHARACTERS = 16;
 const MAX_CACHE_SECONDS = 300;
+/**
+ * For one call to Stream. A creation whose client has left is ended by the platform after 30 seconds, in which the ledger has
+ * to be told, too; an alarm after 15 minutes, in which it makes up to 40 calls.
+ */
+const MAX_DEADLINE_MS = 20_000;
 
 const keyRing = v.pipe(
   v.string(),
@@ -116,7 +120,7 @@ const environment = v.object({
     v.transform(Number),
     v.integer(),
     v.minValue(100),
-    v.maxValue(MAX_DEADLINE_SECONDS * 1000),
+    v.maxValue(MAX_DEADLINE_MS),
   ),
   ALLOW_LOOPBACK: v.pipe(optionalText, v.picklist(["", "true", "false"])),
 });

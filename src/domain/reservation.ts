@@ -44,8 +44,8 @@ export type ReservationOutcome =
 
 /** A URL that is about to die is as good as dead to a client that gets it again. */
 const REPLAY_MARGIN_SECONDS = 60;
-/** The longest that a creation may wait for Stream: clients give up after a minute or so, and then create again. */
-export const MAX_DEADLINE_SECONDS = 60;
+/** The longest that a creation is on its way: so long the platform lets it go on once its client has left. */
+const MAX_CREATION_SECONDS = 30;
 /** A creation that is on its way takes a moment. */
 const IN_PROGRESS_RETRY_SECONDS = 1;
 
@@ -98,5 +98,5 @@ export function recall(request: IdempotencyRequest, row: EarlierUpload, time: nu
 
 /** Later than that nobody waits for its answer any more: whoever made the reservation is gone. */
 function isOnItsWay({ state, created }: EarlierUpload, time: number): boolean {
-  return state === "reserved" && time < created + MAX_DEADLINE_SECONDS;
+  return state === "reserved" && time < created + MAX_CREATION_SECONDS;
 }

@@ -32,8 +32,8 @@ describe.each([
 ])("%s", (_, once, finished, otherOnceItIsDead) => {
   it.each<[string, EarlierUpload, number, string | undefined]>([
     ["is on its way", reserved, 0, "creation_in_progress, 1 s"],
-    ["may just be on its way", reserved, 59, "creation_in_progress, 1 s"],
-    ["was left behind by a crash", reserved, 60, "creation_in_progress, 1800 s"],
+    ["may just be on its way", reserved, 29, "creation_in_progress, 1 s"],
+    ["was left behind by a crash", reserved, 30, "creation_in_progress, 1830 s"],
     ["may have been made or not", unknown, 1, "creation_in_progress, 1859 s"],
     ["has a URL that is alive", issued, URL_LIFE - 61, "earlier"],
     ["has a URL that is about to die", issued, URL_LIFE - 60, "creation_in_progress, 120 s"],

@@ -31,6 +31,10 @@ describe("parseConfig", () => {
     expect(parseConfig(byKey).defaultUpstream?.credential).toEqual({ kind: "key", email: "a@b.example", key: "k" });
   });
 
+  it("waits for Stream as long as the platform lets it, if told so", () => {
+    expect(parseConfig({ ...valid, STREAM_DEADLINE_MS: "20000" }).streamDeadlineMs).toBe(20_000);
+  });
+
   it("takes several secrets of the webhook, all of them valid", () => {
     const [one, other] = ["1".repeat(32), "2".repeat(32)];
     const settings = { ...valid, ...upstream, STREAM_WEBHOOK_SECRETS: ` ${one}, ${other},` };
@@ -79,6 +83,7 @@ describe("parseConfig", () => {
       "must be at most 3",
     ],
     ["a cache without end", { REGISTRY_CACHE_SECONDS: "3600" }, "REGISTRY_CACHE_SECONDS"],
+    ["a deadline past what the platform gives", { STREAM_DEADLINE_MS: "20001" }, "STREAM_DEADLINE_MS"],
     ["a flag that is neither", { ALLOW_LOOPBACK: "yes" }, "ALLOW_LOOPBACK"],
   ])("refuses %s, and says which setting", (_, change, message) => {
     const parse = () => parseConfig({ ...valid, ...change });
