@@ -19,13 +19,22 @@ const MAX_LIMITED = 10_000;
  */
 export function createFailureLimit(binding: RateLimit, now: () => number): FailureLimit {
   const limitedUntil = new Map<string, number>();
+
+  /** So is everyone while the binding cannot be asked: a 401 that became a 500 would be sent again by tus clients. */
+  async function isWithinLimit(network: string): Promise<boolean> {
+    try {
+      return (await binding.limit({ key: network })).success;
+    } catch {
+      return true;
+    }
+  }
+
   return {
     async countFailure(address) {
       const network = networkOf(address);
       const left = (limitedUntil.get(network) ?? 0) - now();
       if (left > 0) return Math.ceil(left / 1000);
-      const { success } = await binding.limit({ key: network });
-      if (success) return undefined;
+      if (await isWithinLimit(network)) return undefined;
       keep(limitedUntil, network, now() + WINDOW_MS, MAX_LIMITED);
       return WINDOW_MS / 1000;
     },

@@ -25,3 +25,8 @@ it("asks no more about an address that is past the limit, until its window is ov
   await fail("192.0.2.1");
   expect(asked).toBe(before + 2);
 });
+
+it("lets the refusal be what it is where the binding cannot be asked", async () => {
+  const limit = () => Promise.reject(new Error("internal error"));
+  expect(await createFailureLimit({ limit }, Date.now).countFailure("192.0.2.1")).toBeUndefined();
+});
