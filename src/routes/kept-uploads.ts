@@ -40,7 +40,8 @@ export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
 
     const found = await findUpload(ports, access.value, c.req.param("id"));
     if (!found.ok) return respondProblem(c, found.problem);
-    if (view === undefined) return c.json(uploadDocument(found.value), 200, NOT_KEPT);
+    // HEAD would cost a call to Stream and say nothing.
+    if (view === undefined || c.req.method === "HEAD") return c.json(uploadDocument(found.value), 200, NOT_KEPT);
     const video = await c.get("event").measure("stream", viewVideo(ports, access.value.tenant.id, found.value));
     if (!video.ok) return respondProblem(c, video.problem);
     return c.json({ ...uploadDocument(found.value), video: video.value ?? null }, 200, NOT_KEPT);

@@ -150,6 +150,12 @@ describe("GET /v1/:tenant/uploads/:id", () => {
     expect(await codeOf(get(`/v1/acme/uploads/${id}?view=stream`))).toBe("upstream_unknown");
   });
 
+  it("asks nothing of Stream for a HEAD, which could not show it", async () => {
+    const { id } = await seed("issued");
+    const headers = { Authorization: `Bearer ${key}` };
+    expect((await request("HEAD", `/v1/acme/uploads/${id}?view=stream`, { headers })).status).toBe(200);
+  });
+
   it("has no view of Stream's to show while nobody knows of a video", async () => {
     const { id } = await seed("unknown");
     expect(await (await get(`/v1/acme/uploads/${id}?view=stream`)).json()).toMatchObject({ id, video: null });
