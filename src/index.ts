@@ -1,6 +1,7 @@
 import { createApp } from "./app.ts";
 import { ConfigError, parseConfig } from "./config.ts";
 import { type Dependencies, createDependencies } from "./dependencies.ts";
+import { ALLOW_HEADERS, ALLOW_METHODS } from "./middleware/cors.ts";
 import { overrideMethod } from "./middleware/method-override.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
 import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "./queues/names.ts";
@@ -36,7 +37,7 @@ export default {
   async fetch(request, env, context) {
     if (!app) {
       const ports = dependenciesOf(env);
-      if (!ports) return refuseMisconfigured();
+      if (!ports) return refuseMisconfigured(request);
       app = createApp(ports);
     }
     return app.fetch(overrideMethod(request), env, context);
@@ -77,7 +78,13 @@ function dependenciesOf(env: Env): Dependencies | undefined {
   return dependencies;
 }
 
-function refuseMisconfigured(): Response {
-  const headers = { "Content-Type": "application/problem+json", "Access-Control-Allow-Origin": "*" };
+/** To pages of any origin: whose they are cannot be looked up. */
+function refuseMisconfigured({ method }: Request): Response {
+  const cors = { "Access-Control-Allow-Origin": "*" };
+  if (method === "OPTIONS") {
+    const allowed = { "Access-Control-Allow-Methods": ALLOW_METHODS, "Access-Control-Allow-Headers": ALLOW_HEADERS };
+    return new Response(null, { status: 204, headers: { ...cors, ...allowed } });
+  }
+  const headers = { "Content-Type": "application/problem+json", ...cors };
   return Response.json(MISCONFIGURED, { status: 500, headers });
 }

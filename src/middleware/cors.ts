@@ -6,13 +6,13 @@ import { respondProblem } from "../routes/problem-response.ts";
 import type { Registry } from "../usecases/registry-port.ts";
 import type { AppEnv } from "./app-env.ts";
 
-const ALLOW_METHODS = "POST, GET, HEAD, PATCH, DELETE, OPTIONS";
+export const ALLOW_METHODS = "POST, GET, HEAD, PATCH, DELETE, OPTIONS";
 
 /**
  * Everything a tus client may send, what is refused here included: a browser that may not send a header reports a network
  * failure, and clients repeat those. `Authorization` has to be listed by name, `*` does not cover it.
  */
-const ALLOW_HEADERS = [
+export const ALLOW_HEADERS = [
   "Authorization",
   "Content-Type",
   "Idempotency-Key",
