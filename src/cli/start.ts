@@ -14,7 +14,7 @@ import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed.ts";
 
 const DEFAULT_PORT = 8787;
 const DEFAULT_STREAM_PORT = 8788;
-/** Passed on to the Worker from the environment. */
+/** Passed on to the Worker from the environment; not ALLOW_LOOPBACK, since what runs on this machine is for development. */
 const PASSED_ON = [
   "OPERATOR_TOKEN",
   "GRANT_KEYS",
