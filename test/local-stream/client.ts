@@ -80,8 +80,13 @@ export function sendFile(location: string, file: Buffer | string, options: Parti
   });
 }
 
-/** One PATCH as it is, with nothing done to make it right. */
-export function patch(location: string, offset: number, body: Uint8Array, headers: Record<string, string> = {}) {
+/** One PATCH as it is, with nothing done to make it right. A stream goes in chunked encoding. */
+export function patch(
+  location: string,
+  offset: number,
+  body: Uint8Array | ReadableStream,
+  headers: Record<string, string> = {},
+) {
   return fetch(location, {
     method: "PATCH",
     headers: {
@@ -90,7 +95,7 @@ export function patch(location: string, offset: number, body: Uint8Array, header
       "Content-Type": "application/offset+octet-stream",
       ...headers,
     },
-    body: Uint8Array.from(body),
+    ...(body instanceof ReadableStream ? { body, duplex: "half" } : { body: Uint8Array.from(body) }),
   });
 }
 

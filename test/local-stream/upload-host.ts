@@ -4,7 +4,7 @@ import { Server, Upload } from "@tus/server";
 import { receiveForm } from "./basic-upload.ts";
 import { findBrokenChunkRule } from "./chunk-rules.ts";
 import type { Fault } from "./faults.ts";
-import { send } from "./http.ts";
+import { type Answer, send } from "./http.ts";
 import { countBody } from "./recorder.ts";
 import { answerOfFault } from "./refusals.ts";
 import type { Stream } from "./stream.ts";
@@ -53,8 +53,8 @@ export class UploadHost {
     const fault = this.#stream.faults.take(request.method === "HEAD" ? "head" : "patch");
     if (fault && (await this.#befall(fault, request, response))) return;
     if (video.kind === "basic") return send(response, await receiveForm(request, this.#stream, video));
-    const broken = request.method === "PATCH" ? brokenRule(request, video) : undefined;
-    if (broken !== undefined) return send(response, { status: 400, body: broken });
+    const refusal = request.method === "PATCH" ? refuseChunk(request, video) : undefined;
+    if (refusal) return send(response, refusal);
     return this.#open().tus.handle(request, response);
   }
 
@@ -122,9 +122,11 @@ function breakAfter(request: IncomingMessage, response: ServerResponse, bytes: n
   });
 }
 
-/** A chunk without a length, or out of place, is left to tus itself. */
-function brokenRule({ headers }: IncomingMessage, video: Video): string | undefined {
+/** That a chunk has to say its length is [U]: real clients do. One without a body or an offset is left to tus itself. */
+function refuseChunk({ headers }: IncomingMessage, video: Video): Answer | undefined {
+  if (headers["transfer-encoding"] !== undefined) return { status: 411, body: "a chunk must say its length" };
   const [bytes, offset] = [Number(headers["content-length"] ?? Number.NaN), Number(headers["upload-offset"])];
   if (Number.isNaN(bytes) || Number.isNaN(offset)) return undefined;
-  return findBrokenChunkRule(bytes, offset, video.length ?? 0);
+  const broken = findBrokenChunkRule(bytes, offset, video.length ?? 0);
+  return broken === undefined ? undefined : { status: 400, body: broken };
 }

@@ -134,6 +134,12 @@ describe("the upload host", () => {
     expect(await errorOf(uid)).toBe("ERR_NON_VIDEO");
   });
 
+  it("takes no chunk that does not say its length, since its rules are for lengths", async () => {
+    const { location } = await client.createUpload(20 * MIB);
+    const refused = await patch(location, 0, new Blob([new Uint8Array(6 * MIB)]).stream());
+    expect([refused.status, (await head(location)).offset]).toEqual([411, 0]);
+  });
+
   it("leaves to tus what is tus: version, offset, content type", async () => {
     const { location } = await client.createUpload(10);
     const body = new Uint8Array(10);
