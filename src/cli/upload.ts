@@ -113,14 +113,28 @@ function mebibytes(bytes: number): string {
   return (bytes / 1024 / 1024).toFixed(1);
 }
 
-/** A refusal in the gateway's words, where it is one; else what the client says. */
+/** A refusal in its own words, where it is one; else what the client says. */
 function explain(error: Error | tus.DetailedError): string {
   const response = "originalResponse" in error ? error.originalResponse : null;
+  const refusal = readRefusal(response?.getBody() ?? "");
+  if (!refusal) return `The upload failed: ${error.message}`;
+  const request = refusal.requestId === undefined ? "" : `\nRequest ${refusal.requestId}`;
+  return `Refused (${response?.getStatus()} ${refusal.code}): ${refusal.message}${request}`;
+}
+
+interface Refusal {
+  readonly code: string | number;
+  readonly message: string;
+  readonly requestId?: string;
+}
+
+/** The gateway's, or one in Cloudflare's envelope, where the messages tell more than the errors; undefined: neither. */
+function readRefusal(body: string): Refusal | undefined {
   try {
-    const { code, detail, requestId } = JSON.parse(response?.getBody() ?? "");
-    return `Refused (${response?.getStatus()} ${code}): ${detail}\nRequest ${requestId}`;
+    const { code, detail, requestId, messages, errors } = JSON.parse(body);
+    return detail ? { code, message: detail, requestId } : (messages?.[0] ?? errors?.[0]);
   } catch {
-    return `The upload failed: ${error.message}`;
+    return undefined;
   }
 }
 
