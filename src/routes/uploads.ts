@@ -62,7 +62,10 @@ export function refuseEndpointMethod(c: Context<AppEnv>): Promise<Response> {
   );
 }
 
-/** Creation-with-upload is not offered, but clients are free to try it (tus-js-client: `uploadDataDuringCreation`). */
+/**
+ * Creation-with-upload is not offered, but clients are free to try it (tus-js-client: `uploadDataDuringCreation`). A body
+ * that comes with neither header, as HTTP/2 allows, is given one by workerd; of a `Content-Length: 0`, `body` is not null.
+ */
 function hasBody(c: Context<AppEnv>): boolean {
   return Number(c.req.header("content-length") ?? 0) > 0 || c.req.header("transfer-encoding") !== undefined;
 }
