@@ -92,6 +92,22 @@ it("nor for one that was changed in the very millisecond in which it was deleted
   expect(await codeOf(create(key))).toBe("credential_invalid");
 });
 
+it("nor by a database that was restored to what had been before, until the operator says that it holds", async () => {
+  const key = await seedTenant("acme");
+  const before = Date.now() - 24 * 60 * 60 * 1000;
+  await operator().putTenant({ ...TENANT_ROW, name: "Acme" });
+  await env.DB.prepare("UPDATE tenants SET version = ?").bind(before).run();
+  const create = isolate();
+  expect(await codeOf(create(key))).toBe("registry_busy");
+  // As the README gives it.
+  await env.DB.exec("UPDATE tenants SET version = max(version + 1, (unixepoch() + 1) * 1000)");
+  expect(await codeOf(create(key))).toBe(ADMITTED);
+  expect(await codeOf(isolate()(key))).toBe(ADMITTED);
+  // And what is changed from then on holds as ever.
+  await operator().revokeApiKey("acme", key.split("_")[1] ?? "");
+  expect(await codeOf(create(key))).toBe("credential_revoked");
+});
+
 it("under load, what is decided in many isolates while the operator revokes is refused from the answer on", async () => {
   const key = await seedTenant("acme");
   const isolates = Array.from({ length: 8 }, isolate);
