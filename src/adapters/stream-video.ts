@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { wholeMilliseconds } from "../domain/ledger.ts";
 import { parseUid } from "../domain/location.ts";
 import { SLUICE_KEY } from "../domain/policy/reserved-keys.ts";
 import { clip } from "../domain/problem.ts";
@@ -38,7 +39,7 @@ export function parseVideo(json: unknown): StreamVideo | undefined {
   if (!uid) return undefined;
   const tag = parseTag(video.meta?.[SLUICE_KEY]);
   // -1 means that it is unknown.
-  const maxDurationSeconds = Math.max(0, video.maxDurationSeconds ?? 0);
+  const maxDurationSeconds = wholeMilliseconds(Math.max(0, video.maxDurationSeconds ?? 0));
   const [created, expires] = [parseTime(video.created), parseTime(video.uploadExpiry)];
   return {
     report: reportOf(uid, video),
@@ -60,7 +61,7 @@ function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof 
       return {
         kind: "ready",
         uid,
-        ...(isKnown(duration) && { seconds: duration }),
+        ...(isKnown(duration) && { seconds: wholeMilliseconds(duration) }),
         ...(isKnown(size) && { bytes: size }),
       };
     case "error":

@@ -78,13 +78,21 @@ export function countsAlike(before: CountedUpload, after: CountedUpload): boolea
   return sameState && before.bytes === after.bytes && before.seconds === after.seconds;
 }
 
+/**
+ * Seconds to whole milliseconds, as what is measured is counted: sums of other fractions drift, and what they leave over would
+ * never go. A total is far below the 2^53 milliseconds up to which this is exact.
+ */
+export function wholeMilliseconds(seconds: number): number {
+  return Math.round(seconds * 1000) / 1000;
+}
+
 function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): Totals {
   if (!upload) return totals;
   const live = isLive(upload.state);
   const stored = live || upload.state === "ready";
   const counts = stored || upload.state === "deleted";
   const bytes = counts ? upload.bytes : 0;
-  const seconds = counts ? upload.seconds : 0;
+  const seconds = counts ? wholeMilliseconds(upload.seconds) : 0;
   const addTo = <Window extends Usage & { readonly start: number }>(window: Window): Window =>
     upload.created < window.start
       ? window
@@ -92,12 +100,12 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
           ...window,
           uploads: window.uploads + sign,
           bytes: window.bytes + sign * bytes,
-          seconds: window.seconds + sign * seconds,
+          seconds: wholeMilliseconds(window.seconds + sign * seconds),
         };
   return {
     pending: totals.pending + (live ? sign : 0),
     videos: totals.videos + (upload.state === "ready" ? sign : 0),
-    storedSeconds: totals.storedSeconds + (stored ? sign * seconds : 0),
+    storedSeconds: wholeMilliseconds(totals.storedSeconds + (stored ? sign * seconds : 0)),
     day: addTo(totals.day),
     month: addTo(totals.month),
   };

@@ -1,4 +1,4 @@
-import type { RecentCreation } from "../domain/ledger.ts";
+import { type RecentCreation, wholeMilliseconds } from "../domain/ledger.ts";
 import { LIVE_STATES } from "../domain/upload.ts";
 import { AFTER_ALL_IDS, idAt, secondOf } from "../domain/upload-id.ts";
 import type { UploadQuery } from "../usecases/ledger-port.ts";
@@ -101,13 +101,14 @@ export class LedgerQueries {
 
   /** What a creator's uploads hold. */
   storageOf(creator: string): { readonly seconds: number; readonly videos: number } {
-    return this.#sql
+    const { seconds, videos } = this.#sql
       .exec<{ seconds: number; videos: number }>(
         `SELECT coalesce(sum(seconds), 0) AS seconds, count(*) FILTER (WHERE state = 'ready') AS videos
          FROM uploads WHERE creator = ? AND (state = 'ready' OR (${LIVE}))`,
         creator,
       )
       .one();
+    return { seconds: wholeMilliseconds(seconds), videos };
   }
 
   /**

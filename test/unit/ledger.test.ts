@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   type CountedUpload,
   type Totals,
+  checkLimits,
   count,
   countsAlike,
   dayStart,
@@ -14,12 +15,14 @@ import { UPLOAD_STATES } from "../../src/domain/upload.ts";
 import { NOON } from "../support/policy.ts";
 
 const DAY = 86_400;
+/** As Stream measures them, and finer than that. */
+const SECONDS = fc.double({ min: 0, max: 40_000, noNaN: true });
 
 describe("totals", () => {
   const upload: fc.Arbitrary<CountedUpload> = fc.record({
     state: fc.constantFrom(...UPLOAD_STATES),
     bytes: fc.nat(1_000),
-    seconds: fc.nat(1_000),
+    seconds: SECONDS,
     created: fc.integer({ min: NOON - 40 * DAY, max: NOON }),
   });
   const sum = (uploads: readonly CountedUpload[]) =>
@@ -45,6 +48,19 @@ describe("totals", () => {
         },
       ),
     );
+  });
+
+  it("leave nothing over of fractions of seconds, nor of what such fractions had left over before", () => {
+    const seconds = [913.901, 2165.808, 388.476, 3466.6, 2024.761];
+    const uploads = seconds.map((one): CountedUpload => ({ state: "ready", bytes: 1, seconds: one, created: NOON }));
+    const drifted = { ...emptyTotals(NOON), storedSeconds: 9.094947017729282e-13 };
+    const counted = uploads.reduce((totals, one) => count(totals, undefined, one), drifted);
+    expect(counted.storedSeconds).toBe(8959.546);
+    const deleted = uploads.reduce((totals, one) => count(totals, one, { ...one, state: "deleted" }), counted);
+    expect(deleted).toMatchObject({ storedSeconds: 0, day: { seconds: 8959.546 } });
+    const size = { bytes: 1, seconds: 60 };
+    const standing = { totals: deleted, creatorPending: 0, rates: [], nextExpiry: () => undefined };
+    expect(checkLimits({ storedSeconds: 60 }, standing, size, NOON)).toBeUndefined();
   });
 
   it("stay as they are where an upload counts alike before and after", () => {

@@ -31,6 +31,17 @@ describe("a video of Stream's", () => {
     },
   );
 
+  it.each([
+    [12.3456, 12.346],
+    [12.0004, 12],
+    [7, 7],
+  ])("of %j s lasts %j s: whole milliseconds", (duration, seconds) => {
+    expect(parseVideo(video({ duration, maxDurationSeconds: duration }))).toMatchObject({
+      report: { seconds },
+      maxDurationSeconds: seconds,
+    });
+  });
+
   it("has failed for a reason of a few words: the event that tells of it has to fit into a queue", () => {
     const report = parseVideo(video({ status: { state: "error", errorReasonCode: "E".repeat(200_000) } }))?.report;
     expect(report).toMatchObject({ kind: "failed", reason: expect.stringMatching(/^E{10,100}…$/) });

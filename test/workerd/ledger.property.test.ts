@@ -168,17 +168,21 @@ class Report implements Command {
   readonly kind: "pending" | "processing" | "ready" | "failed";
   readonly which: number;
   readonly tagged: boolean;
-  constructor(kind: Report["kind"], which: number, tagged: boolean) {
+  /** Undefined: it does not say. */
+  readonly seconds: number | undefined;
+  constructor(kind: Report["kind"], which: number, tagged: boolean, seconds: number | undefined) {
     this.kind = kind;
     this.which = which;
     this.tagged = tagged;
+    this.seconds = seconds;
   }
   check = (model: Model) => model.made > 0;
-  toString = () => `report(${this.kind}, ${this.which}, ${this.tagged ? "tagged" : "by uid"})`;
+  toString = () => `report(${this.kind}, ${this.which}, ${this.tagged ? "tagged" : "by uid"}, ${this.seconds})`;
 
   async run(model: Model, real: Real): Promise<void> {
     const id = `u${(this.which % (model.made + 1)) + 1}`;
-    const report = { kind: this.kind, uid: uidOf(id), ...(this.which % 2 === 0 && { seconds: 7 }) } as const;
+    const { kind, seconds } = this;
+    const report = { kind, uid: uidOf(id), ...(seconds !== undefined && { seconds }) } as const;
     const tag = { tenant: real.name, uploadId: id };
     const known = await stub(real).record("live", { report, json: {}, ...(this.tagged && { tag }) });
     const upload = model.uploads.get(id);
@@ -249,6 +253,8 @@ it("keeps its books, whatever happens in whatever order", { timeout: 120_000 }, 
   const keys = fc.constantFrom(undefined, "key 1", "key 2", "grant 1", "grant 2");
   // Most of the time it is the same creation that comes again.
   const fingerprints = fc.constantFrom("f", "f", "f", "g");
+  // Their sums are no whole milliseconds, as numbers are added.
+  const seconds = fc.constantFrom(undefined, 7, 7.1, 7.401, 6.6, 3.333);
   const commands = fc.commands(
     [
       fc.tuple(creators, keys, fingerprints, fc.constantFrom(10, 60, 100)).map((args) => new Reserve(...args)),
@@ -256,7 +262,7 @@ it("keeps its books, whatever happens in whatever order", { timeout: 120_000 }, 
         .tuple(fc.constantFrom("attach", "refused", "unsent", "leaveUnknown"), fc.nat(30))
         .map((args) => new Answer(...args)),
       fc
-        .tuple(fc.constantFrom("pending", "processing", "ready", "failed"), fc.nat(30), fc.boolean())
+        .tuple(fc.constantFrom("pending", "processing", "ready", "failed"), fc.nat(30), fc.boolean(), seconds)
         .map((args) => new Report(...args)),
       fc.nat(30).map((which) => new Cancel(which)),
       fc.constant(new Evict()),

@@ -284,6 +284,15 @@ describe("a list of uploads", () => {
   });
 });
 
+it("what a creator's uploads hold are whole milliseconds, as their sum is", async () => {
+  const tenant = ledger();
+  for (const seconds of [0.1, 0.2]) {
+    const { uid } = await issued(tenant, { creator: "c" });
+    await tenant.record("default", video(uid, "ready", { report: { kind: "ready", uid, seconds } }));
+  }
+  expect(await tenant.storage("c")).toEqual({ seconds: 0.3, videos: 2 });
+});
+
 describe("what a tenant's endpoints are told", () => {
   it("is kept from the moment that it has some, in the order in which it happened", async () => {
     const tenant = ledger();
