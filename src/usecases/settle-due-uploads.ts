@@ -39,8 +39,10 @@ export interface SettleDuePorts {
   readonly now: () => number;
 }
 
-/** A video that is being processed, or a Stream that does not answer, is asked about again after so long. */
-const ASK_AGAIN_SECONDS = 60;
+/** Between two questions about a video that is being processed, or of which Stream does not say anything: soon at first. */
+const MIN_PAUSE_SECONDS = 60;
+/** A hundred such videos take 17 calls of the budget in 5 minutes; what becomes of them Stream mostly tells by itself. */
+const MAX_PAUSE_SECONDS = 1_800;
 /**
  * Whether Stream lets an upload that has begun go on after its URL has expired is not known: if it does, for so long. As
  * long an account that is gone is waited for, since its settings may only be wrong at the moment.
@@ -80,7 +82,7 @@ export async function settleDueUploads(ports: SettleDuePorts, tenant: string): P
     } else if (upstream.ok && !account && ports.now() > upload.expires + MAX_OVERTIME_SECONDS)
       // The account is no longer used: nobody can be asked any more.
       ports.settle(upload, { event: { kind: "expired" }, due: null });
-    else ports.settle(upload, { due: ports.now() + ASK_AGAIN_SECONDS });
+    else ports.settle(upload, { due: afterPause(upload, ports.now()) });
   }
   return waiting.size === 0 ? undefined : Math.min(...waiting.values());
 }
@@ -93,7 +95,6 @@ async function settleOne(
   abandoned: Abandoned,
 ): Promise<number | undefined> {
   const now = ports.now();
-  const later = { due: Math.max(now, upload.expires) + ASK_AGAIN_SECONDS };
   const unwanted = upload.unwanted !== 0;
   if (unwanted && upload.uid !== null) return remove(ports, upload, upstream, upload.uid);
 
@@ -101,7 +102,7 @@ async function settleOne(
   if (!asking.granted) return asking.retryAfterSeconds;
   const video = await ask(ports.stream, upload, upstream);
   if (!video) {
-    ports.settle(upload, later);
+    ports.settle(upload, { due: afterPause(upload, now) });
     return undefined;
   }
   const { report } = video;
@@ -112,9 +113,14 @@ async function settleOne(
   ports.settle(upload, {
     event: step === "expire" ? { kind: "expired" } : { kind: "reported", report },
     video,
-    due: step === "wait" ? (overtime ?? later.due) : null,
+    due: step === "wait" ? (overtime ?? afterPause(upload, now)) : null,
   });
   return undefined;
+}
+
+/** When to go on with an upload: after as long as its URL has been dead already, so that the pauses grow. */
+function afterPause({ expires }: DueUpload, now: number): number {
+  return Math.max(now, expires) + Math.min(Math.max(now - expires, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS);
 }
 
 /** When to look again at an upload that may be running though its URL should be dead; undefined: it is not. */
@@ -145,6 +151,6 @@ async function remove(
   const deleting = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
   if (!deleting.granted) return deleting.retryAfterSeconds;
   const gone = await stream.deleteVideo(upstream, uid);
-  settle(upload, gone ? { event: { kind: "expired" }, due: null } : { due: now() + ASK_AGAIN_SECONDS });
+  settle(upload, gone ? { event: { kind: "expired" }, due: null } : { due: afterPause(upload, now()) });
   return undefined;
 }

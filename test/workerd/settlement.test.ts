@@ -135,7 +135,7 @@ it.each([
   await ledger.cancel(id);
   await answering(404, body);
   expect((await settleAfter(ledger, 60_000))["due"]).not.toBeNull();
-  expect(await settleAfter(ledger, 120_000)).toMatchObject({ state: "cancelled", due: null });
+  expect(await settleAfter(ledger, 240_000)).toMatchObject({ state: "cancelled", due: null });
   expect(await videos()).toEqual([]);
 });
 
@@ -161,6 +161,15 @@ it("the bytes came in time and are being processed: it is asked about again", as
   await upload(location, "hello");
   expect(await settle(ledger)).toMatchObject({ state: "issued", location });
   expect(await videos()).toMatchObject([{ status: { state: "queued" } }]);
+});
+
+it("a video that is long in the making is asked about ever less often, at last every half hour", async () => {
+  const { ledger, location } = await reserved("made", "attached");
+  await upload(location, "hello");
+  const row = await settle(ledger);
+  const pauses = [Number(row["due"]) - now()];
+  while (pauses.length < 7) pauses.push(Number((await settleAfter(ledger, pauses.at(-1)! * 1_000))["due"]) - now());
+  expect(pauses).toEqual([100, 200, 400, 800, 1_600, 1_800, 1_800]);
 });
 
 it("its event was lost, and Stream has made a video of it: it is ready, with its real length", async () => {
