@@ -45,7 +45,8 @@ const MIN_PAUSE_SECONDS = 60;
 const MAX_PAUSE_SECONDS = 1_800;
 /**
  * Whether Stream lets an upload that has begun go on after its URL has expired is not known: if it does, for so long. As
- * long an account that is gone is waited for, since its settings may only be wrong at the moment.
+ * long a Stream that does not say anything is waited for, and an account that is gone, since settings may only be wrong at
+ * the moment. What is there after all, the reconciliation finds.
  */
 const MAX_OVERTIME_SECONDS = 6 * 60 * 60;
 /**
@@ -79,9 +80,9 @@ export async function settleDueUploads(ports: SettleDuePorts, tenant: string): P
     if (abandoned && account) {
       const waitSeconds = await settleOne(ports, upload, account, abandoned);
       if (waitSeconds !== undefined) waiting.set(upload.upstream, ports.now() + waitSeconds);
-    } else if (upstream.ok && !account && ports.now() > upload.expires + MAX_OVERTIME_SECONDS)
+    } else if (upstream.ok && !account)
       // The account is no longer used: nobody can be asked any more.
-      ports.settle(upload, { event: { kind: "expired" }, due: null });
+      ports.settle(upload, unanswered(upload, ports.now()));
     else ports.settle(upload, { due: afterPause(upload, ports.now()) });
   }
   return waiting.size === 0 ? undefined : Math.min(...waiting.values());
@@ -102,7 +103,7 @@ async function settleOne(
   if (!asking.granted) return asking.retryAfterSeconds;
   const video = await ask(ports.stream, upload, upstream);
   if (!video) {
-    ports.settle(upload, { due: afterPause(upload, now) });
+    ports.settle(upload, unanswered(upload, now));
     return undefined;
   }
   const { report } = video;
@@ -116,6 +117,13 @@ async function settleOne(
     due: step === "wait" ? (overtime ?? afterPause(upload, now)) : null,
   });
   return undefined;
+}
+
+/** Nobody says anything: then in the end an upload holds nothing any longer. */
+function unanswered(upload: DueUpload, now: number): Finding {
+  return now > upload.expires + MAX_OVERTIME_SECONDS
+    ? { event: { kind: "expired" }, due: null }
+    : { due: afterPause(upload, now) };
 }
 
 /** When to go on with an upload: after as long as its URL has been dead already, so that the pauses grow. */
@@ -151,6 +159,8 @@ async function remove(
   const deleting = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
   if (!deleting.granted) return deleting.retryAfterSeconds;
   const gone = await stream.deleteVideo(upstream, uid);
-  settle(upload, gone ? { event: { kind: "expired" }, due: null } : { due: afterPause(upload, now()) });
+  // What its tenant wants gone holds nothing, and is not left there.
+  const refused = upload.unwanted === 0 ? unanswered(upload, now()) : { due: afterPause(upload, now()) };
+  settle(upload, gone ? { event: { kind: "expired" }, due: null } : refused);
   return undefined;
 }

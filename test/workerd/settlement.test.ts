@@ -196,6 +196,57 @@ it("Stream does not say: the upload stays as it is, and is asked about again", a
   expect(await ledger.usage()).toMatchObject({ pending: 1 });
 });
 
+/** Makes the upstream's credential one that Stream refuses, or gives it back its own. */
+async function credential(is: "revoked" | "good"): Promise<void> {
+  const { accountId, apiBase, uploadHost, token } = stream;
+  const apiToken = is === "good" ? token : "revoked";
+  await asOperator("PUT", "/upstreams/live", { accountId, apiBase, uploadHosts: [uploadHost], apiToken });
+}
+
+it.each(["attached", "unknown"] as const)(
+  "Stream does not say for hours (%s): the upload has expired, and is ready when a sweep finds it so",
+  async (outcome) => {
+    const { ledger, id, tenant } = await reserved("made", outcome);
+    await credential("revoked");
+    expect(await settle(ledger)).not.toMatchObject({ state: "expired" });
+    expect(await settleAfter(ledger, 5 * 60 * 60 * 1_000)).not.toMatchObject({ state: "expired" });
+    expect(await settleAfter(ledger, 2 * 60 * 60 * 1_000)).toMatchObject({ state: "expired", due: null });
+    expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0 });
+
+    await credential("good");
+    const [made] = await videos();
+    const found: StreamVideo = {
+      report: { kind: "ready", uid: made?.uid ?? "", seconds: 5 },
+      tag: { tenant, uploadId: id },
+      json: {},
+    };
+    const span = { from: now() - 86_400, to: now() };
+    expect(await ledger.compare("live", { ...span, videos: [found] })).toMatchObject({ settled: 1 });
+    expect(await ledger.find(id)).toMatchObject({ state: "ready", seconds: 5 });
+  },
+);
+
+it("an abandoned video that Stream does not delete for hours holds nothing any longer", async () => {
+  const { ledger, uid } = await reserved("made", "attached");
+  for (let times = 0; times < 2; times++) {
+    await showing(uid, "pendingupload");
+    await answering(403, "");
+  }
+  expect(await settle(ledger)).toMatchObject({ state: "issued" });
+  expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired", due: null });
+});
+
+it("a video that the tenant wants gone is deleted, however long Stream refuses that", async () => {
+  const { ledger, id } = await reserved("made", "attached");
+  await ledger.cancel(id);
+  await credential("revoked");
+  expect((await settle(ledger))["due"]).not.toBeNull();
+  expect((await settleAfter(ledger, 7 * 60 * 60 * 1_000))["due"]).toBe(now() + 1_800);
+  await credential("good");
+  expect(await settleAfter(ledger, 1_900_000)).toMatchObject({ state: "cancelled", due: null });
+  expect(await videos()).toEqual([]);
+});
+
 it("the key of an upload that has expired is free again; a grant's as well, since nothing was uploaded", async () => {
   const ledger = env.LEDGER.getByName("with-keys");
   const request = (id: string) => ({

@@ -90,7 +90,10 @@ export async function settle(ledger: Ledger) {
 
 /** The same, while at Stream no time has passed. */
 export async function settleAfter(ledger: Ledger, milliseconds: number) {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
+  const time = Date.now() + milliseconds;
+  // One clock, and not another each time: the ledger's dependencies hold on to theirs.
+  if (!vi.isFakeTimers()) vi.useFakeTimers({ toFake: ["Date"] });
+  vi.setSystemTime(time);
   await runDurableObjectAlarm(ledger);
   return runInDurableObject(ledger, (_, state) => state.storage.sql.exec("SELECT * FROM uploads").one());
 }
