@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { rfc3339 } from "../domain/rfc3339.ts";
 import { TUS_VERSION } from "../domain/tus.ts";
 import type { Upstream } from "../usecases/registry-port.ts";
-import type { AbsentVideo, StreamApi, VideoList } from "../usecases/stream-port.ts";
+import type { AbsentVideo, StreamApi } from "../usecases/stream-port.ts";
 import { readBounded } from "./read-bounded.ts";
 import { type StreamOptions, notePause } from "./stream-limit.ts";
 import { parseVideo } from "./stream-video.ts";
@@ -11,8 +11,6 @@ import { parseVideo } from "./stream-video.ts";
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 /** As many as Stream gives at once. */
 const MAX_LIST = 1_000;
-/** Around the moment a creation was sent: clocks differ, and Stream may have taken its time. */
-const SEARCH_SECONDS = 120;
 
 /** Whose call it is, by either of Cloudflare's two schemes. */
 export function authorize({ credential }: Upstream): Record<string, string> {
@@ -28,7 +26,7 @@ const NOT_FOUND = 10003;
 /** What Stream knows of videos that exist. https://developers.cloudflare.com/api/resources/stream/ */
 export function createStreamVideos(
   options: StreamOptions,
-): Pick<StreamApi, "video" | "findVideo" | "videosSince" | "hasBegun" | "deleteVideo"> {
+): Pick<StreamApi, "video" | "videosSince" | "hasBegun" | "deleteVideo"> {
   /** Undefined where there is no answer that could be used. */
   async function call(upstream: Upstream, method: string, path: string) {
     try {
@@ -46,19 +44,6 @@ export function createStreamVideos(
     }
   }
 
-  /** Videos that were created after and, where that is given, before a moment, up to so many. */
-  async function list(
-    upstream: Upstream,
-    query: Record<string, string>,
-    limit: number,
-  ): Promise<VideoList | undefined> {
-    const search = new URLSearchParams({ ...query, limit: String(limit) });
-    const answer = await call(upstream, "GET", `?${search.toString()}`);
-    const items = answer?.status === 200 ? readResult(answer.text, v.array(v.unknown())) : undefined;
-    const videos = items?.map(parseVideo).filter((video) => video !== undefined);
-    return items && videos && { videos, last: items.length < limit };
-  }
-
   return {
     async video(upstream, uid) {
       const answer = await call(upstream, "GET", `/${uid}`);
@@ -66,20 +51,20 @@ export function createStreamVideos(
       return answer?.status === 200 ? parseVideo(readResult(answer.text, v.unknown())) : undefined;
     },
 
-    async findVideo(upstream, { uploadId, creator, askedAt }) {
-      const query = {
-        after: rfc3339(askedAt - SEARCH_SECONDS),
-        before: rfc3339(askedAt + SEARCH_SECONDS),
+    async videosSince(upstream, created, limit, { before, creator } = {}) {
+      const most = Math.min(limit, MAX_LIST);
+      const search = new URLSearchParams({
+        // Both bounds of Stream's are open, and its times have milliseconds (assumed).
+        after: rfc3339(created - 1),
+        ...(before !== undefined && { before: rfc3339(before) }),
         ...(creator !== undefined && { creator }),
-      };
-      const page = await list(upstream, query, MAX_LIST);
-      const found = page?.videos.find(({ tag }) => tag?.uploadId === uploadId);
-      return found ?? (page?.last ? ABSENT : undefined);
-    },
-
-    videosSince(upstream, created, limit) {
-      // Both bounds of Stream's are open, and its times have milliseconds (assumed).
-      return list(upstream, { after: rfc3339(created - 1), asc: "true" }, Math.min(limit, MAX_LIST));
+        asc: "true",
+        limit: String(most),
+      });
+      const answer = await call(upstream, "GET", `?${search.toString()}`);
+      const items = answer?.status === 200 ? readResult(answer.text, v.array(v.unknown())) : undefined;
+      const videos = items?.map(parseVideo).filter((video) => video !== undefined);
+      return items && videos && { videos, last: items.length < most };
     },
 
     async hasBegun(location) {

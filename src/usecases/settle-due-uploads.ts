@@ -1,6 +1,7 @@
 import { BACKGROUND_TENANT } from "../domain/budget.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "../domain/direct-upload.ts";
 import { type Abandoned, type UploadEvent, type UploadState, dueStep } from "../domain/upload.ts";
+import { type Asked, findLostVideo } from "./find-lost-video.ts";
 import type { Budget } from "./ports.ts";
 import type { Registry, Upstream } from "./registry-port.ts";
 import type { AbsentVideo, StreamApi, StreamVideo } from "./stream-port.ts";
@@ -99,9 +100,9 @@ async function settleOne(
   const unwanted = upload.unwanted !== 0;
   if (unwanted && upload.uid !== null) return remove(ports, upload, upstream, upload.uid);
 
-  const asking = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
-  if (!asking.granted) return asking.retryAfterSeconds;
-  const video = await ask(ports.stream, upload, upstream);
+  const asked = await ask(ports, upload, upstream);
+  if ("waitSeconds" in asked) return asked.waitSeconds;
+  const { video } = asked;
   if (!video) {
     ports.settle(upload, unanswered(upload, now));
     return undefined;
@@ -143,10 +144,14 @@ async function nextLook(
   return (await stream.hasBegun(location)) ? now + OVERTIME_RETRY_SECONDS : undefined;
 }
 
-function ask(stream: StreamApi, { id, uid, creator, created }: DueUpload, upstream: Upstream) {
-  return uid === null
-    ? stream.findVideo(upstream, { uploadId: id, askedAt: created, ...(creator !== null && { creator }) })
-    : stream.video(upstream, uid);
+async function ask(ports: SettleDuePorts, upload: DueUpload, upstream: Upstream): Promise<Asked> {
+  const { id, uid, creator, created } = upload;
+  if (uid === null)
+    return findLostVideo(ports, upstream, { uploadId: id, askedAt: created, ...(creator !== null && { creator }) });
+  const asking = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
+  return asking.granted
+    ? { video: await ports.stream.video(upstream, uid) }
+    : { waitSeconds: asking.retryAfterSeconds };
 }
 
 /** Seconds to wait, where the budget refuses. */

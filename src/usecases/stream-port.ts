@@ -32,10 +32,16 @@ export interface StreamApi {
   createDirect(upstream: Upstream, creation: DirectUpload): Promise<StreamOutcome>;
   /** Undefined: Stream does not say. */
   video(upstream: Upstream, uid: string): Promise<StreamVideo | AbsentVideo | undefined>;
-  /** Looks for the video of a creation whose answer was lost, by the `sluice` key in its `meta`. */
-  findVideo(upstream: Upstream, lost: LostCreation): Promise<StreamVideo | AbsentVideo | undefined>;
-  /** The oldest videos that were created at or after a moment, the oldest first; undefined: Stream does not say. */
-  videosSince(upstream: Upstream, created: number, limit: number): Promise<VideoList | undefined>;
+  /**
+   * The oldest videos that were created at or after a moment, the oldest first; only those from before another, or a
+   * creator's. Undefined: Stream does not say.
+   */
+  videosSince(
+    upstream: Upstream,
+    created: number,
+    limit: number,
+    only?: { readonly before?: number; readonly creator?: string },
+  ): Promise<VideoList | undefined>;
   /** Whether an upload URL is alive and has taken bytes: the upload host is asked, not the API. True: it does not say. */
   hasBegun(location: string): Promise<boolean>;
   /** True: it is gone. */
@@ -59,13 +65,6 @@ export interface StreamWebhooks {
 
 export interface AbsentVideo {
   readonly report: Extract<VideoReport, { kind: "absent" }>;
-}
-
-export interface LostCreation {
-  readonly uploadId: string;
-  readonly creator?: string;
-  /** Seconds since the epoch, when Stream was asked. */
-  readonly askedAt: number;
 }
 
 export interface UpstreamCreation {
