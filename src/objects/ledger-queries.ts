@@ -7,6 +7,11 @@ import type { UploadRow } from "./ledger-schema.ts";
 /** Far more than machines' clocks are apart. */
 const CLOCK_SKEW_SECONDS = 60;
 /**
+ * Ids are made before their uploads: by the way to the ledger, or to Stream, where an upload was brought in from there. And by
+ * other machines' clocks.
+ */
+const ID_SLACK_SECONDS = 120;
+/**
  * Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once; and for one
  * comparison. No second has so many.
  */
@@ -65,14 +70,17 @@ export class LedgerQueries {
     return this.#value("SELECT min(due) AS value FROM uploads WHERE due IS NOT NULL");
   }
 
-  /** Newest first, or oldest first; with a cursor, there may be more. */
+  /** Newest first, or oldest first; with a cursor, there may be more. Ids only narrow down what was created from and to. */
   list({ state, creator, from, to, ascending, cursor, limit }: UploadQuery): { rows: UploadRow[]; cursor?: string } {
     const order = ascending ? "ASC" : "DESC";
-    const [top, bottom] = [to === undefined ? AFTER_ALL_IDS : idAt(to), from === undefined ? "" : idAt(from)];
+    const bottom = from === undefined ? "" : idAt(from - ID_SLACK_SECONDS);
+    const top = to === undefined ? AFTER_ALL_IDS : idAt(to + ID_SLACK_SECONDS);
     const below = !ascending && cursor !== undefined && cursor < top ? cursor : top;
     const above = ascending && cursor !== undefined && cursor > bottom ? cursor : bottom;
-    const where = `WHERE id < ? AND id > ? ${creator === undefined ? "" : "AND creator = ?"} ORDER BY id ${order} LIMIT ?`;
-    const values = [below, above, ...(creator === undefined ? [] : [creator])];
+    const where = `WHERE id < ? AND id > ? AND created >= ? AND created < ? ${creator === undefined ? "" : "AND creator = ?"}
+                   ORDER BY id ${order} LIMIT ?`;
+    const span = [from ?? 0, to ?? Number.MAX_SAFE_INTEGER];
+    const values = [below, above, ...span, ...(creator === undefined ? [] : [creator])];
     if (state === undefined) {
       const rows = this.#all(`SELECT * FROM uploads ${where}`, ...values, limit);
       const last = rows.at(-1);
@@ -94,7 +102,7 @@ export class LedgerQueries {
   }
 
   /** Id of the last row that was looked at; undefined: there are no more. */
-  #lastOf(query: string, ...values: string[]): string | undefined {
+  #lastOf(query: string, ...values: (string | number)[]): string | undefined {
     const [block] = this.#sql.exec<{ last: string; rows: number }>(query, ...values, MAX_SCAN).toArray();
     return block?.rows === MAX_SCAN ? block.last : undefined;
   }

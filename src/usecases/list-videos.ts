@@ -18,8 +18,6 @@ const MAX_LIMIT = 1_000;
 const PAGE = 500;
 /** What one list looks through, at most; more than any list that is asked for with care. */
 const MAX_PAGES = 40;
-/** An upload's id, by which the ledger finds a span of time, is a moment older than its creation. */
-const SLACK_SECONDS = 60;
 
 /** Stream's, as far as they can be answered from the ledger; all others are refused by name. */
 const PARAMETERS = ["creator", "status", "limit", "before", "end", "after", "start", "asc", "include_counts"] as const;
@@ -65,13 +63,13 @@ export async function listVideos(
       ascending,
       ...(creator !== undefined && { creator }),
       ...(status && { state: stateOfStatus(status) }),
-      ...(after > 0 && { from: Math.max(0, after - SLACK_SECONDS) }),
+      ...(after > 0 && { from: after + 1 }),
       ...(before < Number.POSITIVE_INFINITY && { to: before }),
       ...(cursor !== undefined && { cursor }),
     });
     if (!page.ok) return page;
     for (const upload of page.value.uploads) {
-      const video = upload.created > after && upload.created < before ? videoDocument(upload) : undefined;
+      const video = videoDocument(upload);
       if (!video || (status && video.status.state !== status)) continue;
       total++;
       if (total <= limit) videos.push(video);

@@ -56,6 +56,14 @@ describe("a list of videos", () => {
     expect(asked).toHaveLength(9);
   });
 
+  it("has the ledger look for those that were created after one moment and before another", async () => {
+    const { asked, ledgers } = ledgerOf(1);
+    const moments = [-1, 1].map((ahead) => new Date((NOON + ahead) * 1_000).toISOString());
+    const query = ["after", "before"].map((name, index) => [name, moments[index] ?? ""] as const);
+    expect(await listVideos({ ledgers }, access, query)).toMatchObject({ value: { videos: [{}] } });
+    expect(asked).toMatchObject([{ from: NOON, to: NOON + 1 }]);
+  });
+
   it("is refused rather than cut off where there is no end to it", async () => {
     const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY, "expired");
     const listed = await listVideos({ ledgers }, access, []);

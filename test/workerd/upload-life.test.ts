@@ -284,6 +284,33 @@ describe("a list of uploads", () => {
   });
 });
 
+it.each([
+  ["all", {}],
+  ["those of a state", { state: "reserved" }],
+  ["those of a creator, the oldest first", { creator: "c", ascending: true }],
+] as const)(
+  "a list of %s goes by when they were created, also where their ids are from another clock",
+  async (_, query) => {
+    const tenant = ledger();
+    const created = now();
+    // Made by machines whose clocks are a little behind, and a little ahead.
+    const idOf = (second: number) => `${idAt(second)}-7000-8000-${uidOf(++made).slice(-12)}`;
+    const ids = [idOf(created - 30), idOf(created + 30)];
+    vi.useFakeTimers({ toFake: ["Date"], now: created * 1_000 });
+    for (const id of ids) await tenant.reserve(request({ id, creator: "c" }));
+    vi.useRealTimers();
+    const listed = async (span: object) =>
+      (await tenant.list({ limit: 10, ...query, ...span })).uploads.map(({ id }) => id).toSorted();
+    expect(await listed({ from: created, to: created + 1 })).toEqual(ids);
+    expect(await listed({ from: created })).toEqual(ids);
+    expect(await listed({ to: created })).toEqual([]);
+    expect(await listed({ from: created + 1 })).toEqual([]);
+    const one = { limit: 1, from: created, to: created + 1, ...query };
+    const { cursor = "" } = await tenant.list(one);
+    expect((await tenant.list({ ...one, cursor })).uploads).toHaveLength(1);
+  },
+);
+
 it("what a creator's uploads hold are whole milliseconds, as their sum is", async () => {
   const tenant = ledger();
   for (const seconds of [0.1, 0.2]) {
