@@ -35,6 +35,7 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     // Where these do not get through, the upload stays as it is until its time is over, and is settled then.
     release: (tenant, id, cause) => orElse(of(tenant).release(id, cause), () => undefined),
     leaveUnknown: (tenant, id) => orElse(of(tenant).leaveUnknown(id), () => undefined),
+    discard: (tenant, id, uid) => orElse(of(tenant).discard(id, uid), () => undefined),
     confirmGone: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
 
     usage: (tenant) => orProblem(of(tenant).usage()),

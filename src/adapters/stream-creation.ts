@@ -53,6 +53,7 @@ export function readLink(status: number, uid: string | undefined, location: stri
   return {
     kind: "unknown",
     status,
+    ...(uid !== undefined && { uid }),
     problem: problem("stream_bad_answer", "Stream's answer cannot be used.", { facts: { missing, uid } }),
   };
 }

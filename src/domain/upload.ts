@@ -8,7 +8,7 @@
  * - `issued`: the client has an upload URL
  * - `expired`: the upload URL died and nothing had been uploaded
  * - `failed`, `ready`: Stream has processed the video
- * - `cancelled`: the tenant did not want it, before it was ready
+ * - `cancelled`: the tenant did not want it, before it was ready; or nobody could be given its URL
  * - `deleted`: it was ready, and then the tenant did not want it any longer, or it disappeared from Stream
  *
  * A reservation that Stream certainly refused leaves nothing behind.
@@ -79,14 +79,18 @@ export type UploadEvent =
   | { readonly kind: "lost" }
   /** The upload URL is dead, and nothing had been uploaded. */
   | { readonly kind: "expired" }
-  | { readonly kind: "cancelled" }
+  /** With a uid: nobody could be given the URL of that video, which Stream has made. */
+  | { readonly kind: "cancelled"; readonly uid?: string }
   | { readonly kind: "reported"; readonly report: VideoReport }
   /** The video had disappeared, and Stream has it: seen there now, and not told late. */
   | { readonly kind: "returned"; readonly report: ReadyVideo };
 
 /** What of an upload an event may change. */
 export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "returns"> {
-  /** The tenant has asked for the video to go. Only then is it deleted at Stream, whatever else has become of it. */
+  /**
+   * The tenant has asked for the video to go. Only then is it deleted at Stream, whatever else has become of it; but for a
+   * video whose URL nobody ever had, which is the gateway's own.
+   */
   readonly unwanted: boolean;
   /** Whether bytes and seconds are what Stream has measured, and no longer what was reserved. */
   readonly measured: { readonly [Size in keyof UploadSize]: boolean };
@@ -104,7 +108,7 @@ export function advance(upload: UploadProgress, event: UploadEvent): UploadProgr
   const isBack = event.kind === "returned" && hasVanished(upload);
   const state = isBack ? "ready" : later ? target : upload.state;
   const report = "report" in event && event.report.kind !== "absent" ? event.report : undefined;
-  const uid = upload.uid ?? (event.kind === "issued" ? event.uid : report?.uid);
+  const uid = upload.uid ?? ("uid" in event ? event.uid : report?.uid);
   const failure = upload.failure ?? (report?.kind === "failed" ? report.reason : undefined);
   return {
     ...sizeAfter(upload, report),
@@ -181,7 +185,7 @@ export type DueStep =
   | "delete";
 
 /**
- * @param unwanted the tenant has asked for the video to go
+ * @param unwanted the video has to go, whatever has become of it
  * @param urlIsDead the upload's time is over, so that nobody can upload to the video any more
  */
 export function dueStep(unwanted: boolean, { kind }: ExistingVideo, urlIsDead: boolean, abandoned: Abandoned): DueStep {

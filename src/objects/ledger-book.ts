@@ -100,6 +100,13 @@ export class LedgerBook {
     });
   }
 
+  discard(id: string, uid: string): void {
+    this.store.transaction(() => {
+      const row = this.uploads.byId(id);
+      if (row) this.#apply(row, { kind: "cancelled", uid });
+    });
+  }
+
   cancel(id: string): UploadRow | undefined {
     return this.store.transaction(() => {
       const row = this.uploads.byId(id);
@@ -236,6 +243,7 @@ function dueAfter(row: UploadRow, event: UploadEvent, { state, unwanted }: Uploa
   if (!unwanted) return null;
   switch (event.kind) {
     case "cancelled":
+      if (event.uid !== undefined) return now;
       // While the creation is on its way, there is nothing to be found yet.
       return row.state === "reserved" ? row.due : now + DUE_AFTER_CANCEL_SECONDS;
     case "issued":

@@ -102,7 +102,7 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   /** When something has to be found out or done at Stream; null: never again. */
   readonly due: number | null;
   readonly failure: string | null;
-  /** 1: the tenant has asked for the video to go. */
+  /** 1: the video has to go, whatever has become of it. */
   readonly unwanted: number;
   /** How often the video was there again after it had disappeared. */
   readonly returns: number;

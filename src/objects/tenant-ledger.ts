@@ -78,6 +78,11 @@ export class TenantLedger extends DurableObject<Env> {
     this.#book.leaveUnknown(id);
   }
 
+  /** There is a video, whose URL cannot be handed out: nothing is held any longer, and the video has to go. */
+  discard(id: string, uid: string): void {
+    this.#book.discard(id, uid);
+  }
+
   usage() {
     return this.#book.store.totals(now());
   }

@@ -191,7 +191,9 @@ async function forward(
       await ledgers.release(tenant.id, id, "refused");
       return refuse(outcome.problem);
     case "unknown":
-      await ledgers.leaveUnknown(tenant.id, id);
+      await (outcome.uid === undefined
+        ? ledgers.leaveUnknown(tenant.id, id)
+        : ledgers.discard(tenant.id, id, outcome.uid));
       return refuse(outcome.problem);
     default:
       return outcome satisfies never;

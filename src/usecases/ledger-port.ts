@@ -21,6 +21,8 @@ export interface Ledgers {
   release(tenant: string, id: string, cause: ReleaseCause): Promise<void>;
   /** Nobody knows whether the creation failed: the reservation stays until Stream can be asked. */
   leaveUnknown(tenant: string, id: string): Promise<void>;
+  /** Stream has made a video, and nobody can be given its URL: the upload is cancelled, and the video deleted soon. */
+  discard(tenant: string, id: string, uid: string): Promise<void>;
   usage(tenant: string): Promise<Result<Totals>>;
 
   /** An upload by its id, or by Stream's identifier of its video. */
@@ -50,7 +52,7 @@ export interface Ledgers {
 /** An upload as the ledger keeps it. */
 export interface KeptUpload extends Upload {
   readonly upstream: string;
-  /** The tenant has asked for the video to go. */
+  /** The video has to go, whatever has become of it. */
   readonly unwanted: boolean;
   /** Stream's own object of the video, as it was last seen; undefined: not yet. */
   readonly video?: VideoJson;

@@ -18,7 +18,7 @@ export interface DueUpload {
   readonly bytes: number;
   readonly created: number;
   readonly expires: number;
-  /** 1: the tenant has asked for the video to go. */
+  /** 1: the video has to go, whatever has become of it. */
   readonly unwanted: number;
 }
 
@@ -164,7 +164,7 @@ async function remove(
   const deleting = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
   if (!deleting.granted) return deleting.retryAfterSeconds;
   const gone = await stream.deleteVideo(upstream, uid);
-  // What its tenant wants gone holds nothing, and is not left there.
+  // What has to go holds nothing, and is not left there.
   const refused = upload.unwanted === 0 ? unanswered(upload, now()) : { due: afterPause(upload, now()) };
   settle(upload, gone ? { event: { kind: "expired" }, due: null } : refused);
   return undefined;

@@ -80,5 +80,5 @@ export type StreamOutcome =
   | { readonly kind: "created"; readonly status: number; readonly uid: string; readonly location: string }
   /** There is certainly no video. */
   | { readonly kind: "refused"; readonly status: number; readonly problem: Problem }
-  /** There may be a video, though nobody has its URL. */
-  | { readonly kind: "unknown"; readonly status?: number; readonly problem: Problem };
+  /** There may be a video, though nobody has its URL; with a uid, there is that one. */
+  | { readonly kind: "unknown"; readonly status?: number; readonly uid?: string; readonly problem: Problem };

@@ -32,6 +32,7 @@ export default {
         attach: () => Promise.resolve(accept(undefined)),
         release: done,
         leaveUnknown: done,
+        discard: done,
       };
       app = createApp({ ...dependencies, ledgers, budget });
     }

@@ -33,7 +33,9 @@ const MEASUREMENTS = {
   "seconds only": { kind: "reported", report: { kind: "ready", uid, seconds: 12.25 } },
   "bytes only": { kind: "reported", report: { kind: "ready", uid, bytes: 901 } },
 } as const satisfies Record<string, UploadEvent>;
-const ALL = { ...EVENTS, ...MEASUREMENTS };
+/** Nobody was given the URL of the video that was made. */
+const DISCARDED = { discarded: { kind: "cancelled", uid } } as const satisfies Record<string, UploadEvent>;
+const ALL = { ...EVENTS, ...MEASUREMENTS, ...DISCARDED };
 
 const COLUMNS: readonly EventName[] = [
   "issued",
@@ -118,6 +120,11 @@ describe("what Stream says", () => {
     const other = { kind: "reported", report: { kind: "pending", uid: "f".repeat(32) } } as const;
     expect(advance(reserved, other)).toMatchObject({ uid });
   });
+});
+
+it("is cancelled where nobody was given its URL, and its video has to go", () => {
+  expect(after(["discarded"])).toMatchObject({ state: "cancelled", unwanted: true, uid });
+  expect(after(["cancelled", "discarded"])).toMatchObject({ state: "cancelled", unwanted: true, uid });
 });
 
 /** Absence and return are no events of Stream's, but what it answers when it is asked: of that, the order counts. */

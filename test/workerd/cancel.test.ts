@@ -184,6 +184,29 @@ describe("DELETE /v1/:tenant/uploads/:id", () => {
   });
 });
 
+describe("a creation that Stream answers with a video and no URL that can be handed out", () => {
+  it("is cancelled, holds nothing, and has its video deleted soon, by its uid", async () => {
+    await fault({ on: "create", kind: "location", location: "https://evil.example/tus/1" });
+    expect((await create()).status).toBe(502);
+    expect(await onlyUpload()).toMatchObject({ state: "cancelled" });
+    expect(await held()).toEqual(NOTHING);
+    await expect.poll(videos).toEqual([]);
+    const [posted, deleted, ...more] = await calls();
+    expect([posted, more]).toEqual(["POST ?direct_user=true", []]);
+    expect(deleted).toMatch(/^DELETE \/[0-9a-f]{32}$/);
+  });
+
+  it("is deleted later where Stream does not take that now", async () => {
+    await fault({ on: "create", kind: "location" });
+    await fault({ on: "api", kind: "status", status: 500 });
+    expect((await create()).status).toBe(502);
+    await expect.poll(calls).toHaveLength(2);
+    expect(await videos()).toHaveLength(1);
+    await later();
+    expect(await videos()).toEqual([]);
+  });
+});
+
 describe("GET …/:id?view=stream", () => {
   it("adds what Stream shows of the video, without the gateway's own mark: one call", async () => {
     const { id, uid } = await create();

@@ -136,7 +136,7 @@ class Reserve implements Command {
 
 /** What may happen to a reservation; `late` ones come for uploads that are gone as well. */
 class Answer implements Command {
-  readonly what: "attach" | "leaveUnknown" | ReleaseCause;
+  readonly what: "attach" | "leaveUnknown" | "discard" | ReleaseCause;
   readonly which: number;
   constructor(what: Answer["what"], which: number) {
     this.what = what;
@@ -155,6 +155,9 @@ class Answer implements Command {
     } else if (this.what === "leaveUnknown") {
       await stub(real).leaveUnknown(id);
       if (live?.state === "reserved") live.state = "unknown";
+    } else if (this.what === "discard") {
+      await stub(real).discard(id, uidOf(id));
+      if (upload) upload.state = cancelledState(upload.state);
     } else {
       await stub(real).release(id, this.what);
       if (live?.state === "reserved") model.uploads.delete(id);
@@ -202,6 +205,10 @@ function stateAfter(state: UploadState, kind: Report["kind"]): UploadState {
   return kind === "failed" && (isLive(state) || state === "expired") ? "failed" : state;
 }
 
+function cancelledState(state: UploadState): UploadState {
+  return state === "ready" || state === "deleted" ? "deleted" : "cancelled";
+}
+
 class Cancel implements Command {
   readonly which: number;
   constructor(which: number) {
@@ -214,7 +221,7 @@ class Cancel implements Command {
     const id = `u${(this.which % model.made) + 1}`;
     const cancelled = await stub(real).cancel(id);
     const upload = model.uploads.get(id);
-    if (upload) upload.state = upload.state === "ready" || upload.state === "deleted" ? "deleted" : "cancelled";
+    if (upload) upload.state = cancelledState(upload.state);
     expect(cancelled?.state).toBe(upload?.state);
     await check(model, real);
   }
@@ -259,7 +266,7 @@ it("keeps its books, whatever happens in whatever order", { timeout: 120_000 }, 
     [
       fc.tuple(creators, keys, fingerprints, fc.constantFrom(10, 60, 100)).map((args) => new Reserve(...args)),
       fc
-        .tuple(fc.constantFrom("attach", "refused", "unsent", "leaveUnknown"), fc.nat(30))
+        .tuple(fc.constantFrom("attach", "refused", "unsent", "leaveUnknown", "discard"), fc.nat(30))
         .map((args) => new Answer(...args)),
       fc
         .tuple(fc.constantFrom("pending", "processing", "ready", "failed"), fc.nat(30), fc.boolean(), seconds)

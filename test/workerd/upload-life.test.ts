@@ -154,6 +154,31 @@ describe("an upload that is cancelled", () => {
     expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", due: null });
   });
 
+  it("by the gateway itself, since its URL cannot be handed out: its video is due to be deleted, and its key free", async () => {
+    const tenant = ledger();
+    const idempotency = { key: "k", fingerprint: "f", once: true };
+    const creation = request({ idempotency });
+    await tenant.reserve(creation);
+    const uid = uidOf(++made);
+    await tenant.discard(creation.id, uid);
+    expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", uid, unwanted: 1 });
+    expect((await rowOf(tenant, creation.id))["due"]).toBeLessThanOrEqual(now());
+    expect(await tenant.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 1, seconds: 0 } });
+    expect(await tenant.reserve(request({ idempotency }))).toMatchObject({ kind: "reserved" });
+    await agrees(tenant);
+  });
+
+  it("by its tenant and then by the gateway: its video is due to be deleted by its uid", async () => {
+    const tenant = ledger();
+    const creation = request();
+    await tenant.reserve(creation);
+    await tenant.cancel(creation.id);
+    const uid = uidOf(++made);
+    await tenant.discard(creation.id, uid);
+    expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", uid });
+    expect((await rowOf(tenant, creation.id))["due"]).toBeLessThanOrEqual(now());
+  });
+
   it("is none, where there is no such upload", async () => {
     expect(await ledger().cancel(uuidv7())).toBeUndefined();
   });
