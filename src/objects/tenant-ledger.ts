@@ -15,6 +15,11 @@ import { type StoredUpload, storedUpload } from "./upload-rows.ts";
 const DUE_PER_ALARM = 20;
 /** After an alarm that failed. */
 const RETRY_SECONDS = 60;
+/**
+ * An alarm that is so late does not come any more: one that fails is tried again for two minutes. Until then it may be about to
+ * come, or running.
+ */
+const LOST_ALARM_SECONDS = 300;
 /** Events are handed over at once; if that does not happen, after so long. */
 const PUBLISH_RETRY_SECONDS = 5;
 /** Handed over at a time. */
@@ -48,7 +53,7 @@ export class TenantLedger extends DurableObject<Env> {
       told: () => this.#publishSoon(),
     });
     void state.blockConcurrencyWhile(async () => {
-      this.#alarmAt = await state.storage.getAlarm();
+      this.#resume(await state.storage.getAlarm());
     });
   }
 
@@ -142,7 +147,7 @@ export class TenantLedger extends DurableObject<Env> {
    */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
-    const { store, uploads, outbox } = this.#book;
+    const { store, outbox } = this.#book;
     let retryAt: number | undefined;
     try {
       await this.#publish();
@@ -155,10 +160,29 @@ export class TenantLedger extends DurableObject<Env> {
       console.error(`A ledger's alarm failed: ${reasonOf(error)}`);
       retryAt = now() + RETRY_SECONDS;
     }
+    this.#wakeForWork(retryAt ?? now() + 1);
+  }
+
+  /** Goes on with the alarm that is set. One that was lost is set anew: nothing else would wake a ledger that rests. */
+  #resume(alarmAt: number | null): void {
+    const lost = now() - LOST_ALARM_SECONDS;
+    if (alarmAt !== null && alarmAt > lost * 1000) {
+      this.#alarmAt = alarmAt;
+      return;
+    }
+    // An alarm that is running is not one that is set; it sets the next by itself.
+    const nextDue = this.#book.uploads.nextDue();
+    const isRunning = nextDue !== undefined && nextDue > lost && nextDue <= now();
+    if (!isRunning) this.#wakeForWork(now() + RETRY_SECONDS);
+  }
+
+  /** Sets the alarm for what is to be done, where there is anything; for uploads no earlier than that. */
+  #wakeForWork(earliest: number): void {
+    const { store, uploads, outbox } = this.#book;
     // Also what is being handed over at this moment: should that come to nothing, there would be no other alarm.
     if (outbox.hasAfter(store.published)) this.#wakeAt(now() + RETRY_SECONDS);
     const nextDue = uploads.nextDue();
-    if (nextDue !== undefined) this.#wakeAt(Math.max(nextDue, retryAt ?? now() + 1));
+    if (nextDue !== undefined) this.#wakeAt(Math.max(nextDue, earliest));
   }
 
   #settleDue(): Promise<number | undefined> {

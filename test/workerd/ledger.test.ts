@@ -1,6 +1,6 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../src/adapters/objects.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import type { Limits } from "../../src/domain/limits.ts";
@@ -274,6 +274,68 @@ describe("the object", () => {
     await tenant.reserve(request({ expires: expires + 900 }));
     const alarm = await runInDurableObject(tenant, (_, state) => state.storage.getAlarm());
     expect(alarm).toBe((expires + 60) * 1000);
+  });
+
+  describe("whose alarm was lost", () => {
+    const alarmOf = (tenant: ReturnType<typeof ledger>) =>
+      runInDurableObject(tenant, (_, { storage }) => storage.getAlarm());
+    const loseAlarm = async (tenant: ReturnType<typeof ledger>) => {
+      await runInDurableObject(tenant, (_, { storage }) => storage.deleteAlarm());
+      await evictDurableObject(tenant);
+    };
+    /** As the object begins anew when so much time has passed. */
+    const restartAfter = async (tenant: ReturnType<typeof ledger>, seconds: number) => {
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1_000 });
+      await evictDurableObject(tenant);
+      return alarmOf(tenant);
+    };
+    afterEach(() => void vi.useRealTimers());
+
+    it("wakes up when the next upload is due, once it has begun anew", async () => {
+      const tenant = ledger();
+      const one = request();
+      await tenant.reserve(one);
+      await loseAlarm(tenant);
+      expect(await alarmOf(tenant)).toBe((one.expires + 60) * 1_000);
+    });
+
+    it("wakes up soon where something has been due for long, though an alarm seems to be set", async () => {
+      const tenant = ledger();
+      await tenant.reserve(request());
+      expect(await restartAfter(tenant, 7_200)).toBe((now() + 60) * 1_000);
+    });
+
+    it("wakes up soon where events have not been handed over", async () => {
+      const tenant = ledger();
+      await tenant.learn(1, true);
+      await env.DB.exec("ALTER TABLE endpoints RENAME TO elsewhere");
+      const one = request();
+      await tenant.reserve(one);
+      await tenant.attach(one.id, UID, LOCATION);
+      await loseAlarm(tenant);
+      expect(await alarmOf(tenant)).toBeLessThanOrEqual(Date.now() + 60_000);
+      await env.DB.exec("ALTER TABLE elsewhere RENAME TO endpoints");
+    });
+
+    it("is told from one whose alarm is a little late", async () => {
+      const tenant = ledger();
+      const one = request();
+      await tenant.reserve(one);
+      expect(await restartAfter(tenant, 1_800 + 60 + 120)).toBe((one.expires + 60) * 1_000);
+    });
+
+    it("is told from one whose alarm is running, which is not one that is set", async () => {
+      const tenant = ledger();
+      await tenant.reserve(request());
+      await runInDurableObject(tenant, (_, { storage }) => storage.deleteAlarm());
+      expect(await restartAfter(tenant, 1_800 + 60 + 120)).toBeNull();
+    });
+
+    it("needs none where nothing is due", async () => {
+      const tenant = ledger();
+      await loseAlarm(tenant);
+      expect(await alarmOf(tenant)).toBeNull();
+    });
   });
 
   it("asks again later where Stream cannot be asked", async () => {
