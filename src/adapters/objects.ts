@@ -47,7 +47,12 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
           .then((page) => ({ ...page, uploads: page.uploads.map(readUpload) })),
       ),
     storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
-    cancel: (tenant, id) => orProblem(of(tenant).cancel(id).then(read)),
+    cancel: (tenant, id, version) =>
+      orProblem(
+        of(tenant)
+          .cancel(id, version)
+          .then((cancelled) => (cancelled === "stale" ? cancelled : read(cancelled))),
+      ),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
     compare: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
     events: (tenant, query) => orProblem(of(tenant).events(query)),

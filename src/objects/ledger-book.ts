@@ -107,7 +107,8 @@ export class LedgerBook {
     });
   }
 
-  cancel(id: string): UploadRow | undefined {
+  cancel(id: string, version: number): UploadRow | "stale" | undefined {
+    if (version < this.store.version) return "stale";
     return this.store.transaction(() => {
       const row = this.uploads.byId(id);
       return row && (row.unwanted !== 0 ? row : this.#apply(row, { kind: "cancelled" }));

@@ -109,9 +109,9 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /** The upload is cancelled, or deleted where it was ready; it holds nothing any longer, and its video has to go. */
-  cancel(id: string): StoredUpload | undefined {
-    const row = this.#book.cancel(id);
-    return row && storedUpload(row);
+  cancel(id: string, version: number): StoredUpload | "stale" | undefined {
+    const row = this.#book.cancel(id, version);
+    return row === "stale" ? row : row && storedUpload(row);
   }
 
   /** The video of an upload that nobody wants is no longer at Stream. */

@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { AppEnv } from "../middleware/app-env.ts";
-import { cancelUpload } from "../usecases/cancel-upload.ts";
+import { type CancelUploadRequest, cancelUpload } from "../usecases/cancel-upload.ts";
 import type { CreateUploadPorts } from "../usecases/create-upload.ts";
 import { NO_SUCH_UPLOAD, findVideo, viewVideo } from "../usecases/find-upload.ts";
 import { listVideos } from "../usecases/list-videos.ts";
@@ -68,11 +68,11 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
   routes.delete("/*", async (c, next) => {
     const uid = uidIn(c.req.path);
     if (uid === undefined) return next();
-    const access = await requireScope(ports, c, "uploads:delete");
-    if (!access.ok) return respondProblem(c, access.problem);
-    const found = await findVideo(ports, access.value, uid);
-    if (!found.ok) return respondProblem(c, found.problem);
-    const cancellation = cancelUpload(ports, access.value.tenant.id, found.value, c.get("event"));
+    const request: CancelUploadRequest = {
+      authenticate: (registry) => requireScope({ ...ports, registry }, c, "uploads:delete"),
+      find: (access) => findVideo(ports, access, uid),
+    };
+    const cancellation = cancelUpload(ports, request, c.get("event"));
     c.executionCtx.waitUntil(cancellation);
     const cancelled = await cancellation;
     // As Cloudflare does: a 200 without a body.

@@ -3,7 +3,7 @@ import { badParameter, readQuery } from "../domain/query.ts";
 import { uploadDocument } from "../domain/upload-event.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
 import type { AuthenticatePorts } from "../usecases/authenticate.ts";
-import { type CancelUploadPorts, cancelUpload } from "../usecases/cancel-upload.ts";
+import { type CancelUploadPorts, type CancelUploadRequest, cancelUpload } from "../usecases/cancel-upload.ts";
 import { findUpload, viewVideo } from "../usecases/find-upload.ts";
 import { listUploads } from "../usecases/list-uploads.ts";
 import { requireScope } from "./access.ts";
@@ -48,11 +48,11 @@ export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
   });
 
   routes.delete("/:id", async (c) => {
-    const access = await requireScope(ports, c, "uploads:delete");
-    if (!access.ok) return respondProblem(c, access.problem);
-    const found = await findUpload(ports, access.value, c.req.param("id"));
-    if (!found.ok) return respondProblem(c, found.problem);
-    const cancellation = cancelUpload(ports, access.value.tenant.id, found.value, c.get("event"));
+    const request: CancelUploadRequest = {
+      authenticate: (registry) => requireScope({ ...ports, registry }, c, "uploads:delete"),
+      find: (access) => findUpload(ports, access, c.req.param("id")),
+    };
+    const cancellation = cancelUpload(ports, request, c.get("event"));
     c.executionCtx.waitUntil(cancellation);
     const cancelled = await cancellation;
     return cancelled.ok ? c.json(uploadDocument(cancelled.value), 200, NOT_KEPT) : respondProblem(c, cancelled.problem);

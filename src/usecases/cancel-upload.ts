@@ -1,36 +1,68 @@
-import { type Result, accept } from "../domain/result.ts";
+import { problem } from "../domain/problem.ts";
+import { type Result, accept, refuse } from "../domain/result.ts";
+import type { Access } from "./authenticate.ts";
 import type { ViewVideoPorts } from "./find-upload.ts";
 import type { KeptUpload, Ledgers } from "./ledger-port.ts";
 import type { Trace } from "./ports.ts";
+import type { CachedRegistry, Registry } from "./registry-port.ts";
 
 export interface CancelUploadPorts extends ViewVideoPorts {
+  readonly registry: CachedRegistry;
   readonly ledgers: Ledgers;
 }
 
+export interface CancelUploadRequest {
+  /** Finds out who asks, by what this registry knows. */
+  readonly authenticate: (registry: Registry) => Promise<Result<Access>>;
+  /** The upload, if the caller may see it. */
+  readonly find: (access: Access) => Promise<Result<KeptUpload>>;
+}
+
 /**
- * Cancels an upload that has been found: the ledger first, so that nothing is held or handed out any longer, then the
- * video. What cannot be deleted now (Stream is down, the budget is empty, the creation's answer is still on its way) the
- * ledger's alarm deletes later; so the upload is cancelled whatever Stream says, and cancelling it again changes nothing.
+ * Cancels an upload: the ledger first, so that nothing is held or handed out any longer, then the video. What cannot be
+ * deleted now (Stream is down, the budget is empty, the creation's answer is still on its way) the ledger's alarm deletes
+ * later; so the upload is cancelled whatever Stream says, and cancelling it again changes nothing.
  *
  * Stream does not take tus's DELETE on the upload URL (assumed: secondary source): the API's DELETE ends an upload that is
  * under way, too.
  */
 export async function cancelUpload(
   ports: CancelUploadPorts,
-  tenant: string,
-  upload: KeptUpload,
+  request: CancelUploadRequest,
   trace: Trace,
 ): Promise<Result<KeptUpload>> {
-  const { id, uid, upstream, unwanted } = upload;
+  const cancelled = await cancelAs(ports, request, ports.registry, trace);
+  if (cancelled !== "stale") return cancelled;
+
+  // The tenant has changed since it was cached here: it is decided anew, once, by what is there now.
+  const anew = await cancelAs(ports, request, ports.registry.latest, trace);
+  if (anew !== "stale") return anew;
+  return refuse(problem("registry_busy", "The tenant is being changed.", { retryAfterSeconds: 1 }));
+}
+
+/** Cancels what the caller may see, as a registry knows the caller. Stale: the ledger knows of a later tenant. */
+async function cancelAs(
+  ports: CancelUploadPorts,
+  { authenticate, find }: CancelUploadRequest,
+  registry: Registry,
+  trace: Trace,
+): Promise<Result<KeptUpload> | "stale"> {
+  const access = await authenticate(registry);
+  if (!access.ok) return access;
+  const found = await find(access.value);
+  if (!found.ok) return found;
+  const { id, uid, upstream, unwanted } = found.value;
   trace.note({ uploadId: id, upstream, ...(uid !== undefined && { uid }) });
   // Whoever cancelled it first has seen to the video.
-  if (unwanted) return accept(upload);
+  if (unwanted) return found;
 
-  const cancelled = await ports.ledgers.cancel(tenant, id);
+  const { tenant, caller } = access.value;
+  const cancelled = await ports.ledgers.cancel(tenant.id, id, Math.min(tenant.version, caller.version));
   if (!cancelled.ok) return cancelled;
+  if (cancelled.value === "stale") return "stale";
   // It was there a moment ago; the ledger forgets what is long finished, and then there is nothing to cancel.
-  if (!cancelled.value) return accept(upload);
-  await trace.measure("stream", deleteVideo(ports, tenant, cancelled.value));
+  if (!cancelled.value) return found;
+  await trace.measure("stream", deleteVideo(ports, tenant.id, cancelled.value));
   return accept(cancelled.value);
 }
 

@@ -30,8 +30,11 @@ export interface Ledgers {
   list(tenant: string, query: UploadQuery): Promise<Result<UploadPage>>;
   /** Seconds and number of videos that are ready, of one creator or of all. */
   storage(tenant: string, creator?: string): Promise<Result<{ readonly seconds: number; readonly videos: number }>>;
-  /** The upload is cancelled, and holds nothing any longer; undefined: there is none. */
-  cancel(tenant: string, id: string): Promise<Result<KeptUpload | undefined>>;
+  /**
+   * The upload is cancelled, and holds nothing any longer; undefined: there is none. Stale: decided by a tenant, of that
+   * version, that has changed since.
+   */
+  cancel(tenant: string, id: string, version: number): Promise<Result<KeptUpload | "stale" | undefined>>;
   /** The video of a cancelled upload is no longer at Stream. */
   confirmGone(tenant: string, id: string): Promise<void>;
   /** Takes in what Stream says of a video. False: none of the tenant's uploads is meant. */

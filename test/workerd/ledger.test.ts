@@ -214,7 +214,7 @@ describe("an idempotency key", () => {
     await tenant.reserve(dying);
     await tenant.attach(dying.id, UID, LOCATION);
     expect(await tenant.reserve(same())).toMatchObject({ problem: { code: "creation_in_progress" } });
-    await tenant.cancel(dying.id);
+    await tenant.cancel(dying.id, Infinity);
     const next = same();
     expect(await tenant.reserve(next)).toEqual({ kind: "reserved" });
     const report = { kind: "ready", uid: "1".repeat(32), seconds: 7 } as const;
@@ -248,7 +248,10 @@ describe("the version of the tenant", () => {
     expect(await tenant.reserve(request({ version: 4 }))).toEqual({ kind: "stale" });
     await evictDurableObject(tenant);
     expect(await tenant.reserve(request({ version: 4 }))).toEqual({ kind: "stale" });
-    expect(await tenant.reserve(request({ version: 5 }))).toEqual({ kind: "reserved" });
+    const one = request({ version: 5 });
+    expect(await tenant.reserve(one)).toEqual({ kind: "reserved" });
+    expect(await tenant.cancel(one.id, 4)).toBe("stale");
+    expect(await tenant.cancel(one.id, 5)).toMatchObject({ state: "cancelled" });
   });
 });
 

@@ -1,11 +1,14 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { SignJWT } from "jose";
+import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it } from "vitest";
 import { type Listeners, RegistryUnavailable } from "../../src/adapters/registry/database.ts";
 import { createRegistry } from "../../src/adapters/registry/registry.ts";
 import { type RegistryStore, createRegistryStore } from "../../src/adapters/registry/registry-store.ts";
 import { RequestEvent } from "../../src/adapters/request-event.ts";
 import { createSealing } from "../../src/adapters/sealing.ts";
+import { createApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
 import { createUpload } from "../../src/usecases/create-upload.ts";
@@ -206,6 +209,69 @@ describe("an issuer that another call puts", () => {
     const moved = store.putIssuer({ ...ISSUER_ROW, tenant: null, tenant_claim: "org" });
     await expect(moved).rejects.toBeInstanceOf(RegistryUnavailable);
     expect(await codeOf(isolate()(token))).toBe(ADMITTED);
+  });
+});
+
+describe("a cancellation", () => {
+  /** The whole Worker, in an isolate of its own that has looked up the tenant and its key. */
+  async function worker(key: string) {
+    const registry = createRegistry(env.DB, config, sealing, Date.now);
+    const app = createApp({ ...createDependencies(env, config), registry });
+    const ask = (method: string, path: string) => {
+      const headers = { authorization: `Bearer ${key}` };
+      const context = createExecutionContext();
+      return app.fetch(new Request(`https://sluice.example${path}`, { method, headers }), env, context);
+    };
+    expect((await ask("GET", "/v1/acme/uploads")).status).toBe(200);
+    return ask;
+  }
+
+  async function issued() {
+    const [id, uid, ledger] = [uuidv7(), uuidv7().replaceAll("-", ""), env.LEDGER.getByName("acme")];
+    const size = { bytes: 5, seconds: 60, expires: 4e9 };
+    await ledger.reserve({ id, version: Infinity, limits: {}, upstream: "default", ...size });
+    await ledger.attach(id, uid, "https://upload.example/1");
+    return { id, uid, state: async () => (await ledger.find(id))?.state };
+  }
+
+  const PATHS = [
+    ["by the upload's id", ({ id }: { id: string }) => `/v1/acme/uploads/${id}`],
+    ["under Cloudflare's path", ({ uid }: { uid: string }) => `/client/v4/accounts/acme/stream/${uid}`],
+  ] as const;
+
+  it.each(PATHS)(
+    "%s under a revoked key is not accepted once the operator's call has been answered",
+    async (_, path) => {
+      const key = await seedTenant("acme");
+      const [ask, upload] = [await worker(key), await issued()];
+      await operator().revokeApiKey("acme", key.split("_")[1] ?? "");
+      const answer = await ask("DELETE", path(upload));
+      expect([answer.status, (await answer.json<{ code: string }>()).code]).toEqual([401, "credential_revoked"]);
+      expect(await upload.state()).toBe("issued");
+    },
+  );
+
+  it.each(PATHS)("%s is accepted where the tenant has changed and the key has not", async (_, path) => {
+    const key = await seedTenant("acme");
+    const [ask, upload] = [await worker(key), await issued()];
+    await operator().putTenant({ ...TENANT_ROW, name: "Acme" });
+    expect((await ask("DELETE", path(upload))).status).toBe(200);
+    expect(await upload.state()).toBe("cancelled");
+  });
+
+  it("of a tenant that is being suspended is not accepted", async () => {
+    const [ask, upload] = [await worker(await seedTenant("acme")), await issued()];
+    await operator().putTenant({ ...TENANT_ROW, suspended: 1 });
+    expect((await ask("DELETE", PATHS[0][1](upload))).status).toBe(403);
+    expect(await upload.state()).toBe("issued");
+  });
+
+  it("is refused for the moment where the ledger knows of a later change than the registry", async () => {
+    const [ask, upload] = [await worker(await seedTenant("acme")), await issued()];
+    await env.LEDGER.getByName("acme").learn(Number.MAX_SAFE_INTEGER, false);
+    const answer = await ask("DELETE", PATHS[0][1](upload));
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect(await upload.state()).toBe("issued");
   });
 });
 

@@ -56,14 +56,14 @@ it("an upload on an account that is no longer used has expired: nobody can be as
 
 it("the video of a cancelled upload is deleted, if that has not been done", async () => {
   const { ledger, id } = await reserved("made", "attached");
-  await ledger.cancel(id);
+  await ledger.cancel(id, Infinity);
   expect(await settle(ledger)).toMatchObject({ state: "cancelled", due: null });
   expect(await videos()).toEqual([]);
 });
 
 it("a cancelled upload whose answer was lost: its video is found, and deleted", async () => {
   const { ledger, id } = await reserved("made", "unknown");
-  await ledger.cancel(id);
+  await ledger.cancel(id, Infinity);
   expect(await settle(ledger)).toMatchObject({ state: "cancelled", due: null });
   expect(await videos()).toEqual([]);
 });
@@ -120,7 +120,7 @@ it("a ready video that has disappeared is deleted at Stream if the tenant wants 
   await absent();
   await ledger.compare("live", { from: now() - 60, to: now() + 60, videos: [] });
   await vi.waitFor(async () => expect(await ledger.find(id)).toMatchObject({ state: "deleted" }), 5_000);
-  await ledger.cancel(id);
+  await ledger.cancel(id, Infinity);
   expect(await settle(ledger)).toMatchObject({ state: "deleted", due: null });
   expect(await videos()).toEqual([]);
 });
@@ -132,7 +132,7 @@ it.each([
   const { ledger, id } = await reserved("made", "attached");
   await answering(404, body);
   expect(await settle(ledger)).toMatchObject({ state: "issued" });
-  await ledger.cancel(id);
+  await ledger.cancel(id, Infinity);
   await answering(404, body);
   expect((await settleAfter(ledger, 60_000))["due"]).not.toBeNull();
   expect(await settleAfter(ledger, 240_000)).toMatchObject({ state: "cancelled", due: null });
@@ -238,7 +238,7 @@ it("an abandoned video that Stream does not delete for hours holds nothing any l
 
 it("a video that the tenant wants gone is deleted, however long Stream refuses that", async () => {
   const { ledger, id } = await reserved("made", "attached");
-  await ledger.cancel(id);
+  await ledger.cancel(id, Infinity);
   await credential("revoked");
   expect((await settle(ledger))["due"]).not.toBeNull();
   expect((await settleAfter(ledger, 7 * 60 * 60 * 1_000))["due"]).toBe(now() + 1_800);

@@ -43,7 +43,7 @@ async function seed(state: State, { tenant = "acme", creator = "user-1" }: { ten
     const report = { kind: "failed", uid, reason: "ERR_NON_VIDEO" } as const;
     await ledger.record("elsewhere", { report, json: { ...json, status: { state: "error" } } });
   }
-  if (state === "cancelled") await ledger.cancel(id);
+  if (state === "cancelled") await ledger.cancel(id, Infinity);
   return { id, uid };
 }
 

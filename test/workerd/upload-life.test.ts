@@ -105,8 +105,8 @@ describe("an upload that is cancelled", () => {
   it("holds nothing any longer, and its video is due to be deleted, until it is gone", async () => {
     const tenant = ledger();
     const { id } = await issued(tenant);
-    expect(await tenant.cancel(id)).toMatchObject({ id, state: "cancelled" });
-    expect(await tenant.cancel(id)).toMatchObject({ id, state: "cancelled" });
+    expect(await tenant.cancel(id, Infinity)).toMatchObject({ id, state: "cancelled" });
+    expect(await tenant.cancel(id, Infinity)).toMatchObject({ id, state: "cancelled" });
     expect(await tenant.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 1, seconds: 0 } });
     expect((await rowOf(tenant, id))["due"]).toBeLessThanOrEqual(now() + 30);
     await tenant.confirmGone(id);
@@ -118,7 +118,7 @@ describe("an upload that is cancelled", () => {
     const tenant = ledger();
     const { id, uid } = await issued(tenant);
     await tenant.record("default", video(uid, "ready"));
-    expect(await tenant.cancel(id)).toMatchObject({ state: "deleted" });
+    expect(await tenant.cancel(id, Infinity)).toMatchObject({ state: "deleted" });
     expect(await tenant.usage()).toMatchObject({ videos: 0, storedSeconds: 0, month: { seconds: 12, bytes: 90 } });
     await agrees(tenant);
   });
@@ -126,7 +126,7 @@ describe("an upload that is cancelled", () => {
   it("does not come back when it is ready after all, and its video is due to be deleted again", async () => {
     const tenant = ledger();
     const { id, uid } = await issued(tenant);
-    await tenant.cancel(id);
+    await tenant.cancel(id, Infinity);
     await tenant.confirmGone(id);
     await tenant.record("default", video(uid, "ready"));
     expect(await tenant.find(id)).toMatchObject({ state: "deleted" });
@@ -138,7 +138,7 @@ describe("an upload that is cancelled", () => {
     const tenant = ledger();
     const creation = request();
     await tenant.reserve(creation);
-    expect(await tenant.cancel(creation.id)).toMatchObject({ state: "cancelled" });
+    expect(await tenant.cancel(creation.id, Infinity)).toMatchObject({ state: "cancelled" });
     const uid = uidOf(++made);
     expect(await tenant.attach(creation.id, uid, "https://upload.example/1")).toBe(false);
     expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", uid, location: null });
@@ -149,7 +149,7 @@ describe("an upload that is cancelled", () => {
     const tenant = ledger();
     const creation = request();
     await tenant.reserve(creation);
-    await tenant.cancel(creation.id);
+    await tenant.cancel(creation.id, Infinity);
     await tenant.release(creation.id, "refused");
     expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", due: null });
   });
@@ -172,7 +172,7 @@ describe("an upload that is cancelled", () => {
     const tenant = ledger();
     const creation = request();
     await tenant.reserve(creation);
-    await tenant.cancel(creation.id);
+    await tenant.cancel(creation.id, Infinity);
     const uid = uidOf(++made);
     await tenant.discard(creation.id, uid);
     expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", uid });
@@ -180,7 +180,7 @@ describe("an upload that is cancelled", () => {
   });
 
   it("is none, where there is no such upload", async () => {
-    expect(await ledger().cancel(uuidv7())).toBeUndefined();
+    expect(await ledger().cancel(uuidv7(), Infinity)).toBeUndefined();
   });
 });
 
@@ -354,7 +354,7 @@ describe("what a tenant's endpoints are told", () => {
     const { id, uid } = await issued(tenant);
     await tenant.record("default", video(uid, "ready"));
     await tenant.record("default", video(uid, "ready"));
-    await tenant.cancel(id);
+    await tenant.cancel(id, Infinity);
     const { events } = await tenant.events({ limit: 10 });
     expect(events.map(({ body }) => body.type)).toEqual(["upload.deleted", "upload.ready", "upload.created"]);
     expect(events.map(({ id: eventId }) => eventId)).toEqual([3, 2, 1].map((number) => `evt_${name}_${number}`));
@@ -459,11 +459,13 @@ it("an alarm that was set by a change that failed is set again by the next", asy
   const inStorage = <T>(work: (storage: DurableObjectStorage) => T) =>
     runInDurableObject(tenant, (_, { storage }) => work(storage));
   await inStorage(({ sql }) => void sql.exec("ALTER TABLE events RENAME TO elsewhere"));
-  await runInDurableObject(tenant, (object: TenantLedger) => expect(() => object.cancel(id)).toThrow("events"));
+  await runInDurableObject(tenant, (object: TenantLedger) =>
+    expect(() => object.cancel(id, Infinity)).toThrow("events"),
+  );
   await inStorage(({ sql }) => void sql.exec("ALTER TABLE elsewhere RENAME TO events"));
   expect(await tenant.find(id)).toMatchObject({ state: "issued" });
   await tenant.learn(2, false);
-  await tenant.cancel(id);
+  await tenant.cancel(id, Infinity);
   expect(await inStorage((storage) => storage.getAlarm())).toBeLessThanOrEqual(Date.now() + 31_000);
 });
 
@@ -474,7 +476,7 @@ it("a ledger of the version before deletes only what is known to be unwanted", a
   const tenant = ledger();
   const uploads = [await issued(tenant), await issued(tenant), await issued(tenant)];
   for (const { uid } of uploads) await tenant.record("default", video(uid, "ready"));
-  await tenant.cancel(uploads[0]?.id ?? "");
+  await tenant.cancel(uploads[0]?.id ?? "", Infinity);
   await runInDurableObject(tenant, (_, { storage: { sql } }) => {
     // It had disappeared, and been seen again.
     sql.exec("UPDATE uploads SET state = 'deleted' WHERE id = ?", uploads[1]?.id);
@@ -503,6 +505,6 @@ it("a ledger of an earlier version is brought up to date with what it holds", as
   await evictDurableObject(tenant);
   expect(await tenant.find(id)).toMatchObject({ state: "issued" });
   expect(await tenant.usage()).toMatchObject({ pending: 1, videos: 0 });
-  expect(await tenant.cancel(id)).toMatchObject({ state: "cancelled" });
+  expect(await tenant.cancel(id, Infinity)).toMatchObject({ state: "cancelled" });
   await agrees(tenant);
 });
