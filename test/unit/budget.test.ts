@@ -20,7 +20,12 @@ describe("whatever the tenants do", () => {
   const capacities = fc.integer({ min: 1, max: 30 });
   const step0 = { after: 0, tenant: "a" as const, refund: false, capacity: undefined };
   const step = fc.record({
-    after: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 40, noNaN: true })),
+    // Most doubles are next to nothing: with them alone no call would ever leave the window.
+    after: fc.oneof(
+      fc.constant(0),
+      fc.double({ min: 0, max: 40, noNaN: true }),
+      fc.integer({ min: 1, max: 40_000 }).map((milliseconds) => milliseconds / 1000),
+    ),
     tenant: fc.constantFrom("a", "b", "c", "d", BACKGROUND_TENANT),
     refund: fc.integer({ min: 0, max: 9 }).map((one) => one === 0),
     /** From now on. */
@@ -29,7 +34,7 @@ describe("whatever the tenants do", () => {
 
   it("no window ever sees more calls than the budget has, and the books agree with what was granted", () => {
     fc.assert(
-      fc.property(capacities, fc.array(step, { maxLength: 300 }), (initial, steps) => {
+      fc.property(capacities, fc.array(step, { maxLength: 300, size: "max" }), (initial, steps) => {
         const window = new CallWindow(initial);
         let calls: { at: number; tenant: string }[] = [];
         let now = 1_000;
@@ -58,21 +63,59 @@ describe("whatever the tenants do", () => {
 
   it.each(["e", BACKGROUND_TENANT])("who waits as long as was said is granted, if nobody else asks: %s", (who) => {
     fc.assert(
-      fc.property(fc.integer({ min: 2, max: 30 }), fc.array(step, { maxLength: 100 }), (capacity, steps) => {
-        const window = new CallWindow(capacity);
-        let now = 1_000;
-        for (const { after, tenant } of steps) {
-          now += after;
-          window.acquire(tenant, classOf(tenant), now);
-        }
-        for (let tries = 0; tries < 20; tries++) {
-          const grant = window.acquire(who, classOf(who), now);
-          if (grant.granted) return;
-          now += grant.retryAfterSeconds;
-        }
-        expect.unreachable("told to wait twenty times");
-      }),
+      fc.property(
+        fc.integer({ min: 2, max: 30 }),
+        fc.array(step, { maxLength: 100, size: "max" }),
+        (capacity, steps) => {
+          const window = new CallWindow(capacity);
+          let now = 1_000;
+          for (const { after, tenant } of steps) {
+            now += after;
+            window.acquire(tenant, classOf(tenant), now);
+          }
+          for (let tries = 0; tries < 20; tries++) {
+            const grant = window.acquire(who, classOf(who), now);
+            if (grant.granted) return;
+            now += grant.retryAfterSeconds;
+          }
+          expect.unreachable("told to wait twenty times");
+        },
+      ),
     );
+  });
+});
+
+/** How many calls of a tenant are granted at each of these times, if it asks until it is refused. */
+function grantedAt(window: CallWindow, tenant: string, times: readonly number[]): number[] {
+  return times.map((now) => {
+    let calls = 0;
+    while (window.acquire(tenant, classOf(tenant), now).granted) calls++;
+    return calls;
+  });
+}
+
+describe("a tenant alone", () => {
+  it("is granted its share at once, then a tenth in each half minute, and not the room of newcomers", () => {
+    const times = [1_000, 1_030, 1_060, 1_090, 1_120, 1_150, 1_180];
+    expect(grantedAt(new CallWindow(100), "a", times)).toEqual([50, 10, 10, 10, 10, 8, 0]);
+  });
+});
+
+describe("the calls of each second", () => {
+  it("are those of its end that are in the window and were made", () => {
+    const window = new CallWindow(10);
+    for (const at of [1_000.2, 1_000.7, 1_002]) window.count("a", at);
+    expect(window.tally()).toEqual([
+      [1_001, 2],
+      [1_002, 1],
+    ]);
+    window.refund("a");
+    expect(window.tally()).toEqual([[1_001, 2]]);
+    window.acquire("a", "foreground", 1_300.5);
+    expect(window.tally()).toEqual([
+      [1_001, 1],
+      [1_301, 1],
+    ]);
   });
 });
 
@@ -93,6 +136,15 @@ describe("background work", () => {
     for (let now = 1_000; now < 1_300; now += 0.25) if (window.acquire("*", "background", now).granted) granted++;
     expect(granted).toBeLessThanOrEqual(88);
     expect(window.acquire("a", "foreground", 1_299).granted).toBe(true);
+  });
+
+  it("leaves a tenant at work what it is expected to want, up to its guaranteed share", () => {
+    const window = new CallWindow(100);
+    expect(grantedAt(window, "a", [1_000])).toEqual([50]);
+    for (let call = 0; call < 10; call++) window.refund("a");
+    expect(grantedAt(window, BACKGROUND_TENANT, [1_000, 1_031, 1_062, 1_093, 1_124, 1_155])).toEqual([
+      0, 8, 8, 8, 8, 6,
+    ]);
   });
 
   it.each([

@@ -9,6 +9,7 @@ describe("parseLocation", () => {
     ["an absolute https URL on an allowed host", url, url],
     ["the one of two joined values that is one", `https://other.example/x, ${url}`, url],
     ["the one of two that is absolute", `/x, ${url}`, url],
+    ["the one of two whose scheme is written in lower case", `${url} ,HTTPS://other.example/x`, url],
     ["a comma within a URL", `${url}&a=1,2`, `${url}&a=1,2`],
   ])("takes %s", (_, header, expected) => {
     expect(parseLocation(header, hosts, false)).toBe(expected);
@@ -19,6 +20,7 @@ describe("parseLocation", () => {
     ["a relative URL", "/tus/f8b2"],
     ["a URL without a scheme", "//upload.videodelivery.net/tus/f8b2"],
     ["http", url.replace("https", "http")],
+    ["a URL within a text", `see ${url}`],
     ["another host", "https://evil.example/tus/f8b2"],
     ["an allowed host as a prefix", "https://upload.videodelivery.net.evil.example/tus/f8b2"],
     ["an allowed host as user info", "https://upload.videodelivery.net@evil.example/tus/f8b2"],
@@ -53,7 +55,8 @@ describe("parseUid", () => {
 describe("isSafeUrl", () => {
   it.each([
     ["https://id.example/jwks.json", true, true],
-    ["https://user:secret@id.example/", false, false],
+    ["https://user@id.example/", false, false],
+    ["https://:secret@id.example/", false, false],
     ["http://id.example/", false, false],
     ["http://127.0.0.1:1/", false, true],
     ["http://localhost/", false, true],

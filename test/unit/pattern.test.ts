@@ -7,8 +7,8 @@ describe("a pattern", () => {
     ["cat|dog", "dog", "dogs"],
     ["[a-z]+(?:-[0-9]+)?", "a-1", "a-"],
     ["(?:foo|bar)-[a-z]+-[0-9]+", "foo-a-1", "baz-a-1"],
-    ["\\d{4}-\\d{2}", "2026-11", "2026-1"],
-    ["[)*(]+\\)\\*", "(*)*", "()"],
+    ["\\d{4}-\\d{2}-\\d{2}", "2026-11-22", "2026-11-2"],
+    ["[)*(?<]+\\)\\*", "(*)*", "()"],
     [".+?", "a", ""],
     ["\\p{L}{1,3}", "äöü", "a1"],
   ])("%s matches the whole value: %j, not %j", (source, matching, other) => {
@@ -30,6 +30,7 @@ describe("a pattern", () => {
     "a{0,100}".repeat(3),
     "a{1,}".repeat(3),
     "a{101}",
+    "a{0,101}",
     "(a)\\1",
     "(?<n>a)",
     "(?=a)a",
@@ -43,8 +44,17 @@ describe("a pattern", () => {
     expect(compilePattern(source)).toBeUndefined();
   });
 
+  it("does not match what is longer than it could take", () => {
+    expect(["a".repeat(200), "a".repeat(201)].map((value) => compilePattern("a*")?.(value))).toEqual([true, false]);
+  });
+
   it("holds nobody up, even where it leaves as many choices as it may", () => {
-    for (const source of ["(a|a)".repeat(16), ".*.*(a|a)b", `${".?".repeat(16)}b`, "a{0,40}a{0,40}a{0,50}b"])
+    for (const source of [
+      "(a|a)".repeat(16),
+      ".*.*(a|a)b",
+      `${".?".repeat(8)}${".??".repeat(8)}b`,
+      "a{0,40}a{0,40}a{0,50}b",
+    ])
       for (const value of ["a".repeat(200), "a".repeat(5_000), `${"a".repeat(20)}!`])
         expect(compilePattern(source)?.(value)).toBe(false);
   });

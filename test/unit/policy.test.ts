@@ -76,8 +76,10 @@ describe("the eight keys, each verb", () => {
     ["requiresignedurls", { deny: true }, "", "policy_violation"],
     // allowedorigins: nothing means anywhere
     ["allowedorigins", undefined, "A.example, b.example,a.example", "a.example,b.example"],
+    ["allowedorigins", undefined, "a.example,,b.example,", "a.example,b.example"],
     ["allowedorigins", undefined, "", undefined],
     ["allowedorigins", undefined, "https://a.example", "metadata_value_invalid"],
+    ["allowedorigins", undefined, "a.example,https://b.example", "metadata_value_invalid"],
     ["allowedorigins", undefined, "a.example/path", "metadata_value_invalid"],
     ["allowedorigins", undefined, "localhost", "metadata_value_invalid"],
     ["allowedorigins", undefined, ",", "metadata_value_invalid"],
@@ -183,10 +185,13 @@ describe("other keys", () => {
     expect(apply(rules, { project: "p12", plan: "gold" })).toEqual({ project: "p12", plan: "free" });
     expect(apply(rules, {})).toBe("policy_violation");
     expect(apply(rules, { project: "x" })).toBe("policy_violation");
+    // An empty value is none.
+    expect(apply({ project: { required: true } }, { project: "" })).toBe("policy_violation");
   });
 
   it("never carry Sluice's own keys", () => {
     expect(apply({ "*": { allow: ["project"] } }, { sluice: "acme/1", grant: "token" })).toEqual({});
+    expect(apply({ "*": { onViolation: "reject" } }, { sluice: "acme/1", grant: "token" })).toEqual({});
   });
 
   it("let filename stand in for a missing name", () => {
@@ -226,6 +231,7 @@ describe("length, file type and origin", () => {
     ["https://x.y.acme.dev", true],
     ["https://acme.dev", false],
     ["http://app.acme.com", false],
+    ["http://x.acme.dev", false],
     ["https://app.acme.com:8443", false],
     ["https://app.acme.com.evil.example", false],
     ["null", false],
@@ -252,7 +258,9 @@ describe("the creator", () => {
     ["client", { ...jwt, creator: "user-2" }, "user-2"],
     ["client", jwt, undefined],
     ["tenant", { ...jwt, creator: "user-2" }, "acme"],
+    ["tenant", { creator: "user-2" }, "acme"],
     ["none", { ...jwt, creator: "user-2" }, undefined],
+    ["none", { creator: "user-2" }, undefined],
     [undefined, { ...jwt, creator: "someone-else" }, "user-1"],
   ])("from %s, %j: %s", (from, more, creator) => {
     const { result } = applyPolicy([policyOf(from ? { creator: { from } } : {})], requestOf({}, more));
@@ -280,6 +288,7 @@ describe("a document", () => {
     { scheduleddeletion: { max: "P10D", onViolation: "clamp" } },
     { maxdurationseconds: { min: 100, max: 50 } },
     { allowedorigins: { default: ["localhost"] } },
+    { scheduleddeletion: { default: "auto" } },
   ])("that could only lead to what Stream does not take is refused: %j", (metadata) => {
     expect(parsePolicy({ metadata }, "policy")).toMatchObject({ ok: false, problem: { code: "body_invalid" } });
   });
@@ -309,6 +318,7 @@ describe("a grant's policy", () => {
     expect(apply(tenant, rules({ maxdurationseconds: { default: 1200 } }), {})).toMatchObject({
       maxdurationseconds: "1200",
     });
+    expect(apply(tenant, rules({ maxdurationseconds: { force: 60 } }), {})).toMatchObject({ maxdurationseconds: "60" });
   });
 
   it("cannot force what the tenant forbids, nor undo what it forces", () => {
@@ -341,6 +351,8 @@ describe("a grant's policy", () => {
       expect.not.objectContaining({ plan: "gold", project: "p" }),
     );
     expect(apply(tenant, rules({ project: { force: "p1" } }), { project: "p2" })).toMatchObject({ project: "p1" });
+    expect(apply(tenant, {}, { project: "p" })).toMatchObject({ project: "p" });
+    expect(apply(tenant, rules({ project: { maxLength: 5 } }), {})).toEqual(apply({}, {}, {}));
   });
 
   it("cannot set what the tenant keeps from its clients, and can keep from them what the tenant sets", () => {
@@ -385,6 +397,7 @@ describe("a grant's policy", () => {
     };
     expect(creator("client", "caller")).toBe("u");
     expect(creator("caller", "client")).toBe("u");
+    expect(creator("caller", "caller")).toBe("u");
     expect(creator("caller", "tenant")).toBe("policy_conflict");
   });
 });
@@ -401,7 +414,10 @@ describe("the explanation", () => {
     });
     const { explanations } = applyPolicy(
       [policy],
-      requestOf({ maxdurationseconds: "90", watermark: "w2", color: "red" }),
+      requestOf(
+        { maxdurationseconds: "90", watermark: "w2", color: "red", allowedorigins: "Acme.com" },
+        { creator: "u" },
+      ),
     );
     const lines = Object.fromEntries(explanations.map(({ key, ...line }) => [key, line]));
     expect(lines).toMatchObject({
@@ -417,6 +433,8 @@ describe("the explanation", () => {
       watermark: { outcome: "refused", asked: "w2", rule: "policy.metadata.watermark.oneOf" },
       expiry: { outcome: "defaulted", rule: "stream.metadata.expiry" },
       color: { outcome: "dropped", asked: "red", rule: "policy.metadata.*.allow" },
+      allowedorigins: { outcome: "accepted", asked: "Acme.com", applied: "acme.com" },
+      creator: { outcome: "accepted", asked: "u", applied: "u" },
       thumbnailtimestamppct: { outcome: "absent" },
     });
   });

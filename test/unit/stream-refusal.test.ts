@@ -10,7 +10,7 @@ describe("explainRefusal", () => {
     ["the storage is full, by code", 400, [error(10011)], "stream_storage_full", 429, 3600],
     ["the storage is full, by status", 413, [], "stream_storage_full", 429, 3600],
     ["the storage is full, in words", 413, [error(10011, "the queue")], "stream_storage_full", 429, 3600],
-    ["the queue is full, as a 413", 413, [error(10005, "videos queued or encoding")], "stream_queue_full", 429, 60],
+    ["the queue is full, as a 413", 413, [error(10005, "Queued videos: 120")], "stream_queue_full", 429, 60],
     ["the queue is full", 429, [error(0, "too many videos queued or encoding")], "stream_queue_full", 429, 60],
     [
       "the request limit is reached",
@@ -58,9 +58,10 @@ describe("explainRefusal", () => {
         fc.integer(),
         fc.string({ minLength: 300 }),
         (status, code, message) => {
-          const problem = explainRefusal({ status, errors: [error(code, `secret ${message}`)] });
-          expect(problem.detail).not.toContain("secret");
-          expect(JSON.stringify(problem.facts).length).toBeLessThan(1_500);
+          const errors = Array.from({ length: 20 }, () => error(code, `secret ${message}`));
+          const { detail, facts } = explainRefusal({ status, errors });
+          expect(detail).not.toContain("secret");
+          expect(String(facts?.["upstreamErrors"]).length).toBeLessThan(1_500);
         },
       ),
     );

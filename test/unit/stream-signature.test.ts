@@ -26,6 +26,7 @@ describe("parseStreamSignature", () => {
     ["an empty part", `time=1230811200,,sig1=${MAC}`],
     ["a comma at the end", `time=1230811200,sig1=${MAC},`],
     ["an unknown name", `time=1230811200,sig1=${MAC},v=1`],
+    ["a name that ends like one", `time=1230811200,sig1=${MAC},xsig2=abc`],
     ["another case", `Time=1230811200,sig1=${MAC}`],
     ["a name without a value", `time,sig1=${MAC}`],
     ["two values", `time=1=2,sig1=${MAC}`],

@@ -53,6 +53,12 @@ describe("a sweep", () => {
     expect(advanceSweep(sweep, stretch, NOTHING).cursor).toBe(2_100 - MARGIN_SECONDS);
   });
 
+  it("looks at a video whose time of creation is not known with those of the beginning", () => {
+    const sweep = { ...beginSweep(NOW), cursor: 1_000 };
+    const stretch = stretchOf(sweep, { videos: [{}, ...at(2_000, 3_000)], last: false });
+    expect(stretch).toEqual({ from: 1_000, to: 2_999 - MARGIN_SECONDS, videos: [{}, ...at(2_000)] });
+  });
+
   it("is not held up by many videos of one moment", () => {
     const { counted } = sweepOver([5, 5, 5, 5, 6, 6, 7, 8, 9, 9], 5);
     expect(counted).toEqual([5, 5, 5, 5, 6, 6, 7, 8, 9, 9]);
@@ -66,7 +72,7 @@ describe("a sweep", () => {
   });
 
   it("passes every moment once, and counts every video once, however the pages are cut", () => {
-    const times = fc.array(fc.integer({ min: 0, max: 2_000 }), { maxLength: 200 });
+    const times = fc.array(fc.integer({ min: 0, max: 2_000 }), { maxLength: 200, size: "max" });
     fc.assert(
       fc.property(times, fc.integer({ min: 1, max: 50 }), (created, limit) => {
         const crowded = [...Map.groupBy(created, (time) => time).values()].some(({ length }) => length >= limit);

@@ -64,6 +64,10 @@ describe("parseCreation", () => {
     },
   );
 
+  it("refuses a creation whose metadata cannot be read", () => {
+    expect(codeOf({ ...valid, "upload-metadata": "name YQ" })).toBe("upload_metadata_invalid");
+  });
+
   it("answers the IETF draft with 412, though it sends Upload-Length too", () => {
     expect(codeOf({ ...valid, "upload-draft-interop-version": "6" })).toBe("tus_version_unsupported");
   });

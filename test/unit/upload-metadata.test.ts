@@ -41,7 +41,7 @@ describe("parseUploadMetadata", () => {
     ["a pair", "name d29ybGQ=", { name: "world" }],
     ["a bare key", "requiresignedurls", { requiresignedurls: "" }],
     ["a bare key with its space", "requiresignedurls ", { requiresignedurls: "" }],
-    ["blanks around commas", "name d29ybGQ= ,\t a YQ==", { name: "world", a: "a" }],
+    ["blanks around commas", "name d29ybGQ= ,\t a YQ== ", { name: "world", a: "a" }],
     ["keys in any case, compared and given in lower case", "maxDurationSeconds NjA=", { maxdurationseconds: "60" }],
     ["UTF-8", "name w6TDtsO8IPCfjqw=", { name: "äöü 🎬" }],
     ["a byte order mark is text", "name 77u/YQ==", { name: "\u{feff}a" }],
