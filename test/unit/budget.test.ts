@@ -96,8 +96,10 @@ function grantedAt(window: CallWindow, tenant: string, times: readonly number[])
 
 describe("a tenant alone", () => {
   it("is granted its share at once, then a tenth in each half minute, and not the room of newcomers", () => {
+    const window = new CallWindow(100);
     const times = [1_000, 1_030, 1_060, 1_090, 1_120, 1_150, 1_180];
-    expect(grantedAt(new CallWindow(100), "a", times)).toEqual([50, 10, 10, 10, 10, 8, 0]);
+    expect(grantedAt(window, "a", times)).toEqual([50, 10, 10, 10, 10, 8, 0]);
+    expect(grantedAt(window, "newcomer", [1_180])).toEqual([2]);
   });
 });
 
@@ -140,8 +142,7 @@ describe("background work", () => {
 
   it("leaves a tenant at work what it is expected to want, up to its guaranteed share", () => {
     const window = new CallWindow(100);
-    expect(grantedAt(window, "a", [1_000])).toEqual([50]);
-    for (let call = 0; call < 10; call++) window.refund("a");
+    for (let call = 0; call < 40; call++) window.count("a", 1_000);
     expect(grantedAt(window, BACKGROUND_TENANT, [1_000, 1_031, 1_062, 1_093, 1_124, 1_155])).toEqual([
       0, 8, 8, 8, 8, 6,
     ]);

@@ -231,7 +231,7 @@ describe("length, file type and origin", () => {
     ["https://x.y.acme.dev", true],
     ["https://acme.dev", false],
     ["http://app.acme.com", false],
-    ["http://x.acme.dev", false],
+    ["http://app.acme.dev", false],
     ["https://app.acme.com:8443", false],
     ["https://app.acme.com.evil.example", false],
     ["null", false],
