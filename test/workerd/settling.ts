@@ -11,7 +11,7 @@ import { asOperator } from "./support.ts";
 
 /** Uploads of a ledger with their videos at the local Stream, and the alarm that comes when their time is over. */
 
-export const WEBHOOK_SECRET = "85011ed3a913c6ad5f9cf6c5573cc0a7";
+const WEBHOOK_SECRET = "85011ed3a913c6ad5f9cf6c5573cc0a7";
 export const stream = inject("stream");
 const upstream: Upstream = {
   id: "live",
@@ -107,4 +107,13 @@ export async function upload(location: string, body: string, offset = 0): Promis
   const headers = { ...tus, "Content-Type": "application/offset+octet-stream" };
   const answer = await fetch(location, { method: "PATCH", headers, body });
   if (answer.status !== 204) throw new Error(`${answer.status}`);
+}
+
+/** The header of an event as Stream sends it. */
+export async function signedByStream(body: string): Promise<Record<string, string>> {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const hmac = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", bytes(WEBHOOK_SECRET), hmac, false, ["sign"]);
+  const mac = await crypto.subtle.sign("HMAC", key, bytes(`${now()}.${body}`));
+  return { "Webhook-Signature": `time=${now()},sig1=${new Uint8Array(mac).toHex()}` };
 }
