@@ -93,6 +93,23 @@ describe("a reservation", () => {
     expect(other.kind).toBe(JSON.stringify(limits).toLowerCase().includes("creator") ? "reserved" : "refused");
   });
 
+  it("beyond the limit of pending makes sense again when the first URL dies, and one that is finished makes room", async () => {
+    const tenant = ledger();
+    const [done, first] = [
+      request({ creator: "u", expires: now() + 60 }),
+      request({ creator: "u", expires: now() + 900 }),
+    ];
+    for (const one of [done, first]) await tenant.reserve(one);
+    await tenant.attach(done.id, UID, LOCATION);
+    await tenant.record("default", { report: { kind: "ready", uid: UID, seconds: 5 }, json: {} });
+    const limits = { pendingPerCreator: 2 };
+    expect(await tenant.reserve(request({ creator: "u", limits }))).toMatchObject({ kind: "reserved" });
+    const refused = await tenant.reserve(request({ creator: "u", limits }));
+    const seconds = refused.kind === "refused" ? refused.problem.retryAfterSeconds : undefined;
+    expect(seconds).toBeGreaterThan(880);
+    expect(seconds).toBeLessThanOrEqual(900);
+  });
+
   it("says how the limit of a minute stands that leaves the least, also where it is refused", async () => {
     const tenant = ledger();
     const standing = async (creator: string | undefined, more: Limits = {}) => {
@@ -170,7 +187,7 @@ describe("a reservation whose answer is lost", () => {
       }),
     };
     const refused = await createLedgers(lossy as unknown as Env["LEDGER"]).reserve("any", request(keyed("k")));
-    expect(refused).toMatchObject({ kind: "refused", problem: { code: "ledger_unavailable" } });
+    expect(refused).toMatchObject({ kind: "refused", problem: { code: "ledger_unavailable", retryAfterSeconds: 1 } });
     expect(await tenant.usage()).toMatchObject({ pending: 0 });
     expect(await tenant.reserve(request(keyed("k")))).toEqual({ kind: "reserved" });
   });
@@ -339,6 +356,18 @@ describe("the object", () => {
       await loseAlarm(tenant);
       expect(await alarmOf(tenant)).toBeNull();
     });
+  });
+
+  it("leaves what fails alone for a minute", async () => {
+    const tenant = ledger();
+    await tenant.reserve(request({ expires: now() - 100 }));
+    await runInDurableObject(tenant, (_, { storage }) =>
+      storage.sql.exec("CREATE TRIGGER full BEFORE UPDATE ON uploads BEGIN SELECT RAISE(ABORT, 'full'); END").toArray(),
+    );
+    await runDurableObjectAlarm(tenant);
+    const alarm = await runInDurableObject(tenant, (_, { storage }) => storage.getAlarm());
+    expect(alarm).toBeGreaterThan(Date.now() + 55_000);
+    expect(alarm).toBeLessThanOrEqual(Date.now() + 60_000);
   });
 
   it("asks again later where Stream cannot be asked", async () => {

@@ -1,12 +1,15 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { v7 as uuidv7 } from "uuid";
 import { expect, it, vi } from "vitest";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 import {
+  type Ledger,
   LIFE_SECONDS,
   absent,
   answering,
   beginAnew,
+  fault,
   now,
   reserved,
   settle,
@@ -267,3 +270,58 @@ it("the key of an upload that has expired is free again; a grant's as well, sinc
   await runDurableObjectAlarm(ledger);
   expect(await ledger.reserve(request("b"))).toMatchObject({ kind: "reserved" });
 });
+
+const alarmOf = (ledger: Ledger) => runInDurableObject(ledger, (_, { storage }) => storage.getAlarm());
+
+it.each(["issued", "cancelled"])(
+  "while the budget has no call nothing is done (%s), and the alarm comes when it has",
+  async (state) => {
+    const { ledger, id, uid } = await reserved("made", "attached");
+    if (state === "cancelled") await ledger.cancel(id, Infinity);
+    await env.BUDGET.getByName("live").close(LIFE_SECONDS + 400);
+    expect(await settle(ledger)).toMatchObject({ state });
+    expect(await requestsFor(uid)).toEqual([]);
+    expect(await alarmOf(ledger)).toBeGreaterThan((now() + 280) * 1_000);
+  },
+);
+
+it.each(["upstreams", "tenants"])(
+  "while the registry cannot tell of %s an upload stays as it is, however late",
+  async (table) => {
+    const { ledger, tenant } = await reserved("made", "attached");
+    await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", abandoned: "keep" });
+    await env.DB.exec(`ALTER TABLE ${table} RENAME TO elsewhere`);
+    expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "issued" });
+    await env.DB.exec(`ALTER TABLE elsewhere RENAME TO ${table}`);
+    expect(await videos()).toHaveLength(1);
+  },
+);
+
+it("an upload whose time is not over is left alone when another's is", async () => {
+  const { ledger, uid } = await reserved("made", "attached");
+  const [later, size] = [uuidv7(), { bytes: 5, seconds: 60, expires: now() + 2 * LIFE_SECONDS }];
+  await ledger.reserve({ id: later, version: 1, limits: {}, upstream: "live", ...size });
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + (LIFE_SECONDS + 100) * 1_000 });
+  await showing(uid, "inprogress");
+  await runDurableObjectAlarm(ledger);
+  expect(await ledger.find(later)).toMatchObject({ state: "reserved" });
+});
+
+it("what is cancelled while Stream is asked about it is deleted", async () => {
+  const { ledger, id, uid } = await reserved("made", "attached");
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + (LIFE_SECONDS + 100) * 1_000 });
+  const body = JSON.stringify({ success: true, result: { uid, status: { state: "ready" } } });
+  await fault({ on: "api", kind: "status", status: 200, body, milliseconds: 500 });
+  const asked = runDurableObjectAlarm(ledger);
+  await expect.poll(() => requestsFor(uid)).toEqual(["GET"]);
+  await ledger.cancel(id, Infinity);
+  await asked;
+  vi.setSystemTime(Date.now() + 60_000);
+  await runDurableObjectAlarm(ledger);
+  expect(await videos()).toEqual([]);
+});
+
+async function requestsFor(uid: string): Promise<string[]> {
+  const requests = await (await fetch(`${stream.url}/_control/requests`)).json<{ method: string; url: string }[]>();
+  return requests.filter(({ url }) => url.endsWith(uid)).map(({ method }) => method);
+}

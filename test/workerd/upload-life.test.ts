@@ -2,11 +2,13 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it, vi } from "vitest";
+import { UPLOAD_EVENT_TYPES } from "../../src/domain/upload-event.ts";
 import { idAt } from "../../src/domain/upload-id.ts";
 import type { ReservationRequest } from "../../src/domain/reservation.ts";
 import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
-import { LedgerStore } from "../../src/objects/ledger-store.ts";
+import { KEEP_FINISHED_SECONDS, LedgerStore } from "../../src/objects/ledger-store.ts";
 import { OutboxStore } from "../../src/objects/outbox-store.ts";
+import type { Delivery } from "../../src/usecases/delivery-port.ts";
 import type { Comparison } from "../../src/usecases/ledger-port.ts";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
 import { asOperator } from "./support.ts";
@@ -93,6 +95,13 @@ describe("what Stream says of a video", () => {
     expect(await tenant.find(uid)).toMatchObject({ id: lost.id, state: "ready" });
   });
 
+  it("changes nothing of how a video looks where it comes late", async () => {
+    const tenant = ledger();
+    const { id, uid } = await issued(tenant);
+    for (const kind of ["ready", "processing"] as const) await tenant.record("default", video(uid, kind));
+    expect(JSON.parse((await tenant.find(id))?.video ?? "")).toMatchObject({ status: { state: "ready" } });
+  });
+
   it("is kept as Stream's own object, unless that is very long", async () => {
     const tenant = ledger();
     const { id, uid } = await issued(tenant);
@@ -110,6 +119,7 @@ describe("an upload that is cancelled", () => {
     expect(await tenant.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 1, seconds: 0 } });
     expect((await rowOf(tenant, id))["due"]).toBeLessThanOrEqual(now() + 30);
     await tenant.confirmGone(id);
+    await tenant.cancel(id, Infinity);
     expect(await rowOf(tenant, id)).toMatchObject({ due: null });
     await agrees(tenant);
   });
@@ -243,6 +253,23 @@ describe("a comparison with all that Stream has", () => {
     expect(await tenant.compare("default", page())).toEqual({ settled: 0, adopted: 0, missing: 1 });
     expect(await tenant.find(id)).toMatchObject({ state: "ready" });
     expect((await rowOf(tenant, id))["due"]).toBeLessThanOrEqual(now());
+    const alarm = await runInDurableObject(tenant, (_, { storage }) => storage.getAlarm());
+    expect(alarm).toBeLessThanOrEqual(Date.now());
+  });
+
+  it("brings in nothing that failed, nor what may have been forgotten here, and tells the endpoints of what it does", async () => {
+    const tenant = ledger();
+    await tenant.learn(1, true);
+    const name = `life-${made}`;
+    const tagged = (kind: StreamVideo["report"]["kind"], created: number) =>
+      video(uidOf(++made), kind, { tag: { tenant: name, uploadId: uuidv7() }, created });
+    const old = now() - KEEP_FINISHED_SECONDS - 60;
+    const videos = [tagged("failed", now()), tagged("pending", old), tagged("ready", old)];
+    expect(await tenant.compare("default", page(...videos))).toMatchObject({ adopted: 1 });
+    const { events } = await tenant.events({ limit: 10 });
+    expect(events.map(({ body }) => body.type)).toEqual(["upload.ready"]);
+    // It may have been known here before, and what is told now comes after all that was told then.
+    expect(events[0]?.body.data.sequence).toBeGreaterThan(UPLOAD_EVENT_TYPES.length);
   });
 });
 
@@ -336,6 +363,29 @@ it.each([
   },
 );
 
+it.each([{ ascending: true }, {}])("a list of a rare state is looked for a part at a time: %j", async (query) => {
+  const tenant = ledger();
+  const rows = Array.from({ length: 12_000 }, (_, index) => [
+    `${idAt(1_700_000_000 + index)}-7000-8000-${uidOf(index).slice(-12)}`,
+    index === 100 || index === 11_900 ? "failed" : "ready",
+  ]);
+  await runInDurableObject(tenant, (_, { storage: { sql } }) =>
+    sql.exec(
+      `INSERT INTO uploads (id, state, uid, upstream, bytes, seconds, created, expires)
+       SELECT value ->> 0, value ->> 1, value ->> 0, 'default', 1, 1, 0, 0 FROM json_each(?)`,
+      JSON.stringify(rows),
+    ),
+  );
+  const found: number[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await tenant.list({ limit: 5, state: "failed", ...query, ...(cursor !== undefined && { cursor }) });
+    found.push(page.uploads.length);
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+  expect(found).toEqual([1, 0, 1]);
+});
+
 it("what a creator's uploads hold are whole milliseconds, as their sum is", async () => {
   const tenant = ledger();
   for (const seconds of [0.1, 0.2]) {
@@ -379,10 +429,16 @@ describe("what a tenant's endpoints are told", () => {
       { endpoint: "a", at: 6_000, outcome: "delivered", status: 200, milliseconds: 3 },
     ] as const;
     for (const attempt of attempts) await tenant.recordAttempt(`evt_${name}_1`, attempt);
+    // The answer to a call may be lost, and the call come again.
+    await tenant.recordAttempt(`evt_${name}_1`, attempts[1]);
     await tenant.recordAttempt(`evt_${name}_99`, attempts[0]);
+    const recorded = await runInDurableObject(tenant, (_, { storage: { sql } }) =>
+      sql.exec("SELECT event FROM attempts").toArray(),
+    );
+    expect(recorded).toEqual([{ event: 1 }, { event: 1 }]);
     await evictDurableObject(tenant);
     expect(await tenant.event(`evt_${name}_1`)).toMatchObject({ attempts });
-    for (const id of [`evt_${name}_99`, "evt_other_1", `evt_${name}_01`, "", "1"])
+    for (const id of [`evt_${name}_99`, "evt_other_1", `evt_${"x".repeat(name.length)}_1`, `evt_${name}_01`, "", "1"])
       expect(await tenant.event(id)).toBeUndefined();
   });
 
@@ -413,10 +469,28 @@ describe("what a tenant's endpoints are told", () => {
     const send = vi.spyOn(env.DELIVERIES, "sendBatch").mockReturnValue(new Promise(() => {}));
     await issued(tenant, { version: 1e15 });
     await vi.waitFor(() => expect(send).toHaveBeenCalled());
+    const alarmOf = () => runInDurableObject(tenant, (_, { storage }) => storage.getAlarm());
+    expect(await alarmOf()).toBeLessThanOrEqual(Date.now() + 5_000);
     await runDurableObjectAlarm(tenant);
-    const alarm = await runInDurableObject(tenant, (_, { storage }) => storage.getAlarm());
+    const alarm = await alarmOf();
     send.mockRestore();
     expect(alarm).toBeLessThanOrEqual(Date.now() + 61_000);
+  });
+
+  it("is told to an endpoint from the moment that it is there", async () => {
+    const tenant = ledger();
+    const name = `life-${made}`;
+    await asOperator("PUT", `/tenants/${name}`, {});
+    const send = vi.spyOn(env.DELIVERIES, "sendBatch").mockResolvedValue({} as QueueSendBatchResponse);
+    for (const endpoint of ["first", "second"]) {
+      await asOperator("PUT", `/tenants/${name}/endpoints/${endpoint}`, { url: "https://hooks.acme.com/" });
+      await issued(tenant, { version: 1e15 });
+      await vi.waitFor(() => expect(send).toHaveBeenCalled());
+    }
+    await runDurableObjectAlarm(tenant);
+    const told = send.mock.calls.map(([messages]) => [...messages].map(({ body }) => (body as Delivery).endpoint));
+    send.mockRestore();
+    expect(told).toEqual([["first"], ["first", "second"]]);
   });
 
   it("is forgotten without looking through all that is kept", async () => {
@@ -447,6 +521,68 @@ describe("what a tenant's endpoints are told", () => {
   });
 });
 
+describe("an alarm forgets what is over", () => {
+  /** Makes rows as old as that. */
+  const age = (tenant: Ledger, table: "uploads" | "events", seconds: number, ids: readonly (string | number)[]) =>
+    runInDurableObject(tenant, (_, { storage: { sql } }) => {
+      const id = table === "uploads" ? "id" : "seq";
+      const list = JSON.stringify(ids);
+      sql.exec(
+        `UPDATE ${table} SET created = ? WHERE ${id} IN (SELECT value FROM json_each(?))`,
+        now() - seconds,
+        list,
+      );
+    });
+  const kept = async (tenant: Ledger) => (await tenant.list({ limit: 20 })).uploads.map(({ id }) => id).toSorted();
+
+  it("of uploads: those that are finished, not at Stream and long gone, but for the newest of all", async () => {
+    const tenant = ledger();
+    const cancelled = async () => {
+      const { id } = await issued(tenant);
+      await tenant.cancel(id, Infinity);
+      await tenant.confirmGone(id);
+      return id;
+    };
+    const [gone, recent, ready, unwanted] = [
+      await cancelled(),
+      await cancelled(),
+      await issued(tenant),
+      await issued(tenant),
+    ];
+    await tenant.record("default", video(ready.uid, "ready"));
+    await tenant.cancel(unwanted.id, Infinity);
+    const newest = await cancelled();
+    await age(tenant, "uploads", KEEP_FINISHED_SECONDS + 60, [gone, ready.id, unwanted.id, newest]);
+    await runDurableObjectAlarm(tenant);
+    expect(await kept(tenant)).toEqual([recent, ready.id, unwanted.id, newest].toSorted());
+
+    // The next goes over them again.
+    await age(tenant, "uploads", KEEP_FINISHED_SECONDS + 60, [recent]);
+    for (let times = 0; times < 2; times++) {
+      await tenant.compare("default", { from: 0, to: now(), videos: [] });
+      await runDurableObjectAlarm(tenant);
+    }
+    expect(await kept(tenant)).toEqual([ready.id, unwanted.id, newest].toSorted());
+  });
+
+  it("of events: those of a month ago with their attempts, but for the newest of all", async () => {
+    const tenant = ledger();
+    const name = `life-${made}`;
+    await tenant.learn(1, true);
+    for (let count = 0; count < 3; count++) {
+      await issued(tenant);
+      await tenant.recordAttempt(`evt_${name}_${count + 1}`, { endpoint: "a", at: 1, outcome: "delivered" });
+    }
+    await age(tenant, "events", 30 * 24 * 60 * 60 + 60, [1, 3]);
+    await runDurableObjectAlarm(tenant);
+    const left = await runInDurableObject(tenant, (_, { storage: { sql } }) => ({
+      events: sql.exec("SELECT seq FROM events").toArray(),
+      attempts: sql.exec("SELECT event FROM attempts").toArray(),
+    }));
+    expect(left).toEqual({ events: [{ seq: 2 }, { seq: 3 }], attempts: [{ event: 2 }, { event: 3 }] });
+  });
+});
+
 it("there is no ledger without a tenant's name: its events would be nobody's", async () => {
   const nameless = async () => env.LEDGER.get(env.LEDGER.newUniqueId()).usage();
   await expect(nameless()).rejects.toThrow("name");
@@ -464,6 +600,7 @@ it("an alarm that was set by a change that failed is set again by the next", asy
   );
   await inStorage(({ sql }) => void sql.exec("ALTER TABLE elsewhere RENAME TO events"));
   expect(await tenant.find(id)).toMatchObject({ state: "issued" });
+  expect(await tenant.usage()).toMatchObject({ pending: 1 });
   await tenant.learn(2, false);
   await tenant.cancel(id, Infinity);
   expect(await inStorage((storage) => storage.getAlarm())).toBeLessThanOrEqual(Date.now() + 31_000);
@@ -493,8 +630,12 @@ it("a ledger of the version before deletes only what is known to be unwanted", a
 it("a ledger of an earlier version is brought up to date with what it holds", async () => {
   const tenant = ledger();
   const { id } = await issued(tenant, { creator: "c" });
+  const ready = await issued(tenant);
+  await tenant.record("default", video(ready.uid, "ready"));
   await runInDurableObject(tenant, (_, { storage }) => {
     const { sql } = storage;
+    sql.exec("UPDATE uploads SET due = expires");
+    sql.exec("UPDATE ledger SET totals = json_remove(totals, '$.videos')");
     for (const name of ["due_uploads", "uploads_by_uid", "uploads_by_creator"]) sql.exec(`DROP INDEX ${name}`);
     for (const column of ["failure", "video", ...NEWEST]) sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
     for (const column of ["has_endpoints", "published"]) sql.exec(`ALTER TABLE ledger DROP COLUMN ${column}`);
@@ -504,7 +645,9 @@ it("a ledger of an earlier version is brought up to date with what it holds", as
   });
   await evictDurableObject(tenant);
   expect(await tenant.find(id)).toMatchObject({ state: "issued" });
-  expect(await tenant.usage()).toMatchObject({ pending: 1, videos: 0 });
+  expect(await tenant.usage()).toMatchObject({ pending: 1, videos: 1 });
+  expect((await rowOf(tenant, id))["due"]).not.toBeNull();
+  expect((await rowOf(tenant, ready.id))["due"]).toBeNull();
   expect(await tenant.cancel(id, Infinity)).toMatchObject({ state: "cancelled" });
   await agrees(tenant);
 });
