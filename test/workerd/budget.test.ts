@@ -1,7 +1,9 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
+import { createBudget } from "../../src/adapters/objects.ts";
 import { WINDOW_SECONDS } from "../../src/domain/budget.ts";
+import type { Upstream } from "../../src/usecases/registry-port.ts";
 
 afterEach(() => vi.useRealTimers());
 
@@ -60,6 +62,8 @@ it("stays closed for as long as the upstream said, also after it has started ane
   const budget = newBudget();
   await granted(budget, 1);
   await budget.close(120);
+  // Calls that were under way may be told of less.
+  await budget.close(1);
   await evictDurableObject(budget);
   const refused = await budget.acquire(CAPACITY, "tenant", "foreground");
   expect(refused).toMatchObject({ granted: false });
@@ -92,3 +96,10 @@ it.each(["more", "less"])(
     expect(await granted(budget, CAPACITY)).toBe(CAPACITY - 30);
   },
 );
+
+it("that cannot be asked grants nothing", async () => {
+  const moving = { getByName: () => ({ acquire: () => Promise.reject(new Error("The object is moving.")) }) };
+  const budget = createBudget(moving as unknown as Env["BUDGET"]);
+  const refused = await budget.acquire({ id: "eu", callsPerWindow: 10 } as Upstream, "tenant", "foreground");
+  expect(refused).toEqual({ granted: false, retryAfterSeconds: 1 });
+});

@@ -43,21 +43,27 @@ const page = { origin: "https://any.example" };
 const SECRET = "a-secret-of-32-bytes-for-the-test";
 const claims = (iss: string) => ({ iss, aud: "sluice", sub: "user-1", exp: Math.floor(Date.now() / 1000) + 600 });
 
+async function mint(tenant: string, credential: string): Promise<string> {
+  const headers = { ...bearer(credential), "content-type": "application/json" };
+  const minted = await request("POST", `/v1/${tenant}/grants`, { headers, body: "{}" });
+  return (await minted.json<{ grant: string }>()).grant;
+}
+
 /** Tenants on an upstream of the registry's, and a credential of each. */
 async function seed() {
   await asOperator("PUT", "/upstreams/eu", { accountId: "abc", apiToken: "token", apiBase: NOWHERE });
   const on = { upstream: "eu" };
   const key = await seedTenant("with-key", on);
   await seedTenant("with-jwt", on);
-  const issuer = { issuer: "https://idp.example/", audience: "sluice", tenant: "with-jwt", secret: SECRET };
+  const scopes = ["uploads:create", "grants:create"];
+  const issuer = { issuer: "https://idp.example/", audience: "sluice", tenant: "with-jwt", secret: SECRET, scopes };
   await asOperator("PUT", "/issuers/idp", issuer);
   const jwt = await new SignJWT(claims(issuer.issuer))
     .setProtectedHeader({ alg: "HS256" })
     .sign(new TextEncoder().encode(SECRET));
-  const headers = { ...bearer(await seedTenant("with-grant", on)), "content-type": "application/json" };
-  const minted = await request("POST", "/v1/with-grant/grants", { headers, body: "{}" });
-  const { grant } = await minted.json<{ grant: string }>();
-  return { key, jwt, grant };
+  const grant = await mint("with-grant", await seedTenant("with-grant", on));
+  const jwtGrant = await mint("with-jwt", jwt);
+  return { key, jwt, grant, jwtGrant };
 }
 
 it("a crowd that comes at once with one good credential is let into a cold isolate, all of it", async () => {
@@ -101,14 +107,15 @@ it.each<[string, (isolate: Isolate, index: number) => Promise<unknown>, { key?: 
 ])(
   "%s keep no good credential out of a cold isolate, unless they look like one of its kind",
   async (_, flood, busy) => {
-    const { key, jwt, grant } = await seed();
+    const { key, jwt, grant, jwtGrant } = await seed();
     const isolate = coldIsolate();
     for (let index = 0; index < FLOOD; index++) await flood(isolate, index);
     const codes = {
       key: await codeOf(post(isolate, "with-key", bearer(key))),
       jwt: await codeOf(post(isolate, "with-jwt", bearer(jwt))),
       grant: await codeOf(post(isolate, "with-grant", { ...bearer(grant), ...page })),
+      jwtGrant: await codeOf(post(isolate, "with-jwt", bearer(jwtGrant))),
     };
-    expect(codes).toEqual({ key: ADMITTED, jwt: ADMITTED, grant: ADMITTED, ...busy });
+    expect(codes).toEqual({ key: ADMITTED, jwt: ADMITTED, grant: ADMITTED, jwtGrant: ADMITTED, ...busy });
   },
 );

@@ -75,6 +75,19 @@ const upstream = {
   upload_hosts: '["up.example"]',
   calls_per_window: null,
 };
+const issuer = {
+  id: "idp",
+  iss: "https://idp.example/",
+  audience: "sluice",
+  algorithms: '["RS256"]',
+  jwks_url: "https://idp.example/jwks",
+  jwks: null,
+  secret: null,
+  tenant: null,
+  tenant_claim: "org",
+  subject_claim: "sub",
+  scopes: '["uploads:create"]',
+};
 const credential = JSON.stringify({ kind: "token", token: "very-secret" });
 
 const codeOf = (result: Result<unknown>) => (result.ok ? "ok" : result.problem.code);
@@ -156,6 +169,27 @@ describe("what has been changed through an isolate", () => {
     expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: true } });
   });
 
+  it("holds in it at once for issuers and upstreams too", async () => {
+    const { registry, store } = isolate();
+    await store.putTenant(tenant);
+    await store.putUpstream({ id: "eu", ...upstream, credential });
+    await store.putIssuer(issuer);
+    expect(await registry.issuers(issuer.iss)).toMatchObject({ value: [{ id: "idp" }] });
+    expect(await registry.upstream("eu")).toMatchObject({ value: { id: "eu" } });
+    await store.deleteIssuer("idp");
+    await store.deleteUpstream("eu");
+    expect(await registry.issuers(issuer.iss)).toEqual({ ok: true, value: [] });
+    expect(await registry.upstream("eu")).toEqual({ ok: true, value: undefined });
+  });
+
+  it("is known by the bookmark that its write has left, and what is there now by the primary", async () => {
+    const { registry, store, sessions } = isolate();
+    await store.putTenant(tenant);
+    await registry.tenant("acme");
+    await registry.latest.tenant("acme");
+    expect(sessions).toEqual([expect.stringMatching(/^[0-9a-f]+-/), "first-primary"]);
+  });
+
   it("is not asked for at a replica that has not seen it", async () => {
     const { registry, store, sessions } = isolate();
     await registry.tenant("acme");
@@ -180,19 +214,7 @@ describe("what has been changed through an isolate", () => {
 
     await here.store.deleteTenant("acme");
     await here.store.deleteUpstream("eu");
-    await here.store.putIssuer({
-      id: "idp",
-      iss: "https://idp.example/",
-      audience: "sluice",
-      algorithms: '["RS256"]',
-      jwks_url: "https://idp.example/jwks",
-      jwks: null,
-      secret: null,
-      tenant: null,
-      tenant_claim: "org",
-      subject_claim: "sub",
-      scopes: '["uploads:create"]',
-    });
+    await here.store.putIssuer(issuer);
     const seenThere = async () => [
       (await there.registry.tenant("acme")).ok && (await there.registry.tenant("acme")),
       await there.registry.upstream("eu"),

@@ -1,9 +1,11 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { createDirectory } from "../../src/adapters/registry/directory.ts";
 import { createRegistry } from "../../src/adapters/registry/registry.ts";
 import { createRegistryStore } from "../../src/adapters/registry/registry-store.ts";
 import { createSealing } from "../../src/adapters/sealing.ts";
 import type { KeyRing } from "../../src/config.ts";
+import type { Upstream } from "../../src/usecases/registry-port.ts";
 import { TENANT_ROW as tenant } from "./support.ts";
 
 const CACHE_SECONDS = 10;
@@ -144,6 +146,20 @@ describe("the registry", () => {
       problem: { code: "registry_unavailable" },
     });
   });
+});
+
+it("the directory has the environment's upstream first: among all, and among those of its account", async () => {
+  const { store } = isolate();
+  const account = { api_base: "https://api.example", upload_hosts: "[]", calls_per_window: null };
+  for (const id of ["eu", "us"])
+    await store.putUpstream({ id, account_id: `account-${id}`, ...account, credential: "{}" });
+  const directory = createDirectory(env.DB, {
+    defaultUpstream: { id: "default", accountId: "account-eu" } as Upstream,
+  });
+  expect(await directory.upstreams()).toEqual({ ok: true, value: ["default", "eu", "us"] });
+  expect(await directory.upstreams("account-eu")).toEqual({ ok: true, value: ["default", "eu"] });
+  expect(await directory.upstreams("account-us")).toEqual({ ok: true, value: ["us"] });
+  expect(await createDirectory(env.DB, {}).upstreams()).toEqual({ ok: true, value: ["eu", "us"] });
 });
 
 describe("sealing", () => {

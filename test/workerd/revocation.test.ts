@@ -320,13 +320,45 @@ describe.each(["before", "after"] as const)(
   },
 );
 
-describe("a grant", () => {
-  const mint = async (token: string) => {
-    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-    const minted = await request("POST", "/v1/acme/grants", { headers, body: "{}" });
-    return (await minted.json<{ grant: string }>()).grant;
-  };
+async function mint(token: string): Promise<string> {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const minted = await request("POST", "/v1/acme/grants", { headers, body: "{}" });
+  return (await minted.json<{ grant: string }>()).grant;
+}
 
+/** A credential as it is known before, and as it comes again; a grant is for one upload. */
+type Known = readonly [before: string, again: string];
+const twice = (credential: string): Known => [credential, credential];
+
+it.each<[string, (token: string) => Promise<Known>, (credential: string) => Promise<unknown>, string]>([
+  [
+    "a key",
+    async () => twice(await seedTenant("acme")),
+    (key) => operator().revokeApiKey("acme", key.split("_")[1] ?? ""),
+    "credential_revoked",
+  ],
+  ["a JWT", async (token) => twice(token), () => operator().deleteIssuer("idp"), "credential_unknown_issuer"],
+  [
+    "a grant",
+    async (token) => [await mint(token), await mint(token)],
+    () => operator().deleteIssuer("idp"),
+    "credential_revoked",
+  ],
+])(
+  "nor under %s that is known from before, where its tenant has been read anew for another caller",
+  async (_, make, revoke, code) => {
+    const token = await seedIssuer();
+    const [before, again] = await make(token);
+    const other = await seedTenant("acme");
+    const create = isolate();
+    for (const credential of [before, other]) expect(await codeOf(create(credential))).toBe(ADMITTED);
+    await revoke(before);
+    expect(await codeOf(create(other))).toBe(ADMITTED);
+    expect(await codeOf(create(again))).toBe(code);
+  },
+);
+
+describe("a grant", () => {
   it.each<[string, (store: RegistryStore) => Promise<number>]>([
     ["is deleted", (store) => store.deleteIssuer("idp")],
     ["speaks for another tenant", move({ tenant: "other" })],

@@ -1,4 +1,4 @@
-import { SignJWT, UnsecuredJWT, exportJWK, generateKeyPair } from "jose";
+import { type JWK, SignJWT, UnsecuredJWT, exportJWK, generateKeyPair, importJWK } from "jose";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createTokens } from "../../src/adapters/tokens.ts";
 import type { KeyRing } from "../../src/config.ts";
@@ -54,6 +54,11 @@ describe.each(["RS256", "PS256", "ES256", "EdDSA"])("a JWT by %s", (algorithm) =
     expect(verified).toMatchObject({ ok: true, value: { sub: "user-1", team: "red" } });
   });
 
+  it("of a clock that is a little behind is accepted", async () => {
+    const late = claims(new SignJWT()).setExpirationTime(now - 20);
+    expect(codeOf(await tokens.verifyJwt(await sign(late), issuer))).toBe("accepted");
+  });
+
   it.each<[string, string, (jwt: SignJWT) => SignJWT]>([
     ["expired", "credential_expired", (jwt) => jwt.setExpirationTime(now - 31)],
     ["not yet valid", "credential_not_yet_valid", (jwt) => jwt.setNotBefore(now + 300)],
@@ -88,6 +93,17 @@ describe.each(["RS256", "PS256", "ES256", "EdDSA"])("a JWT by %s", (algorithm) =
     const confused = await claims(new SignJWT()).setProtectedHeader({ alg: "HS256", kid: "k1" }).sign(publicKey);
     expect(codeOf(await tokens.verifyJwt(confused, issuer))).toBe("credential_invalid");
   });
+});
+
+it("a JWT by an algorithm that its issuer does not use is refused, though the key is good for it", async () => {
+  const pair = await generateKeyPair("RS256", { extractable: true });
+  const issuer = issuerWith({ kind: "jwks", jwks: { keys: [await exportJWK(pair.publicKey)] } }, ["RS256"]);
+  const { n, e, d, p, q, dp, dq, qi } = await exportJWK(pair.privateKey);
+  const jwk = { kty: "RSA", alg: "PS256", n, e, d, p, q, dp, dq, qi };
+  const jwt = await claims(new SignJWT())
+    .setProtectedHeader({ alg: "PS256" })
+    .sign(await importJWK(jwk as JWK));
+  expect(codeOf(await tokens.verifyJwt(jwt, issuer))).toBe("credential_invalid");
 });
 
 describe("a JWT by HS256", () => {
@@ -157,7 +173,7 @@ describe("a JWT of an issuer whose key set is at a URL", () => {
     ["that cannot be reached", () => new Error("no route")],
     ["that is no JSON", () => new Response("<html>")],
     ["that is none", () => new Response('{"keys":5}')],
-    ["that is too large", () => new Response(" ".repeat(200_000))],
+    ["that is too large", () => new Response(keySet + " ".repeat(200_000))],
   ])("is neither accepted nor refused by a key set %s, which is left alone for a while", async (_, answer) => {
     const provider = vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
       const given = answer();
@@ -172,6 +188,17 @@ describe("a JWT of an issuer whose key set is at a URL", () => {
     provider.mockResolvedValue(new Response(keySet));
     expect(codeOf(await here.verifyJwt(await sign("k1"), issuer))).toBe("accepted");
   });
+});
+
+it("a JWT of an issuer whose key set is at a URL that is not allowed any more is not verified by it", async () => {
+  const provider = vi.spyOn(globalThis, "fetch");
+  const jwt = await claims(new SignJWT())
+    .setProtectedHeader({ alg: "ES256" })
+    .sign((await generateKeyPair("ES256")).privateKey);
+  const issuer = issuerWith({ kind: "jwks-url", url: "http://localhost:8080/jwks" }, ["ES256"]);
+  expect(codeOf(await createTokens(ring(["new", 1]), false).verifyJwt(jwt, issuer))).toBe("jwks_unavailable");
+  expect(provider).not.toHaveBeenCalled();
+  provider.mockRestore();
 });
 
 describe("grants", () => {
