@@ -121,21 +121,40 @@ it("goes on in the next run where this one was, and leaves no gap", async () => 
 
 it("goes no further than the slowest ledger has come, and counts nothing twice", async () => {
   const videos = Array.from({ length: 20 }, (_, index) => video(1_700_000_000 + index, "a"));
-  const { ports, state } = world(videos);
+  const { ports, state } = world(videos, ["a", "b", "c"]);
   const ledgers: ReconcilePorts["ledgers"] = {
     async compare(tenant, upstream, page) {
       const compared = await ports.ledgers.compare(tenant, upstream, page);
-      const slow = tenant === "b" && page.from < 1_700_000_010;
-      return compared.ok && slow ? accept({ ...compared.value, to: 1_700_000_009 }) : compared;
+      const to = { b: 1_700_000_009, c: 1_700_000_015 }[tenant];
+      return compared.ok && to !== undefined && page.from <= to ? accept({ ...compared.value, to }) : compared;
     },
   };
-  expect(await reconcile({ ...ports, ledgers }, "eu", "now")).toMatchObject({
+  expect(await reconcile({ ...ports, ledgers }, "eu", "now", 3)).toMatchObject({
     outcome: "finished",
-    pages: 2,
+    pages: 3,
     videos: 20,
   });
   const spans = state.compared.filter(([tenant]) => tenant === "b").map(([, { from }]) => from);
-  expect(spans[1]).toBe(1_700_000_010);
+  expect(spans.slice(1)).toEqual([1_700_000_010, 1_700_000_016]);
+});
+
+it("compares the tenants of an upstream, however many, a ledger no further than those before it have come", async () => {
+  const tenants = Array.from({ length: 1_001 }, (_, index) => `t${String(index).padStart(4, "0")}`);
+  const { ports, state } = world([video(1_700_000_000, "t0000"), video(1_700_000_100, "t0000")], tenants);
+  const directory: ReconcilePorts["directory"] = {
+    ...ports.directory,
+    tenantsOn: async (_, { after, limit }) => accept(tenants.filter((id) => id > after).slice(0, limit)),
+  };
+  const ledgers: ReconcilePorts["ledgers"] = {
+    async compare(tenant, upstream, page) {
+      const compared = await ports.ledgers.compare(tenant, upstream, page);
+      const slow = compared.ok && tenant === "t0000" && page.from < 1_700_000_050;
+      return slow ? accept({ ...compared.value, to: 1_700_000_050 }) : compared;
+    },
+  };
+  await reconcile({ ...ports, directory, ledgers }, "eu", "now", 1);
+  expect(state.compared.map(([tenant]) => tenant)).toEqual(tenants);
+  expect(state.compared.at(-1)?.[1].to).toBe(1_700_000_050);
 });
 
 it("stays where it is while Stream is down, and tells when and why", async () => {

@@ -24,6 +24,14 @@ describe("a video of Stream's", () => {
     expect(parseVideo(video({ maxDurationSeconds: given }))?.maxDurationSeconds).toBe(read);
   });
 
+  it("has no length and no size where they are not known", () => {
+    expect(parseVideo(video({ duration: -1, size: -1 }))?.report).toEqual({ kind: "ready", uid: UID });
+  });
+
+  it.each(["acme", "acme/", "/one", "Acme/one", "acme/one/more", 5, null])("has no tag in %j", (sluice) => {
+    expect(parseVideo(video({ meta: { sluice } }))).not.toHaveProperty("tag");
+  });
+
   it.each(["duration", "size", "maxDurationSeconds"])(
     "has a finite %s, or the totals would never be right again",
     (name) => {

@@ -355,6 +355,7 @@ describe("a body that is none", () => {
 
 describe("a path that is none", () => {
   it.each([
+    ["GET", "/tenants/nobody/events", 404],
     ["GET", "/tenants/nobody", 404],
     ["DELETE", "/tenants/nobody", 404],
     ["GET", "/issuers/nobody", 404],

@@ -157,6 +157,15 @@ describe("DELETE /v1/:tenant/uploads/:id", () => {
     expect(await videos()).toEqual([]);
   });
 
+  it("takes a video for gone that is no longer at Stream", async () => {
+    const { id, uid } = await create();
+    const body = JSON.stringify({ success: false, errors: [{ code: 10003, message: "not found" }] });
+    await fault({ on: "api", kind: "status", status: 404, body });
+    expect(await cancel(id)).toMatchObject({ status: 200, state: "cancelled" });
+    await later();
+    expect(await calls()).toEqual(["POST ?direct_user=true", `DELETE /${uid}`]);
+  });
+
   it("is told by Stream to leave it alone, and so is everyone on the account: nothing more is asked of it", async () => {
     const { id } = await create();
     await fault({ on: "api", kind: "refuse", as: "rate" });

@@ -2,6 +2,7 @@ import { createExecutionContext, createMessageBatch, getQueueResult } from "clou
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createDeliveryQueue } from "../../src/adapters/delivery-queue.ts";
 import { createLedgers } from "../../src/adapters/objects.ts";
 import { createRegistry } from "../../src/adapters/registry/registry.ts";
 import { createRegistryStore } from "../../src/adapters/registry/registry-store.ts";
@@ -214,6 +215,14 @@ describe("a delivery", () => {
   });
 });
 
+it("no more messages are sent at once than a Queue takes", async () => {
+  const sent: number[] = [];
+  const queue = { sendBatch: async (messages: unknown[]) => void sent.push(messages.length) };
+  const deliveries = createDeliveryQueue(queue as unknown as Env["DELIVERIES"]);
+  await deliveries.send(Array.from({ length: 201 }, () => DELIVERY));
+  expect(sent).toEqual([100, 100, 1]);
+});
+
 describe("an endpoint that fails", () => {
   it("is healthy again after one success", async () => {
     answering(() => new Response(null, { status: 500 }));
@@ -223,8 +232,11 @@ describe("an endpoint that fails", () => {
     await consume([DELIVERY]);
     expect((await endpoint()).failing_since).toBe(since);
     answering(() => new Response());
-    await consume([DELIVERY]);
+    const recovered = vi.spyOn(ports.health, "recovered");
+    for (let count = 0; count < 3; count++) await consume([DELIVERY]);
     expect((await endpoint()).failing_since).toBeNull();
+    // What has not changed is not written.
+    expect(recovered).toHaveBeenCalledTimes(1);
   });
 
   it("is disabled after days, as one more event is given up, with an entry in the audit, and not a moment sooner", async () => {

@@ -229,6 +229,26 @@ describe("the registry", () => {
     expect(versions).toEqual([...new Set(versions)].toSorted((a, b) => a - b));
   });
 
+  it("keeps a secret that was rotated while the endpoint was put anew", async () => {
+    const { store } = isolate();
+    await store.putTenant(TENANT_ROW);
+    await store.putEndpoint(NEW, "whsec_zero");
+    const slow = createRegistryStore(
+      env.DB,
+      {
+        ...sealing,
+        async seal(text, place) {
+          await store.rotateSecret("acme", "main", "whsec_one");
+          return sealing.seal(text, place);
+        },
+      },
+      Date.now,
+      { changed: () => {}, told: async () => {} },
+    );
+    expect(await slow.putEndpoint({ ...NEW, description: "Another" }, "")).toBe(false);
+    expect(await endpointsOf(isolate())).toMatchObject([{ secrets: ["whsec_one", "whsec_zero"] }]);
+  });
+
   it("of changes at the same time, takes one and says so of the others", async () => {
     const { store } = isolate();
     await store.putTenant(TENANT_ROW);

@@ -38,8 +38,8 @@ function event({ id, uid }: { id: string; uid: string }, more: object = {}) {
   };
 }
 
-async function consume(bodies: readonly unknown[]) {
-  const messages = bodies.map((body, index) => ({ id: `m${index}`, timestamp: new Date(), attempts: 3, body }));
+async function consume(bodies: readonly unknown[], attempts = 3) {
+  const messages = bodies.map((body, index) => ({ id: `m${index}`, timestamp: new Date(), attempts, body }));
   const batch = createMessageBatch(STREAM_EVENTS, messages);
   const retries = batch.messages.map((message) => vi.spyOn(message, "retry"));
   const context = createExecutionContext();
@@ -107,4 +107,17 @@ it("has a message come again, later and later, while the registry cannot be aske
   expect(result.retryMessages).toEqual([{ msgId: "m1" }]);
   // The third attempt.
   expect(result.retries).toEqual([[], [[{ delaySeconds: 120 }]]]);
+  expect((await consume([event(upload)], 20)).retries).toEqual([[[{ delaySeconds: 3_600 }]]]);
+});
+
+it("tells of each message in a line of its own", async () => {
+  const log = vi.spyOn(console, "log");
+  const upload = await issued();
+  await consume([event(upload), null]);
+  const lines = log.mock.calls.map(([line]) => JSON.parse(String(line)) as Record<string, unknown>);
+  log.mockRestore();
+  expect(lines.filter(({ method }) => method === "QUEUE")).toMatchObject([
+    { requestId: "m0", route: STREAM_EVENTS, status: 200, streamEvent: "recorded", tenant: "acme" },
+    { requestId: "m1", route: STREAM_EVENTS, status: 400, problem: "body_invalid" },
+  ]);
 });

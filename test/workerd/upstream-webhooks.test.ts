@@ -113,6 +113,28 @@ describe("PUT upstreams/:id/webhook", () => {
     expect((await register({ force: true })).status).toBe(200);
   });
 
+  it("does not take a secret that could not be kept with others", async () => {
+    const result = { notificationUrl: OURS, secret: "with, comma and a blank" };
+    for (const answer of [{ status: 404 }, { status: 200, body: JSON.stringify({ success: true, result }) }]) {
+      const fault = JSON.stringify({ on: "api", kind: "status", ...answer });
+      await fetch(`${stream.url}/_control/faults`, { method: "POST", body: fault });
+    }
+    expect(await codeOf(register())).toBe("stream_bad_answer");
+    expect(await secrets()).toEqual([]);
+  });
+
+  it("keeps no secret for an upstream that has become another account's meanwhile", async () => {
+    const latency = JSON.stringify({ on: "api", kind: "latency", milliseconds: 500 });
+    await fetch(`${stream.url}/_control/faults`, { method: "POST", body: latency });
+    const registering = register();
+    await expect
+      .poll(async () => (await fetch(`${stream.url}/_control/requests`)).json())
+      .toMatchObject([{ method: "GET" }]);
+    await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, accountId: "another" });
+    expect(await codeOf(registering)).toBe("conflict");
+    expect(await secrets()).toEqual([]);
+  });
+
   it("tells the operator what Stream says", async () => {
     await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, apiToken: "revoked" });
     const answer = await register();
