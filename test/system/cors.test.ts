@@ -81,6 +81,7 @@ describe("an answer to a page", () => {
   it("may be read, with all headers that matter, when a creation succeeds", async () => {
     const answer = await create(harness.url, "open", { ...bearer(openKey), ...page });
     expect([answer.status, allowed(answer)]).toEqual([201, page.Origin]);
+    expect(answer.headers.get("vary")).toBe("Origin");
     const exposed = (answer.headers.get("access-control-expose-headers") ?? "").split(", ");
     for (const header of [
       "Location",
@@ -88,6 +89,9 @@ describe("an answer to a page", () => {
       "Upload-Expires",
       "Upload-Offset",
       "Stream-Media-Id",
+      "Sluice-Upload-Id",
+      "Idempotency-Replayed",
+      "RateLimit",
       "X-Request-ID",
       "Retry-After",
     ])
@@ -124,6 +128,9 @@ describe("an answer to a page", () => {
     expect([answer.status, allowed(answer), answer.headers.get("tus-resumable")]).toEqual([403, null, "1.0.0"]);
     expect((await problemOf(answer)).code).toBe("origin_not_allowed");
     expect(harness.stream.requests()).toEqual([]);
+    const headers = { ...bearer(closedKey), ...page };
+    for (const path of ["uploads", "usage"])
+      expect((await fetch(`${harness.url}/v1/closed/${path}`, { headers })).status).toBe(403);
   });
 
   it("of no origin is not held to any: tus clients of phones and backends send none", async () => {

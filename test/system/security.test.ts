@@ -213,6 +213,7 @@ describe("a grant", () => {
       headers: { ...bearer(credential), "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
+    if (answer.ok) expect(answer.headers.get("cache-control")).toBe("no-store");
     return { status: answer.status, ...((await answer.json()) as { grant: string; expiresAt: string; code?: string }) };
   };
   const uploadWith = (grant: string, tenant = "acme", metadata = {}) =>

@@ -172,6 +172,7 @@ describe(`GET ${STREAM}`, () => {
     const [issued, ready, failed] = [await seed("issued"), await seed("ready"), await seed("failed")];
     for (const state of ["reserved", "unknown", "cancelled"] as const) await seed(state);
     await seed("ready", { tenant: "other" });
+    expect((await get(STREAM)).headers.get("cache-control")).toBe("no-store");
     const common = { creator: "user-1", created: expect.stringMatching(/\.000Z$/) };
     const seen = { meta: { name: "Cats" }, thumbnail: "https://t.example" };
     expect(await videos()).toEqual({
