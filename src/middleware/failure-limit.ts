@@ -16,6 +16,7 @@ export function failureLimit(failures: FailureLimit): MiddlewareHandler<AppEnv> 
  * neither counted nor held up: tenants behind one address do not pay for each other.
  */
 export async function limitFailures(c: Context<AppEnv>, refusal: Problem): Promise<Problem> {
+  if (!isFailedAttempt(refusal)) return refusal;
   const retryAfterSeconds = await c.get("failures").countFailure(c.req.header("cf-connecting-ip") ?? "");
   if (retryAfterSeconds === undefined) return refusal;
   return problem("too_many_failures", "Too many failed attempts from this address.", {
@@ -24,6 +25,6 @@ export async function limitFailures(c: Context<AppEnv>, refusal: Problem): Promi
   });
 }
 
-export function isFailedAttempt({ code }: Problem): boolean {
+function isFailedAttempt({ code }: Problem): boolean {
   return PROBLEMS[code].status === 401 || code === "tenant_mismatch";
 }

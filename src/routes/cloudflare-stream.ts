@@ -1,6 +1,5 @@
 import { type Context, Hono } from "hono";
 import type { AppEnv } from "../middleware/app-env.ts";
-import { type CancelUploadRequest, cancelUpload } from "../usecases/cancel-upload.ts";
 import type { CreateUploadPorts } from "../usecases/create-upload.ts";
 import { NO_SUCH_UPLOAD, findVideo, viewVideo } from "../usecases/find-upload.ts";
 import { listVideos } from "../usecases/list-videos.ts";
@@ -9,7 +8,7 @@ import { requireScope } from "./access.ts";
 import { allowOnly } from "./allow-only.ts";
 import { createdHeaders } from "./created-headers.ts";
 import { createDirectUpload } from "./direct-uploads.ts";
-import type { KeptUploadPorts } from "./kept-uploads.ts";
+import { type KeptUploadPorts, cancelFound } from "./kept-uploads.ts";
 import { respondProblem } from "./problem-response.ts";
 import { refuseEndpointMethod } from "./uploads.ts";
 
@@ -68,13 +67,7 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
   routes.delete("/*", async (c, next) => {
     const uid = uidIn(c.req.path);
     if (uid === undefined) return next();
-    const request: CancelUploadRequest = {
-      authenticate: (registry) => requireScope({ ...ports, registry }, c, "uploads:delete"),
-      find: (access) => findVideo(ports, access, uid),
-    };
-    const cancellation = cancelUpload(ports, request, c.get("event"));
-    c.executionCtx.waitUntil(cancellation);
-    const cancelled = await cancellation;
+    const cancelled = await cancelFound(ports, c, (access) => findVideo(ports, access, uid));
     // As Cloudflare does: a 200 without a body.
     return cancelled.ok ? c.body(null, 200) : respondProblem(c, cancelled.problem);
   });

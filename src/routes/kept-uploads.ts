@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { badParameter, readQuery } from "../domain/query.ts";
 import { uploadDocument } from "../domain/upload-event.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
@@ -48,18 +48,27 @@ export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
   });
 
   routes.delete("/:id", async (c) => {
-    const request: CancelUploadRequest = {
-      authenticate: (registry) => requireScope({ ...ports, registry }, c, "uploads:delete"),
-      find: (access) => findUpload(ports, access, c.req.param("id")),
-    };
-    const cancellation = cancelUpload(ports, request, c.get("event"));
-    c.executionCtx.waitUntil(cancellation);
-    const cancelled = await cancellation;
+    const cancelled = await cancelFound(ports, c, (access) => findUpload(ports, access, c.req.param("id")));
     return cancelled.ok ? c.json(uploadDocument(cancelled.value), 200, NOT_KEPT) : respondProblem(c, cancelled.problem);
   });
 
   routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "OPTIONS"));
   return routes;
+}
+
+/** Cancels what is found for the caller; the runtime sees it through where the client hangs up. */
+export function cancelFound(
+  ports: KeptUploadPorts,
+  c: Context<AppEnv>,
+  find: CancelUploadRequest["find"],
+): ReturnType<typeof cancelUpload> {
+  const request: CancelUploadRequest = {
+    authenticate: (registry) => requireScope({ ...ports, registry }, c, "uploads:delete"),
+    find,
+  };
+  const cancellation = cancelUpload(ports, request, c.get("event"));
+  c.executionCtx.waitUntil(cancellation);
+  return cancellation;
 }
 
 /** What changes by itself is asked for anew. */

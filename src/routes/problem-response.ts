@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { PROBLEMS, type Problem } from "../domain/problem.ts";
 import { TUS_VERSION } from "../domain/tus.ts";
 import type { AppEnv } from "../middleware/app-env.ts";
-import { isFailedAttempt, limitFailures } from "../middleware/failure-limit.ts";
+import { limitFailures } from "../middleware/failure-limit.ts";
 import { rateHeaders } from "./created-headers.ts";
 
 /**
@@ -10,7 +10,7 @@ import { rateHeaders } from "./created-headers.ts";
  * clients, people and the official SDK all find what they look for. The facts stay in the log.
  */
 export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Promise<Response> {
-  const problem = isFailedAttempt(refusal) ? await limitFailures(c, refusal) : refusal;
+  const problem = await limitFailures(c, refusal);
   c.get("event").refused(problem);
   const { status, title, cloudflare } = PROBLEMS[problem.code];
   const headers: Record<string, string> = {

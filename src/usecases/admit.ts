@@ -4,6 +4,7 @@ import { problem } from "../domain/problem.ts";
 import type { IdempotencyRequest, ReservationOutcome } from "../domain/reservation.ts";
 import type { Tenant } from "../domain/tenant.ts";
 import type { CreationRequest } from "../domain/tus.ts";
+import { versionOf } from "./authenticate.ts";
 import type { Ledgers } from "./ledger-port.ts";
 import type { Budget, RecentRefusals } from "./ports.ts";
 import type { Upstream } from "./registry-port.ts";
@@ -43,7 +44,7 @@ export async function admit(
   const id = newUploadId();
   const reserving = ledgers.reserve(tenant.id, {
     id,
-    version: Math.min(tenant.version, caller.version),
+    version: versionOf({ tenant, caller }),
     limits: tenant.limits,
     upstream: upstream.id,
     bytes: decision.length,

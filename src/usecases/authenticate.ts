@@ -32,6 +32,14 @@ export interface Access {
   readonly tenant: Tenant;
 }
 
+/** The version of the tenant that a decision rests on: the credential may have been looked up at another time than it. */
+export function versionOf({ caller, tenant }: Access): number {
+  return Math.min(tenant.version, caller.version);
+}
+
+/** Where even what is there now is older than what the ledger has been told. */
+export const TENANT_IS_CHANGING = problem("registry_busy", "The tenant is being changed.", { retryAfterSeconds: 1 });
+
 /** What identity providers issue stays under 8 KiB; so do grants. */
 const MAX_TOKEN_CHARACTERS = 8_192;
 

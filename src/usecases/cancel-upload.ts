@@ -1,6 +1,5 @@
-import { problem } from "../domain/problem.ts";
 import { type Result, accept, refuse } from "../domain/result.ts";
-import type { Access } from "./authenticate.ts";
+import { type Access, TENANT_IS_CHANGING, versionOf } from "./authenticate.ts";
 import type { ViewVideoPorts } from "./find-upload.ts";
 import type { KeptUpload, Ledgers } from "./ledger-port.ts";
 import type { Trace } from "./ports.ts";
@@ -37,7 +36,7 @@ export async function cancelUpload(
   // The tenant has changed since it was cached here: it is decided anew, once, by what is there now.
   const anew = await cancelAs(ports, request, ports.registry.latest, trace);
   if (anew !== "stale") return anew;
-  return refuse(problem("registry_busy", "The tenant is being changed.", { retryAfterSeconds: 1 }));
+  return refuse(TENANT_IS_CHANGING);
 }
 
 /** Cancels what the caller may see, as a registry knows the caller. Stale: the ledger knows of a later tenant. */
@@ -56,8 +55,8 @@ async function cancelAs(
   // Whoever cancelled it first has seen to the video.
   if (unwanted) return found;
 
-  const { tenant, caller } = access.value;
-  const cancelled = await ports.ledgers.cancel(tenant.id, id, Math.min(tenant.version, caller.version));
+  const { tenant } = access.value;
+  const cancelled = await ports.ledgers.cancel(tenant.id, id, versionOf(access.value));
   if (!cancelled.ok) return cancelled;
   if (cancelled.value === "stale") return "stale";
   // It was there a moment ago; the ledger forgets what is long finished, and then there is nothing to cancel.

@@ -10,7 +10,7 @@ import { type Result, accept, refuse } from "../domain/result.ts";
 import { type CreationRequest, type HeaderReader, parseCreation } from "../domain/tus.ts";
 import { encodeUploadMetadata } from "../domain/upload-metadata.ts";
 import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit.ts";
-import { type AuthenticatePorts, authenticate } from "./authenticate.ts";
+import { type AuthenticatePorts, TENANT_IS_CHANGING, authenticate } from "./authenticate.ts";
 import { identifyCreation } from "./identify-creation.ts";
 import type { Trace, TraceColumns } from "./ports.ts";
 import type { CachedRegistry } from "./registry-port.ts";
@@ -141,7 +141,7 @@ async function conclude(
     case "refused":
       return refuse(admission.problem);
     case "stale":
-      return refuse(problem("registry_busy", "The tenant is being changed.", { retryAfterSeconds: 1 }));
+      return refuse(TENANT_IS_CHANGING);
     case "replayed": {
       const { id, uid, location, expires } = admission;
       trace.note({ uploadId: id, uid });
