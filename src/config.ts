@@ -42,7 +42,7 @@ const MIN_OPERATOR_TOKEN_CHARACTERS = 16;
 const MAX_CACHE_SECONDS = 300;
 /**
  * For one call to Stream. A creation whose client has left is ended by the platform after 30 seconds, in which the ledger has
- * to be told, too; an alarm after 15 minutes, in which it makes up to 40 calls.
+ * to be told, too; an alarm after 15 minutes, in which the search for a lost video may take 20 calls.
  */
 const MAX_DEADLINE_MS = 20_000;
 

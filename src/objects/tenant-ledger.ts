@@ -11,7 +11,7 @@ import { settleDueUploads } from "../usecases/settle-due-uploads.ts";
 import { LedgerBook } from "./ledger-book.ts";
 import { type StoredUpload, storedUpload } from "./upload-rows.ts";
 
-/** Each is a call to Stream or two, of 20 seconds at most: an alarm has 15 minutes. The rest is done by the next one. */
+/** Each is mostly a call to Stream or two; the rest is done by the next alarm. */
 const DUE_PER_ALARM = 20;
 /** After an alarm that failed. */
 const RETRY_SECONDS = 60;

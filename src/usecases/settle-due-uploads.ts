@@ -40,6 +40,8 @@ export interface SettleDuePorts {
   readonly now: () => number;
 }
 
+/** An alarm has 15 minutes, and the search for one lost video may take half of them; what is still due, the next one does. */
+const MAX_RUN_SECONDS = 300;
 /** Between two questions about a video that is being processed, or of which Stream does not say anything: soon at first. */
 const MIN_PAUSE_SECONDS = 60;
 /** A hundred such videos take 17 calls of the budget in 5 minutes; what becomes of them Stream mostly tells by itself. */
@@ -74,7 +76,9 @@ export async function settleDueUploads(ports: SettleDuePorts, tenant: string): P
 
   /** By upstream: when its budget has calls again. */
   const waiting = new Map<string, number>();
+  const startedAt = ports.now();
   for (const upload of uploads) {
+    if (ports.now() - startedAt > MAX_RUN_SECONDS) break;
     if (waiting.has(upload.upstream)) continue;
     const upstream = await ports.registry.upstream(upload.upstream);
     const account = upstream.ok ? upstream.value : undefined;
