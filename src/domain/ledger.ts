@@ -156,7 +156,8 @@ export function checkLimits(limits: Limits, standing: Standing, size: UploadSize
     ["day", totals.day.start + DAY_SECONDS],
     ["month", monthEnd(totals.month.start)],
   ] as const) {
-    const [allowed = {}, used] = [quota[window], totals[window]];
+    const [allowed, used] = [quota[window], totals[window]];
+    if (!allowed) continue;
     checks.push(
       [`quota.${window}.uploads`, allowed.uploads, used.uploads, 1, end - now],
       [`quota.${window}.bytes`, allowed.bytes, used.bytes, size.bytes, end - now],

@@ -67,16 +67,15 @@ export class LedgerBook {
 
     const rate = rateStatus(standing.rates, 1);
     const row = reservedRow(request, time);
-    this.store.transaction(() => {
-      // Its URL is dead; the key goes over to the new one.
-      if (earlier) this.store.change(earlier, { idempotency: null }, time);
-      this.#insert(row);
-    });
+    if (earlier) this.#succeed(earlier, row);
+    else this.#insert(row);
     this.#recent.add({ id: row.id, creator: row.creator, created: time });
     return { kind: "reserved", ...(rate && { rate }) };
   }
 
   attach(id: string, uid: string, location: string): boolean {
+    // What mostly happens; all else is told to endpoints, or is for the state machine to decide.
+    if (!this.store.hasEndpoints && this.store.issue(id, uid, location)) return true;
     return this.store.transaction(() => {
       const row = this.uploads.byId(id);
       return row !== undefined && isLive(this.#apply(row, { kind: "issued", uid }, { location }).state);
@@ -208,6 +207,14 @@ export class LedgerBook {
 
   #isGone(row: UploadRow): void {
     if (row.unwanted !== 0) this.store.change(row, { due: null }, this.#keeper.now());
+  }
+
+  /** A dead upload's key goes over to the new one. */
+  #succeed(dead: UploadRow, row: UploadRow): void {
+    this.store.transaction(() => {
+      this.store.change(dead, { idempotency: null }, row.created);
+      this.#insert(row);
+    });
   }
 
   #insert(row: UploadRow): void {

@@ -74,6 +74,10 @@ const STEPS = [
    ALTER TABLE uploads ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE uploads ADD COLUMN bytes_measured INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE uploads ADD COLUMN seconds_measured INTEGER NOT NULL DEFAULT 0;`,
+
+  // The totals are those of the uploads up to this `seq`; newer ones are counted when the object starts.
+  `ALTER TABLE ledger ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
+   UPDATE ledger SET counted = (SELECT coalesce(max(seq), 0) FROM uploads);`,
 ];
 
 /** Takes the steps that this ledger has not taken yet. */

@@ -6,6 +6,11 @@ import type { progressColumns } from "./upload-rows.ts";
 export const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
 /** Looked at by one alarm, so that none takes long. */
 const PRUNE_ROWS = 500;
+/**
+ * New uploads that the totals on disk may not know of: their own rows are enough, and are counted when the object starts. One row
+ * less is written per creation.
+ */
+const MAX_UNCOUNTED = 64;
 
 /** What may change of an upload. */
 export type UploadChange = Partial<
@@ -13,7 +18,7 @@ export type UploadChange = Partial<
 >;
 
 /** What there is one of in a ledger. */
-interface LedgerRow {
+interface Ledger {
   /** Of the tenant: decisions must not be older. */
   readonly version: number;
   readonly totals: Totals;
@@ -23,13 +28,25 @@ interface LedgerRow {
   readonly published: number;
 }
 
+interface LedgerRow extends Record<string, SqlStorageValue> {
+  readonly version: number;
+  readonly totals: string;
+  readonly has_endpoints: number;
+  readonly published: number;
+  readonly counted: number;
+}
+
+interface CountedRow extends CountedUpload, Record<string, SqlStorageValue> {}
+
 /** The rows of one ledger; whatever changes an upload changes the totals with it. Synchronous, as SQLite in an object is. */
 export class LedgerStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #begun: () => () => void;
-  /** As it is on disk, so that it need not be read for each creation. */
-  #ledger: LedgerRow | undefined;
+  /** In memory, so that it need not be read for each creation. */
+  #ledger: Ledger;
+  /** Uploads that the totals on disk do not know of. */
+  #uncounted = 0;
   /** The number of the last row that was looked at; an object that starts anew begins anew. */
   #prunedTo = 0;
 
@@ -39,6 +56,7 @@ export class LedgerStore {
     this.#begun = begun;
     this.#sql = storage.sql;
     storage.transactionSync(() => migrateLedger(storage.sql));
+    this.#ledger = this.#read();
   }
 
   /** Does all of it or, where it throws, nothing. */
@@ -47,22 +65,22 @@ export class LedgerStore {
     try {
       return this.#storage.transactionSync(work);
     } catch (error) {
-      this.#ledger = undefined;
+      this.#ledger = this.#read();
       undo();
       throw error;
     }
   }
 
   get version(): number {
-    return this.#read().version;
+    return this.#ledger.version;
   }
 
   get hasEndpoints(): boolean {
-    return this.#read().hasEndpoints;
+    return this.#ledger.hasEndpoints;
   }
 
   get published(): number {
-    return this.#read().published;
+    return this.#ledger.published;
   }
 
   /** A change that was overtaken by a later one says nothing any more. */
@@ -75,10 +93,11 @@ export class LedgerStore {
   }
 
   totals(now: number): Totals {
-    return rollOver(this.#read().totals, now);
+    return rollOver(this.#ledger.totals, now);
   }
 
   insert(row: UploadRow, now: number): void {
+    if (this.#uncounted >= MAX_UNCOUNTED) this.#write({});
     this.#sql.exec(
       `INSERT INTO uploads (id, state, creator, uid, location, idempotency, fingerprint, upstream, bytes, seconds,
                             created, expires, due, failure, unwanted, returns, bytes_measured, seconds_measured, video)
@@ -103,7 +122,14 @@ export class LedgerStore {
       row.seconds_measured,
       row.video,
     );
-    this.#count(undefined, row, now);
+    this.#uncounted++;
+    this.#ledger = { ...this.#ledger, totals: count(this.totals(now), undefined, row) };
+  }
+
+  /** Makes a reservation an upload URL, without reading it first: every creation waits for that. False: it is none any more. */
+  issue(id: string, uid: string, location: string): boolean {
+    const query = "UPDATE uploads SET state = 'issued', uid = ?, location = ? WHERE id = ? AND state = 'reserved'";
+    return this.#sql.exec(query, uid, location, id).rowsWritten > 0;
   }
 
   /** Writes what is not the same: each column that has an index is one more row written. */
@@ -114,7 +140,7 @@ export class LedgerStore {
     const values = changes.map(([, value]) => value);
     this.#sql.exec(`UPDATE uploads SET ${columns} WHERE id = ?`, ...values, row.id);
     const changed: UploadRow = { ...row, ...change };
-    if (!countsAlike(counted(row), counted(changed))) this.#count(row, changed, now);
+    if (!countsAlike(row, changed)) this.#count(row, changed, now);
     return changed;
   }
 
@@ -158,44 +184,44 @@ export class LedgerStore {
   /** The totals as they would be if they were counted anew; for tests and repair. */
   recount(now: number): Totals {
     let totals = emptyTotals(now);
-    for (const row of this.#sql.exec<UploadRow>("SELECT * FROM uploads"))
-      totals = count(totals, undefined, counted(row));
+    for (const row of this.#sql.exec<UploadRow>("SELECT * FROM uploads")) totals = count(totals, undefined, row);
     return totals;
   }
 
   #count(before: UploadRow | undefined, after: UploadRow | undefined, now: number): void {
-    this.#write({ totals: count(this.totals(now), before && counted(before), after && counted(after)) });
+    this.#write({ totals: count(this.totals(now), before, after) });
   }
 
-  #read(): LedgerRow {
-    if (this.#ledger) return this.#ledger;
-    const [row] = this.#sql
-      .exec<{ version: number; totals: string; has_endpoints: number; published: number }>("SELECT * FROM ledger")
+  #read(): Ledger {
+    const [row] = this.#sql.exec<LedgerRow>("SELECT * FROM ledger").toArray();
+    let totals = row ? (JSON.parse(row.totals) as Totals) : emptyTotals(0);
+    const uncounted = this.#sql
+      .exec<CountedRow>(
+        "SELECT state, bytes, seconds, created FROM uploads WHERE seq > ? ORDER BY seq",
+        row?.counted ?? 0,
+      )
       .toArray();
-    this.#ledger = row
-      ? {
-          version: row.version,
-          totals: JSON.parse(row.totals) as Totals,
-          hasEndpoints: row.has_endpoints !== 0,
-          published: row.published,
-        }
-      : { version: 0, totals: emptyTotals(0), hasEndpoints: false, published: 0 };
-    return this.#ledger;
+    for (const upload of uncounted) totals = count(rollOver(totals, upload.created), undefined, upload);
+    this.#uncounted = uncounted.length;
+    return {
+      version: row?.version ?? 0,
+      totals,
+      hasEndpoints: row?.has_endpoints === 1,
+      published: row?.published ?? 0,
+    };
   }
 
-  #write(change: Partial<LedgerRow>): void {
-    const ledger = { ...this.#read(), ...change };
+  #write(change: Partial<Ledger>): void {
+    const ledger = { ...this.#ledger, ...change };
     this.#sql.exec(
-      "INSERT OR REPLACE INTO ledger (one, version, totals, has_endpoints, published) VALUES (1, ?, ?, ?, ?)",
+      `INSERT OR REPLACE INTO ledger (one, version, totals, has_endpoints, published, counted)
+       VALUES (1, ?, ?, ?, ?, (SELECT coalesce(max(seq), 0) FROM uploads))`,
       ledger.version,
       JSON.stringify(ledger.totals),
-      ledger.hasEndpoints ? 1 : 0,
+      Number(ledger.hasEndpoints),
       ledger.published,
     );
+    this.#uncounted = 0;
     this.#ledger = ledger;
   }
-}
-
-function counted(row: UploadRow): CountedUpload {
-  return { state: row.state, bytes: row.bytes, seconds: row.seconds, created: row.created };
 }

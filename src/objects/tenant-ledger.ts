@@ -31,8 +31,9 @@ const PUBLISH_BATCH = 50;
  * on disk before it is answered.
  *
  * A creation waits for two such writes before its answer, and neither can go: without `reserve` a retry would make a second
- * video, and a crash lose count; without `attach` an upload that was acknowledged could be lost. Beside `reserve`, every 32nd
- * waits for a row of the budget: without it, a restart would forget calls that Stream has counted.
+ * video, and a crash lose count; without `attach` an upload that was acknowledged could be lost. They are one row each and its
+ * indexes; every 64th writes the totals too, so that few uploads have to be counted when the object starts. Beside `reserve`,
+ * every 32nd waits for a row of the budget: without it, a restart would forget calls that Stream has counted.
  */
 export class TenantLedger extends DurableObject<Env> {
   readonly #book: LedgerBook;

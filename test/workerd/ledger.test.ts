@@ -2,7 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../src/adapters/objects.ts";
-import { LedgerStore } from "../../src/objects/ledger-store.ts";
+import { agrees } from "./support.ts";
 import type { Limits } from "../../src/domain/limits.ts";
 import type { ReleaseCause, ReservationRequest } from "../../src/domain/reservation.ts";
 
@@ -273,6 +273,8 @@ describe("the version of the tenant", () => {
 });
 
 describe("the object", () => {
+  afterEach(() => void vi.useRealTimers());
+
   it("has the same rows and counters after an eviction, and the counters are the sum of the rows", async () => {
     const tenant = ledger();
     const ids = Array.from({ length: 5 }, () => request({ creator: "u" }));
@@ -282,8 +284,60 @@ describe("the object", () => {
     const before = await tenant.usage();
     await evictDurableObject(tenant);
     expect(await tenant.usage()).toEqual(before);
-    const recounted = await runInDurableObject(tenant, (_, state) => new LedgerStore(state.storage).recount(now()));
-    expect(before).toEqual(recounted);
+    await agrees(tenant);
+  });
+
+  it("counts new uploads when it starts, and writes down what it has counted after so many", async () => {
+    const tenant = ledger();
+    const countedTo = () =>
+      runInDurableObject(tenant, (_, { storage }) => storage.sql.exec("SELECT counted FROM ledger").toArray()[0]);
+    for (let index = 0; index < 64; index++) await tenant.reserve(request());
+    expect(await countedTo()).toBeUndefined();
+    await agrees(tenant);
+    await tenant.reserve(request());
+    await tenant.reserve(request());
+    expect(await countedTo()).toEqual({ counted: 64 });
+    await agrees(tenant);
+    await evictDurableObject(tenant);
+    for (let index = 0; index < 62; index++) await tenant.reserve(request());
+    expect(await countedTo()).toEqual({ counted: 64 });
+    await tenant.reserve(request());
+    expect(await countedTo()).toEqual({ counted: 128 });
+    await agrees(tenant);
+  });
+
+  it("counts an upload that takes the number of one that was released", async () => {
+    const tenant = ledger();
+    const one = request();
+    await tenant.reserve(request());
+    await tenant.reserve(one);
+    await tenant.release(one.id, "refused");
+    await tenant.reserve(request({ bytes: 200 }));
+    await agrees(tenant);
+    await tenant.learn(1, false);
+    await tenant.reserve(request({ bytes: 300 }));
+    await agrees(tenant);
+    expect(await tenant.usage()).toMatchObject({ pending: 3, day: { bytes: 600 } });
+  });
+
+  it("counts an upload of yesterday for its month only, though it was not counted before the object started", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.UTC(2026, 6, 9, 12) });
+    const tenant = ledger();
+    await tenant.reserve(request());
+    vi.setSystemTime(Date.UTC(2026, 6, 10, 1));
+    await tenant.reserve(request());
+    await agrees(tenant);
+    await evictDurableObject(tenant);
+    await agrees(tenant);
+    expect(await tenant.usage()).toMatchObject({ pending: 2, day: { uploads: 1 }, month: { uploads: 2 } });
+  });
+
+  it("knows what it has counted after a reservation that failed", async () => {
+    const tenant = ledger();
+    const one = request();
+    await tenant.reserve(one);
+    await runInDurableObject(tenant, (object) => expect(() => object.reserve(one)).toThrow(/UNIQUE/));
+    await agrees(tenant);
   });
 
   it("wakes up when the first upload URL should be dead", async () => {
@@ -309,8 +363,6 @@ describe("the object", () => {
       await evictDurableObject(tenant);
       return alarmOf(tenant);
     };
-    afterEach(() => void vi.useRealTimers());
-
     it("wakes up when the next upload is due, once it has begun anew", async () => {
       const tenant = ledger();
       const one = request();

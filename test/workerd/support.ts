@@ -1,4 +1,8 @@
+import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
+import { expect } from "vitest";
+import { LedgerStore } from "../../src/objects/ledger-store.ts";
+import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
 
 /** The Worker under test, in this very isolate. */
 export function request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
@@ -24,6 +28,15 @@ export async function seedTenant(id: string, document: object = {}, key: object 
 /** Code of the problem that an answer is. */
 export async function codeOf(answer: Response | Promise<Response>): Promise<string> {
   return (await (await answer).json<{ code: string }>()).code;
+}
+
+/** What a ledger counts is the sum of its rows: as it has it in memory, and as it would be read from disk. */
+export async function agrees(ledger: DurableObjectStub<TenantLedger>): Promise<void> {
+  const { inMemory, onDisk, recounted } = await runInDurableObject(ledger, (object, { storage }) => {
+    const [store, now] = [new LedgerStore(storage), Math.floor(Date.now() / 1000)];
+    return { inMemory: object.usage(), onDisk: store.totals(now), recounted: store.recount(now) };
+  });
+  expect({ inMemory, onDisk }).toEqual({ inMemory: recounted, onDisk: recounted });
 }
 
 /** A tenant as the registry stores it, with nothing set. */
