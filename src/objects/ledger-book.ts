@@ -7,10 +7,10 @@ import type { StreamVideo } from "../usecases/stream-port.ts";
 import type { DueUpload, Finding } from "../usecases/settle-due-uploads.ts";
 import { LedgerQueries } from "./ledger-queries.ts";
 import type { UploadRow } from "./ledger-schema.ts";
-import { LedgerStore, type UploadChange } from "./ledger-store.ts";
+import { LedgerStore, type NewUpload, type UploadChange } from "./ledger-store.ts";
 import { OutboxStore } from "./outbox-store.ts";
 import { RecentCreations } from "./recent-creations.ts";
-import { adoptedRow, progressColumns, progressOf, reservedRow, shortJson, storedUpload } from "./upload-rows.ts";
+import { adoptedUpload, progressColumns, progressOf, reservedUpload, shortJson, storedUpload } from "./upload-rows.ts";
 
 /** Whoever cancels an upload has its video deleted at once; if that does not happen, the alarm does it. */
 const DUE_AFTER_CANCEL_SECONDS = 30;
@@ -66,10 +66,10 @@ export class LedgerBook {
     if (refusal) return { kind: "refused", problem: refusal };
 
     const rate = rateStatus(standing.rates, 1);
-    const row = reservedRow(request, time);
-    if (earlier) this.#succeed(earlier, row);
-    else this.#insert(row);
-    this.#recent.add({ id: row.id, creator: row.creator, created: time });
+    const upload = reservedUpload(request, time);
+    if (earlier) this.#succeed(earlier, upload);
+    else this.#insert(upload);
+    this.#recent.add({ id: request.id, creator: request.creator ?? null, created: time });
     return { kind: "reserved", ...(rate && { rate }) };
   }
 
@@ -187,11 +187,12 @@ export class LedgerBook {
 
   /** Brings in a video that carries this tenant's tag, and of which nothing is known. */
   #adopt(upstream: string, video: StreamVideo): boolean {
-    const row = video.tag?.tenant === this.#tenant && adoptedRow(upstream, video, this.#keeper.now());
+    const upload = video.tag?.tenant === this.#tenant && adoptedUpload(upstream, video, this.#keeper.now());
     // A tag may have been copied to another video, and two upstreams of one account show the same one.
-    if (!row || this.find(row.id) || this.find(video.report.uid)) return false;
-    this.#insert(row);
-    this.#tell(row);
+    if (!upload || this.find(upload.id) || this.find(video.report.uid)) return false;
+    this.#insert(upload);
+    const row = this.uploads.byId(upload.id);
+    if (row) this.#tell(row);
     return true;
   }
 
@@ -210,16 +211,16 @@ export class LedgerBook {
   }
 
   /** A dead upload's key goes over to the new one. */
-  #succeed(dead: UploadRow, row: UploadRow): void {
+  #succeed(dead: UploadRow, upload: NewUpload): void {
     this.store.transaction(() => {
-      this.store.change(dead, { idempotency: null }, row.created);
-      this.#insert(row);
+      this.store.change(dead, { idempotency: null }, upload.created);
+      this.#insert(upload);
     });
   }
 
-  #insert(row: UploadRow): void {
-    this.store.insert(row, this.#keeper.now());
-    if (row.due !== null) this.#keeper.wakeAt(row.due);
+  #insert(upload: NewUpload): void {
+    this.store.insert(upload, this.#keeper.now());
+    if (upload.due !== null) this.#keeper.wakeAt(upload.due);
   }
 
   /** An upload after an event; what its endpoints are to be told of it is written with it. */

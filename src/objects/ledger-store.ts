@@ -12,6 +12,13 @@ const PRUNE_ROWS = 500;
  */
 const MAX_UNCOUNTED = 64;
 
+/** What is known of an upload from the beginning. */
+export type NewUpload = Pick<
+  UploadRow,
+  "id" | "state" | "upstream" | "bytes" | "seconds" | "created" | "expires" | "due"
+> &
+  Partial<UploadRow>;
+
 /** What may change of an upload. */
 export type UploadChange = Partial<
   Pick<UploadRow, "location" | "idempotency" | "due" | "video"> & ReturnType<typeof progressColumns>
@@ -96,34 +103,16 @@ export class LedgerStore {
     return rollOver(this.#ledger.totals, now);
   }
 
-  insert(row: UploadRow, now: number): void {
+  /** What a new upload does not say is as the columns' defaults are. */
+  insert(upload: NewUpload, now: number): void {
     if (this.#uncounted >= MAX_UNCOUNTED) this.#write({});
+    const columns = Object.keys(upload);
     this.#sql.exec(
-      `INSERT INTO uploads (id, state, creator, uid, location, idempotency, fingerprint, upstream, bytes, seconds,
-                            created, expires, due, failure, unwanted, returns, bytes_measured, seconds_measured, video)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      row.id,
-      row.state,
-      row.creator,
-      row.uid,
-      row.location,
-      row.idempotency,
-      row.fingerprint,
-      row.upstream,
-      row.bytes,
-      row.seconds,
-      row.created,
-      row.expires,
-      row.due,
-      row.failure,
-      row.unwanted,
-      row.returns,
-      row.bytes_measured,
-      row.seconds_measured,
-      row.video,
+      `INSERT INTO uploads (${columns.join(", ")}) VALUES (?${", ?".repeat(columns.length - 1)})`,
+      ...Object.values(upload),
     );
     this.#uncounted++;
-    this.#ledger = { ...this.#ledger, totals: count(this.totals(now), undefined, row) };
+    this.#ledger = { ...this.#ledger, totals: count(this.totals(now), undefined, upload) };
   }
 
   /** Makes a reservation an upload URL, without reading it first: every creation waits for that. False: it is none any more. */

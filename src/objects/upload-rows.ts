@@ -6,35 +6,26 @@ import type { VideoJson } from "../domain/video-document.ts";
 import type { KeptUpload } from "../usecases/ledger-port.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
 import type { UploadRow } from "./ledger-schema.ts";
-import { KEEP_FINISHED_SECONDS } from "./ledger-store.ts";
+import { KEEP_FINISHED_SECONDS, type NewUpload } from "./ledger-store.ts";
 
 /** Rows of a ledger, from and to what they mean. Times are seconds since the epoch. */
 
 /** Stream may be a little late in letting a URL die, and its clock may be a little slow. */
 const DUE_AFTER_EXPIRY_SECONDS = 60;
 
-export function reservedRow(request: ReservationRequest, now: number): UploadRow {
-  const { id, creator = null, idempotency, upstream, bytes, seconds, expires } = request;
+export function reservedUpload(request: ReservationRequest, now: number): NewUpload {
+  const { id, creator, idempotency, upstream, bytes, seconds, expires } = request;
   return {
     id,
     state: "reserved",
-    creator,
-    uid: null,
-    location: null,
-    idempotency: idempotency?.key ?? null,
-    fingerprint: idempotency?.fingerprint ?? null,
+    ...(creator !== undefined && { creator }),
+    ...(idempotency && { idempotency: idempotency.key, fingerprint: idempotency.fingerprint }),
     upstream,
     bytes,
     seconds,
     created: now,
     expires,
     due: expires + DUE_AFTER_EXPIRY_SECONDS,
-    failure: null,
-    unwanted: 0,
-    returns: 0,
-    bytes_measured: 0,
-    seconds_measured: 0,
-    video: null,
   };
 }
 
@@ -42,7 +33,7 @@ export function reservedRow(request: ReservationRequest, now: number): UploadRow
  * An upload of which only Stream knows. One that failed counts for nothing, and one that nobody has uploaded to for as long
  * as finished ones are kept may have been here before: undefined.
  */
-export function adoptedRow(upstream: string, video: StreamVideo, now: number): UploadRow | undefined {
+export function adoptedUpload(upstream: string, video: StreamVideo, now: number): NewUpload | undefined {
   const { tag, report, creator = null, created = now, expires = now } = video;
   // Whoever may edit the account's videos may write a tag, and under another id no list would show the upload.
   if (!tag || !UPLOAD_ID.test(tag.uploadId) || report.kind === "failed") return undefined;
@@ -53,17 +44,12 @@ export function adoptedRow(upstream: string, video: StreamVideo, now: number): U
     state: ready ? "ready" : "issued",
     creator,
     uid: report.uid,
-    location: null,
-    idempotency: null,
-    fingerprint: null,
     upstream,
     bytes: (ready ? report.bytes : undefined) ?? 0,
     seconds: (ready ? report.seconds : undefined) ?? video.maxDurationSeconds ?? STREAM_DEFAULT_MAX_DURATION_SECONDS,
     created,
     expires,
     due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,
-    failure: null,
-    unwanted: 0,
     // It may have been here before, and its tenant been told of it: what is told now comes after that.
     returns: 1,
     bytes_measured: Number(ready && report.bytes !== undefined),
