@@ -72,8 +72,8 @@ export class LedgerStore {
     try {
       return this.#storage.transactionSync(work);
     } catch (error) {
-      this.#ledger = this.#read();
       undo();
+      this.#ledger = this.#read();
       throw error;
     }
   }
