@@ -2,9 +2,9 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../src/adapters/objects.ts";
-import { agrees } from "./support.ts";
 import type { Limits } from "../../src/domain/limits.ts";
 import type { ReleaseCause, ReservationRequest } from "../../src/domain/reservation.ts";
+import { agrees } from "./support.ts";
 
 const now = () => Math.floor(Date.now() / 1000);
 let made = 0;
@@ -363,6 +363,7 @@ describe("the object", () => {
       await evictDurableObject(tenant);
       return alarmOf(tenant);
     };
+
     it("wakes up when the next upload is due, once it has begun anew", async () => {
       const tenant = ledger();
       const one = request();
