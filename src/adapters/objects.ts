@@ -17,7 +17,7 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     learn: (tenant, version, hasEndpoints) => of(tenant).learn(version, hasEndpoints),
 
     reserve: (tenant, request) =>
-      orElse<ReservationOutcome>(of(tenant).reserve(request), async (reason) => {
+      orElse(of(tenant).reserve(request).then(readOutcome), async (reason) => {
         // It may have come through, and only its answer been lost. By another stub, since one that failed stays broken; sent
         // when the call has failed, and so (assumed) after it: else the reservation stays until its time is over.
         await orElse(of(tenant).release(request.id, "unsent"), () => undefined);
@@ -61,6 +61,10 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
   };
 }
 
+function readOutcome(json: string): ReservationOutcome {
+  return JSON.parse(json) as ReservationOutcome;
+}
+
 function read(stored: StoredUpload | undefined): KeptUpload | undefined {
   return stored && readUpload(stored);
 }
@@ -89,13 +93,16 @@ export function createBudget(namespace: Env["BUDGET"]): Budget {
   return {
     // Without a budget nothing is sent: a call too many would block everyone.
     acquire: (upstream, tenant, callClass) =>
-      orElse<Grant>(of(upstream).acquire(upstream.callsPerWindow, tenant, callClass), () => ({
-        granted: false,
-        retryAfterSeconds: RETRY_SECONDS,
-      })),
+      orElse(of(upstream).acquire(upstream.callsPerWindow, tenant, callClass).then(readGrant), () =>
+        readGrant(RETRY_SECONDS),
+      ),
     refund: (upstream, tenant) => orElse(of(upstream).refund(tenant), () => undefined),
     close: (upstream, seconds) => orElse(of(upstream).close(seconds), () => undefined),
   };
+}
+
+function readGrant(retryAfterSeconds: number): Grant {
+  return retryAfterSeconds === 0 ? { granted: true } : { granted: false, retryAfterSeconds };
 }
 
 /** What an object answers; or what takes its place when it cannot be reached. */

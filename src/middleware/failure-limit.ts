@@ -5,7 +5,7 @@ import type { AppEnv } from "./app-env.ts";
 
 /** Has the refusals of a request counted. */
 export function failureLimit(failures: FailureLimit): MiddlewareHandler<AppEnv> {
-  return async function failureLimit(c, next) {
+  return function failureLimit(c, next) {
     c.set("failures", failures);
     return next();
   };

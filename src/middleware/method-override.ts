@@ -22,7 +22,7 @@ export function overrideMethod(request: Request): Request {
 }
 
 /** Refuses what `overrideMethod` had to leave: a method that no route could have. */
-export const refuseUnknownOverride: MiddlewareHandler<AppEnv> = async function refuseUnknownOverride(c, next) {
+export const refuseUnknownOverride: MiddlewareHandler<AppEnv> = function refuseUnknownOverride(c, next) {
   if (c.req.header(HEADER) !== undefined)
     return respondProblem(c, problem("bad_request", `${HEADER} must be one of ${[...METHODS].join(", ")}.`));
   return next();

@@ -6,13 +6,13 @@ import type { AppEnv } from "./app-env.ts";
  * What holds for every answer of a tus endpoint, whoever gives it: "The Tus-Resumable header MUST be included in every
  * request and response except for OPTIONS requests."
  */
-export const tusEndpoint: MiddlewareHandler<AppEnv> = async function tusEndpoint(c, next) {
+export const tusEndpoint: MiddlewareHandler<AppEnv> = function tusEndpoint(c, next) {
   c.header("Tus-Resumable", TUS_VERSION);
   return next();
 };
 
 /** A POST to these is a creation, which analytics count, however early it is refused. */
-export const creationEndpoint: MiddlewareHandler<AppEnv> = async function creationEndpoint(c, next) {
+export const creationEndpoint: MiddlewareHandler<AppEnv> = function creationEndpoint(c, next) {
   c.get("event").isCreation = c.req.method === "POST";
   return next();
 };

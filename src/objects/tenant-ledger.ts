@@ -64,9 +64,12 @@ export class TenantLedger extends DurableObject<Env> {
     store.transaction(() => store.learn(version, hasEndpoints));
   }
 
-  /** Reserves a place for an upload, or says why there is none. */
-  reserve(request: ReservationRequest): ReservationOutcome {
-    return this.#book.reserve(request);
+  /**
+   * Reserves a place for an upload, or says why there is none: a `ReservationOutcome`, as JSON. For an answer that is an object,
+   * both sides of a call keep something that further calls could be made on; every creation waits for this one.
+   */
+  reserve(request: ReservationRequest): string {
+    return JSON.stringify(this.#book.reserve(request) satisfies ReservationOutcome);
   }
 
   /** The reservation has become an upload URL. False: it is no longer one, and the URL must not be handed out. */

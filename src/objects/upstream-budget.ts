@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { type CallClass, CallWindow, type Grant } from "../domain/budget.ts";
+import { type CallClass, CallWindow } from "../domain/budget.ts";
 
 /**
  * What the window counts is written down before a call is granted, and with it some calls ahead: one row for 32 creations
@@ -32,14 +32,20 @@ export class UpstreamBudget extends DurableObject<Env> {
       CREATE TABLE IF NOT EXISTS gate (one INTEGER PRIMARY KEY CHECK (one = 1), closed_until REAL NOT NULL)`);
   }
 
-  /** @param capacity calls in any window, as the upstream is configured */
-  acquire(capacity: number, tenant: string, callClass: CallClass): Grant {
+  /**
+   * Counts a call that is about to be made: 0; or the seconds after which it makes sense to try again. A number, since for an
+   * answer that is an object both sides of a call keep something that further calls could be made on.
+   *
+   * @param capacity calls in any window, as the upstream is configured
+   */
+  acquire(capacity: number, tenant: string, callClass: CallClass): number {
     const time = Date.now() / 1000;
     this.#window ??= this.#restore(capacity, time);
     this.#window.capacity = capacity;
     const grant = this.#window.acquire(tenant, callClass, time);
-    if (grant.granted) this.#writeAhead(this.#window);
-    return grant;
+    if (!grant.granted) return grant.retryAfterSeconds;
+    this.#writeAhead(this.#window);
+    return 0;
   }
 
   refund(tenant: string): void {

@@ -5,7 +5,7 @@ import { afterEach, expect, inject, it, vi } from "vitest";
 import type { ReleaseCause } from "../../src/domain/reservation.ts";
 import { type UploadState, isLive } from "../../src/domain/upload.ts";
 import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
-import { agrees, asOperator } from "./support.ts";
+import { agrees, asOperator, reserve } from "./support.ts";
 
 /**
  * The ledger against a simple model, by arbitrary sequences of creations, retries, answers, losses, reports of Stream,
@@ -107,7 +107,7 @@ class Reserve implements Command {
   async run(model: Model, real: Real): Promise<void> {
     const { creator, key, fingerprint, seconds } = this;
     const id = `u${++model.made}`;
-    const outcome = await stub(real).reserve({
+    const outcome = await reserve(stub(real), {
       id,
       version: 1,
       limits: LIMITS,

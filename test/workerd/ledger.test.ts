@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../src/adapters/objects.ts";
 import type { Limits } from "../../src/domain/limits.ts";
 import type { ReleaseCause, ReservationRequest } from "../../src/domain/reservation.ts";
-import { agrees } from "./support.ts";
+import { agrees, reserve } from "./support.ts";
 
 const now = () => Math.floor(Date.now() / 1000);
 let made = 0;
@@ -27,7 +27,7 @@ describe("a reservation", () => {
   it("counts until it is released, and leaves nothing behind", async () => {
     const tenant = ledger();
     const one = request();
-    expect(await tenant.reserve(one)).toEqual({ kind: "reserved" });
+    expect(await reserve(tenant, one)).toEqual({ kind: "reserved" });
     expect(await tenant.usage()).toMatchObject({
       pending: 1,
       storedSeconds: 60,
@@ -85,11 +85,11 @@ describe("a reservation", () => {
   ])("beyond the limit of %s is refused, with how it stands", async (_, limits, more, limit) => {
     const tenant = ledger();
     for (let index = 0; index < 2; index++)
-      expect(await tenant.reserve(request({ limits, ...more }))).toMatchObject({ kind: "reserved" });
-    const refused = await tenant.reserve(request({ limits, ...more }));
+      expect(await reserve(tenant, request({ limits, ...more }))).toMatchObject({ kind: "reserved" });
+    const refused = await reserve(tenant, request({ limits, ...more }));
     expect(refused).toMatchObject({ kind: "refused", problem: { code: "limit_exceeded", limit } });
     expect(refused.kind === "refused" && refused.problem.retryAfterSeconds).toBeGreaterThanOrEqual(1);
-    const other = await tenant.reserve(request({ limits, ...more, creator: "someone-else" }));
+    const other = await reserve(tenant, request({ limits, ...more, creator: "someone-else" }));
     expect(other.kind).toBe(JSON.stringify(limits).toLowerCase().includes("creator") ? "reserved" : "refused");
   });
 
@@ -103,8 +103,8 @@ describe("a reservation", () => {
     await tenant.attach(done.id, UID, LOCATION);
     await tenant.record("default", { report: { kind: "ready", uid: UID, seconds: 5 }, json: {} });
     const limits = { pendingPerCreator: 2 };
-    expect(await tenant.reserve(request({ creator: "u", limits }))).toMatchObject({ kind: "reserved" });
-    const refused = await tenant.reserve(request({ creator: "u", limits }));
+    expect(await reserve(tenant, request({ creator: "u", limits }))).toMatchObject({ kind: "reserved" });
+    const refused = await reserve(tenant, request({ creator: "u", limits }));
     const seconds = refused.kind === "refused" ? refused.problem.retryAfterSeconds : undefined;
     expect(seconds).toBeGreaterThan(880);
     expect(seconds).toBeLessThanOrEqual(900);
@@ -114,7 +114,7 @@ describe("a reservation", () => {
     const tenant = ledger();
     const standing = async (creator: string | undefined, more: Limits = {}) => {
       const limits = { rate: { tenant: 4, creator: 2 }, ...more };
-      const outcome = await tenant.reserve(request({ limits, ...(creator !== undefined && { creator }) }));
+      const outcome = await reserve(tenant, request({ limits, ...(creator !== undefined && { creator }) }));
       return outcome.kind === "refused" ? outcome.problem.rate : outcome.kind === "reserved" && outcome.rate;
     };
     expect(await standing("a")).toMatchObject({ allowed: 2, remaining: 1 });
@@ -130,7 +130,7 @@ describe("a creation that Stream refused", () => {
   const limits = { rate: { tenant: 3, creator: 2 }, quota: { day: { uploads: 1 } } };
   const tried = async (tenant: ReturnType<typeof ledger>, creator: string, cause: ReleaseCause) => {
     const one = request({ limits, creator });
-    const outcome = await tenant.reserve(one);
+    const outcome = await reserve(tenant, one);
     await tenant.release(one.id, cause);
     return outcome.kind === "refused" ? outcome.problem.limit?.name : outcome.kind;
   };
@@ -148,10 +148,10 @@ describe("a creation that Stream refused", () => {
     expect(await tried(tenant, "a", "refused")).toBe("reserved");
     vi.setSystemTime(Date.now() + 20_000);
     await tenant.reserve(request({ limits: {}, creator: "a" }));
-    const refused = await tenant.reserve(request({ limits: { rate: { creator: 2 } }, creator: "a" }));
+    const refused = await reserve(tenant, request({ limits: { rate: { creator: 2 } }, creator: "a" }));
     expect(refused).toMatchObject({ problem: { limit: { name: "rate.creator", used: 2 }, retryAfterSeconds: 40 } });
     vi.setSystemTime(Date.now() + 40_000);
-    expect(await tenant.reserve(request({ limits: { rate: { creator: 2 } }, creator: "a" }))).toMatchObject({
+    expect(await reserve(tenant, request({ limits: { rate: { creator: 2 } }, creator: "a" }))).toMatchObject({
       kind: "reserved",
     });
     vi.useRealTimers();
@@ -189,7 +189,7 @@ describe("a reservation whose answer is lost", () => {
     const refused = await createLedgers(lossy as unknown as Env["LEDGER"]).reserve("any", request(keyed("k")));
     expect(refused).toMatchObject({ kind: "refused", problem: { code: "ledger_unavailable", retryAfterSeconds: 1 } });
     expect(await tenant.usage()).toMatchObject({ pending: 0 });
-    expect(await tenant.reserve(request(keyed("k")))).toEqual({ kind: "reserved" });
+    expect(await reserve(tenant, request(keyed("k")))).toEqual({ kind: "reserved" });
   });
 });
 
@@ -198,16 +198,16 @@ describe("an idempotency key", () => {
     const tenant = ledger();
     const one = request(keyed("k"));
     await tenant.reserve(one);
-    expect(await tenant.reserve(request(keyed("k")))).toMatchObject({ problem: { code: "creation_in_progress" } });
+    expect(await reserve(tenant, request(keyed("k")))).toMatchObject({ problem: { code: "creation_in_progress" } });
     await tenant.attach(one.id, UID, LOCATION);
-    expect(await tenant.reserve(request(keyed("k")))).toEqual({
+    expect(await reserve(tenant, request(keyed("k")))).toEqual({
       kind: "replayed",
       id: one.id,
       uid: UID,
       location: LOCATION,
       expires: one.expires,
     });
-    expect(await tenant.reserve(request(keyed("k", "other")))).toMatchObject({
+    expect(await reserve(tenant, request(keyed("k", "other")))).toMatchObject({
       problem: { code: "idempotency_key_reused" },
     });
     expect(await tenant.usage()).toMatchObject({ pending: 1 });
@@ -218,7 +218,7 @@ describe("an idempotency key", () => {
     const one = request(keyed("k"));
     await tenant.reserve(one);
     await tenant.release(one.id, "refused");
-    expect(await tenant.reserve(request(keyed("k", "other")))).toEqual({ kind: "reserved" });
+    expect(await reserve(tenant, request(keyed("k", "other")))).toEqual({ kind: "reserved" });
   });
 
   it.each([
@@ -230,13 +230,13 @@ describe("an idempotency key", () => {
     const dying = same({ expires: now() + 5 });
     await tenant.reserve(dying);
     await tenant.attach(dying.id, UID, LOCATION);
-    expect(await tenant.reserve(same())).toMatchObject({ problem: { code: "creation_in_progress" } });
+    expect(await reserve(tenant, same())).toMatchObject({ problem: { code: "creation_in_progress" } });
     await tenant.cancel(dying.id, Infinity);
     const next = same();
-    expect(await tenant.reserve(next)).toEqual({ kind: "reserved" });
+    expect(await reserve(tenant, next)).toEqual({ kind: "reserved" });
     const report = { kind: "ready", uid: "1".repeat(32), seconds: 7 } as const;
     await tenant.record("default", { report, json: {}, tag: { tenant: "any", uploadId: next.id } });
-    expect(await tenant.reserve(same())).toMatchObject({ problem: { code } });
+    expect(await reserve(tenant, same())).toMatchObject({ problem: { code } });
     expect(await tenant.usage()).toMatchObject({ pending: 0, videos: 1, day: { uploads: 2 } });
   });
 
@@ -245,14 +245,14 @@ describe("an idempotency key", () => {
     const lost = request(keyed("k"));
     await tenant.reserve(lost);
     await tenant.leaveUnknown(lost.id);
-    const again = await tenant.reserve(request(keyed("k")));
+    const again = await reserve(tenant, request(keyed("k")));
     expect(again).toMatchObject({ problem: { code: "creation_in_progress" } });
     expect(again.kind === "refused" && again.problem.retryAfterSeconds).toBeGreaterThan(1_800);
   });
 
   it("admits one of ten that arrive at once", async () => {
     const tenant = ledger();
-    const outcomes = await Promise.all(Array.from({ length: 10 }, () => tenant.reserve(request(keyed("k")))));
+    const outcomes = await Promise.all(Array.from({ length: 10 }, () => reserve(tenant, request(keyed("k")))));
     expect(outcomes.filter(({ kind }) => kind === "reserved")).toHaveLength(1);
   });
 });
@@ -262,11 +262,11 @@ describe("the version of the tenant", () => {
     const tenant = ledger();
     await tenant.learn(5, false);
     await tenant.learn(3, false);
-    expect(await tenant.reserve(request({ version: 4 }))).toEqual({ kind: "stale" });
+    expect(await reserve(tenant, request({ version: 4 }))).toEqual({ kind: "stale" });
     await evictDurableObject(tenant);
-    expect(await tenant.reserve(request({ version: 4 }))).toEqual({ kind: "stale" });
+    expect(await reserve(tenant, request({ version: 4 }))).toEqual({ kind: "stale" });
     const one = request({ version: 5 });
-    expect(await tenant.reserve(one)).toEqual({ kind: "reserved" });
+    expect(await reserve(tenant, one)).toEqual({ kind: "reserved" });
     expect(await tenant.cancel(one.id, 4)).toBe("stale");
     expect(await tenant.cancel(one.id, 5)).toMatchObject({ state: "cancelled" });
   });

@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { expect } from "vitest";
+import type { ReservationOutcome, ReservationRequest } from "../../src/domain/reservation.ts";
 import { LedgerStore } from "../../src/objects/ledger-store.ts";
 import type { TenantLedger } from "../../src/objects/tenant-ledger.ts";
 
@@ -28,6 +29,14 @@ export async function seedTenant(id: string, document: object = {}, key: object 
 /** Code of the problem that an answer is. */
 export async function codeOf(answer: Response | Promise<Response>): Promise<string> {
   return (await (await answer).json<{ code: string }>()).code;
+}
+
+/** What a ledger says to a creation. */
+export async function reserve(
+  ledger: DurableObjectStub<TenantLedger>,
+  request: ReservationRequest,
+): Promise<ReservationOutcome> {
+  return JSON.parse(await ledger.reserve(request)) as ReservationOutcome;
 }
 
 /** What a ledger counts is the sum of its rows: as it has it in memory, and as it would be read from disk. */

@@ -11,7 +11,7 @@ import { OutboxStore } from "../../src/objects/outbox-store.ts";
 import type { Delivery } from "../../src/usecases/delivery-port.ts";
 import type { Comparison } from "../../src/usecases/ledger-port.ts";
 import type { StreamVideo } from "../../src/usecases/stream-port.ts";
-import { agrees, asOperator } from "./support.ts";
+import { agrees, asOperator, reserve } from "./support.ts";
 
 /** What a ledger makes of what happens to uploads after they were created. */
 
@@ -166,7 +166,7 @@ describe("an upload that is cancelled", () => {
     expect(await rowOf(tenant, creation.id)).toMatchObject({ state: "cancelled", uid, unwanted: 1 });
     expect((await rowOf(tenant, creation.id))["due"]).toBeLessThanOrEqual(now());
     expect(await tenant.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 1, seconds: 0 } });
-    expect(await tenant.reserve(request({ idempotency }))).toMatchObject({ kind: "reserved" });
+    expect(await reserve(tenant, request({ idempotency }))).toMatchObject({ kind: "reserved" });
     await agrees(tenant);
   });
 
