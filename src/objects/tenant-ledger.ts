@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { parseConfig } from "../config.ts";
 import { type Dependencies, createDependencies } from "../dependencies.ts";
 import { reasonOf } from "../domain/problem.ts";
-import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../domain/reservation.ts";
+import type { ReleaseCause, ReservationRequest } from "../domain/reservation.ts";
 import type { Attempt, EventQuery } from "../usecases/delivery-port.ts";
 import type { Comparison, UploadQuery, VideoPage } from "../usecases/ledger-port.ts";
 import type { StreamVideo } from "../usecases/stream-port.ts";
@@ -69,7 +69,7 @@ export class TenantLedger extends DurableObject<Env> {
    * both sides of a call keep something that further calls could be made on; every creation waits for this one.
    */
   reserve(request: ReservationRequest): string {
-    return JSON.stringify(this.#book.reserve(request) satisfies ReservationOutcome);
+    return JSON.stringify(this.#book.reserve(request));
   }
 
   /** The reservation has become an upload URL. False: it is no longer one, and the URL must not be handed out. */
