@@ -1,7 +1,7 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-const migrations = await readD1Migrations("src/adapters/registry/migrations");
+const migrations = await readD1Migrations("src/adapters/d1/migrations");
 
 /** Settings of the Worker in tests; the secrets are good for nothing else. */
 const settings = {
@@ -31,15 +31,15 @@ export default defineConfig({
           include: ["test/workerd/**/*.test.ts"],
           setupFiles: ["test/workerd/setup.ts"],
           expect: { poll: { timeout: 4_000 } },
-          globalSetup: ["test/support/provide-stream.ts"],
+          globalSetup: ["test/support/global-setup-stream.ts"],
         },
       },
       // The built Worker from outside, against the local Stream.
       {
         test: {
           name: "system",
-          include: ["test/system/**/*.test.ts", "test/conformance/**/*.test.ts"],
-          globalSetup: ["test/support/build.ts"],
+          include: ["test/system/**/*.test.ts", "test/local-stream/**/*.test.ts"],
+          globalSetup: ["test/support/global-setup-build.ts"],
           testTimeout: 60_000,
           expect: { poll: { timeout: 20_000 } },
           hookTimeout: 60_000,

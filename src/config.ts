@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { DEFAULT_CALLS_PER_WINDOW, MAX_CALLS_PER_WINDOW } from "./domain/budget.ts";
-import { isSafeUrl } from "./domain/location.ts";
-import type { Upstream } from "./usecases/registry-port.ts";
-import { DEFAULT_UPSTREAM } from "./domain/tenant.ts";
+import { DEFAULT_CALLS_PER_WINDOW, MAX_CALLS_PER_WINDOW } from "./core/budget/rules/call-window.ts";
+import { isSafeUrl } from "./core/stream/rules/upload-url.ts";
+import type { Upstream } from "./core/ports/registry.ts";
+import { DEFAULT_UPSTREAM } from "./core/shared/tenant.ts";
 
 /** The Worker's settings, checked. What is missing or malformed stops every request: see `ConfigError`. */
 export interface Config {

@@ -1,15 +1,15 @@
 import { createApp } from "./app.ts";
 import { ConfigError, parseConfig } from "./config.ts";
 import { type Dependencies, createDependencies } from "./dependencies.ts";
-import { ALLOW_HEADERS, ALLOW_METHODS } from "./middleware/cors.ts";
-import { overrideMethod } from "./middleware/method-override.ts";
+import { ALLOW_HEADERS, ALLOW_METHODS } from "./http/middleware/cors.ts";
+import { overrideMethod } from "./http/middleware/method-override.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
 import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "./queues/names.ts";
 import { consumeStreamEvents } from "./queues/stream-events.ts";
-import { reconcileAll } from "./usecases/reconcile.ts";
+import { reconcileAll } from "./core/reconciliation/reconcile.ts";
 
-export { TenantLedger } from "./objects/tenant-ledger.ts";
-export { UpstreamBudget } from "./objects/upstream-budget.ts";
+export { TenantLedger } from "./durable-objects/tenant-ledger/tenant-ledger.ts";
+export { UpstreamBudget } from "./durable-objects/upstream-budget.ts";
 
 /** As `respondProblem` would write it, if there were an app to answer with. */
 const MISCONFIGURED = {

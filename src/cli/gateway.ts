@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Log, LogLevel, Miniflare, type V4WorkerOptions, convertV4MiniflareOptions } from "miniflare";
-import { ROOT } from "./root.ts";
+import { ROOT } from "./paths.ts";
 
 const CONFIG = join(ROOT, "wrangler.toml");
 

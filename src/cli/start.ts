@@ -9,8 +9,8 @@ import { parseArgs } from "node:util";
 import { buildWorker, startGateway } from "./gateway.ts";
 import { loadSettings, saveSettings } from "./local-settings.ts";
 import { registerLocalWebhook } from "./local-webhook.ts";
-import { STATE } from "./root.ts";
-import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed.ts";
+import { STATE } from "./paths.ts";
+import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed-demo.ts";
 
 const DEFAULT_PORT = 8787;
 const DEFAULT_STREAM_PORT = 8788;
@@ -76,8 +76,8 @@ async function main(): Promise<void> {
 
 /** The local Stream, and a video to upload to it. Both belong to the tests, and are not loaded where they are not needed. */
 async function startStream(gatewayPort: number) {
-  const { startLocalStream } = await import("../../test/local-stream/server.ts");
-  const { makeVideo } = await import("../../test/support/media.ts");
+  const { startLocalStream } = await import("../local-stream/server.ts");
+  const { makeVideo } = await import("../local-stream/make-video.ts");
   const streamPort = readPort("STREAM_PORT", DEFAULT_STREAM_PORT);
   if (streamPort === gatewayPort) throw new Error("PORT and STREAM_PORT must be different ports.");
   await claimPort("STREAM_PORT", streamPort);

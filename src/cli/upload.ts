@@ -7,7 +7,7 @@ import { mkdir, stat } from "node:fs/promises";
 import { basename, extname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import * as tus from "tus-js-client";
-import { STATE } from "./root.ts";
+import { STATE } from "./paths.ts";
 
 const USAGE = "Usage: npm run upload -- FILE [--tenant T] [--key K] [--url U] [--meta key=value …]";
 /** Stream takes chunks of 5 to 200 MiB, in multiples of 256 KiB; the client keeps one in memory. */

@@ -2,12 +2,12 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createStreamWebhooks } from "../adapters/stream-webhooks.ts";
+import { createStreamWebhooks } from "../adapters/stream/webhooks.ts";
 import { STREAM_API_BASE } from "../config.ts";
-import { DEFAULT_UPSTREAM, TENANT_ID } from "../domain/tenant.ts";
-import type { Upstream } from "../usecases/registry-port.ts";
-import { registerWebhook } from "../usecases/register-webhook.ts";
-import { ROOT } from "./root.ts";
+import { DEFAULT_UPSTREAM, TENANT_ID } from "../core/shared/tenant.ts";
+import type { Upstream } from "../core/ports/registry.ts";
+import { registerWebhook } from "../core/stream-events/register-stream-webhook.ts";
+import { ROOT } from "./paths.ts";
 
 const HELP = `Has a Stream account's events sent to a gateway, at URL/hooks/stream/UPSTREAM.
 

@@ -1,12 +1,12 @@
 import * as v from "valibot";
-import { RequestEvent } from "../adapters/request-event.ts";
-import { parseVideo } from "../adapters/stream-video.ts";
-import type { Telemetry } from "../adapters/telemetry.ts";
-import { PROBLEMS, problem } from "../domain/problem.ts";
-import { type Result, accept, refuse } from "../domain/result.ts";
-import type { Trace } from "../usecases/ports.ts";
-import type { Upstream } from "../usecases/registry-port.ts";
-import { type RecordAccountEventPorts, recordAccountEvent } from "../usecases/record-stream-event.ts";
+import { RequestEvent } from "../adapters/telemetry/request-event.ts";
+import { parseVideo } from "../core/stream/rules/parse-video.ts";
+import type { Telemetry } from "../adapters/telemetry/telemetry.ts";
+import { PROBLEMS, problem } from "../core/shared/problem.ts";
+import { type Result, accept, refuse } from "../core/shared/result.ts";
+import type { Trace } from "../core/ports/budget.ts";
+import type { Upstream } from "../core/ports/registry.ts";
+import { type RecordAccountEventPorts, recordAccountEvent } from "../core/stream-events/record-stream-event.ts";
 
 export interface StreamEventPorts extends RecordAccountEventPorts {
   readonly telemetry: Telemetry;

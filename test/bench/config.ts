@@ -2,7 +2,7 @@ import { copyFile, mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { unstable_readConfig } from "wrangler";
-import { ROOT } from "../../src/cli/root.ts";
+import { ROOT } from "../../src/cli/paths.ts";
 
 const wrangler = unstable_readConfig({ config: join(ROOT, "wrangler.toml") });
 

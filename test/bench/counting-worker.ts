@@ -1,8 +1,8 @@
 import { createApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
-import { TenantLedger as Ledger } from "../../src/objects/tenant-ledger.ts";
-import { UpstreamBudget as Budget } from "../../src/objects/upstream-budget.ts";
+import { TenantLedger as Ledger } from "../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
+import { UpstreamBudget as Budget } from "../../src/durable-objects/upstream-budget.ts";
 import { ROWS_WRITTEN_PATH } from "./wire.ts";
 
 /** The gateway, with the rows counted that its objects write: they are most of what it costs to run. */

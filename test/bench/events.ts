@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bearer, create, startHarness } from "../support/harness.ts";
-import { type Receiver, startReceiver } from "../support/receiver.ts";
+import { bearer, create, startHarness } from "../support/gateway.ts";
+import { type Receiver, startReceiver } from "../support/webhook-receiver.ts";
 
 /** What is taken in and told, per second. */
 export interface EventRates {

@@ -1,12 +1,12 @@
 import { createApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
-import { accept } from "../../src/domain/result.ts";
-import type { Ledgers } from "../../src/usecases/ledger-port.ts";
-import type { Budget } from "../../src/usecases/ports.ts";
+import { accept } from "../../src/core/shared/result.ts";
+import type { Ledgers } from "../../src/core/ports/ledger.ts";
+import type { Budget } from "../../src/core/ports/budget.ts";
 
-export { TenantLedger } from "../../src/objects/tenant-ledger.ts";
-export { UpstreamBudget } from "../../src/objects/upstream-budget.ts";
+export { TenantLedger } from "../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
+export { UpstreamBudget } from "../../src/durable-objects/upstream-budget.ts";
 
 /**
  * The gateway without admission: every creation is let through, and nothing is counted. What is left is what it costs to

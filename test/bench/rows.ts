@@ -1,5 +1,5 @@
-import { formatApiKey } from "../../src/domain/api-key.ts";
-import { encodeUploadMetadata } from "../../src/domain/upload-metadata.ts";
+import { formatApiKey } from "../../src/core/auth/rules/api-key.ts";
+import { encodeUploadMetadata } from "../../src/core/uploads/rules/upload-metadata.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ServerName } from "./servers.ts";
 import { TENANT, type TenantKey } from "./state.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildWorker, migrate } from "../../src/cli/gateway.ts";
-import { ROOT } from "../../src/cli/root.ts";
+import { ROOT } from "../../src/cli/paths.ts";
 import { layOut } from "./config.ts";
 import { measureEvents } from "./events.ts";
 import { type Schedule, measureRows } from "./measure.ts";

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { DEMO_POLICY } from "../../src/cli/seed.ts";
-import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, formatApiKey } from "../../src/domain/api-key.ts";
+import { DEMO_POLICY } from "../../src/cli/seed-demo.ts";
+import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, formatApiKey } from "../../src/core/auth/rules/api-key.ts";
 import { type Credentials, makeIssuers } from "./credentials.ts";
 
 /** The tenant whose requests are measured. */

@@ -6,8 +6,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { buildWorker } from "../../src/cli/gateway.ts";
-import { DEFAULT_CALLS_PER_WINDOW, STREAM_CALLS_PER_WINDOW, WINDOW_SECONDS } from "../../src/domain/budget.ts";
-import { bearer, create, startHarness } from "../support/harness.ts";
+import {
+  DEFAULT_CALLS_PER_WINDOW,
+  STREAM_CALLS_PER_WINDOW,
+  WINDOW_SECONDS,
+} from "../../src/core/budget/rules/call-window.ts";
+import { bearer, create, startHarness } from "../support/gateway.ts";
 
 const QUIET_TENANTS = 20;
 const QUIET_INTERVAL_MS = 15_000;

@@ -1,7 +1,7 @@
-import type { UploadEventBody } from "../../src/domain/upload-event.ts";
-import type { LocalStream } from "../local-stream/server.ts";
-import { bearer } from "../support/harness.ts";
-import type { Received } from "../support/receiver.ts";
+import type { UploadEventBody } from "../../src/core/webhooks/rules/upload-event.ts";
+import type { LocalStream } from "../../src/local-stream/server.ts";
+import { bearer } from "../support/gateway.ts";
+import type { Received } from "../support/webhook-receiver.ts";
 
 type Upload = UploadEventBody["data"]["upload"];
 type Video = ReturnType<LocalStream["videos"]>[number];

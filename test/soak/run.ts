@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildWorker } from "../../src/cli/gateway.ts";
-import { makeVideo } from "../support/media.ts";
-import { bearer, create, startHarness } from "../support/harness.ts";
-import { startReceiver } from "../support/receiver.ts";
+import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { bearer, create, startHarness } from "../support/gateway.ts";
+import { startReceiver } from "../support/webhook-receiver.ts";
 import { compare, listUploads, readEvents } from "./compare.ts";
 import { watchMemory } from "./memory.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import sparticuz from "@sparticuz/chromium";
 import { build } from "esbuild";
 import { type Page, chromium } from "playwright-core";
-import type { PageActions } from "../browser/wire.ts";
+import type { PageActions } from "../system/browser-page/wire.ts";
 
 /** A real Chromium, and a web page that uploads from it. */
 export interface Browser {
@@ -25,7 +25,7 @@ export interface BrowserPage {
 
 export async function startBrowser(): Promise<Browser> {
   const { outputFiles } = await build({
-    entryPoints: [join(import.meta.dirname, "../browser/page.ts")],
+    entryPoints: [join(import.meta.dirname, "../system/browser-page/page.ts")],
     bundle: true,
     format: "esm",
     write: false,

@@ -1,4 +1,4 @@
-import { BACKGROUND_TENANT, WINDOW_SECONDS } from "../../src/domain/budget.ts";
+import { BACKGROUND_TENANT, WINDOW_SECONDS } from "../../src/core/budget/rules/call-window.ts";
 
 interface Call {
   readonly tenant: string;

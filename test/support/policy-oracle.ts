@@ -1,4 +1,4 @@
-import type { Decision, PolicyRequest } from "../../src/domain/policy/decision.ts";
+import type { Decision, PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
 
 /**
  * What a policy document forbids in a decision, read from the document as it was written and sharing no code with what is

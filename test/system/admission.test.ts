@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Harness, bearer, create, metadataHeader, problemOf, startHarness } from "../support/harness.ts";
+import { type Harness, bearer, create, metadataHeader, problemOf, startHarness } from "../support/gateway.ts";
 
 let harness: Harness;
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Harness, bearer, create, problemOf, startHarness } from "../support/harness.ts";
+import { type Harness, bearer, create, problemOf, startHarness } from "../support/gateway.ts";
 
 let harness: Harness;
 let openKey: string;

@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Fault } from "../local-stream/faults.ts";
-import { type Harness, bearer, create, metadataHeader, problemOf, startHarness } from "../support/harness.ts";
-import { makeVideo } from "../support/media.ts";
+import type { Fault } from "../../src/local-stream/faults.ts";
+import { type Harness, bearer, create, metadataHeader, problemOf, startHarness } from "../support/gateway.ts";
+import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** Basic links: the same policy, limits, idempotency and ledger as a creation by tus, and one call to Stream. */
 

@@ -1,6 +1,6 @@
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Harness, bearer, startHarness } from "../support/harness.ts";
+import { type Harness, bearer, startHarness } from "../support/gateway.ts";
 
 let harness: Harness;
 let key: string;

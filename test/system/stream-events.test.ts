@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { createStreamClient, sendFile } from "../local-stream/client.ts";
-import { type Harness, bearer, create, metadataHeader, startHarness } from "../support/harness.ts";
-import { makeVideo } from "../support/media.ts";
+import { createStreamClient, sendFile } from "../../src/local-stream/client.ts";
+import { type Harness, bearer, create, metadataHeader, startHarness } from "../support/gateway.ts";
+import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** What Stream tells the built Worker of real uploads, or fails to tell. */
 

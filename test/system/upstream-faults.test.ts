@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Fault } from "../local-stream/faults.ts";
-import { type Harness, bearer, create, problemOf, sentToStream, startHarness } from "../support/harness.ts";
+import type { Fault } from "../../src/local-stream/faults.ts";
+import { type Harness, bearer, create, problemOf, sentToStream, startHarness } from "../support/gateway.ts";
 
 let harness: Harness;
 let tenants = 0;

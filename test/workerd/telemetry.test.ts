@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
-import { RequestEvent } from "../../src/adapters/request-event.ts";
-import { createTelemetry } from "../../src/adapters/telemetry.ts";
-import { problem } from "../../src/domain/problem.ts";
+import { RequestEvent } from "../../src/adapters/telemetry/request-event.ts";
+import { createTelemetry } from "../../src/adapters/telemetry/telemetry.ts";
+import { problem } from "../../src/core/shared/problem.ts";
 
 function record(fill: (event: RequestEvent) => void) {
   const log = vi.spyOn(console, "log").mockImplementation(() => {});

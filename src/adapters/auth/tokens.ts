@@ -1,0 +1,132 @@
+import { SignJWT, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose";
+import * as v from "valibot";
+import type { KeyRing } from "../../config.ts";
+import { TENANT_ID } from "../../core/shared/tenant.ts";
+import { type Problem, problem, reasonOf } from "../../core/shared/problem.ts";
+import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import type { Tokens } from "../../core/ports/budget.ts";
+import { JwksUnavailable, createKeySource } from "./jwks.ts";
+
+/** Tells a grant from every other JWT, so that neither can be passed off as the other (RFC 8725 section 3.11). */
+const GRANT_TYPE = "grant+jwt";
+const GRANT_ISSUER = "sluice";
+const GRANT_ALGORITHM = "HS256";
+
+/** Other people's clocks are not quite ours. */
+const CLOCK_TOLERANCE_SECONDS = 30;
+
+/** JWTs of identity providers, and Sluice's own grants, by `jose`. */
+export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens {
+  const keySource = createKeySource(allowLoopback);
+  const grantKeyOf = (header: { kid?: string }) => {
+    const key = grantKeys.find(({ id }) => id === header.kid);
+    if (!key) throw new errors.JWKSNoMatchingKey();
+    return key.bytes;
+  };
+
+  return {
+    peek(token) {
+      // An API key has no dots, and an exception for each of them would cost more than all that follows.
+      if (!token.includes(".")) return undefined;
+      try {
+        if (decodeProtectedHeader(token).typ === GRANT_TYPE) return { kind: "grant" };
+        const { iss, aud } = v.parse(previewClaims, decodeJwt(token));
+        return { kind: "jwt", iss, audiences: typeof aud === "string" ? [aud] : aud };
+      } catch {
+        return undefined;
+      }
+    },
+
+    async verifyJwt(token, issuer) {
+      return verify(async () => {
+        const { payload } = await jwtVerify(token, keySource(issuer), {
+          issuer: issuer.iss,
+          audience: issuer.audience,
+          // The list is the issuer's setting, never the token's wish: an RSA key is no HMAC secret.
+          algorithms: [...issuer.algorithms],
+          clockTolerance: CLOCK_TOLERANCE_SECONDS,
+          requiredClaims: ["exp"],
+        });
+        return payload;
+      });
+    },
+
+    async verifyGrant(token) {
+      return verify(async () => {
+        const { payload } = await jwtVerify(token, grantKeyOf, {
+          typ: GRANT_TYPE,
+          issuer: GRANT_ISSUER,
+          algorithms: [GRANT_ALGORITHM],
+          requiredClaims: ["exp", "iat", "jti", "aud"],
+        });
+        const { jti, aud, iat, exp, sub, policy, mintedBy } = v.parse(grantClaims, payload);
+        return {
+          id: jti,
+          tenant: aud,
+          issuedAt: iat,
+          expiresAt: exp,
+          ...(sub !== undefined && { subject: sub }),
+          ...(policy !== undefined && { policy }),
+          mintedBy,
+        };
+      });
+    },
+
+    async signGrant(grant) {
+      const [signingKey] = grantKeys;
+      const { subject, policy, mintedBy } = grant;
+      const jwt = new SignJWT({ ...(policy !== undefined && { policy }), mintedBy })
+        .setProtectedHeader({ alg: GRANT_ALGORITHM, typ: GRANT_TYPE, kid: signingKey.id })
+        .setIssuer(GRANT_ISSUER)
+        .setAudience(grant.tenant)
+        .setJti(grant.id)
+        .setIssuedAt(grant.issuedAt)
+        .setExpirationTime(grant.expiresAt);
+      if (subject !== undefined) jwt.setSubject(subject);
+      return jwt.sign(signingKey.bytes);
+    },
+  };
+}
+
+/** Not verified yet: of any type that JSON has, whatever the standard says. */
+const previewClaims = v.object({
+  iss: v.optional(v.string(), ""),
+  aud: v.optional(v.union([v.string(), v.array(v.string())]), []),
+});
+
+/** Signed by us, so that anything else is a bug of a former version. */
+const grantClaims = v.object({
+  jti: v.string(),
+  aud: v.pipe(v.string(), v.regex(TENANT_ID)),
+  iat: v.number(),
+  exp: v.number(),
+  sub: v.optional(v.string()),
+  policy: v.optional(v.unknown()),
+  mintedBy: v.union([v.object({ key: v.string() }), v.object({ issuer: v.string(), iss: v.string() })]),
+});
+
+async function verify<T>(work: () => Promise<T>): Promise<Result<T>> {
+  try {
+    return accept(await work());
+  } catch (error) {
+    return refuse(explain(error));
+  }
+}
+
+/** What `jose` throws, as a refusal. Whatever it may still come to throw at a client's token means: not valid. */
+function explain(error: unknown): Problem {
+  const facts = { reason: reasonOf(error) };
+  if (error instanceof JwksUnavailable)
+    return problem("jwks_unavailable", "The issuer's keys cannot be read at the moment.", {
+      facts,
+      retryAfterSeconds: 10,
+    });
+  if (error instanceof errors.JWTExpired) return problem("credential_expired", "The token has expired.", { facts });
+  if (error instanceof errors.JWTClaimValidationFailed && error.claim === "nbf")
+    return problem("credential_not_yet_valid", "The token is not valid yet.", { facts });
+  if (error instanceof errors.JWTClaimValidationFailed && error.claim === "aud")
+    return problem("credential_wrong_audience", "The token is for another audience.", { facts });
+  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
+    return problem("credential_unknown_key", "The token is signed by a key that is not known here.", { facts });
+  return problem("credential_invalid", "The token is not valid.", { facts });
+}

@@ -1,0 +1,186 @@
+import type { Config } from "../../config.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
+import type { Endpoint } from "../../core/ports/webhooks.ts";
+import type { ApiKeyRecord, CachedRegistry, Issuer, Registry, Upstream, Vouched } from "../../core/ports/registry.ts";
+import type { Sealing } from "./field-encryption.ts";
+import { LookupCache } from "./lookup-cache.ts";
+import { registryUnavailable } from "./database.ts";
+import {
+  type ApiKeyRow,
+  type EndpointRow,
+  type IssuerRow,
+  type TenantRow,
+  type TenantVersion,
+  type UpstreamRow,
+  apiKeyOf,
+  credentialPlace,
+  endpointOf,
+  issuerOf,
+  secretPlace,
+  secretsPlace,
+  tenantOf,
+  upstreamOf,
+  webhookPlace,
+} from "./rows.ts";
+
+/** The registry, and what the operator's API tells it when something has changed. */
+export interface ForgetfulRegistry extends CachedRegistry {
+  /**
+   * Believes nothing that it has looked up any longer: changes are rare, and one may touch tenants, keys and issuers at
+   * once.
+   *
+   * @param bookmark of the change: no replica that has not seen it is asked from now on
+   */
+  readonly forget: (bookmark?: D1SessionBookmark | null) => void;
+}
+
+/** A credential comes with its tenant's version: what has been revoked since then shows in the tenant's ledger. */
+const API_KEY = `
+  SELECT api_keys.*, tenants.version AS tenant_version
+  FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant WHERE api_keys.id = ?`;
+const ISSUERS = `
+  SELECT issuers.*, tenants.version AS tenant_version
+  FROM issuers LEFT JOIN tenants ON tenants.id = issuers.tenant WHERE iss = ? ORDER BY issuers.id`;
+const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
+
+/** What an `iss` may be here; a token may claim anything, and what cannot be configured is not looked for. */
+export const ISS = /^[\x20-\x7e]{1,500}$/;
+
+/**
+ * Reads tenants, keys, issuers, upstreams and endpoints from D1, through a cache that bounds both the age of what it gives
+ * and the number of look-ups that find nothing. Values are cached, never promises: a request that awaited another's I/O
+ * would hang when that one is cancelled.
+ */
+export function createRegistry(
+  db: D1Database,
+  config: Pick<Config, "registryCacheSeconds" | "defaultUpstream">,
+  sealing: Sealing,
+  now: () => number,
+): ForgetfulRegistry {
+  const lifetimeMs = config.registryCacheSeconds * 1000;
+  const tenants = new LookupCache<Result<Tenant>>(lifetimeMs, now);
+  const apiKeys = new LookupCache<Result<ApiKeyRecord>>(lifetimeMs, now);
+  const issuers = new LookupCache<Result<readonly Issuer[]>>(lifetimeMs, now);
+  const upstreams = new LookupCache<Result<Upstream>>(lifetimeMs, now);
+  const endpoints = new LookupCache<Result<readonly Endpoint[]>>(lifetimeMs, now);
+  let newest: D1SessionBookmark | undefined;
+
+  async function lookUp<T>(
+    cache: LookupCache<Result<T>>,
+    name: string,
+    load: () => Promise<Result<T> | undefined>,
+    past: "past the cache" | undefined,
+    vouched?: Vouched,
+  ): Promise<Result<T | undefined>> {
+    const cached = cache.get(name);
+    if (cached?.fresh && !past) return cached.value ?? accept(undefined);
+    // What was there a moment ago is not made up, nor is what somebody vouches for: a flood of names must not keep it from
+    // being read anew.
+    const seeking = cached || vouched ? undefined : cache.seek(name);
+    if (seeking === "too many")
+      return refuse(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
+    const suspect = seeking === "begins";
+    const fill = cache.begin();
+    try {
+      const value = await load();
+      if (suspect && value !== undefined) cache.misses.refund();
+      cache.set(name, value, fill);
+      return value ?? accept(undefined);
+    } catch (error) {
+      if (suspect) cache.misses.refund();
+      return refuse(registryUnavailable(error));
+    }
+  }
+
+  const lookUps = (past?: "past the cache"): Registry => {
+    /** Any replica will do that has seen what was changed here; how far it lags behind other changes adds to their age. */
+    const prepare = (sql: string, name: string) =>
+      db
+        .withSession(past ? "first-primary" : (newest ?? "first-unconstrained"))
+        .prepare(sql)
+        .bind(name);
+
+    return {
+      async tenant(id, vouched) {
+        if (!TENANT_ID.test(id)) return accept(undefined);
+        const load = async () => {
+          const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
+          return row ? readable(() => tenantOf(row)) : undefined;
+        };
+        return lookUp(tenants, id, load, past, vouched);
+      },
+
+      apiKey(id, vouched) {
+        const load = async () => {
+          const row = await prepare(API_KEY, id).first<ApiKeyRow & TenantVersion>();
+          return row ? readable(() => apiKeyOf(row)) : undefined;
+        };
+        return lookUp(apiKeys, id, load, past, vouched);
+      },
+
+      async issuers(iss, vouched) {
+        if (!ISS.test(iss)) return accept([]);
+        const load = async () => {
+          const { results } = await prepare(ISSUERS, iss).all<IssuerRow & TenantVersion>();
+          if (results.length === 0) return undefined;
+          const secrets = await Promise.all(
+            results.map(async (row) =>
+              row.sealed_secret ? sealing.open(row.sealed_secret, secretPlace(row)) : undefined,
+            ),
+          );
+          return readable(() => results.map((row, index) => issuerOf(row, secrets[index])));
+        };
+        const found = await lookUp(issuers, iss, load, past, vouched);
+        return found.ok ? accept(found.value ?? []) : found;
+      },
+
+      async upstream(id, vouched) {
+        if (id === DEFAULT_UPSTREAM) return accept(config.defaultUpstream);
+        const load = async () => {
+          const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
+          if (!row) return undefined;
+          const [credential, webhookSecrets] = await Promise.all([
+            sealing.open(row.sealed_credential, credentialPlace(row)),
+            row.sealed_webhook_secrets === null
+              ? undefined
+              : sealing.open(row.sealed_webhook_secrets, webhookPlace(row)),
+          ]);
+          return readable(() => upstreamOf(row, credential, webhookSecrets));
+        };
+        return lookUp(upstreams, id, load, past, vouched);
+      },
+
+      async endpoints(tenant) {
+        const load = async () => {
+          const { results } = await prepare(ENDPOINTS, tenant).all<EndpointRow>();
+          const secrets = await Promise.all(results.map((row) => sealing.open(row.sealed_secrets, secretsPlace(row))));
+          return readable(() => results.map((row, index) => endpointOf(row, secrets[index], now())));
+        };
+        const found = await lookUp(endpoints, tenant, load, past);
+        return found.ok ? accept(found.value ?? []) : found;
+      },
+    };
+  };
+
+  return {
+    ...lookUps(),
+    latest: lookUps("past the cache"),
+
+    forget: (bookmark) => {
+      // Bookmarks sort by age, as text. Changes may be answered in another order than they were made in.
+      if (bookmark && (newest === undefined || bookmark > newest)) newest = bookmark;
+      for (const cache of [tenants, apiKeys, issuers, upstreams, endpoints]) cache.expire();
+    },
+  };
+}
+
+/** A row that cannot be read, as a value: it stays so until it is written anew, so it is cached like any other. */
+function readable<T>(read: () => T): Result<T> {
+  try {
+    return accept(read());
+  } catch (error) {
+    return refuse(registryUnavailable(error));
+  }
+}

@@ -1,0 +1,134 @@
+import { keep } from "../../platform/bounded-map.ts";
+
+/** Entries per kind and isolate: an isolate has 128 MB, a tenant with its compiled policy takes a few KB to some 20. */
+const MAX_KNOWN = 2_000;
+/** Names that nothing was found for. Kept apart, so that made-up names never push real ones out. */
+const MAX_UNKNOWN = 1_000;
+/** A look-up takes milliseconds, and when it has found nothing, that is known. */
+const SOUGHT_MS = 1_000;
+
+interface Entry<T> {
+  readonly value: T | undefined;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  readonly generation: number;
+}
+
+/** When a look-up began: what it finds was true then, and may not be by the time it has been found. */
+export interface Fill {
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly generation: number;
+}
+
+export interface Cached<T> {
+  /** Undefined: there is nothing by that name. */
+  readonly value: T | undefined;
+  /** False: too old to decide by; it only tells that the name was a real one. */
+  readonly fresh: boolean;
+}
+
+/**
+ * What an isolate has looked up, for a bounded time: the age of what requests are decided by. Answers that there is
+ * nothing are kept too. The least recently used entry gives way.
+ */
+export class LookupCache<T> {
+  /** Of its own, so that whoever makes up tenants keeps no keys from being found. */
+  readonly misses: MissBudget;
+  readonly #known = new Map<string, Entry<T>>();
+  readonly #unknown = new Map<string, Entry<T>>();
+  /** Names that are being looked for, or were a moment ago, and since when. */
+  readonly #sought = new Map<string, number>();
+  #generation = 0;
+  readonly #lifetimeMs: number;
+  readonly #now: () => number;
+
+  /**
+   * @param lifetimeMs with 0 nothing is ever fresh
+   * @param now milliseconds since the epoch
+   */
+  constructor(lifetimeMs: number, now: () => number) {
+    this.#lifetimeMs = lifetimeMs;
+    this.#now = now;
+    this.misses = new MissBudget(now);
+  }
+
+  get(name: string): Cached<T> | undefined {
+    const known = this.#known.get(name);
+    if (known) {
+      keep(this.#known, name, known, MAX_KNOWN);
+      return { value: known.value, fresh: this.#isFresh(known) };
+    }
+    const unknown = this.#unknown.get(name);
+    return unknown && this.#isFresh(unknown) ? { value: undefined, fresh: true } : undefined;
+  }
+
+  /**
+   * Whether a name may be looked for that may be made up. A crowd that comes for one name is one look-up that may find
+   * nothing, and not as many as there are in it: who joins in is let through.
+   */
+  seek(name: string): "begins" | "joins in" | "too many" {
+    const [since, now] = [this.#sought.get(name), this.#now()];
+    if (since !== undefined && now - since < SOUGHT_MS) return "joins in";
+    if (!this.misses.take()) return "too many";
+    keep(this.#sought, name, now, MAX_UNKNOWN);
+    return "begins";
+  }
+
+  begin(): Fill {
+    return { since: this.#now(), generation: this.#generation };
+  }
+
+  set(name: string, value: T | undefined, { since, generation }: Fill): void {
+    const entry = { value, until: since + this.#lifetimeMs, generation };
+    const [home, other] = value === undefined ? [this.#unknown, this.#known] : [this.#known, this.#unknown];
+    other.delete(name);
+    keep(home, name, entry, value === undefined ? MAX_UNKNOWN : MAX_KNOWN);
+  }
+
+  /** Nothing is fresh any longer, nor will be what look-ups under way still find. Real names stay known as such. */
+  expire(): void {
+    this.#generation++;
+  }
+
+  #isFresh({ until, generation }: Entry<T>): boolean {
+    return generation === this.#generation && until > this.#now();
+  }
+}
+
+/** Look-ups of a kind that find nothing, in a row. What a cold isolate is really asked for is far less, and is refunded. */
+const MISS_BURST = 200;
+const MISSES_PER_SECOND = 50;
+
+/**
+ * How many look-ups may find nothing. Whoever sends made-up names and keys would make the database look for each of
+ * them; a bucket of tokens bounds that, and with it for how many names at once. A look-up that finds something gives its
+ * token back.
+ */
+export class MissBudget {
+  #tokens = MISS_BURST;
+  #filledAt: number;
+  readonly #now: () => number;
+
+  /** @param now milliseconds since the epoch */
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#filledAt = now();
+  }
+
+  /** Takes a token; false where there is none. */
+  take(): boolean {
+    const now = this.#now();
+    const refill = (Math.max(0, now - this.#filledAt) / 1000) * MISSES_PER_SECOND;
+    this.#tokens = Math.min(MISS_BURST, this.#tokens + refill);
+    this.#filledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+
+  /** Gives a token back. `take` sees to it that there are never more than the burst. */
+  refund(): void {
+    this.#tokens++;
+  }
+}

@@ -1,0 +1,115 @@
+import type { Grant } from "../../core/budget/rules/call-window.ts";
+import { type Problem, problem, reasonOf } from "../../core/shared/problem.ts";
+import type { ReservationOutcome } from "../../core/quota/rules/reservation.ts";
+import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import type { VideoJson } from "../../core/stream/rules/video-document.ts";
+import type { StoredUpload } from "../../durable-objects/tenant-ledger/row-mapping.ts";
+import type { KeptUpload, Ledgers } from "../../core/ports/ledger.ts";
+import type { Budget } from "../../core/ports/budget.ts";
+
+/** An object that is moved or overloaded is there again in a moment. */
+const RETRY_SECONDS = 1;
+
+/** The ledgers, one Durable Object per tenant. */
+export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
+  const of = (tenant: string) => namespace.getByName(tenant);
+  return {
+    learn: (tenant, version, hasEndpoints) => of(tenant).learn(version, hasEndpoints),
+
+    reserve: (tenant, request) =>
+      orElse(of(tenant).reserve(request).then(readOutcome), async (reason) => {
+        // It may have come through, and only its answer been lost. By another stub, since one that failed stays broken; sent
+        // when the call has failed, and so (assumed) after it: else the reservation stays until its time is over.
+        await orElse(of(tenant).release(request.id, "unsent"), () => undefined);
+        return { kind: "refused", problem: unavailable(reason) };
+      }),
+
+    async attach(tenant, id, uid, location) {
+      const attached = await orProblem(of(tenant).attach(id, uid, location));
+      if (!attached.ok) return attached;
+      return attached.value
+        ? accept(undefined)
+        : refuse(problem("upload_cancelled", "The upload was cancelled while it was being created."));
+    },
+
+    // Where these do not get through, the upload stays as it is until its time is over, and is settled then.
+    release: (tenant, id, cause) => orElse(of(tenant).release(id, cause), () => undefined),
+    leaveUnknown: (tenant, id) => orElse(of(tenant).leaveUnknown(id), () => undefined),
+    discard: (tenant, id, uid) => orElse(of(tenant).discard(id, uid), () => undefined),
+    confirmGone: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
+
+    usage: (tenant) => orProblem(of(tenant).usage()),
+    find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(read)),
+    list: (tenant, query) =>
+      orProblem(
+        of(tenant)
+          .list(query)
+          .then((page) => ({ ...page, uploads: page.uploads.map(readUpload) })),
+      ),
+    storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
+    cancel: (tenant, id, version) =>
+      orProblem(
+        of(tenant)
+          .cancel(id, version)
+          .then((cancelled) => (cancelled === "stale" ? cancelled : read(cancelled))),
+      ),
+    record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
+    compare: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
+    events: (tenant, query) => orProblem(of(tenant).events(query)),
+    event: (tenant, id) => orProblem(of(tenant).event(id)),
+    recordAttempt: (tenant, eventId, attempt) => of(tenant).recordAttempt(eventId, attempt),
+  };
+}
+
+function readOutcome(json: string): ReservationOutcome {
+  return JSON.parse(json) as ReservationOutcome;
+}
+
+function read(stored: StoredUpload | undefined): KeptUpload | undefined {
+  return stored && readUpload(stored);
+}
+
+function readUpload({ video, ...upload }: StoredUpload): KeptUpload {
+  return { ...upload, ...(video !== undefined && { video: JSON.parse(video) as VideoJson }) };
+}
+
+function orProblem<T>(answer: Promise<T>): Promise<Result<T>> {
+  return orElse<Result<T>>(
+    answer.then((value) => accept(value)),
+    (reason) => refuse(unavailable(reason)),
+  );
+}
+
+function unavailable(reason: string): Problem {
+  return problem("ledger_unavailable", "The tenant's ledger is not available.", {
+    facts: { reason },
+    retryAfterSeconds: RETRY_SECONDS,
+  });
+}
+
+/** The budgets, one Durable Object per upstream. */
+export function createBudget(namespace: Env["BUDGET"]): Budget {
+  const of = (upstream: { readonly id: string }) => namespace.getByName(upstream.id);
+  return {
+    // Without a budget nothing is sent: a call too many would block everyone.
+    acquire: (upstream, tenant, callClass) =>
+      orElse(of(upstream).acquire(upstream.callsPerWindow, tenant, callClass).then(readGrant), () =>
+        readGrant(RETRY_SECONDS),
+      ),
+    refund: (upstream, tenant) => orElse(of(upstream).refund(tenant), () => undefined),
+    close: (upstream, seconds) => orElse(of(upstream).close(seconds), () => undefined),
+  };
+}
+
+function readGrant(retryAfterSeconds: number): Grant {
+  return retryAfterSeconds === 0 ? { granted: true } : { granted: false, retryAfterSeconds };
+}
+
+/** What an object answers; or what takes its place when it cannot be reached. */
+async function orElse<T>(answer: Promise<T>, instead: (reason: string) => T | Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    return instead(reasonOf(error));
+  }
+}

@@ -1,0 +1,16 @@
+import type { RecentRefusals } from "../../core/ports/budget.ts";
+import { keep } from "../../platform/bounded-map.ts";
+
+/** Most limits that refuse now refuse a few seconds later; a tenant that is admitted again soon has both asked at once. */
+const RECENT_MS = 10_000;
+/** As many as an isolate knows. */
+const MAX_TENANTS = 2_000;
+
+/** What this isolate has seen of the ledgers' refusals. @param now milliseconds since the epoch */
+export function createRecentRefusals(now: () => number): RecentRefusals {
+  const until = new Map<string, number>();
+  return {
+    has: (tenant) => (until.get(tenant) ?? 0) > now(),
+    note: (tenant) => keep(until, tenant, now() + RECENT_MS, MAX_TENANTS),
+  };
+}

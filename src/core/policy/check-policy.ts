@@ -1,0 +1,59 @@
+import * as v from "valibot";
+import { jsonObject } from "../shared/strict-object.ts";
+import { applyPolicy } from "./rules/apply.ts";
+import type { Decision, Explanation } from "./rules/policy-decision.ts";
+import { narrow, parsePolicy } from "./rules/policy.ts";
+import { type Result, accept } from "../shared/result.ts";
+import { STREAM_MAX_UPLOAD_BYTES } from "../uploads/rules/tus-creation.ts";
+import { type UploadMetadata, encodeUploadMetadata, parseUploadMetadata } from "../uploads/rules/upload-metadata.ts";
+import type { Access } from "../auth/authenticate.ts";
+import { grantSubject } from "../auth/mint-grant.ts";
+
+export const checkPolicySchema = jsonObject({
+  /** Bytes. */
+  length: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(STREAM_MAX_UPLOAD_BYTES)),
+  /** Decoded values by key, or the text of an `Upload-Metadata` header. */
+  metadata: v.optional(v.union([v.string(), v.record(v.string(), v.string())]), ""),
+  /** As the client's `Upload-Creator`. */
+  creator: v.optional(v.string()),
+  origin: v.optional(v.string()),
+  /** As if under a grant that was minted with these. */
+  grant: v.optional(jsonObject({ subject: grantSubject, policy: v.optional(v.unknown()) })),
+});
+
+export interface PolicyCheck {
+  /** What would go upstream, or why nothing would. */
+  readonly outcome: Result<Decision & { readonly header: string }>;
+  readonly explanations: readonly Explanation[];
+}
+
+/** Decides a creation as `createUpload` would, and explains it key by key; touches nothing. */
+export function checkPolicy(
+  { caller, tenant }: Access,
+  body: v.InferOutput<typeof checkPolicySchema>,
+  now: number,
+): Result<PolicyCheck> {
+  const metadata = readMetadata(body.metadata);
+  if (!metadata.ok) return accept({ outcome: metadata, explanations: [] });
+  const grantPolicy = body.grant?.policy === undefined ? undefined : parsePolicy(body.grant.policy, "grant");
+  if (grantPolicy && !grantPolicy.ok) return grantPolicy;
+
+  // A JWT mints for its own subject only.
+  const subject = caller.subject ?? body.grant?.subject;
+  const asGrant = { tenant: tenant.id, kind: "grant" as const, ...(subject !== undefined && { subject }) };
+  const { result, explanations } = applyPolicy(narrow(tenant.policy, grantPolicy ? [grantPolicy.value] : []), {
+    length: body.length,
+    metadata: metadata.value,
+    ...(body.creator && { creator: body.creator }),
+    ...(body.origin && { origin: body.origin }),
+    caller: body.grant ? asGrant : caller,
+    now,
+  });
+  const outcome = result.ok ? accept({ ...result.value, header: encodeUploadMetadata(result.value.metadata) }) : result;
+  return accept({ outcome, explanations });
+}
+
+/** Keys given as an object go through the header's grammar too, so that a dry run refuses what a creation would. */
+function readMetadata(metadata: string | Readonly<Record<string, string>>): Result<UploadMetadata> {
+  return parseUploadMetadata(typeof metadata === "string" ? metadata : encodeUploadMetadata(Object.entries(metadata)));
+}

@@ -1,0 +1,103 @@
+import type { Totals } from "../quota/rules/usage-totals.ts";
+import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../quota/rules/reservation.ts";
+import type { Result } from "../shared/result.ts";
+import type { Upload, UploadState } from "../uploads/rules/upload-state.ts";
+import type { VideoJson } from "../stream/rules/video-document.ts";
+import type { Attempt, EventPage, EventQuery, KeptEvent } from "./webhooks.ts";
+import type { StreamVideo } from "./stream.ts";
+
+/** A tenant's ledger: what it has reserved, and what that counts for. The authority on how old a tenant may be. */
+export interface Ledgers {
+  /**
+   * Nothing that was decided by an older version of the tenant is accepted from now on; and its events are kept from now on
+   * exactly if it has endpoints.
+   */
+  learn(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
+  /** Refused: nothing is held. */
+  reserve(tenant: string, request: ReservationRequest): Promise<ReservationOutcome>;
+  /** Refused: the upload URL must not be handed out. */
+  attach(tenant: string, id: string, uid: string, location: string): Promise<Result<void>>;
+  /** The creation certainly failed: nothing is held any longer. Where Stream refused it, it is still one of its minute. */
+  release(tenant: string, id: string, cause: ReleaseCause): Promise<void>;
+  /** Nobody knows whether the creation failed: the reservation stays until Stream can be asked. */
+  leaveUnknown(tenant: string, id: string): Promise<void>;
+  /** Stream has made a video, and nobody can be given its URL: the upload is cancelled, and the video deleted soon. */
+  discard(tenant: string, id: string, uid: string): Promise<void>;
+  usage(tenant: string): Promise<Result<Totals>>;
+
+  /** An upload by its id, or by Stream's identifier of its video. */
+  find(tenant: string, idOrUid: string): Promise<Result<KeptUpload | undefined>>;
+  list(tenant: string, query: UploadQuery): Promise<Result<UploadPage>>;
+  /** Seconds and number of videos that are ready, of one creator or of all. */
+  storage(tenant: string, creator?: string): Promise<Result<{ readonly seconds: number; readonly videos: number }>>;
+  /**
+   * The upload is cancelled, and holds nothing any longer; undefined: there is none. Stale: decided by a tenant, of that
+   * version, that has changed since.
+   */
+  cancel(tenant: string, id: string, version: number): Promise<Result<KeptUpload | "stale" | undefined>>;
+  /** The video of a cancelled upload is no longer at Stream. */
+  confirmGone(tenant: string, id: string): Promise<void>;
+  /** Takes in what Stream says of a video. False: none of the tenant's uploads is meant. */
+  record(tenant: string, upstream: string, video: StreamVideo): Promise<Result<boolean>>;
+  /** Takes in all that Stream has of a span of time, and has whatever is missing there looked for. */
+  compare(tenant: string, upstream: string, page: VideoPage): Promise<Result<Comparison>>;
+
+  events(tenant: string, query: EventQuery): Promise<Result<EventPage>>;
+  /** With all attempts to deliver it. */
+  event(
+    tenant: string,
+    id: string,
+  ): Promise<Result<(KeptEvent & { readonly attempts: readonly Attempt[] }) | undefined>>;
+  /** Rejects where it is not recorded. */
+  recordAttempt(tenant: string, eventId: string, attempt: Attempt): Promise<void>;
+}
+
+/** An upload as the ledger keeps it. */
+export interface KeptUpload extends Upload {
+  readonly upstream: string;
+  /** The video has to go, whatever has become of it. */
+  readonly unwanted: boolean;
+  /** Stream's own object of the video, as it was last seen; undefined: not yet. */
+  readonly video?: VideoJson;
+}
+
+export interface UploadQuery {
+  readonly state?: UploadState;
+  readonly creator?: string;
+  /** Seconds since the epoch: created at or after, and before. */
+  readonly from?: number;
+  readonly to?: number;
+  /** The oldest first. */
+  readonly ascending?: boolean;
+  /** Of the page before. */
+  readonly cursor?: string;
+  readonly limit: number;
+}
+
+/**
+ * The newest first, unless it is asked otherwise. A page with a cursor may be short of its limit, or empty, and still not
+ * be the last.
+ */
+export interface UploadPage {
+  readonly uploads: readonly KeptUpload[];
+  readonly cursor?: string;
+}
+
+/** All videos of one tenant that Stream has of a span of time. Seconds since the epoch; both ends are within. */
+export interface VideoPage {
+  readonly from: number;
+  readonly to: number;
+  readonly videos: readonly StreamVideo[];
+}
+
+/** What a comparison has changed. */
+export interface Comparison {
+  /** Uploads whose state Stream knew better. */
+  readonly settled: number;
+  /** Videos that carried the tenant's tag, and of which the ledger knew nothing. */
+  readonly adopted: number;
+  /** Uploads whose video was not there: Stream is asked about each of them before anything is changed. */
+  readonly missing: number;
+  /** How far it has come, where that is not the end of the span: there are too many uploads. */
+  readonly to?: number;
+}

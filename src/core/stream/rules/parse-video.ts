@@ -1,0 +1,88 @@
+import * as v from "valibot";
+import { wholeMilliseconds } from "../../quota/rules/usage-totals.ts";
+import { parseUid } from "./upload-url.ts";
+import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
+import { clip } from "../../shared/problem.ts";
+import { TENANT_ID } from "../../shared/tenant.ts";
+import type { StreamVideo } from "../../ports/stream.ts";
+
+const text = v.optional(v.nullable(v.string()));
+/** JSON may have 1e999, which is read as infinite. */
+const number = v.optional(v.nullable(v.pipe(v.number(), v.finite())));
+
+/**
+ * The parts of a video that are read here. The API and the webhook give `uid`, events of a Queue `id`; the reason of a
+ * failure has two names in Cloudflare's own examples.
+ *
+ * @see https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/
+ */
+const videoSchema = v.looseObject({
+  uid: text,
+  id: text,
+  status: v.object({ state: v.string(), errorReasonCode: text, errReasonCode: text }),
+  duration: number,
+  size: number,
+  maxDurationSeconds: number,
+  creator: text,
+  created: text,
+  uploadExpiry: text,
+  meta: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
+});
+
+/** Reads a video as Stream shows it; undefined: that is none. */
+export function parseVideo(json: unknown): StreamVideo | undefined {
+  const parsed = v.safeParse(videoSchema, json);
+  if (!parsed.success) return undefined;
+  const video = parsed.output;
+  // It stands in paths of Stream's API later, next to the account's credential.
+  const uid = parseUid(video.uid ?? video.id ?? null);
+  if (!uid) return undefined;
+  const tag = parseTag(video.meta?.[SLUICE_KEY]);
+  // -1 means that it is unknown.
+  const maxDurationSeconds = wholeMilliseconds(Math.max(0, video.maxDurationSeconds ?? 0));
+  const [created, expires] = [parseTime(video.created), parseTime(video.uploadExpiry)];
+  return {
+    report: reportOf(uid, video),
+    json: video,
+    ...(tag && { tag }),
+    ...(video.creator && { creator: video.creator }),
+    ...(created !== undefined && { created }),
+    ...(expires !== undefined && { expires }),
+    ...(maxDurationSeconds > 0 && { maxDurationSeconds }),
+  };
+}
+
+function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof videoSchema>): StreamVideo["report"] {
+  const reason = status.errorReasonCode ?? status.errReasonCode;
+  switch (status.state) {
+    case "pendingupload":
+      return { kind: "pending", uid };
+    case "ready":
+      return {
+        kind: "ready",
+        uid,
+        ...(isKnown(duration) && { seconds: wholeMilliseconds(duration) }),
+        ...(isKnown(size) && { bytes: size }),
+      };
+    case "error":
+      return { kind: "failed", uid, ...(reason && { reason: clip(reason) }) };
+    default:
+      return { kind: "processing", uid };
+  }
+}
+
+/** "A value of -1 means the duration is unknown." */
+function isKnown(value: number | null | undefined): value is number {
+  return value !== null && value !== undefined && value >= 0;
+}
+
+function parseTag(value: unknown): StreamVideo["tag"] {
+  if (typeof value !== "string") return undefined;
+  const [tenant = "", uploadId = "", ...more] = value.split("/");
+  return TENANT_ID.test(tenant) && uploadId && more.length === 0 ? { tenant, uploadId } : undefined;
+}
+
+function parseTime(value: string | null | undefined): number | undefined {
+  const milliseconds = Date.parse(value ?? "");
+  return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000);
+}

@@ -1,0 +1,158 @@
+import { type RecentCreation, wholeMilliseconds } from "../../core/quota/rules/usage-totals.ts";
+import { LIVE_STATES } from "../../core/uploads/rules/upload-state.ts";
+import { AFTER_ALL_IDS, idAt, secondOf } from "../../core/uploads/rules/upload-id.ts";
+import type { UploadQuery } from "../../core/ports/ledger.ts";
+import type { UploadRow } from "./schema.ts";
+
+/** Far more than machines' clocks are apart. */
+const CLOCK_SKEW_SECONDS = 60;
+/**
+ * Ids are made before their uploads: by the way to the ledger, or to Stream, where an upload was brought in from there. And by
+ * other machines' clocks.
+ */
+const ID_SLACK_SECONDS = 120;
+/**
+ * Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once; and for one
+ * comparison. No second has so many.
+ */
+const MAX_SCAN = 5_000;
+
+/** Whatever is live is due some day, and so found among what is due. */
+const LIVE = `due IS NOT NULL AND state IN (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
+
+type ExpectedRow = Pick<UploadRow, "id" | "uid" | "upstream" | "state">;
+interface RecentRow extends RecentCreation, Record<string, SqlStorageValue> {}
+
+/** Reads of a ledger's uploads; each is bounded by an index, a limit, or the number of live uploads. */
+export class LedgerQueries {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  byId(id: string): UploadRow | undefined {
+    return this.#first("SELECT * FROM uploads WHERE id = ?", id);
+  }
+
+  byUid(uid: string): UploadRow | undefined {
+    return this.#first("SELECT * FROM uploads WHERE uid = ?", uid);
+  }
+
+  byIdempotency(key: string): UploadRow | undefined {
+    return this.#first("SELECT * FROM uploads WHERE idempotency = ?", key);
+  }
+
+  /** Uploads that were reserved later than that, the oldest first. */
+  reservedAfter(time: number): RecentCreation[] {
+    const query = "SELECT id, creator, created FROM uploads WHERE id >= ? AND created > ? ORDER BY created";
+    // Ids are made by other machines' clocks.
+    return this.#sql.exec<RecentRow>(query, idAt(time - CLOCK_SKEW_SECONDS), time).toArray();
+  }
+
+  /** How many of a creator's uploads are live. */
+  livesOf(creator: string): number {
+    return this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0;
+  }
+
+  /** When the first of the live uploads' URLs dies. */
+  nextExpiry(): number | undefined {
+    return this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`);
+  }
+
+  /** Uploads of which something has to be found out or done by now. */
+  due(now: number, limit: number): UploadRow[] {
+    return this.#all("SELECT * FROM uploads WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?", now, limit);
+  }
+
+  /** When the next of them will be. */
+  nextDue(): number | undefined {
+    return this.#value("SELECT min(due) AS value FROM uploads WHERE due IS NOT NULL");
+  }
+
+  /** Newest first, or oldest first; with a cursor, there may be more. Ids only narrow down what was created from and to. */
+  list({ state, creator, from, to, ascending, cursor, limit }: UploadQuery): { rows: UploadRow[]; cursor?: string } {
+    const order = ascending ? "ASC" : "DESC";
+    const bottom = from === undefined ? "" : idAt(from - ID_SLACK_SECONDS);
+    const top = to === undefined ? AFTER_ALL_IDS : idAt(to + ID_SLACK_SECONDS);
+    const below = !ascending && cursor !== undefined && cursor < top ? cursor : top;
+    const above = ascending && cursor !== undefined && cursor > bottom ? cursor : bottom;
+    const where = `WHERE id < ? AND id > ? AND created >= ? AND created < ? ${creator === undefined ? "" : "AND creator = ?"}
+                   ORDER BY id ${order} LIMIT ?`;
+    const span = [from ?? 0, to ?? Number.MAX_SAFE_INTEGER];
+    const values = [below, above, ...span, ...(creator === undefined ? [] : [creator])];
+    if (state === undefined) {
+      const rows = this.#all(`SELECT * FROM uploads ${where}`, ...values, limit);
+      const last = rows.at(-1);
+      return { rows, ...(last && rows.length === limit && { cursor: last.id }) };
+    }
+    const scanned = `(SELECT * FROM uploads ${where})`;
+    const rows = this.#all(
+      `SELECT * FROM ${scanned} WHERE state = ? ORDER BY id ${order} LIMIT ?`,
+      ...values,
+      MAX_SCAN,
+      state,
+      limit,
+    );
+    const last =
+      rows.length === limit
+        ? rows.at(-1)?.id
+        : this.#lastOf(`SELECT ${ascending ? "max" : "min"}(id) AS last, count(*) AS rows FROM ${scanned}`, ...values);
+    return { rows, ...(last !== undefined && { cursor: last }) };
+  }
+
+  /** Id of the last row that was looked at; undefined: there are no more. */
+  #lastOf(query: string, ...values: (string | number)[]): string | undefined {
+    const [block] = this.#sql.exec<{ last: string; rows: number }>(query, ...values, MAX_SCAN).toArray();
+    return block?.rows === MAX_SCAN ? block.last : undefined;
+  }
+
+  /** What a creator's uploads hold. */
+  storageOf(creator: string): { readonly seconds: number; readonly videos: number } {
+    const { seconds, videos } = this.#sql
+      .exec<{ seconds: number; videos: number }>(
+        `SELECT coalesce(sum(seconds), 0) AS seconds, count(*) FILTER (WHERE state = 'ready') AS videos
+         FROM uploads WHERE creator = ? AND (state = 'ready' OR (${LIVE}))`,
+        creator,
+      )
+      .one();
+    return { seconds: wholeMilliseconds(seconds), videos };
+  }
+
+  /**
+   * Uploads whose video should be at Stream, by when they were created; both ends are within. `to` may be less than was asked
+   * for: there are too many to be looked at.
+   */
+  expectedAt(upstream: string, from: number, to: number): { readonly rows: ExpectedRow[]; readonly to: number } {
+    const block = this.#sql
+      .exec<ExpectedRow>(
+        "SELECT id, uid, upstream, state FROM uploads WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+        idAt(from),
+        idAt(to + 1),
+        MAX_SCAN,
+      )
+      .toArray();
+    const last = block.length < MAX_SCAN ? undefined : block.at(-1);
+    const reached = last ? Math.max(from, secondOf(last.id) - 1) : to;
+    const rows = block.filter(
+      (row) =>
+        row.upstream === upstream &&
+        row.uid !== null &&
+        (row.state === "issued" || row.state === "ready") &&
+        row.id < idAt(reached + 1),
+    );
+    return { rows, to: reached };
+  }
+
+  #all(query: string, ...values: (string | number)[]): UploadRow[] {
+    return this.#sql.exec<UploadRow>(query, ...values).toArray();
+  }
+
+  #first(query: string, value: string): UploadRow | undefined {
+    return this.#all(query, value)[0];
+  }
+
+  #value(query: string, ...values: (string | number)[]): number | undefined {
+    return this.#sql.exec<{ value: number | null }>(query, ...values).toArray()[0]?.value ?? undefined;
+  }
+}

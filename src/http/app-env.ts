@@ -1,0 +1,12 @@
+import type { FailureLimit } from "../adapters/auth/auth-failure-limiter.ts";
+import type { RequestEvent } from "../adapters/telemetry/request-event.ts";
+
+/** What every handler finds in its context. */
+export interface AppEnv {
+  Bindings: Env;
+  Variables: {
+    requestId: string;
+    event: RequestEvent;
+    failures: FailureLimit;
+  };
+}

@@ -1,0 +1,53 @@
+import type { Context } from "hono";
+import { PROBLEMS, type Problem } from "../../core/shared/problem.ts";
+import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
+import type { AppEnv } from "../app-env.ts";
+import { limitFailures } from "../middleware/auth-failure-limit.ts";
+import { rateHeaders } from "./upload-headers.ts";
+
+/**
+ * A refusal on the wire: a problem document (RFC 9457) that is an envelope of Cloudflare's API as well, so that tus
+ * clients, people and the official SDK all find what they look for. The facts stay in the log.
+ */
+export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Promise<Response> {
+  const problem = await limitFailures(c, refusal);
+  c.get("event").refused(problem);
+  const { status, title, cloudflare } = PROBLEMS[problem.code];
+  const headers: Record<string, string> = {
+    "Content-Type": "application/problem+json",
+    "Cache-Control": "no-store",
+  };
+  const challenge = authenticateChallenge(problem);
+  if (challenge) headers["WWW-Authenticate"] = challenge;
+  if (problem.allow) headers["Allow"] = problem.allow.join(", ");
+  if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
+  if (problem.rate) Object.assign(headers, rateHeaders(problem.rate));
+  if (status === 412) headers["Tus-Version"] = TUS_VERSION;
+
+  const body = {
+    type: "about:blank",
+    title,
+    status,
+    detail: problem.detail,
+    code: problem.code,
+    ...(problem.key !== undefined && { key: problem.key }),
+    ...(problem.limit && { limit: problem.limit.name, used: problem.limit.used, allowed: problem.limit.allowed }),
+    requestId: c.get("requestId"),
+    success: false,
+    errors: [{ code: cloudflare, message: problem.detail }],
+    messages: [],
+    result: null,
+  };
+  return c.body(JSON.stringify(body), status, headers);
+}
+
+/**
+ * RFC 6750 section 3: bare where no credential came, else with the reason. One that is good, and not for what is asked, is
+ * not an `invalid_token`, which goes with 401: "The request requires higher privileges than provided by the access token."
+ */
+function authenticateChallenge({ code, key }: Problem): string | undefined {
+  if (code === "credential_missing") return `Bearer realm="sluice"`;
+  if (code === "tenant_mismatch") return `Bearer realm="sluice", error="insufficient_scope"`;
+  if (code === "scope_missing") return `Bearer realm="sluice", error="insufficient_scope", scope="${key}"`;
+  return PROBLEMS[code].status === 401 ? `Bearer realm="sluice", error="invalid_token"` : undefined;
+}

@@ -1,0 +1,67 @@
+import { isCreator } from "../../core/policy/rules/creator.ts";
+import { parseTimestamp } from "../../core/policy/rules/duration.ts";
+import { type Problem, clip, problem } from "../../core/shared/problem.ts";
+import { type Result, accept, refuse } from "../../core/shared/result.ts";
+
+/** The parameters of a query, each with its one value. */
+export type Query<Name extends string> = ReadonlyMap<Name, string>;
+
+/**
+ * Reads the parameters that are known here. Any other is refused, and so is one that stands twice: a filter that were
+ * silently ignored would show more than was asked for.
+ */
+export function readQuery<Name extends string>(
+  pairs: Iterable<readonly [name: string, value: string]>,
+  known: readonly Name[],
+): Result<Query<Name>> {
+  const query = new Map<Name, string>();
+  for (const [given, value] of pairs) {
+    const name = known.find((name) => name === given);
+    if (name === undefined)
+      return refuse(badParameter(clip(given), `is not a parameter here: there are ${known.join(", ")}`));
+    if (query.has(name)) return refuse(badParameter(name, "stands twice"));
+    query.set(name, value);
+  }
+  return accept(query);
+}
+
+/** @param demand completes the sentence "limit …" */
+export function badParameter(name: string, demand: string): Problem {
+  return problem("bad_request", `${name} ${demand}.`, { key: name });
+}
+
+/** Whose uploads are asked for; undefined: everyone's. */
+export function parseCreator(text: string | undefined): Result<string | undefined> {
+  if (text === undefined || isCreator(text)) return accept(text);
+  return refuse(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
+}
+
+const COUNT = /^[1-9]\d{0,8}$/;
+
+/** How many may be shown. */
+export function parseLimit(
+  text: string | undefined,
+  { fallback, most }: { readonly fallback: number; readonly most: number },
+): Result<number> {
+  if (text === undefined) return accept(fallback);
+  const limit = COUNT.test(text) ? Number(text) : 0;
+  return limit >= 1 && limit <= most ? accept(limit) : refuse(badParameter("limit", `must be 1 to ${most}`));
+}
+
+/**
+ * A moment, in whole seconds since the epoch.
+ *
+ * @param rounding `up` for bounds like "at or after" and "before", `down` for "after"
+ */
+export function parseMoment(
+  name: string,
+  text: string | undefined,
+  rounding: "up" | "down",
+): Result<number | undefined> {
+  if (text === undefined) return accept(undefined);
+  const seconds = parseTimestamp(text);
+  if (seconds === undefined)
+    return refuse(badParameter(name, "must be a time as RFC 3339 writes it, e.g. 2026-11-22T12:00:00Z"));
+  const fraction = /\.\d*[1-9]/.test(text);
+  return accept(fraction && rounding === "up" ? seconds + 1 : seconds);
+}

@@ -1,0 +1,42 @@
+import { type Context, Hono } from "hono";
+import { directUploadSchema } from "../../../core/uploads/rules/direct-upload.ts";
+import type { Result } from "../../../core/shared/result.ts";
+import { rfc3339 } from "../../../core/shared/time.ts";
+import type { AppEnv } from "../../app-env.ts";
+import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../../../core/uploads/create-upload.ts";
+import { allowOnly } from "../../pipeline/method-not-allowed.ts";
+import { createdHeaders } from "../../pipeline/upload-headers.ts";
+import { respondProblem } from "../../pipeline/problem-response.ts";
+import { readJson } from "../../pipeline/json-body.ts";
+
+/**
+ * `POST /v1/:tenant/direct-uploads`: Stream's basic upload link, for one form with the whole file in its field `file`. It is
+ * a creation like any other: same policy, limits, idempotency and ledger.
+ */
+export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
+  const routes = new Hono<AppEnv>();
+
+  routes.post("/", async (c) => {
+    const created = await createDirectUpload(ports, c);
+    if (!created.ok) return respondProblem(c, created.problem);
+    const { id, uid, location, expiresAt } = created.value;
+    const body = { id, uid, uploadURL: location, expiresAt: rfc3339(expiresAt) };
+    return c.json(body, 201, createdHeaders(created.value));
+  });
+
+  routes.all("/", allowOnly("OPTIONS", "POST"));
+  return routes;
+}
+
+/** Reads the body and makes the link, to its end even if the client hangs up. */
+export async function createDirectUpload(ports: CreateUploadPorts, c: Context<AppEnv>): Promise<Result<CreatedUpload>> {
+  const direct = await readJson(c.req.raw, directUploadSchema);
+  if (!direct.ok) return direct;
+  const request = {
+    tenant: c.req.param("tenant") ?? "",
+    header: (name: string) => c.req.header(name),
+    seeThrough: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
+    direct: direct.value,
+  };
+  return createUpload(ports, request, c.get("event"));
+}

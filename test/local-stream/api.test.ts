@@ -1,0 +1,309 @@
+import { createHmac } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { type Server, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Cloudflare from "cloudflare";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createStreamClient, patch } from "../../src/local-stream/client.ts";
+import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { makeVideo } from "../../src/local-stream/make-video.ts";
+
+/** The account behind the local Stream: lists, storage, limits, webhook; as Cloudflare's own SDK sees them, too. */
+
+const SECONDS = 2;
+const LIMIT = 60;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+let stream: LocalStream;
+let client: ReturnType<typeof createStreamClient>;
+let folder: string;
+let video: Buffer;
+
+beforeAll(async () => {
+  stream = await startLocalStream({ apiLimit: LIMIT, storageSeconds: 40_000, maxQueued: 2 });
+  client = createStreamClient(stream);
+  folder = await mkdtemp(join(tmpdir(), "local-stream-test-"));
+  await makeVideo({ path: join(folder, "video.mp4"), seconds: SECONDS });
+  video = await readFile(join(folder, "video.mp4"));
+});
+afterAll(async () => {
+  await stream.close();
+  await rm(folder, { recursive: true, force: true });
+});
+beforeEach(() => stream.reset());
+
+describe("Cloudflare's SDK", () => {
+  it("creates, lists, shows, edits and deletes videos, and makes links and webhooks", async () => {
+    const sdk = new Cloudflare({ apiToken: stream.token, baseURL: stream.apiBase, maxRetries: 0 });
+    const account_id = stream.accountId;
+    const made = await sdk.stream
+      .create({ account_id, direct_user: true, "Tus-Resumable": "1.0.0", "Upload-Length": 5, "Upload-Creator": "u2" })
+      .asResponse();
+    expect(made.headers.get("location")).toContain(stream.uploadHost);
+    const link = await sdk.stream.directUpload.create({ account_id, maxDurationSeconds: 60, creator: "u1" });
+    expect(link.uploadURL).toContain(`${stream.uploadHost}/basic/`);
+
+    const listed = [];
+    for await (const one of sdk.stream.list({ account_id, creator: "u2" })) listed.push(one.uid);
+    expect(listed).toEqual([made.headers.get("stream-media-id")]);
+    const uid = listed[0] ?? "";
+    expect(await sdk.stream.get(uid, { account_id })).toMatchObject({ uid, status: { state: "pendingupload" } });
+    expect(await sdk.stream.edit(uid, { account_id, creator: "u3" })).toMatchObject({ uid, creator: "u3" });
+    expect(await sdk.stream.videos.storageUsage({ account_id, creator: "u3" })).toMatchObject({
+      creator: "u3",
+      totalStorageMinutes: 240,
+      videoCount: 1,
+    });
+    await sdk.stream.delete(uid, { account_id });
+    await expect(sdk.stream.get(uid, { account_id })).rejects.toMatchObject({ status: 404 });
+
+    const notificationUrl = "http://127.0.0.1:9/";
+    expect(await sdk.stream.webhooks.update({ account_id, notificationUrl })).toMatchObject({ notificationUrl });
+    await sdk.stream.webhooks.delete({ account_id });
+    await expect(sdk.stream.webhooks.get({ account_id })).rejects.toMatchObject({ status: 404 });
+  });
+});
+
+describe("a list", () => {
+  beforeEach(async () => {
+    for (const [name, creator] of [
+      ["One Cat", "u1"],
+      ["two cats", "u2"],
+      ["dog", "u1"],
+    ] as const) {
+      await client.createUpload(1, { name, maxdurationseconds: "60" }, creator);
+      stream.advance(1_000);
+    }
+  });
+  const names = async (query: string) => {
+    const { result } = await client.api<{ meta: { name: string } }[]>("GET", query);
+    return result.map(({ meta }) => meta.name);
+  };
+
+  it.each<[string, string[]]>([
+    ["", ["dog", "two cats", "One Cat"]],
+    ["?asc=true", ["One Cat", "two cats", "dog"]],
+    ["?limit=1", ["dog"]],
+    ["?creator=u1", ["dog", "One Cat"]],
+    ["?creator=nobody", []],
+    ["?search=CAT", ["two cats", "One Cat"]],
+    ["?video_name=dog", ["dog"]],
+    ["?status=pendingupload&creator=u2", ["two cats"]],
+    ["?status=ready", []],
+  ])("%s gives what was asked for", async (query, expected) => {
+    expect(await names(query)).toEqual(expected);
+  });
+
+  it("can be read page by page, by the time of creation", async () => {
+    const [newest, middle] = stream.videos();
+    expect(await names(`?before=${middle?.created}`)).toEqual(["One Cat"]);
+    expect(await names(`?after=${middle?.created}`)).toEqual(["dog"]);
+    expect(await names(`?end=${newest?.created}&limit=1`)).toEqual(["two cats"]);
+    expect(await client.api("GET", "?include_counts=true&limit=2")).toMatchObject({ total: "3", range: "2" });
+  });
+
+  it.each(["?limit=0", "?limit=1001", "?limit=x", "?status=done", "?before=yesterday", "?asc=1"])(
+    "%s is refused",
+    async (query) => {
+      const answer = await client.api("GET", query);
+      expect([answer.status, answer.errors[0]?.code]).toEqual([400, 10005]);
+    },
+  );
+
+  it("and every other call needs a credential, a known path and a known video", async () => {
+    expect((await createStreamClient(stream, "wrong").api("GET", "")).status).toBe(401);
+    expect((await client.api("GET", "/unknown")).status).toBe(404);
+    expect((await client.api("GET", `/${stream.videos()[0]?.uid}/clip`)).status).toBe(404);
+    expect((await client.api("PUT", `/${stream.videos()[0]?.uid}`)).status).toBe(405);
+  });
+
+  it("loses a video when its scheduled deletion has come", async () => {
+    const scheduleddeletion = new Date(Date.now() + 31 * DAY_MS).toISOString();
+    await client.createUpload(1, { name: "brief", scheduleddeletion });
+    expect(await names("?search=brief")).toEqual(["brief"]);
+    stream.advance(32 * DAY_MS);
+    expect(await names("?search=brief")).toEqual([]);
+  });
+});
+
+describe("the account's storage", () => {
+  const stored = async (query = "") => {
+    const { result } = await client.api<{ totalStorageMinutes: number }>("GET", `/storage-usage${query}`);
+    return result.totalStorageMinutes * 60;
+  };
+
+  it("is reserved by creations, 4 hours where they name no duration, and refused when it is spent", async () => {
+    await client.createUpload(1);
+    await client.createUpload(1, { maxdurationseconds: "600" }, "u1");
+    await client.api("POST", "/direct_upload", { maxDurationSeconds: 100, creator: "u1" });
+    expect([await stored(), await stored("?creator=u1")]).toEqual([15_100, 700]);
+    const answer = await client.api("POST", "/direct_upload", { maxDurationSeconds: 24_901 });
+    expect([answer.status, answer.errors[0]?.code]).toEqual([413, 10011]);
+    expect((await client.create()).status).toBe(201);
+    expect((await client.create()).status).toBe(413);
+  });
+
+  it("is given back when a video is processed, fails, expires or is deleted", async () => {
+    const ready = await client.upload(video, { maxdurationseconds: "600" });
+    const failed = await client.upload(video, { maxdurationseconds: "1" });
+    await Promise.all([stream.settled(ready), stream.settled(failed)]);
+    expect(await stored()).toBe(SECONDS);
+    const { uid } = await client.createUpload(1, { maxdurationseconds: "50" });
+    await client.createUpload(1, { maxdurationseconds: "500" });
+    expect(await stored()).toBe(550 + SECONDS);
+    await client.api("DELETE", `/${uid}`);
+    expect(await stored()).toBe(500 + SECONDS);
+    stream.advance(31 * MINUTE_MS);
+    expect(await stored()).toBe(SECONDS);
+    await client.api("DELETE", `/${ready}`);
+    expect(await stored()).toBe(0);
+  });
+
+  it("follows an edit, and refuses one that would take more than is left", async () => {
+    const { uid } = await client.createUpload(1, { maxdurationseconds: "600" });
+    await client.api("POST", `/${uid}`, { maxDurationSeconds: 1_200 });
+    expect(await stored()).toBe(1_200);
+    await client.createUpload(1, { maxdurationseconds: "36000" });
+    expect((await client.api("POST", `/${uid}`, { maxDurationSeconds: 4_001 })).status).toBe(413);
+    expect(await stored()).toBe(37_200);
+  });
+});
+
+describe("the limits", () => {
+  it("block every call for five minutes once too many were made in five", async () => {
+    for (let call = 0; call < LIMIT; call++) expect((await client.api("GET", "")).status).toBe(200);
+    const blocked = await client.create();
+    expect([blocked.status, await blocked.json()]).toMatchObject([429, { errors: [{ code: 971 }] }]);
+    expect(Object.fromEntries(blocked.headers)).toMatchObject({
+      "retry-after": "300",
+      "x-ratelimit-limit": String(LIMIT),
+      "x-ratelimit-remaining": "0",
+      "x-ratelimit-reset": "300",
+    });
+    stream.advance(299_000);
+    expect((await client.api("GET", "")).status).toBe(429);
+    stream.advance(1_001);
+    expect((await client.api("GET", "")).status).toBe(200);
+  });
+
+  it("count the calls of any five minutes, and none that has no credential", async () => {
+    const stranger = createStreamClient(stream, "wrong");
+    for (let call = 0; call < LIMIT; call++) {
+      if (call === LIMIT / 2) stream.advance(299_000);
+      expect((await stranger.api("GET", "")).status).toBe(401);
+      expect((await client.api("GET", "")).status).toBe(200);
+    }
+    // The first half has left the window.
+    stream.advance(1_001);
+    for (let call = 0; call < LIMIT / 2; call++) expect((await client.api("GET", "")).status).toBe(200);
+    expect((await client.api("GET", "")).status).toBe(429);
+  });
+
+  it("let no URL be made while too many videos are queued or encoding", async () => {
+    const slow = await startLocalStream({ maxQueued: 2, processingMs: 5_000 });
+    const { create, upload, api } = createStreamClient(slow);
+    await upload(video);
+    const queued = await upload(video);
+    const refused = await create();
+    expect([refused.status, await refused.text()]).toEqual([429, expect.stringContaining("queued or encoding")]);
+    expect((await api("POST", "/direct_upload", { maxDurationSeconds: 1 })).status).toBe(429);
+    await api("DELETE", `/${queued}`);
+    expect((await create()).status).toBe(201);
+    await slow.close();
+  });
+});
+
+describe("the webhook", () => {
+  let receiver: Server;
+  const received: { signature: string; body: string }[] = [];
+  let notificationUrl: string;
+
+  beforeAll(async () => {
+    receiver = createServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      request.on("end", () => {
+        received.push({ signature: String(request.headers["webhook-signature"]), body });
+        response.writeHead(204).end();
+      });
+    });
+    await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+    notificationUrl = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+  });
+  afterAll(() => receiver.close());
+  beforeEach(() => (received.length = 0));
+
+  const register = async (url = notificationUrl) =>
+    (await client.api<{ secret: string }>("PUT", "/webhook", { notificationUrl: url })).result.secret;
+
+  it("is told of videos that are ready or failed, signed over the body as it is", async () => {
+    const secret = await register();
+    const ready = await client.upload(video, { name: "é" }, "u1");
+    await expect.poll(() => received.length).toBe(1);
+    const failed = await client.upload(video, { maxdurationseconds: "1" });
+    await expect.poll(() => received.length).toBe(2);
+    for (const { signature, body } of received) {
+      const [time, sig1] = /^time=(\d+),sig1=([0-9a-f]{64})$/.exec(signature)?.slice(1) ?? [];
+      expect(sig1).toBe(createHmac("sha256", secret).update(`${time}.${body}`).digest("hex"));
+    }
+    expect(received.map(({ body }) => JSON.parse(body) as unknown)).toMatchObject([
+      {
+        uid: ready,
+        creator: "u1",
+        meta: { name: "é" },
+        status: { state: "ready" },
+        duration: SECONDS,
+        readyToStream: true,
+      },
+      { uid: failed, status: { state: "error", errorReasonCode: "ERR_DURATION_EXCEED_CONSTRAINT" } },
+    ]);
+    expect(stream.deliveries()).toMatchObject([
+      { uid: ready, status: 204 },
+      { uid: failed, status: 204 },
+    ]);
+  });
+
+  it("hears nothing of uploads that were abandoned, or deleted while they were processed", async () => {
+    await register();
+    const { location } = await client.createUpload(10_000_000);
+    await patch(location, 0, new Uint8Array(5 * 1024 * 1024));
+    stream.advance(31 * MINUTE_MS);
+    await client.api("DELETE", `/${await client.upload(video)}`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(received).toEqual([]);
+  });
+
+  it("gets another secret with another URL, and keeps it with the same", async () => {
+    const secret = await register();
+    expect(await register()).toBe(secret);
+    expect(await register("http://127.0.0.1:9/")).not.toBe(secret);
+    for (const body of [{}, { notificationUrl: "x" }, { notificationUrl: "ftp://a.example" }, "null"])
+      expect((await client.api("PUT", "/webhook", body)).status).toBe(400);
+  });
+
+  it("that is down does no harm", async () => {
+    await register("http://127.0.0.1:9/");
+    const uid = await client.upload(video);
+    await expect.poll(() => stream.deliveries()).toMatchObject([{ uid, status: null }]);
+    expect(await stream.settled(uid)).toMatchObject({ status: { state: "ready" } });
+  });
+
+  it("comes twice, late or never when a fault says so", async () => {
+    await register();
+    for (const kind of ["lose", "repeat"] as const) stream.addFault({ on: "webhook", kind });
+    stream.addFault({ on: "webhook", kind: "latency", milliseconds: 400 });
+    await stream.settled(await client.upload(video));
+    const twice = await client.upload(video);
+    await expect
+      .poll(() => received.map(({ body }) => (JSON.parse(body) as { uid: string }).uid))
+      .toEqual([twice, twice]);
+    const late = await client.upload(video);
+    await stream.settled(late);
+    const settledAt = Date.now();
+    await expect.poll(() => received.length).toBe(3);
+    expect(Date.now() - settledAt).toBeGreaterThan(250);
+  });
+});

@@ -1,0 +1,287 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createStreamClient, encodeMetadata, head, patch, sendFile } from "../../src/local-stream/client.ts";
+import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { makeVideo } from "../../src/local-stream/make-video.ts";
+
+/** Uploads to the local Stream by real clients, and what becomes of them. */
+
+const MIB = 1024 * 1024;
+const SECONDS = 2;
+const MINUTE_MS = 60_000;
+
+let stream: LocalStream;
+let client: ReturnType<typeof createStreamClient>;
+let folder: string;
+/** Smaller than a chunk. */
+let video: Buffer;
+/** Two chunks and a bit. */
+let large: Buffer;
+
+beforeAll(async () => {
+  stream = await startLocalStream();
+  client = createStreamClient(stream);
+  folder = await mkdtemp(join(tmpdir(), "local-stream-test-"));
+  const path = join(folder, "video.mp4");
+  await makeVideo({ path, seconds: SECONDS, bytes: 100_000 });
+  video = await readFile(path);
+  await makeVideo({ path, seconds: SECONDS, bytes: 10 * MIB + 77 });
+  large = await readFile(path);
+});
+afterAll(async () => {
+  await stream.close();
+  await rm(folder, { recursive: true, force: true });
+});
+beforeEach(() => stream.reset());
+
+const errorOf = async (uid: string) => (await stream.settled(uid)).status.errorReasonCode;
+
+describe("an upload", () => {
+  it("makes a video ready, with the duration and the size that are in the file", async () => {
+    const { uid, location } = await client.createUpload(large.byteLength, { name: "cats" }, "user-1");
+    await sendFile(location, large, { chunkSize: 5 * MIB });
+    expect(await stream.settled(uid)).toMatchObject({
+      uid,
+      creator: "user-1",
+      meta: { name: "cats" },
+      status: { state: "ready", pctComplete: "100.000000", errorReasonCode: "", errorReasonText: "" },
+      readyToStream: true,
+      duration: SECONDS,
+      size: large.byteLength,
+      input: { width: 16, height: 16 },
+      uploaded: expect.stringMatching(/Z$/) as string,
+      readyToStreamAt: expect.stringMatching(/Z$/) as string,
+    });
+    expect(stream.requests().map(({ method, bodyBytes }) => [method, bodyBytes])).toEqual([
+      ["POST", 0],
+      ["HEAD", 0],
+      ["PATCH", 5 * MIB],
+      ["PATCH", 5 * MIB],
+      ["PATCH", 77],
+    ]);
+  });
+
+  it("passes through the documented states", async () => {
+    const slow = await startLocalStream({ processingMs: 150 });
+    const { createUpload } = createStreamClient(slow);
+    const { location } = await createUpload(video.byteLength);
+    // The first before anything is sent: the whole upload may take less than the time between two looks.
+    const seen = new Set([slow.videos()[0]?.status.state]);
+    const look = setInterval(() => seen.add(slow.videos()[0]?.status.state), 5);
+    await sendFile(location, video);
+    await slow.settled(slow.videos()[0]?.uid ?? "");
+    clearInterval(look);
+    seen.add(slow.videos()[0]?.status.state);
+    await slow.close();
+    expect([...seen]).toEqual(["pendingupload", "queued", "inprogress", "ready"]);
+  });
+
+  it.each<[string, () => Buffer, string]>([
+    ["text", () => Buffer.from("hello ".repeat(1_000)), "ERR_NON_VIDEO"],
+    ["a few bytes", () => Buffer.from("hi"), "ERR_NON_VIDEO"],
+    ["nothing", () => Buffer.alloc(0), "ERR_NON_VIDEO"],
+    [
+      "a video whose index was lost",
+      () => Buffer.concat([video.subarray(0, 40), Buffer.alloc(1_000)]),
+      "ERR_MALFORMED_VIDEO",
+    ],
+  ])("of %s ends in error", async (_, file, code) => {
+    const { uid, location } = await client.createUpload(file().byteLength);
+    if (file().byteLength > 0) await sendFile(location, file());
+    expect(await errorOf(uid)).toBe(code);
+  });
+
+  it("that lasts longer than was allowed ends in error, and one that lasts as long does not", async () => {
+    expect(await errorOf(await client.upload(video, { maxdurationseconds: "1" }))).toBe(
+      "ERR_DURATION_EXCEED_CONSTRAINT",
+    );
+    expect(await errorOf(await client.upload(video, { maxdurationseconds: "2" }))).toBe("");
+  });
+
+  it("that is too short to be one ends in error", async () => {
+    const path = join(folder, "short.mp4");
+    await makeVideo({ path, seconds: 0.05 });
+    expect(await errorOf(await client.upload(await readFile(path)))).toBe("ERR_DURATION_TOO_SHORT");
+  });
+
+  it("keeps what its creation said, whatever a PATCH says", async () => {
+    const { uid, location } = await client.createUpload(video.byteLength, { name: "first" });
+    const later = { "Upload-Metadata": encodeMetadata({ name: "later", requiresignedurls: null }) ?? "" };
+    expect((await patch(location, 0, video, later)).status).toBe(204);
+    expect(await stream.settled(uid)).toMatchObject({ meta: { name: "first" }, requireSignedURLs: false });
+  });
+});
+
+describe("the upload host", () => {
+  it.each<[string, number, number]>([
+    ["shorter than 5 MiB", 5 * MIB - 262_144, 400],
+    ["no multiple of 256 KiB", 5 * MIB + 1, 400],
+    ["5 MiB", 5 * MIB, 204],
+    ["a multiple of 256 KiB above", 5 * MIB + 262_144, 204],
+  ])("answers a chunk that is %s as it is documented", async (_, bytes, status) => {
+    const { location } = await client.createUpload(20 * MIB);
+    expect((await patch(location, 0, new Uint8Array(bytes))).status).toBe(status);
+    expect((await head(location)).offset).toBe(status === 204 ? bytes : 0);
+  });
+
+  it("takes a last chunk of any length, and nothing beyond the end", async () => {
+    const { uid, location } = await client.createUpload(5 * MIB + 1);
+    expect((await patch(location, 0, new Uint8Array(5 * MIB))).status).toBe(204);
+    expect((await patch(location, 5 * MIB, new Uint8Array(2))).status).toBeGreaterThanOrEqual(400);
+    expect((await patch(location, 5 * MIB, new Uint8Array(1))).status).toBe(204);
+    expect(await errorOf(uid)).toBe("ERR_NON_VIDEO");
+  });
+
+  it("takes no chunk that does not say its length, since its rules are for lengths", async () => {
+    const { location } = await client.createUpload(20 * MIB);
+    const refused = await patch(location, 0, new Blob([new Uint8Array(6 * MIB)]).stream());
+    expect([refused.status, (await head(location)).offset]).toEqual([411, 0]);
+  });
+
+  it("leaves to tus what is tus: version, offset, content type", async () => {
+    const { location } = await client.createUpload(10);
+    const body = new Uint8Array(10);
+    expect((await patch(location, 3, body)).status).toBe(409);
+    expect((await patch(location, 0, body, { "Tus-Resumable": "" })).status).toBe(412);
+    expect((await patch(location, 0, body, { "Content-Type": "text/plain" })).status).toBe(400);
+    expect(await head(location)).toEqual({ status: 200, offset: 0 });
+  });
+
+  it("knows HEAD and PATCH, no creation and no termination", async () => {
+    const { location } = await client.createUpload(10);
+    const headers = { "Tus-Resumable": "1.0.0", "Upload-Length": "1" };
+    for (const method of ["POST", "DELETE", "GET", "PUT"])
+      expect((await fetch(location, { method, headers })).status).toBe(405);
+    expect((await fetch(`${stream.url}/tus/unknown`, { method: "HEAD", headers })).status).toBe(404);
+    expect((await fetch(`${stream.url}/tus/..%2fvideos`, { method: "HEAD", headers })).status).toBe(404);
+    expect((await fetch(`${stream.url}/elsewhere`)).status).toBe(404);
+  });
+
+  it("lets browsers in, without a credential, and lets them read its errors", async () => {
+    const { location } = await client.createUpload(10);
+    const preflight = await fetch(location, { method: "OPTIONS" });
+    expect(preflight.headers.get("access-control-allow-methods")).toContain("PATCH");
+    expect(preflight.headers.get("access-control-allow-headers")).toMatch(/upload-offset/i);
+    expect(preflight.headers.get("access-control-allow-headers")).not.toMatch(/authorization/i);
+    const refused = await patch(location, 0, new Uint8Array(5));
+    expect([refused.status, refused.headers.get("access-control-allow-origin")]).toEqual([400, "*"]);
+
+    const lenient = await startLocalStream({ uploadHostAllowsAuthorization: true });
+    const allowed = await fetch(`${lenient.url}/tus/1`, { method: "OPTIONS" });
+    expect(allowed.headers.get("access-control-allow-headers")).toMatch(/authorization/i);
+    await lenient.close();
+  });
+
+  it("ends an upload whose URL has expired, begun or not, unless it is told otherwise", async () => {
+    const { location } = await client.createUpload(20 * MIB);
+    await patch(location, 0, new Uint8Array(5 * MIB));
+    stream.advance(31 * MINUTE_MS);
+    expect((await patch(location, 5 * MIB, new Uint8Array(5 * MIB))).status).toBe(410);
+    expect((await head(location)).status).toBe(410);
+
+    const lenient = await startLocalStream({ startedMayFinish: true });
+    const { createUpload } = createStreamClient(lenient);
+    const [begun, fresh] = [await createUpload(5 * MIB + 1), await createUpload(1)];
+    await patch(begun.location, 0, new Uint8Array(5 * MIB));
+    lenient.expire(begun.uid);
+    lenient.expire(fresh.uid);
+    expect((await patch(begun.location, 5 * MIB, new Uint8Array(1))).status).toBe(204);
+    expect((await patch(fresh.location, 0, new Uint8Array(1))).status).toBe(410);
+    await lenient.close();
+  });
+
+  it("takes the form of a basic upload once, and only with a file in it", async () => {
+    const body = { maxDurationSeconds: 60, creator: "u1", meta: { name: "small" } };
+    const { result } = await client.api<{ uid: string; uploadURL: string }>("POST", "/direct_upload", body);
+    const post = (name: string) => {
+      const form = new FormData();
+      form.set(name, new Blob([Uint8Array.from(video)]), "small.mp4");
+      return fetch(result.uploadURL, { method: "POST", body: form });
+    };
+    expect((await post("video")).status).toBe(400);
+    expect((await fetch(result.uploadURL, { method: "POST", body: "no form" })).status).toBe(400);
+    expect((await fetch(result.uploadURL, { method: "PATCH" })).status).toBe(405);
+    expect((await post("file")).status).toBe(200);
+    expect((await post("file")).status).toBe(400);
+    expect(await stream.settled(result.uid)).toMatchObject({ ...body, status: { state: "ready" }, size: 100_000 });
+
+    const expired = await client.api<{ uid: string; uploadURL: string }>("POST", "/direct_upload", body);
+    stream.expire(expired.result.uid);
+    expect((await fetch(expired.result.uploadURL, { method: "POST" })).status).toBe(410);
+  });
+
+  it("takes a file of 400 MB without holding it in memory", async () => {
+    const { uid, location } = await client.createUpload(400 * MIB);
+    const chunk = new Uint8Array(40 * MIB);
+    let highest = 0;
+    for (let offset = 0; offset < 400 * MIB; offset += chunk.byteLength) {
+      expect((await patch(location, offset, chunk)).status).toBe(204);
+      highest = Math.max(highest, process.memoryUsage().arrayBuffers);
+    }
+    expect(await stream.settled(uid)).toMatchObject({ size: 400 * MIB });
+    // This process is the client as well; it copies each chunk.
+    expect(highest).toBeLessThan(300 * MIB);
+  });
+});
+
+describe("the server", () => {
+  it("has everything again after a restart: videos, half an upload, the webhook", async () => {
+    const dataDir = join(folder, "data");
+    const first = await startLocalStream({ dataDir, processingMs: 10_000 });
+    const before = createStreamClient(first);
+    const { uid, location } = await before.createUpload(large.byteLength, { name: "half" });
+    await patch(location, 0, large.subarray(0, 5 * MIB));
+    const unprocessed = await before.upload(video, { name: "queued" });
+    const { result: webhook } = await before.api("PUT", "/webhook", { notificationUrl: "http://127.0.0.1:9/" });
+    const videos = first.videos();
+    await first.close();
+
+    const second = await startLocalStream({ dataDir, port: Number(new URL(first.url).port) });
+    expect(second.videos()).toEqual(videos);
+    // Until connections to the first are known to be closed.
+    const { url } = second;
+    await expect
+      .poll(() =>
+        fetch(url).then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      )
+      .toBe(404);
+    expect((await createStreamClient(second).api("GET", "/webhook")).result).toEqual(webhook);
+    expect(await second.settled(unprocessed)).toMatchObject({ status: { state: "ready" } });
+    expect((await head(location)).offset).toBe(5 * MIB);
+    await sendFile(location, large);
+    expect(await second.settled(uid)).toMatchObject({ status: { state: "ready" }, meta: { name: "half" } });
+    await second.close();
+  });
+
+  it("says so when its port is taken", async () => {
+    await expect(startLocalStream({ port: Number(new URL(stream.url).port) })).rejects.toThrow(/^Port \d+ is taken/);
+  });
+
+  it("does not start where it cannot keep its data, and holds no port then", async () => {
+    const path = join(folder, "video.mp4");
+    const free = await startLocalStream();
+    const port = Number(new URL(free.url).port);
+    await free.close();
+    for (let attempt = 0; attempt < 2; attempt++)
+      await expect(startLocalStream({ dataDir: path, port })).rejects.toThrow(/ENOTDIR|EEXIST/);
+  });
+
+  it("records what came, byte by byte, and forgets it when told to", async () => {
+    await client.create({ "X-Odd-Case": " a  b " });
+    const [request] = stream.creations();
+    expect(request).toMatchObject({
+      method: "POST",
+      bodyBytes: 0,
+      url: expect.stringMatching(/\?direct_user=true$/) as string,
+    });
+    const raw = request?.rawHeaders ?? [];
+    expect(raw[raw.findIndex((name) => name.toLowerCase() === "x-odd-case") + 1]).toBe("a  b");
+    stream.clearRequests();
+    expect(stream.requests()).toEqual([]);
+  });
+});

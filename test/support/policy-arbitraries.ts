@@ -1,0 +1,142 @@
+import fc from "fast-check";
+import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
+import { NOON } from "./policy-fixtures.ts";
+
+/**
+ * Arbitrary policy documents and creations, drawn from a small world, so that rules and wishes meet: the same few hosts,
+ * names, numbers and durations on both sides, besides nonsense.
+ */
+
+/** A record of a few of these keys: with all of them at once, nearly every creation would be refused for one. */
+function few<T>(values: Record<string, fc.Arbitrary<T>>, most: number): fc.Arbitrary<Record<string, T>> {
+  return fc
+    .shuffledSubarray(Object.keys(values), { maxLength: most })
+    .chain((keys) => fc.record(Object.fromEntries(keys.map((key) => [key, values[key] as fc.Arbitrary<T>]))));
+}
+
+const onViolation = fc.constantFrom("reject", "clamp", "drop");
+const HOSTS = ["acme.com", "*.acme.com", "app.acme.com", "*.app.acme.com", "evil.example", "localhost:3000"];
+const TEXTS = ["a", "b", "Cats", "my Cats", "🎬🎬🎬", "p12"];
+const DURATIONS = ["PT1M", "PT2M", "PT30M", "PT1H", "PT6H", "P1D", "P30D", "P60D", "P1Y", "P1096D", "P4Y"];
+
+function rule(verbs: Record<string, fc.Arbitrary<unknown>>, setting: fc.Arbitrary<unknown>) {
+  const mode = fc.oneof(
+    fc.record({ force: setting }),
+    fc.record({ default: setting, deny: fc.boolean() }, { requiredKeys: [] }),
+    fc.record({ required: fc.constant(true) }),
+  );
+  const bounds = fc.record({ ...verbs, onViolation }, { requiredKeys: [] });
+  return fc.tuple(mode, bounds).map(([mode, bounds]) => ({ ...mode, ...bounds }));
+}
+
+const texts = rule(
+  {
+    maxLength: fc.integer({ min: 1, max: 8 }),
+    pattern: fc.constantFrom("[a-z]*", "p[0-9]+", ".{1,3}"),
+    oneOf: fc.subarray(TEXTS, { minLength: 1 }),
+  },
+  fc.constantFrom(...TEXTS),
+);
+const seconds = fc.constantFrom(1, 30, 60, 600, 3_600, 36_000);
+const fraction = fc.constantFrom(0, 0.25, 0.5, 1, 0.000001, 1e-7);
+const duration = fc.constantFrom(...DURATIONS);
+const hosts = fc.subarray(HOSTS, { minLength: 1 });
+
+const rules: Record<string, fc.Arbitrary<unknown>> = {
+  name: texts,
+  maxdurationseconds: rule(
+    { min: seconds, max: seconds, oneOf: fc.array(seconds, { minLength: 1, maxLength: 3 }) },
+    seconds,
+  ),
+  requiresignedurls: rule({}, fc.boolean()),
+  allowedorigins: rule({ within: hosts }, hosts),
+  thumbnailtimestamppct: rule({ min: fraction, max: fraction }, fraction),
+  watermark: rule({ oneOf: fc.constant(["w1", "w2"]) }, fc.constantFrom("w1", "w2")),
+  scheduleddeletion: rule({ min: duration, max: duration }, duration),
+  expiry: rule({ min: duration, max: duration }, fc.oneof(duration, fc.constant("auto"))),
+  project: texts,
+  "*": fc.record(
+    {
+      allow: fc.subarray(["color", "plan", "filename"]),
+      maxLength: fc.integer({ min: 1, max: 5 }),
+      onViolation: fc.constantFrom("drop", "reject"),
+    },
+    { requiredKeys: [] },
+  ),
+};
+
+/** Documents as JSON; many contradict themselves and are refused when they are read. */
+export const policyJson: fc.Arbitrary<Record<string, unknown>> = fc.record(
+  {
+    upload: fc.oneof(
+      { weight: 4, arbitrary: fc.constant({}) },
+      { weight: 1, arbitrary: fc.record({ minBytes: fc.nat(2_000), maxBytes: fc.nat(100_000) }) },
+      { weight: 1, arbitrary: fc.record({ fileTypes: fc.constantFrom(["video/*"], ["video/mp4", "audio/*"]) }) },
+    ),
+    metadata: few(rules, 4),
+    creator: fc.record({ from: fc.constantFrom("caller", "client", "tenant", "none") }),
+    origins: fc.subarray(["https://app.acme.com", "https://*.acme.com"]),
+  },
+  { requiredKeys: [] },
+);
+
+const timestamp = fc
+  .oneof(fc.integer({ min: -100, max: 30_000 }), fc.integer({ min: 2_000_000, max: 100_000_000 }))
+  .map((ahead) => new Date((NOON + ahead) * 1000).toISOString());
+
+function wish(...values: fc.Arbitrary<string>[]): fc.Arbitrary<string> {
+  return fc.oneof(
+    { weight: 8, arbitrary: fc.oneof(...values, fc.constant("")) },
+    { weight: 1, arbitrary: fc.string({ unit: "grapheme", maxLength: 12 }) },
+  );
+}
+
+const metadata = few<string>(
+  {
+    name: wish(fc.constantFrom(...TEXTS)),
+    filename: wish(fc.constantFrom(...TEXTS)),
+    maxdurationseconds: wish(fc.oneof(seconds, fc.integer({ min: -5, max: 40_000 })).map(String)),
+    requiresignedurls: fc.constantFrom("", "true", "false"),
+    allowedorigins: wish(
+      hosts.map((list) => list.join(", ")),
+      fc.constantFrom(",", " ", "localhost"),
+    ),
+    thumbnailtimestamppct: wish(fc.oneof(fraction, fc.double({ min: -0.5, max: 1.5, noNaN: true })).map(String)),
+    watermark: wish(fc.constantFrom("w1", "w2", "w".repeat(40))),
+    scheduleddeletion: wish(timestamp),
+    expiry: wish(timestamp),
+    project: wish(fc.constantFrom(...TEXTS)),
+    color: wish(),
+    plan: wish(),
+    sluice: fc.constant("other-tenant/1"),
+    grant: fc.constant("token"),
+    ["__proto__"]: fc.constant("x"),
+  },
+  5,
+);
+
+/** Creations as a parsed header gives them. */
+export const policyRequest: fc.Arbitrary<PolicyRequest> = fc
+  .record(
+    {
+      metadata,
+      length: fc.oneof(fc.nat(3_000), fc.nat(200_000), fc.constant(30_000_000_000)),
+      filetype: fc.constantFrom("video/mp4", "audio/mpeg", "text/html"),
+      caller: fc.constantFrom(
+        { tenant: "acme", kind: "api-key" as const },
+        { tenant: "acme", kind: "jwt" as const, subject: "user-1" },
+        { tenant: "acme", kind: "grant" as const },
+      ),
+      creator: fc.oneof(
+        { weight: 8, arbitrary: fc.constant("user-2") },
+        { weight: 1, arbitrary: fc.oneof(fc.constant("x".repeat(65)), fc.string({ unit: "binary", maxLength: 5 })) },
+      ),
+      origin: fc.constantFrom("https://app.acme.com", "https://x.acme.com", "https://evil.example", "null"),
+    },
+    { requiredKeys: ["metadata", "length", "caller"] },
+  )
+  .map(({ metadata, filetype, ...request }) => ({
+    ...request,
+    now: NOON,
+    metadata: new Map(Object.entries({ ...metadata, ...(filetype && { filetype }) })),
+  }));

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type Harness, bearer, create, problemOf, startHarness } from "../support/gateway.ts";
+
+let harness: Harness;
+let key: string;
+
+beforeAll(async () => {
+  harness = await startHarness();
+  key = await harness.tenant("acme");
+});
+afterAll(() => harness.stop());
+
+it("answers many failed attempts of one address with 429, and lets those who succeed pass", async () => {
+  const attempt = (address: string, credential: string) =>
+    create(harness.url, "acme", { ...bearer(credential), "CF-Connecting-IP": address });
+  const codes = new Set<string>();
+  let last: Response | undefined;
+  // Twice the limit, since a window of the local limiter may end in between.
+  for (let index = 0; index < 62; index++) {
+    last = await attempt("2001:db8::1", "junk");
+    codes.add((await problemOf(last.clone())).code);
+  }
+  expect([...codes]).toEqual(["credential_invalid", "too_many_failures"]);
+  expect(last?.status).toBe(429);
+  const retryAfter = Number(last?.headers.get("retry-after"));
+  expect(retryAfter).toBeGreaterThan(0);
+  expect(retryAfter).toBeLessThanOrEqual(60);
+  expect(last?.headers.get("www-authenticate")).toBeNull();
+
+  // The same /64 is the same household.
+  expect((await attempt("2001:db8::ffff:1", "junk")).status).toBe(429);
+  expect((await attempt("2001:db8:0:1::1", "junk")).status).toBe(401);
+  expect((await attempt("2001:db8::1", key)).status).toBe(201);
+});

@@ -1,0 +1,142 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Browser, type BrowserPage, startBrowser } from "../support/browser.ts";
+import { type Harness, bearer, startHarness } from "../support/gateway.ts";
+import { makeVideo } from "../../src/local-stream/make-video.ts";
+
+/**
+ * What only a browser can tell: its preflights, what a page may read of an answer, and which of its headers go where. The
+ * page is on an origin of its own, and uploads as the README shows it.
+ */
+
+const SECONDS = 3;
+/** Three chunks, the last one short. */
+const BYTES = 11 * 1024 * 1024 + 123;
+
+let harness: Harness;
+let browser: Browser;
+let page: BrowserPage;
+let key: string;
+let folder: string;
+
+beforeAll(async () => {
+  [harness, browser] = await Promise.all([startHarness(), startBrowser()]);
+  const policy = { origins: [browser.origin], metadata: { maxdurationseconds: { max: 60, onViolation: "reject" } } };
+  key = await harness.tenant("acme", { policy });
+  folder = await mkdtemp(join(tmpdir(), "sluice-video-"));
+  await makeVideo({ path: join(folder, "cats.mp4"), seconds: SECONDS, bytes: BYTES });
+});
+afterAll(async () => {
+  await Promise.all([harness.stop(), browser.stop()]);
+  await rm(folder, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  harness.stream.reset();
+  page = await browser.open();
+  await page.choose(join(folder, "cats.mp4"));
+});
+
+const endpointOf = (tenant: string) => `${harness.url}/v1/${tenant}/uploads`;
+
+async function mintGrant(tenant: string, credential: string): Promise<string> {
+  const answer = await fetch(`${harness.url}/v1/${tenant}/grants`, {
+    method: "POST",
+    headers: { ...bearer(credential), "Content-Type": "application/json" },
+    body: JSON.stringify({ subject: "user-1" }),
+  });
+  return ((await answer.json()) as { grant: string }).grant;
+}
+
+async function onlyVideo() {
+  const [made, ...others] = harness.stream.videos();
+  expect(others).toEqual([]);
+  return harness.stream.settled(made?.uid ?? "");
+}
+
+/** The page's requests to the upload host; the gateway's own are the creations. */
+const toUploadHost = () => harness.stream.requests().filter(({ url }) => !url.includes("/accounts/"));
+const bytesSent = () =>
+  toUploadHost().reduce((sum, { method, bodyBytes }) => sum + (method === "PATCH" ? bodyBytes : 0), 0);
+
+describe("a page with Uppy", () => {
+  it("uploads a video, and its grant goes to the gateway alone", async () => {
+    const grant = await mintGrant("acme", key);
+    const uploaded = await page.act("uploadByUppy", endpointOf("acme"), grant);
+    expect(uploaded).toMatchObject({ outcome: "uploaded" });
+    expect(new URL("url" in uploaded ? uploaded.url : "").host).toBe(harness.stream.uploadHost);
+    expect(await onlyVideo()).toMatchObject({
+      status: { state: "ready" },
+      duration: SECONDS,
+      size: BYTES,
+      creator: "user-1",
+      meta: { name: "cats.mp4" },
+    });
+    expect(bytesSent()).toBe(BYTES);
+    expect(JSON.stringify(harness.stream.requests())).not.toContain(grant);
+  });
+
+  it("reads why it is refused, and does not try again", async () => {
+    harness.log.length = 0;
+    expect(await page.act("uploadByUppy", endpointOf("acme"), "junk")).toMatchObject({
+      outcome: "refused",
+      status: 401,
+      body: expect.stringContaining('"code":"credential_invalid"'),
+    });
+    expect(harness.stream.requests()).toEqual([]);
+    expect(harness.log.filter((line) => line.includes("credential_invalid"))).toHaveLength(1);
+  });
+});
+
+describe("a page with tus-js-client", () => {
+  it("goes on with its upload after it was closed, and creates no other", async () => {
+    const options = { endpoint: endpointOf("acme"), metadata: { grant: await mintGrant("acme", key) } };
+    const begun = await page.act("uploadByTus", { ...options, isInterrupted: true });
+    expect(begun).toMatchObject({ outcome: "interrupted" });
+    await page.reload();
+    await page.choose(join(folder, "cats.mp4"));
+
+    expect(await page.act("uploadByTus", options)).toEqual({ ...begun, outcome: "uploaded" });
+    expect(await onlyVideo()).toMatchObject({ status: { state: "ready" }, size: BYTES });
+    expect(harness.stream.creations()).toHaveLength(1);
+  });
+
+  it("sends an API key to the gateway alone, where it is told to", async () => {
+    const uploaded = await page.act("uploadByTus", { endpoint: endpointOf("acme"), metadata: {}, token: key });
+    expect(uploaded).toMatchObject({ outcome: "uploaded" });
+    expect(toUploadHost().some(({ method }) => method === "PATCH")).toBe(true);
+    expect(JSON.stringify(toUploadHost())).not.toContain(key);
+  });
+
+  it("reads what the policy says", async () => {
+    const metadata = { grant: await mintGrant("acme", key), maxdurationseconds: "3600" };
+    expect(await page.act("uploadByTus", { endpoint: endpointOf("acme"), metadata })).toMatchObject({
+      outcome: "refused",
+      status: 403,
+      body: expect.stringContaining("maxdurationseconds must be at most 60"),
+      headers: { "X-Request-ID": expect.stringMatching(/^[\w-]+$/) },
+    });
+    expect(harness.stream.requests()).toEqual([]);
+  });
+
+  it("reads when it may come again", async () => {
+    const token = await harness.tenant("limited", { limits: { pending: 0 } });
+    expect(await page.act("uploadByTus", { endpoint: endpointOf("limited"), metadata: {}, token })).toMatchObject({
+      outcome: "refused",
+      status: 429,
+      body: expect.stringContaining('"limit":"pending"'),
+      headers: { "Retry-After": expect.stringMatching(/^\d+$/) },
+    });
+  });
+
+  it("gets nothing from a tenant that does not list its origin", async () => {
+    const token = await harness.tenant("closed", { policy: { origins: ["https://app.acme.com"] } });
+    expect(await page.act("uploadByTus", { endpoint: endpointOf("closed"), metadata: {}, token })).toMatchObject({
+      outcome: "refused",
+      status: 0,
+      body: "",
+    });
+    expect(harness.stream.requests()).toEqual([]);
+  });
+});

@@ -1,0 +1,216 @@
+import Cloudflare from "cloudflare";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Harness, bearer, metadataHeader, problemOf, startHarness } from "../support/gateway.ts";
+
+/** Cloudflare's official SDK with nothing but another base URL and a tenant's key, and what else comes to these paths. */
+
+let harness: Harness;
+let key: string;
+let otherKey: string;
+
+beforeAll(async () => {
+  harness = await startHarness();
+});
+afterAll(() => harness.stop());
+
+let tenants = 0;
+let account_id: string;
+
+/** Tenants of their own for each test: what one has made, another would list. */
+beforeEach(async () => {
+  harness.stream.reset();
+  account_id = `tenant-${++tenants}`;
+  key = await harness.tenant(account_id, { limits: { storedSeconds: 36_000 } });
+  otherKey = await harness.tenant(`other-${tenants}`);
+});
+
+const clientOf = (apiToken: string) =>
+  new Cloudflare({ apiToken, baseURL: `${harness.url}/client/v4`, maxRetries: 0 }).stream;
+
+async function create(name: string, creator = "user-1"): Promise<string> {
+  const answer = await clientOf(key)
+    .create({
+      account_id,
+      "Tus-Resumable": "1.0.0",
+      "Upload-Length": 5,
+      "Upload-Metadata": metadataHeader({ name }),
+      "Upload-Creator": creator,
+    })
+    .asResponse();
+  return answer.headers.get("stream-media-id") ?? "";
+}
+
+async function uidsOf(list: AsyncIterable<{ uid?: string }>): Promise<(string | undefined)[]> {
+  const uids = [];
+  for await (const { uid } of list) uids.push(uid);
+  return uids;
+}
+
+const calls = () => harness.stream.requests().map(({ method, url }) => `${method} ${url.split("/stream")[1]}`);
+const fetchPath = (method: string, path: string, credential = key) =>
+  fetch(`${harness.url}/client/v4/accounts/${account_id}/stream${path}`, { method, headers: bearer(credential) });
+
+describe("Cloudflare's SDK", () => {
+  it("lists the tenant's videos, and asks Stream for nothing", async () => {
+    const [first, second] = [await create("a"), await create("b", "user-2")];
+    harness.stream.clearRequests();
+    expect(await uidsOf(clientOf(key).list({ account_id }))).toEqual([second, first]);
+    expect(await uidsOf(clientOf(key).list({ account_id, creator: "user-2" }))).toEqual([second]);
+    expect(await uidsOf(clientOf(key).list({ account_id, status: "pendingupload", limit: 1 }))).toEqual([second]);
+    expect(await uidsOf(clientOf(key).list({ account_id, after: "2020-01-01T00:00:00Z" }))).toHaveLength(2);
+    expect(await uidsOf(clientOf(key).list({ account_id, before: "2020-01-01T00:00:00Z" }))).toEqual([]);
+    expect(calls()).toEqual([]);
+  });
+
+  it("is told what it cannot ask for here", async () => {
+    await expect(clientOf(key).list({ account_id, search: "cats" })).rejects.toMatchObject({
+      status: 400,
+      errors: [{ code: 10005, message: expect.stringContaining("search is not a parameter here") }],
+    });
+  });
+
+  it("gets a video as Stream shows it at this moment, without the gateway's own mark", async () => {
+    const uid = await create("cats");
+    expect(await clientOf(key).get(uid, { account_id })).toMatchObject({
+      uid,
+      creator: "user-1",
+      meta: { name: "cats" },
+      status: { state: "pendingupload" },
+      uploadExpiry: expect.any(String),
+    });
+    expect((await clientOf(key).get(uid, { account_id })).meta).not.toHaveProperty("sluice");
+    expect(harness.stream.videos()[0]?.meta).toHaveProperty("sluice");
+    expect(calls().slice(1)).toEqual([`GET /${uid}`, `GET /${uid}`]);
+  });
+
+  it("deletes a video, and then there is none", async () => {
+    const uid = await create("cats");
+    const answer = await clientOf(key).delete(uid, { account_id }).asResponse();
+    expect([answer.status, await answer.text()]).toEqual([200, ""]);
+    expect(harness.stream.videos()).toEqual([]);
+    const missing = { status: 404, errors: [{ code: 10003, message: "There is no such upload." }] };
+    await expect(clientOf(key).get(uid, { account_id })).rejects.toMatchObject(missing);
+    await expect(clientOf(key).delete(uid, { account_id })).rejects.toMatchObject(missing);
+    expect(await uidsOf(clientOf(key).list({ account_id }))).toEqual([]);
+    expect((await clientOf(key).videos.storageUsage({ account_id })).totalStorageMinutes).toBe(0);
+  });
+
+  it("makes basic links", async () => {
+    const made = await clientOf(key).directUpload.create({
+      account_id,
+      maxDurationSeconds: 60,
+      creator: "user-1",
+      meta: { name: "cats" },
+      requireSignedURLs: true,
+      allowedOrigins: ["app.acme.com"],
+      thumbnailTimestampPct: 0.25,
+    });
+    expect(made).toEqual({
+      uid: expect.stringMatching(/^[0-9a-f]{32}$/),
+      uploadURL: expect.stringContaining("/basic/"),
+    });
+    expect(harness.stream.videos()).toMatchObject([
+      {
+        uid: made.uid,
+        creator: "user-1",
+        maxDurationSeconds: 60,
+        requireSignedURLs: true,
+        allowedOrigins: ["app.acme.com"],
+        thumbnailTimestampPct: 0.25,
+        meta: { name: "cats" },
+      },
+    ]);
+    const byHeader = { account_id, maxDurationSeconds: 60, "Upload-Creator": "user-2" };
+    await clientOf(key).directUpload.create(byHeader);
+    expect(harness.stream.videos()[0]?.creator).toBe("user-2");
+    expect(await uidsOf(clientOf(key).list({ account_id, creator: "user-1" }))).toEqual([made.uid]);
+  });
+
+  it("asks for the storage that the tenant uses, and may use", async () => {
+    await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 600 });
+    await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 60, creator: "user-1" });
+    const limit = { totalStorageMinutesLimit: 600 };
+    expect(await clientOf(key).videos.storageUsage({ account_id })).toEqual({
+      totalStorageMinutes: 11,
+      videoCount: 0,
+      ...limit,
+    });
+    expect(await clientOf(key).videos.storageUsage({ account_id, creator: "user-1" })).toEqual({
+      creator: "user-1",
+      totalStorageMinutes: 1,
+      videoCount: 0,
+      ...limit,
+    });
+  });
+
+  it("sees this tenant only", async () => {
+    const uid = await create("cats");
+    const other = { account_id: `other-${tenants}` };
+    expect(await uidsOf(clientOf(otherKey).list(other))).toEqual([]);
+    await expect(clientOf(otherKey).get(uid, other)).rejects.toMatchObject({ status: 404 });
+    await expect(clientOf(otherKey).delete(uid, other)).rejects.toMatchObject({ status: 404 });
+    expect((await clientOf(otherKey).videos.storageUsage(other)).totalStorageMinutes).toBe(0);
+    await expect(clientOf(otherKey).list({ account_id })).rejects.toMatchObject({ status: 403 });
+    expect(harness.stream.videos()).toHaveLength(1);
+  });
+});
+
+describe("these paths", () => {
+  it("know a video by its uid only", async () => {
+    await create("cats");
+    const uploads = await fetch(`${harness.url}/v1/${account_id}/uploads`, { headers: bearer(key) });
+    const [upload] = ((await uploads.json()) as { uploads: { id: string }[] }).uploads;
+    expect((await fetchPath("GET", `/${upload?.id}`)).status).toBe(404);
+    expect((await fetchPath("DELETE", `/${upload?.id}`)).status).toBe(404);
+    expect(harness.stream.videos()).toHaveLength(1);
+  });
+
+  it.each([
+    ["HEAD", "", "GET, OPTIONS, POST"],
+    ["PATCH", "", "GET, OPTIONS, POST"],
+    ["HEAD", `/${"a".repeat(32)}`, "DELETE, GET, OPTIONS"],
+    ["POST", `/${"a".repeat(32)}`, "DELETE, GET, OPTIONS"],
+    ["POST", "/copy", "DELETE, GET, OPTIONS"],
+    ["GET", "/direct_upload", "OPTIONS, POST"],
+    ["HEAD", "/storage-usage", "GET, OPTIONS"],
+    ["POST", "/storage-usage", "GET, OPTIONS"],
+  ])("have no %s of %s", async (method, path, allow) => {
+    const answer = await fetchPath(method, path);
+    expect([answer.status, answer.headers.get("allow")]).toEqual([405, allow]);
+    if (method !== "HEAD") expect(await answer.json()).toMatchObject({ success: false, code: "method_not_allowed" });
+    expect(harness.stream.requests()).toEqual([]);
+  });
+
+  it.each(["GET", "DELETE", "POST"])("have nothing below a video's, whoever comes with %s", async (method) => {
+    const uid = await create("a");
+    for (const path of [`/${uid}/downloads`, `/downloads/stream/${uid}`])
+      expect(await problemOf(await fetchPath(method, path))).toMatchObject({ status: 404, code: "not_found" });
+  });
+
+  it("give way to X-HTTP-Method-Override", async () => {
+    const uid = await create("cats");
+    const answer = await fetch(`${harness.url}/client/v4/accounts/${account_id}/stream/${uid}`, {
+      method: "POST",
+      headers: { ...bearer(key), "X-HTTP-Method-Override": "DELETE" },
+    });
+    expect([answer.status, harness.stream.videos()]).toEqual([200, []]);
+  });
+
+  it("answer preflights, so that a page can read why it is refused", async () => {
+    const headers = { Origin: "https://app.acme.com", "Access-Control-Request-Method": "DELETE" };
+    for (const path of [`client/v4/accounts/${account_id}/stream/x`, `v1/${account_id}/uploads/x`]) {
+      const answer = await fetch(`${harness.url}/${path}`, { method: "OPTIONS", headers });
+      expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([204, headers.Origin]);
+      expect(answer.headers.get("access-control-allow-methods")).toContain("DELETE");
+    }
+  });
+
+  it("refuse honestly when Stream does not answer, and where the video has just gone", async () => {
+    const uid = await create("cats");
+    harness.stream.addFault({ on: "api", kind: "status", status: 500 });
+    expect((await problemOf(await fetchPath("GET", `/${uid}`))).code).toBe("stream_error");
+    const { apiBase, accountId, token } = harness.stream;
+    await fetch(`${apiBase}/accounts/${accountId}/stream/${uid}`, { method: "DELETE", headers: bearer(token) });
+    expect((await fetchPath("GET", `/${uid}`)).status).toBe(404);
+  });
+});

@@ -1,0 +1,173 @@
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { type Harness, bearer, create, startHarness } from "../support/gateway.ts";
+import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
+
+/** What a tenant can learn of another, and an end user of another: nothing. */
+
+const SECRET = "a-secret-of-32-bytes-for-the-test";
+/** Headers that differ from one answer to the next, whatever was asked. */
+const OWN_HEADERS: ReadonlySet<string> = new Set(["date", "x-request-id", "server-timing"]);
+
+let harness: Harness;
+let key: string;
+let otherKey: string;
+
+beforeAll(async () => {
+  harness = await startHarness({ REGISTRY_CACHE_SECONDS: "0" });
+  key = await harness.tenant("acme");
+  otherKey = await harness.tenant("other");
+  await harness.operator("PUT", "/issuers/users", {
+    issuer: "https://idp.example/",
+    audience: "sluice",
+    tenant: "acme",
+    secret: SECRET,
+    scopes: ["uploads:create", "uploads:read", "uploads:delete", "usage:read"],
+  });
+});
+afterAll(() => harness.stop());
+
+const call = (route: Route, id: string, credential: string, tenant = "acme") => {
+  const [path, init] = requestTo(route, route.path.replace(":tenant", tenant).replace(":id", id), bearer(credential));
+  return fetch(harness.url + path, init);
+};
+
+/** All of an answer but what tells one request from another. */
+async function comparable(answer: Response) {
+  const { requestId: _, ...body } = (await answer.json()) as Record<string, unknown>;
+  const headers = [...answer.headers].filter(([name]) => !OWN_HEADERS.has(name));
+  return { status: answer.status, headers: Object.fromEntries(headers), body };
+}
+
+/** What the log tells of a request, but for its times. */
+async function stepsOf({ headers }: Response) {
+  const requestId = headers.get("x-request-id") ?? "none";
+  const line = await vi.waitUntil(() => harness.log.find((text) => text.includes(requestId)));
+  const { requestId: _, totalMs, durations, ...columns } = JSON.parse(line) as Record<string, object>;
+  return { ...columns, totalMs: typeof totalMs, steps: Object.keys(durations ?? {}) };
+}
+
+interface Made {
+  readonly id: string;
+  readonly uid: string;
+}
+
+async function make(tenant: string, credential: string, creator = "user-1"): Promise<Made> {
+  const { headers } = await create(harness.url, tenant, { ...bearer(credential), "Upload-Creator": creator });
+  return { id: headers.get("sluice-upload-id") ?? "", uid: headers.get("stream-media-id") ?? "" };
+}
+
+const tokenOf = (subject: string) =>
+  new SignJWT({ iss: "https://idp.example/", aud: "sluice", sub: subject })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1m")
+    .sign(new TextEncoder().encode(SECRET));
+
+const BY_ID = ROUTES.filter(({ path }) => path.includes(":id"));
+
+/** An id of the same kind that nobody ever had. */
+const NEVER = { id: "01900000-0000-7000-8000-000000000000", uid: "0".repeat(32) };
+
+const MALFORMED = [
+  "x",
+  "x".repeat(64),
+  "x".repeat(65),
+  "x".repeat(4_000),
+  "%00",
+  "%E2%80%AE",
+  "%FF",
+  "%zz",
+  "a%2Fb",
+  "'%20OR%201=1--",
+  "%25",
+  "*",
+  "__proto__",
+  "null",
+  "-1",
+  "ACME",
+];
+
+describe.each(BY_ID)("$method $path", (route) => {
+  it("answers for another tenant's upload as for one that never was, and leaves it alone", async () => {
+    const theirs = await make("other", otherKey);
+    const never = await comparable(await call(route, NEVER.uid, key));
+    expect(never).toMatchObject({ status: 404, body: { code: "not_found", success: false, result: null } });
+    for (const id of [NEVER.id, theirs.id, theirs.uid])
+      expect(await comparable(await call(route, id, key))).toEqual(never);
+
+    const seen = await fetch(`${harness.url}/v1/other/uploads/${theirs.id}`, { headers: bearer(otherKey) });
+    expect(await seen.json()).toMatchObject({ ...theirs, state: "issued" });
+    expect(harness.stream.videos().map(({ uid }) => uid)).toContain(theirs.uid);
+  });
+
+  it("does the same for another tenant's upload as for one that never was, and asks Stream for neither", async () => {
+    const theirs = await make("other", otherKey);
+    harness.stream.clearRequests();
+    const never = await stepsOf(await call(route, NEVER.uid, key));
+    for (const id of [theirs.id, theirs.uid]) expect(await stepsOf(await call(route, id, key))).toEqual(never);
+    expect(harness.stream.requests()).toEqual([]);
+  });
+
+  it("answers for what is no id as for an upload that never was", async () => {
+    const never = await comparable(await call(route, NEVER.uid, key));
+    for (const id of MALFORMED) expect(await comparable(await call(route, id, key)), id).toEqual(never);
+  });
+
+  it("answers for another user's upload as for one that never was, and leaves it alone", async () => {
+    const mine = await make("acme", key, "user-1");
+    const token = await tokenOf("user-2");
+    const never = await comparable(await call(route, NEVER.uid, token));
+    expect(never.status).toBe(404);
+    for (const id of [mine.id, mine.uid]) expect(await comparable(await call(route, id, token))).toEqual(never);
+    expect(harness.stream.videos().map(({ uid }) => uid)).toContain(mine.uid);
+    const seenByKey = await call(route, mine.uid, await tokenOf("user-1"));
+    expect(seenByKey.status).toBe(200);
+  });
+
+  it("answers for another tenant's path as for one of a tenant that never was", async () => {
+    const theirs = await make("other", otherKey);
+    const never = await comparable(await call(route, NEVER.uid, key, "nobody"));
+    expect(never).toMatchObject({ status: 403, body: { code: "tenant_mismatch" } });
+    expect(await comparable(await call(route, theirs.uid, key, "other"))).toEqual(never);
+  });
+});
+
+describe("an end user", () => {
+  const get = async (path: string, credential: string) => {
+    const answer = await fetch(`${harness.url}${path}`, { headers: bearer(credential) });
+    return (await answer.json()) as Record<string, unknown> & { uploads: Made[]; result: Made[] };
+  };
+  const stream = "/client/v4/accounts/acme/stream";
+
+  it("lists and counts its own uploads, those that the backend made for it included", async () => {
+    const [mine, theirs] = [await make("acme", key, "user-7"), await make("acme", key, "user-8")];
+    const token = await tokenOf("user-7");
+    const own = await make("acme", token, "whoever");
+    const uids = [own.uid, mine.uid];
+    expect((await get("/v1/acme/uploads", token)).uploads.map(({ uid }) => uid)).toEqual(uids);
+    expect((await get("/v1/acme/uploads?creator=user-7", token)).uploads).toHaveLength(2);
+    expect(await get("/v1/acme/uploads?creator=user-8", token)).toEqual({ uploads: [] });
+    expect((await get(stream, token)).result.map(({ uid }) => uid)).toEqual(uids);
+    expect((await get(`${stream}?creator=user-8`, token)).result).toEqual([]);
+    expect((await get("/v1/acme/uploads", key)).uploads.map(({ uid }) => uid)).toContain(theirs.uid);
+    const minutes = { totalStorageMinutes: 480, videoCount: 0 };
+    expect((await get(`${stream}/storage-usage`, token)).result).toEqual({ creator: "user-7", ...minutes });
+    expect((await get(`${stream}/storage-usage?creator=user-8`, token)).result).toMatchObject({
+      totalStorageMinutes: 0,
+    });
+  });
+
+  it.each(["client", "tenant", "none"])("has none where the policy takes the creator from %s", async (from) => {
+    await harness.operator("PUT", "/tenants/acme", { policy: { creator: { from } } });
+    // Whom a list is for does not follow from what some client said.
+    const token = await tokenOf(from === "tenant" ? "acme" : "user-1");
+    await make("acme", key, "user-1");
+    const made = await make("acme", token, "user-1");
+    expect(await get("/v1/acme/uploads", token)).toEqual({ uploads: [] });
+    expect((await get(stream, token)).result).toEqual([]);
+    expect((await get(`${stream}/storage-usage`, token)).result).toMatchObject({ totalStorageMinutes: 0 });
+    for (const route of BY_ID) expect((await call(route, made.uid, token)).status, route.path).toBe(404);
+    expect((await get(`/v1/acme/uploads/${made.id}`, key))["state"]).toBe("issued");
+    await harness.operator("PUT", "/tenants/acme", {});
+  });
+});

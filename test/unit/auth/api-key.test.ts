@@ -1,0 +1,45 @@
+import { crc32 as zlibCrc32 } from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  API_KEY_ID_CHARACTERS,
+  API_KEY_SECRET_CHARACTERS,
+  formatApiKey,
+  parseApiKey,
+} from "../../../src/core/auth/rules/api-key.ts";
+import { crc32 } from "../../../src/core/auth/rules/crc32.ts";
+
+const base62 = (length: number) => fc.stringMatching(new RegExp(`^[A-Za-z0-9]{${length}}$`));
+const id = base62(API_KEY_ID_CHARACTERS);
+const secret = base62(API_KEY_SECRET_CHARACTERS);
+
+describe("API keys", () => {
+  it("are read as they are written", () => {
+    fc.assert(
+      fc.property(id, secret, (id, secret) => {
+        const key = formatApiKey(id, secret);
+        expect(parseApiKey(key.text)).toEqual(key);
+      }),
+    );
+  });
+
+  it("are refused when one character differs", () => {
+    const { text } = formatApiKey("a".repeat(API_KEY_ID_CHARACTERS), "b".repeat(API_KEY_SECRET_CHARACTERS));
+    for (let place = 4; place < text.length; place++) {
+      const mistyped = `${text.slice(0, place)}${text[place] === "x" ? "y" : "x"}${text.slice(place + 1)}`;
+      expect(parseApiKey(mistyped), mistyped).toBeUndefined();
+    }
+  });
+
+  it.each(["", "slu_", "slu_a_b", "Bearer slu_", "sk_live_123"])("are told from other text: %j", (text) => {
+    expect(parseApiKey(text)).toBeUndefined();
+  });
+
+  it("have the checksum that zlib computes too", () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[ -~]{0,80}$/), (text) => {
+        expect(crc32(text)).toBe(zlibCrc32(text));
+      }),
+    );
+  });
+});

@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { compilePattern } from "../../../src/core/policy/rules/pattern.ts";
+
+describe("a pattern", () => {
+  it.each([
+    ["p[0-9]+", "p12", "xp12"],
+    ["cat|dog", "dog", "dogs"],
+    ["[a-z]+(?:-[0-9]+)?", "a-1", "a-"],
+    ["(?:foo|bar)-[a-z]+-[0-9]+", "foo-a-1", "baz-a-1"],
+    ["\\d{4}-\\d{2}-\\d{2}", "2026-11-22", "2026-11-2"],
+    ["[)*(?<]+\\)\\*", "(*)*", "()"],
+    [".+?", "a", ""],
+    ["\\p{L}{1,3}", "äöü", "a1"],
+  ])("%s matches the whole value: %j, not %j", (source, matching, other) => {
+    const pattern = compilePattern(source);
+    expect(pattern?.(matching)).toBe(true);
+    expect(pattern?.(other)).toBe(false);
+  });
+
+  it.each([
+    "(a+)+",
+    "(?:a|b)*",
+    "(?i:a+)+",
+    "(a|a)".repeat(20),
+    "(|a)".repeat(20),
+    "(?:a|(?:a|a))?".repeat(14),
+    `${"a?".repeat(30)}${"a".repeat(30)}`,
+    ".*.*.*",
+    ".*.*.{0,100}",
+    "a{0,100}".repeat(3),
+    "a{1,}".repeat(3),
+    "a{101}",
+    "a{0,101}",
+    "(a)\\1",
+    "(?<n>a)",
+    "(?=a)a",
+    "(?<!a)a",
+    "a)|(b",
+    "(a",
+    "[a",
+    "a{2,1}",
+    "a".repeat(201),
+  ])("is not to be had from %s", (source) => {
+    expect(compilePattern(source)).toBeUndefined();
+  });
+
+  it("does not match what is longer than it could take", () => {
+    expect(["a".repeat(200), "a".repeat(201)].map((value) => compilePattern("a*")?.(value))).toEqual([true, false]);
+  });
+
+  it("holds nobody up, even where it leaves as many choices as it may", () => {
+    for (const source of [
+      "(a|a)".repeat(16),
+      ".*.*(a|a)b",
+      `${".?".repeat(8)}${".??".repeat(8)}b`,
+      "a{0,40}a{0,40}a{0,50}b",
+    ])
+      for (const value of ["a".repeat(200), "a".repeat(5_000), `${"a".repeat(20)}!`])
+        expect(compilePattern(source)?.(value)).toBe(false);
+  });
+});

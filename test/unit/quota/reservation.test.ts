@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { type EarlierUpload, recall } from "../../../src/core/quota/rules/reservation.ts";
+import { NOON } from "../../support/policy-fixtures.ts";
+
+const URL_LIFE = 1_800;
+const issued: EarlierUpload = {
+  id: "earlier",
+  state: "issued",
+  uid: "0".repeat(32),
+  location: "https://upload.example/1",
+  fingerprint: "f",
+  created: NOON,
+  expires: NOON + URL_LIFE,
+  due: NOON + URL_LIFE + 60,
+};
+const reserved: EarlierUpload = { ...issued, state: "reserved", uid: null, location: null };
+const unknown: EarlierUpload = { ...reserved, state: "unknown" };
+const after = (state: EarlierUpload["state"]): EarlierUpload => ({ ...issued, state, location: null, due: null });
+
+/** What the same creation, or another one, is answered so many seconds after the first: the upload's id, or the refusal. */
+function answer(once: boolean, earlier: EarlierUpload, seconds: number, fingerprint = "f") {
+  const outcome = recall({ key: "k", fingerprint, once }, earlier, NOON + seconds);
+  if (outcome?.kind === "replayed") return outcome.id;
+  if (outcome?.kind !== "refused") return outcome?.kind;
+  const { code, retryAfterSeconds } = outcome.problem;
+  return retryAfterSeconds === undefined ? code : `${code}, ${retryAfterSeconds} s`;
+}
+
+describe.each([
+  ["an idempotency key", false, "idempotency_key_reused", undefined],
+  ["a grant", true, "grant_used", "idempotency_key_reused"],
+])("%s", (_, once, finished, otherOnceItIsDead) => {
+  it.each<[string, EarlierUpload, number, string | undefined]>([
+    ["is on its way", reserved, 0, "creation_in_progress, 1 s"],
+    ["may just be on its way", reserved, 29, "creation_in_progress, 1 s"],
+    ["was left behind by a crash", reserved, 30, "creation_in_progress, 1830 s"],
+    ["may have been made or not", unknown, 1, "creation_in_progress, 1859 s"],
+    ["has a URL that is alive", issued, URL_LIFE - 61, "earlier"],
+    ["has a URL that is about to die", issued, URL_LIFE - 60, "creation_in_progress, 120 s"],
+    ["has a dead URL, and Stream has not been asked yet", issued, URL_LIFE + 59, "creation_in_progress, 1 s"],
+    ["should have been asked about", issued, URL_LIFE + 70, "creation_in_progress, 1 s"],
+    ["is ready", after("ready"), 10, finished],
+    ["failed", after("failed"), 10, finished],
+    ["was deleted", after("deleted"), 10, finished],
+    ["came to nothing", after("expired"), URL_LIFE + 70, undefined],
+    ["was cancelled", after("cancelled"), 10, undefined],
+  ])("whose upload %s", (_, earlier, seconds, same) => {
+    expect(answer(once, earlier, seconds)).toBe(same);
+    const isDead = earlier.state === "expired" || earlier.state === "cancelled";
+    expect(answer(once, earlier, seconds, "g")).toBe(isDead ? otherOnceItIsDead : "idempotency_key_reused");
+  });
+});

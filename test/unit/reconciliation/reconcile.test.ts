@@ -1,0 +1,212 @@
+import { expect, it } from "vitest";
+import { problem } from "../../../src/core/shared/problem.ts";
+import { accept, refuse } from "../../../src/core/shared/result.ts";
+import type { Reconciliation } from "../../../src/core/reconciliation/rules/sweep.ts";
+import type { VideoPage } from "../../../src/core/ports/ledger.ts";
+import type { Upstream } from "../../../src/core/ports/registry.ts";
+import type { StreamVideo } from "../../../src/core/ports/stream.ts";
+import { type ReconcilePorts, reconcile, reconcileAll } from "../../../src/core/reconciliation/reconcile.ts";
+
+const NOW = 1_800_000_000;
+const upstream: Upstream = {
+  id: "eu",
+  accountId: "account",
+  apiBase: "https://api.example",
+  uploadHosts: [],
+  callsPerWindow: 100,
+  credential: { kind: "token", token: "t" },
+  webhookSecrets: [],
+};
+
+function video(created: number, tenant?: string): StreamVideo {
+  const uid = `${tenant}-${created}`;
+  return { report: { kind: "pending", uid }, created, json: {}, ...(tenant && { tag: { tenant, uploadId: uid } }) };
+}
+
+/** Everything around a sweep: a Stream with these videos, tenants, and what has been compared. */
+function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a", "b"], upstreams = ["eu"]) {
+  const state = { standing: {} as Reconciliation, revision: 0, compared: [] as [string, VideoPage][] };
+  const faults = { stream: false, ledger: "", calls: Number.POSITIVE_INFINITY, beforeWrite: () => {} };
+  const ports: ReconcilePorts = {
+    now: () => NOW,
+    registry: { upstream: async (id) => accept({ ...upstream, id }) },
+    directory: {
+      tenantsOn: async (_, { after }) => accept(tenants.filter((id) => id > after && id !== "moved")),
+      existing: async (ids) => accept(new Set(ids.filter((id) => tenants.includes(id)))),
+      upstreams: async () => accept(upstreams),
+    },
+    budget: {
+      acquire: async () => (faults.calls-- > 0 ? { granted: true } : { granted: false, retryAfterSeconds: 9 }),
+    },
+    stream: {
+      async videosSince(_, created, limit) {
+        if (faults.stream) return undefined;
+        const found = videos.filter((one) => (one.created ?? 0) >= created);
+        return { videos: found.slice(0, limit), last: found.length < limit };
+      },
+    },
+    ledgers: {
+      async compare(tenant, _, page) {
+        if (tenant === faults.ledger) return refuse(problem("ledger_unavailable", "The ledger is down."));
+        state.compared.push([tenant, page]);
+        return accept({ settled: 1, adopted: 0, missing: 0 });
+      },
+    },
+    reconciliations: {
+      read: async () => accept({ revision: state.revision, standing: state.standing }),
+      async write(_, revision, standing) {
+        faults.beforeWrite();
+        if (revision !== state.revision) return accept(false);
+        Object.assign(state, { standing, revision: revision + 1 });
+        return accept(true);
+      },
+    },
+  };
+  return { ports, state, faults };
+}
+
+it("asks for a smaller page where a large one could not be read", async () => {
+  const { ports } = world(Array.from({ length: 600 }, (_, index) => video(1_700_000_000 + index, "a")));
+  const list = ports.stream.videosSince;
+  const limits: number[] = [];
+  const stream: ReconcilePorts["stream"] = {
+    async videosSince(upstream, created, limit) {
+      limits.push(limit);
+      return limit > 250 ? undefined : list(upstream, created, limit);
+    },
+  };
+  expect(await reconcile({ ...ports, stream }, "eu", "now", 10)).toMatchObject({ outcome: "finished", videos: 600 });
+  expect(new Set(limits)).toEqual(new Set([1_000, 250]));
+});
+
+it("compares every tenant of the upstream, also one without a video, and counts strangers", async () => {
+  const videos = [video(1_700_000_000, "a"), video(1_700_000_001), video(1_700_000_002, "nobody"), video(NOW, "a")];
+  const { ports, state } = world(videos);
+  const run = await reconcile(ports, "eu", "if due");
+  expect(run).toEqual({
+    upstream: "eu",
+    outcome: "finished",
+    pages: 1,
+    videos: 3,
+    settled: 2,
+    adopted: 0,
+    missing: 0,
+    strangers: 2,
+  });
+  expect(state.compared.map(([tenant, { videos }]) => [tenant, videos.length])).toEqual([
+    ["a", 1],
+    ["b", 0],
+  ]);
+  expect(state.standing.finished).toMatchObject({ startedAt: NOW, endedAt: NOW, videos: 3, strangers: 2 });
+  expect(await reconcile(ports, "eu", "if due")).toEqual({ upstream: "eu", outcome: "not due" });
+  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
+});
+
+it("compares a tenant that is on another upstream now, where its videos are", async () => {
+  const { ports, state } = world([video(1_700_000_000, "moved")], ["a", "moved"]);
+  expect(await reconcile(ports, "eu", "now")).toMatchObject({ strangers: 0 });
+  expect(state.compared.map(([tenant]) => tenant)).toEqual(["moved", "a"]);
+});
+
+it("goes on in the next run where this one was, and leaves no gap", async () => {
+  const videos = Array.from({ length: 4_000 }, (_, index) => video(1_700_000_000 + index, index % 2 ? "a" : "b"));
+  const { ports, state } = world(videos);
+  const outcomes: string[] = [];
+  for (let run = 0; run < 3; run++) outcomes.push((await reconcile(ports, "eu", "if due")).outcome);
+  expect(outcomes).toEqual(["going on", "going on", "finished"]);
+  expect(state.standing.finished).toMatchObject({ videos: 4_000, pages: 5 });
+  const spans = state.compared.filter(([tenant]) => tenant === "a").map(([, { from, to }]) => ({ from, to }));
+  for (const [index, { from }] of spans.entries()) if (index > 0) expect(from).toBe((spans[index - 1]?.to ?? 0) + 1);
+});
+
+it("goes no further than the slowest ledger has come, and counts nothing twice", async () => {
+  const videos = Array.from({ length: 20 }, (_, index) => video(1_700_000_000 + index, "a"));
+  const { ports, state } = world(videos, ["a", "b", "c"]);
+  const ledgers: ReconcilePorts["ledgers"] = {
+    async compare(tenant, upstream, page) {
+      const compared = await ports.ledgers.compare(tenant, upstream, page);
+      const to = { b: 1_700_000_009, c: 1_700_000_015 }[tenant];
+      return compared.ok && to !== undefined && page.from <= to ? accept({ ...compared.value, to }) : compared;
+    },
+  };
+  expect(await reconcile({ ...ports, ledgers }, "eu", "now", 3)).toMatchObject({
+    outcome: "finished",
+    pages: 3,
+    videos: 20,
+  });
+  const spans = state.compared.filter(([tenant]) => tenant === "b").map(([, { from }]) => from);
+  expect(spans.slice(1)).toEqual([1_700_000_010, 1_700_000_016]);
+});
+
+it("compares the tenants of an upstream, however many, a ledger no further than those before it have come", async () => {
+  const tenants = Array.from({ length: 1_001 }, (_, index) => `t${String(index).padStart(4, "0")}`);
+  const { ports, state } = world([video(1_700_000_000, "t0000"), video(1_700_000_100, "t0000")], tenants);
+  const directory: ReconcilePorts["directory"] = {
+    ...ports.directory,
+    tenantsOn: async (_, { after, limit }) => accept(tenants.filter((id) => id > after).slice(0, limit)),
+  };
+  const ledgers: ReconcilePorts["ledgers"] = {
+    async compare(tenant, upstream, page) {
+      const compared = await ports.ledgers.compare(tenant, upstream, page);
+      const slow = compared.ok && tenant === "t0000" && page.from < 1_700_000_050;
+      return slow ? accept({ ...compared.value, to: 1_700_000_050 }) : compared;
+    },
+  };
+  await reconcile({ ...ports, directory, ledgers }, "eu", "now", 1);
+  expect(state.compared.map(([tenant]) => tenant)).toEqual(tenants);
+  expect(state.compared.at(-1)?.[1].to).toBe(1_700_000_050);
+});
+
+it("stays where it is while Stream is down, and tells when and why", async () => {
+  const { ports, state, faults } = world([video(1_700_000_000, "a")]);
+  faults.stream = true;
+  expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "failed", pages: 0 });
+  expect(state.standing).toEqual({ failure: { at: NOW, reason: expect.stringContaining("Stream") } });
+  faults.stream = false;
+  expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "finished", videos: 1 });
+});
+
+it("does not pass what a ledger could not compare", async () => {
+  const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
+  const { ports, state, faults } = world(videos);
+  await reconcile(ports, "eu", "now", 1);
+  const { cursor } = state.standing.running ?? {};
+  faults.ledger = "b";
+  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "failed", reason: "The ledger is down." });
+  expect(state.standing.running?.cursor).toBe(cursor);
+  faults.ledger = "";
+  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
+  expect(state.standing.finished).toMatchObject({ videos: 1_500 });
+  expect(state.standing.failure).toMatchObject({ reason: "The ledger is down." });
+});
+
+it("waits for the budget without calling that a failure", async () => {
+  const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
+  const { ports, state, faults } = world(videos);
+  faults.calls = 1;
+  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "waiting for the budget", pages: 1 });
+  expect(state.standing.running).toMatchObject({ pages: 1 });
+  expect(state.standing.failure).toBeUndefined();
+});
+
+it("stops where another run was faster, and counts nothing twice", async () => {
+  const { ports, state, faults } = world([video(1_700_000_000, "a")]);
+  faults.beforeWrite = () => void state.revision++;
+  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "overtaken", pages: 0 });
+  expect(state.standing).toEqual({});
+});
+
+it("goes over all upstreams in turn, with so many pages for all of them", async () => {
+  const { ports, state } = world([], ["a"], ["one", "two", "three"]);
+  const firsts: string[] = [];
+  for (let minute = 0; minute < 3; minute++) {
+    Object.assign(state, { standing: {}, revision: 0 });
+    const runs = await reconcileAll({ ...ports, now: () => NOW + minute * 60 });
+    firsts.push(runs.ok ? (runs.value[0]?.upstream ?? "") : "");
+  }
+  expect(firsts.toSorted()).toEqual(["one", "three", "two"]);
+  Object.assign(state, { standing: {}, revision: 0 });
+  // They share a row here, so that the second finds that nothing is due.
+  const runs = await reconcileAll(ports);
+  expect(runs.ok && runs.value.map(({ outcome }) => outcome)).toEqual(["finished", "not due", "not due"]);
+});

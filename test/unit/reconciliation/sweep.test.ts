@@ -1,0 +1,114 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  MARGIN_SECONDS,
+  SETTLING_SECONDS,
+  SWEEP_INTERVAL_SECONDS,
+  type Sweep,
+  advanceSweep,
+  beginSweep,
+  countsFor,
+  isSweepDue,
+  standingAfter,
+  stretchOf,
+} from "../../../src/core/reconciliation/rules/sweep.ts";
+
+const NOW = 1_800_000_000;
+const NOTHING = { videos: 0, settled: 0, adopted: 0, missing: 0, strangers: 0 };
+const at = (...times: number[]) => times.map((created) => ({ created }));
+
+/** A whole sweep over videos of these times, in pages of so many; gives its spans, and what was counted. */
+function sweepOver(created: readonly number[], limit: number) {
+  const sorted = created.toSorted((a, b) => a - b);
+  const spans: [number, number][] = [];
+  const counted: number[] = [];
+  const seen = new Set<number>();
+  let sweep: Sweep = { ...beginSweep(NOW), cursor: 0 };
+  for (let page = 0; sweep.cursor <= sweep.until; page++) {
+    if (page > 10_000) throw new Error("It does not end.");
+    const all = sorted.filter((time) => time >= sweep.cursor);
+    const videos = at(...all.slice(0, limit));
+    const stretch = stretchOf(sweep, { videos, last: all.length < limit });
+    spans.push([stretch.from, stretch.to]);
+    counted.push(...stretch.videos.filter((video) => countsFor(stretch, video)).map((video) => video.created));
+    for (const video of stretch.videos) seen.add(video.created);
+    sweep = advanceSweep(sweep, stretch, NOTHING);
+  }
+  return { spans, counted, seen, until: sweep.until };
+}
+
+describe("a sweep", () => {
+  it("ends with a page that is the last one", () => {
+    const { spans, counted } = sweepOver([1, 2, 3], 1_000);
+    expect(spans).toEqual([[0, NOW - SETTLING_SECONDS]]);
+    expect(counted).toEqual([1, 2, 3]);
+  });
+
+  it("leaves the last second of a page that was cut off to the next, and looks beyond the end of each", () => {
+    const sweep = { ...beginSweep(NOW), cursor: 1_000 };
+    const videos = at(1_000, 2_000, 2_060, 2_100, 2_100);
+    const stretch = stretchOf(sweep, { videos, last: false });
+    expect(stretch.to).toBe(2_099 - MARGIN_SECONDS);
+    expect(stretch.videos).toEqual(at(1_000, 2_000, 2_060));
+    expect(advanceSweep(sweep, stretch, NOTHING).cursor).toBe(2_100 - MARGIN_SECONDS);
+  });
+
+  it("looks at a video whose time of creation is not known with those of the beginning", () => {
+    const sweep = { ...beginSweep(NOW), cursor: 1_000 };
+    const stretch = stretchOf(sweep, { videos: [{}, ...at(2_000, 3_000)], last: false });
+    expect(stretch).toEqual({ from: 1_000, to: 2_999 - MARGIN_SECONDS, videos: [{}, ...at(2_000)] });
+  });
+
+  it("is not held up by many videos of one moment", () => {
+    const { counted } = sweepOver([5, 5, 5, 5, 6, 6, 7, 8, 9, 9], 5);
+    expect(counted).toEqual([5, 5, 5, 5, 6, 6, 7, 8, 9, 9]);
+    // More in one second than a page holds: nothing is beyond it.
+    expect(sweepOver([5, 5, 5, 5, 6, 7], 3).counted).toEqual([5, 5, 5, 6, 7]);
+  });
+
+  it("leaves what is new to the next one", () => {
+    const { counted, until } = sweepOver([NOW - SETTLING_SECONDS, NOW - SETTLING_SECONDS + 1, NOW], 1_000);
+    expect(counted).toEqual([until]);
+  });
+
+  it("passes every moment once, and counts every video once, however the pages are cut", () => {
+    const times = fc.array(fc.integer({ min: 0, max: 2_000 }), { maxLength: 200, size: "max" });
+    fc.assert(
+      fc.property(times, fc.integer({ min: 1, max: 50 }), (created, limit) => {
+        const crowded = [...Map.groupBy(created, (time) => time).values()].some(({ length }) => length >= limit);
+        fc.pre(!crowded);
+        const { spans, counted, seen, until } = sweepOver(created, limit);
+        expect(counted.toSorted((a, b) => a - b)).toEqual(created.toSorted((a, b) => a - b));
+        expect(seen).toEqual(new Set(created));
+        expect(spans[0]?.[0]).toBe(0);
+        expect(spans.at(-1)?.[1]).toBe(until);
+        for (const [index, [from, to]] of spans.entries()) {
+          expect(to).toBeGreaterThanOrEqual(from);
+          if (index > 0) expect(from).toBe((spans[index - 1]?.[1] ?? 0) + 1);
+        }
+      }),
+    );
+  });
+});
+
+describe("a reconciliation", () => {
+  it("is due at first, while a sweep is running, and a while after the last one ended", () => {
+    const ended = { ...NOTHING, pages: 1, startedAt: 0, endedAt: NOW };
+    expect(isSweepDue({}, NOW)).toBe(true);
+    expect(isSweepDue({ running: beginSweep(NOW), finished: ended }, NOW)).toBe(true);
+    expect(isSweepDue({ finished: ended }, NOW + SWEEP_INTERVAL_SECONDS - 1)).toBe(false);
+    expect(isSweepDue({ finished: ended }, NOW + SWEEP_INTERVAL_SECONDS)).toBe(true);
+  });
+
+  it("keeps the last sweep that ended until another one has", () => {
+    const failure = { at: 1, reason: "down" };
+    const sweep = beginSweep(NOW);
+    const over = advanceSweep(sweep, { from: 0, to: sweep.until, videos: [] }, { ...NOTHING, adopted: 2 });
+    const ended = standingAfter(over, { failure }, NOW + 5);
+    expect(ended).toEqual({
+      finished: { ...NOTHING, pages: 1, adopted: 2, startedAt: NOW, endedAt: NOW + 5 },
+      failure,
+    });
+    expect(standingAfter(sweep, ended, NOW)).toEqual({ ...ended, running: sweep });
+  });
+});

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import type { Access } from "../../../src/core/auth/authenticate.ts";
+import { listVideos } from "../../../src/core/uploads/list-videos.ts";
+import type { KeptUpload, Ledgers, UploadQuery } from "../../../src/core/ports/ledger.ts";
+import type { UploadState } from "../../../src/core/uploads/rules/upload-state.ts";
+import { NOON } from "../../support/policy-fixtures.ts";
+
+const access = {
+  caller: { tenant: "acme", kind: "api-key" },
+  tenant: { id: "acme", policy: [], limits: {} },
+} as unknown as Access;
+
+function upload(index: number, state: UploadState): KeptUpload {
+  const uid = index.toString(16).padStart(32, "0");
+  const kept = { created: NOON, expires: NOON, upstream: "default", unwanted: false, returns: 0 };
+  return { id: `${index}`, uid, state, bytes: 1, seconds: 1, ...kept };
+}
+
+/** A ledger of so many pages, of which every other one is empty; the cursor is the number of the page. */
+function ledgerOf(pages: number, state: UploadState = "issued") {
+  const asked: UploadQuery[] = [];
+  const list: Ledgers["list"] = (_, query) => {
+    asked.push(query);
+    const page = Number(query.cursor ?? 0);
+    const uploads = page % 2 === 0 ? [upload(page, state)] : [];
+    return Promise.resolve({
+      ok: true,
+      value: { uploads, ...(page + 1 < pages && { cursor: String(page + 1) }) },
+    });
+  };
+  return { asked, ledgers: { list } as Ledgers };
+}
+
+describe("a list of videos", () => {
+  it("goes through the ledger's pages, empty ones too, until there are no more", async () => {
+    const { asked, ledgers } = ledgerOf(5);
+    const listed = await listVideos({ ledgers }, access, []);
+    expect(listed.ok && listed.value.videos.map(({ uid }) => Number(uid))).toEqual([0, 2, 4]);
+    expect(asked.map(({ cursor }) => cursor)).toEqual([undefined, "1", "2", "3", "4"]);
+  });
+
+  it("stops where it has as many as were asked for", async () => {
+    const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY);
+    const listed = await listVideos({ ledgers }, access, [["limit", "2"]]);
+    expect(listed).toMatchObject({ ok: true, value: { videos: [{}, {}] } });
+    expect(asked).toHaveLength(3);
+  });
+
+  it("counts all that match, where that is asked for", async () => {
+    const { asked, ledgers } = ledgerOf(9);
+    const query = [
+      ["limit", "2"],
+      ["include_counts", "true"],
+    ] as const;
+    expect(await listVideos({ ledgers }, access, query)).toMatchObject({ value: { videos: [{}, {}], total: 5 } });
+    expect(asked).toHaveLength(9);
+  });
+
+  it("has the ledger look for those that were created after one moment and before another", async () => {
+    const { asked, ledgers } = ledgerOf(1);
+    const moments = [-1, 1].map((ahead) => new Date((NOON + ahead) * 1_000).toISOString());
+    const query = ["after", "before"].map((name, index) => [name, moments[index] ?? ""] as const);
+    expect(await listVideos({ ledgers }, access, query)).toMatchObject({ value: { videos: [{}] } });
+    expect(asked).toMatchObject([{ from: NOON, to: NOON + 1 }]);
+  });
+
+  it("is refused rather than cut off where there is no end to it", async () => {
+    const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY, "expired");
+    const listed = await listVideos({ ledgers }, access, []);
+    expect(listed).toMatchObject({ ok: false, problem: { code: "bad_request" } });
+    expect(asked.length).toBeLessThan(100);
+  });
+});

@@ -1,0 +1,42 @@
+import { expect, it } from "vitest";
+import type { StreamApi } from "../../../src/core/ports/stream.ts";
+import type { Upstream } from "../../../src/core/ports/registry.ts";
+import { type DueUpload, type SettleDuePorts, settleDueUploads } from "../../../src/core/uploads/settle-due-uploads.ts";
+import { accept } from "../../../src/core/shared/result.ts";
+import { NOON } from "../../support/policy-fixtures.ts";
+
+const due = (id: string): DueUpload => ({
+  id,
+  state: "issued",
+  uid: id,
+  location: null,
+  creator: null,
+  upstream: "eu",
+  bytes: 5,
+  created: NOON - 3_600,
+  expires: NOON - 1_800,
+  unwanted: 0,
+});
+
+it("takes on no more uploads than an alarm has time for, and leaves the others due", async () => {
+  let now = NOON;
+  const settled: string[] = [];
+  const ports = {
+    registry: {
+      tenant: () => Promise.resolve(accept(undefined)),
+      upstream: () => Promise.resolve(accept({ id: "eu" } as Upstream)),
+    },
+    budget: { acquire: () => Promise.resolve({ granted: true }) } as unknown as SettleDuePorts["budget"],
+    stream: {
+      video(_, uid) {
+        now += 200;
+        return Promise.resolve({ report: { kind: "failed", uid }, json: {} });
+      },
+    } as Partial<StreamApi> as StreamApi,
+    due: () => ["a", "b", "c", "d"].map(due),
+    settle: ({ id }) => settled.push(id),
+    now: () => now,
+  } satisfies SettleDuePorts;
+  expect(await settleDueUploads(ports, "acme")).toBeUndefined();
+  expect(settled).toEqual(["a", "b"]);
+});

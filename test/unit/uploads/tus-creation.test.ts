@@ -1,0 +1,101 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { STREAM_MAX_UPLOAD_BYTES, parseCreation } from "../../../src/core/uploads/rules/tus-creation.ts";
+
+function parse(headers: Record<string, string>) {
+  return parseCreation((name) => headers[name]);
+}
+
+const valid = { "tus-resumable": "1.0.0", "upload-length": "1000" };
+
+function codeOf(headers: Record<string, string>): string {
+  const parsed = parse(headers);
+  return parsed.ok ? "accepted" : parsed.problem.code;
+}
+
+describe("parseCreation", () => {
+  it("reads length, metadata and creator", () => {
+    const parsed = parse({ ...valid, "upload-metadata": "name YQ==", "upload-creator": "u1" });
+    const value = { kind: "tus", length: 1000, metadata: new Map([["name", "a"]]), creator: "u1" };
+    expect(parsed).toEqual({ ok: true, value });
+  });
+
+  it.each(["0", "1", "9007199254740993", String(STREAM_MAX_UPLOAD_BYTES)])(
+    "takes Upload-Length %s as tus does",
+    (length) => {
+      const expected = Number(length) > STREAM_MAX_UPLOAD_BYTES ? "upload_too_large" : "accepted";
+      expect(codeOf({ ...valid, "upload-length": length })).toBe(expected);
+    },
+  );
+
+  it.each([
+    "",
+    "-0",
+    "-1",
+    "+1",
+    "0100",
+    "00",
+    "1.0",
+    "1e3",
+    "0x10",
+    " 1",
+    "1 ",
+    "1, 1",
+    "1,1",
+    "Infinity",
+    "NaN",
+    "١",
+    "1_000",
+  ])("refuses Upload-Length %j", (length) => {
+    expect(codeOf({ ...valid, "upload-length": length })).toBe("upload_length_invalid");
+  });
+
+  it("refuses a creation without Upload-Length", () => {
+    expect(codeOf({ "tus-resumable": "1.0.0" })).toBe("upload_length_required");
+  });
+
+  it.each([undefined, "", "0.2.2", "1.0", "1.0.0, 1.0.0", "1.0.0 ", "2.0.0"])(
+    "answers Tus-Resumable %j with 412, whatever else is wrong",
+    (version) => {
+      const headers = { "upload-length": "-1", "upload-concat": "partial", "upload-metadata": ",,," };
+      expect(codeOf(version === undefined ? headers : { ...headers, "tus-resumable": version })).toBe(
+        "tus_version_unsupported",
+      );
+    },
+  );
+
+  it("refuses a creation whose metadata cannot be read", () => {
+    expect(codeOf({ ...valid, "upload-metadata": "name YQ" })).toBe("upload_metadata_invalid");
+  });
+
+  it("answers the IETF draft with 412, though it sends Upload-Length too", () => {
+    expect(codeOf({ ...valid, "upload-draft-interop-version": "6" })).toBe("tus_version_unsupported");
+  });
+
+  it.each([
+    ["upload-concat", "partial"],
+    ["upload-concat", "final;/a /b"],
+    ["upload-concat", ""],
+    ["upload-defer-length", "1"],
+  ])("refuses %s: %j, which policies could not be applied to", (header, value) => {
+    expect(codeOf({ ...valid, [header]: value })).toBe("tus_extension_unsupported");
+  });
+
+  it("refuses or reads any headers, and never throws", () => {
+    const header = fc.option(fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("1.0.0", "100", "name YQ==")), {
+      nil: undefined,
+    });
+    fc.assert(
+      fc.property(header, header, header, header, header, (version, length, metadata, concat, creator) => {
+        const values: Record<string, string | undefined> = {
+          "tus-resumable": version,
+          "upload-length": length,
+          "upload-metadata": metadata,
+          "upload-concat": concat,
+          "upload-creator": creator,
+        };
+        expect(typeof parseCreation((name) => values[name]).ok).toBe("boolean");
+      }),
+    );
+  });
+});

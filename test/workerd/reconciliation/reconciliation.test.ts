@@ -1,0 +1,181 @@
+import { createScheduledController, runDurableObjectAlarm } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
+import { createReconciliations } from "../../../src/adapters/d1/reconciliation-state.ts";
+import { createStreamApi } from "../../../src/adapters/stream/create-uploads.ts";
+import { accept } from "../../../src/core/shared/result.ts";
+import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
+import worker from "../../../src/index.ts";
+import type { Upstream } from "../../../src/core/ports/registry.ts";
+import { asOperator, codeOf, seedTenant } from "../support/worker.ts";
+
+/** The ledgers compared with the local Stream, by the clock and by the operator. */
+
+const stream = inject("stream");
+const { accountId, apiBase, uploadHost, token } = stream;
+const upstream: Upstream = {
+  id: "eu",
+  accountId,
+  apiBase,
+  uploadHosts: [uploadHost],
+  callsPerWindow: 1_000,
+  credential: { kind: "token", token },
+  webhookSecrets: [],
+};
+const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, pause: () => Promise.resolve() });
+const ledgers = createLedgers(env.LEDGER);
+const PATH = "/upstreams/eu/reconciliation";
+
+interface Report {
+  readonly run?: Record<string, unknown>;
+  readonly running?: Record<string, unknown>;
+  readonly finished?: Record<string, unknown>;
+  readonly failure?: { readonly at: string; readonly reason: string };
+}
+
+beforeEach(async () => {
+  await fetch(`${stream.url}/_control/reset`, { method: "POST" });
+  await asOperator("PUT", "/upstreams/eu", { accountId, apiBase, uploadHosts: [uploadHost], apiToken: token });
+  await seedTenant("acme", { upstream: "eu" });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** Old enough for whatever was made before to be compared. */
+function later(seconds = 1_000): void {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1_000 });
+}
+
+/** A video at Stream with these metadata. */
+async function made(metadata: readonly (readonly [string, string])[]): Promise<string> {
+  const created = await api.create(upstream, { length: 5, metadata: encodeUploadMetadata(metadata) });
+  if (created.kind !== "created") throw new Error(created.problem.detail);
+  return created.uid;
+}
+
+/** An upload of a ledger, whose video is at Stream under the same tag. */
+async function issued(id: string): Promise<string> {
+  const expires = Math.floor(Date.now() / 1000) + 86_400;
+  await ledgers.reserve("acme", { id, version: 1e15, limits: {}, upstream: "eu", bytes: 5, seconds: 60, expires });
+  const uid = await made([["sluice", `acme/${id}`]]);
+  await ledgers.attach("acme", id, uid, `http://${uploadHost}/`);
+  return uid;
+}
+
+/** Ids of uploads sort by time. */
+const uploadId = (digit: number) =>
+  `${Date.now()
+    .toString(16)
+    .padStart(12, "0")
+    .replace(/(.{8})/, "$1-")}-7000-8000-00000000000${digit}`;
+
+async function report(method: "GET" | "POST"): Promise<Report> {
+  return (await asOperator(method, PATH)).json<Report>();
+}
+
+async function fault(fault: object): Promise<void> {
+  await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
+}
+
+it("tells nothing before the first sweep, and finds nothing where all is well", async () => {
+  expect(await report("GET")).toEqual({});
+  await issued(uploadId(1));
+  later();
+  const { run, finished } = await report("POST");
+  const counts = { pages: 1, videos: 1, settled: 0, adopted: 0, missing: 0, strangers: 0 };
+  expect(run).toEqual({ upstream: "eu", outcome: "finished", ...counts });
+  expect(finished).toMatchObject(counts);
+  expect(await report("GET")).toEqual({ finished });
+});
+
+it("finds what the ledger does not know, what Stream does not have, and what is neither's", async () => {
+  const [kept, gone, adopted] = [uploadId(1), uploadId(2), uploadId(3)];
+  await issued(kept);
+  const lost = await issued(gone);
+  await api.deleteVideo(upstream, lost);
+  await made([["sluice", `acme/${adopted}`]]);
+  await made([["name", "uploaded in the dashboard"]]);
+  await made([["sluice", `nobody/${uploadId(4)}`]]);
+  later();
+  expect((await report("POST")).finished).toMatchObject({ videos: 4, adopted: 1, missing: 1, strangers: 2 });
+  expect(await ledgers.find("acme", adopted)).toMatchObject({ ok: true, value: { state: "issued", upstream: "eu" } });
+  // Its ledger asks for the one that is missing; then a second sweep has nothing to repair.
+  await runDurableObjectAlarm(env.LEDGER.getByName("acme"));
+  expect(await ledgers.find("acme", gone)).toMatchObject({ ok: true, value: { state: "expired" } });
+  expect(await ledgers.find("acme", kept)).toMatchObject({ ok: true, value: { state: "issued" } });
+  expect((await report("POST")).finished).toMatchObject({ adopted: 0, missing: 0, strangers: 2 });
+});
+
+it("of two runs at once, only one writes what it has found", async () => {
+  const rows = createReconciliations(env.DB);
+  expect(await rows.read("eu")).toEqual(accept({ revision: 0, standing: {} }));
+  const standing = { failure: { at: 5, reason: "one" } };
+  const other = { failure: { at: 5, reason: "other" } };
+  expect([await rows.write("eu", 0, standing), await rows.write("eu", 0, other)]).toEqual([
+    accept(true),
+    accept(false),
+  ]);
+  expect(await rows.read("eu")).toEqual(accept({ revision: 1, standing }));
+  expect([await rows.write("eu", 1, {}), await rows.write("eu", 1, other)]).toEqual([accept(true), accept(false)]);
+  expect(await rows.read("eu")).toEqual(accept({ revision: 2, standing: {} }));
+});
+
+it("leaves the newest videos to the next sweep", async () => {
+  await made([["sluice", `acme/${uploadId(1)}`]]);
+  expect((await report("POST")).finished).toMatchObject({ videos: 0, adopted: 0, missing: 0 });
+  later();
+  expect((await report("POST")).finished).toMatchObject({ videos: 1, adopted: 1 });
+});
+
+it("waits while Stream is down, keeps saying since when, and goes on where it was", async () => {
+  await made([["sluice", `acme/${uploadId(1)}`]]);
+  later();
+  await fault({ on: "api", kind: "status", status: 500, times: 2 });
+  const down = await report("POST");
+  expect(down.run).toMatchObject({ outcome: "failed", pages: 0 });
+  expect(down.failure?.reason).toContain("Stream");
+  expect(down.finished).toBeUndefined();
+  const up = await report("POST");
+  expect(up.finished).toMatchObject({ adopted: 1 });
+  expect(up.failure).toEqual(down.failure);
+});
+
+describe("by the clock", () => {
+  const tick = async () => {
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
+    await worker.scheduled(createScheduledController(), env);
+    const lines = log.mock.calls.map(([text]) => JSON.parse(String(text)) as { job?: string; runs?: object[] });
+    log.mockRestore();
+    return lines.filter(({ job }) => job === "reconcile");
+  };
+
+  it("sweeps once, then rests for some hours, and writes one line each time", async () => {
+    await made([["sluice", `acme/${uploadId(1)}`]]);
+    later();
+    expect(await tick()).toMatchObject([{ runs: [{ upstream: "eu", outcome: "finished", adopted: 1 }] }]);
+    expect(await tick()).toEqual([{ job: "reconcile", runs: [{ upstream: "eu", outcome: "not due" }] }]);
+    later(6 * 3_600);
+    expect(await tick()).toMatchObject([{ runs: [{ outcome: "finished", adopted: 0 }] }]);
+  });
+
+  it("asks Stream for nothing while the budget has no call for it", async () => {
+    await env.BUDGET.getByName("eu").close(60);
+    expect(await tick()).toMatchObject([{ runs: [{ outcome: "waiting for the budget", pages: 0 }] }]);
+    const requests = await (await fetch(`${stream.url}/_control/requests`)).json<unknown[]>();
+    expect(requests).toEqual([]);
+  });
+
+  it("says so where the registry cannot be asked", async () => {
+    await env.DB.exec("DROP TABLE upstreams");
+    expect(await tick()).toEqual([{ job: "reconcile", problem: "registry_unavailable" }]);
+  });
+});
+
+it("has its place for upstreams that are there", async () => {
+  expect(await codeOf(asOperator("GET", "/upstreams/none/reconciliation"))).toBe("not_found");
+  expect(await codeOf(asOperator("POST", "/upstreams/NO/reconciliation"))).toBe("bad_request");
+  expect(await codeOf(asOperator("DELETE", PATH))).toBe("method_not_allowed");
+});

@@ -1,0 +1,280 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
+import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import type { KeyRing } from "../../../src/config.ts";
+import type { Result } from "../../../src/core/shared/result.ts";
+import { TENANT_ROW as tenant } from "../support/worker.ts";
+
+const CACHE_SECONDS = 10;
+const sealing = createSealing([{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing);
+
+/** The database, telling which sessions were begun on it, and holding an answer up on demand. */
+function watched(db: D1Database) {
+  const sessions: (string | undefined)[] = [];
+  let gate: Promise<void> | undefined;
+  const watching = new Proxy(db, {
+    get(target, property) {
+      if (property !== "withSession") return Reflect.get(target, property, target);
+      return (constraint?: string) => {
+        sessions.push(constraint);
+        const session = target.withSession(constraint);
+        const held = gate;
+        if (!held) return session;
+        return {
+          prepare: (sql: string) => ({
+            bind: (...values: unknown[]) => ({
+              async first() {
+                const row = await session
+                  .prepare(sql)
+                  .bind(...values)
+                  .first();
+                await held;
+                return row;
+              },
+            }),
+          }),
+        };
+      };
+    },
+  });
+  return {
+    db: watching,
+    sessions,
+    /** Answers to what is asked from now on are given after `open` has been called. */
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = promise;
+      return () => {
+        gate = undefined;
+        resolve();
+      };
+    },
+  };
+}
+
+/** An isolate of its own, on the same database, with a clock to turn. */
+function isolate(cacheSeconds = CACHE_SECONDS) {
+  let time = 1_000_000;
+  const now = () => time;
+  const { db, sessions, hold } = watched(env.DB);
+  const registry = createRegistry(db, { registryCacheSeconds: cacheSeconds }, sealing, now);
+  const store = createRegistryStore(env.DB, sealing, now, {
+    changed: (bookmark) => registry.forget(bookmark),
+    told: async () => {},
+  });
+  return { registry, store, sessions, hold, pass: (seconds: number) => void (time += seconds * 1000) };
+}
+
+type Isolate = ReturnType<typeof isolate>;
+
+const upstream = {
+  account_id: "account",
+  api_base: "https://api.example",
+  upload_hosts: '["up.example"]',
+  calls_per_window: null,
+};
+const issuer = {
+  id: "idp",
+  iss: "https://idp.example/",
+  audience: "sluice",
+  algorithms: '["RS256"]',
+  jwks_url: "https://idp.example/jwks",
+  jwks: null,
+  secret: null,
+  tenant: null,
+  tenant_claim: "org",
+  subject_claim: "sub",
+  scopes: '["uploads:create"]',
+};
+const credential = JSON.stringify({ kind: "token", token: "very-secret" });
+
+const codeOf = (result: Result<unknown>) => (result.ok ? "ok" : result.problem.code);
+
+async function drain({ registry }: Isolate): Promise<void> {
+  for (let index = 0; ; index++) {
+    if (!(await registry.tenant(`made-up-${index}`)).ok) return;
+    if (index > 1_000) throw new Error("There is no bound.");
+  }
+}
+
+describe("a flood of made-up names", () => {
+  it("does not keep tenants that were known from being read anew when their time is over", async () => {
+    const here = isolate();
+    await here.store.putTenant(tenant);
+    expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
+    here.pass(CACHE_SECONDS);
+    await drain(here);
+    expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { id: "acme" } });
+  });
+
+  it("nor after a change through this very isolate", async () => {
+    const here = isolate();
+    await here.store.putTenant(tenant);
+    await here.registry.tenant("acme");
+    await drain(here);
+    await here.store.putTenant({ ...tenant, suspended: 1 });
+    expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: true } });
+  });
+
+  it("is stopped just so where nothing is cached at all", async () => {
+    const here = isolate(0);
+    await here.store.putTenant(tenant);
+    await here.registry.tenant("acme");
+    await drain(here);
+    expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
+    expect(codeOf(await here.registry.tenant("another"))).toBe("registry_busy");
+  });
+
+  it("never has more look-ups under way than its budget, however many come at once", async () => {
+    const here = isolate();
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, (_, index) => here.registry.tenant(`made-up-${index}`)),
+    );
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(200);
+    expect(here.sessions).toHaveLength(200);
+  });
+
+  it.each(["", "Acme", "-a", "a_b", "a".repeat(33), "acme ", "__proto__", "a\u0000b", "../x"])(
+    "is not one of what no tenant can be called: %j never reaches the database",
+    async (name) => {
+      const here = isolate();
+      expect(await here.registry.tenant(name)).toEqual({ ok: true, value: undefined });
+      expect(here.sessions).toEqual([]);
+    },
+  );
+
+  it.each(["", "x".repeat(501), "\ud800", "a\u0000b", "ü"])(
+    "nor does %j, which no issuer can be called",
+    async (iss) => {
+      const here = isolate();
+      expect(await here.registry.issuers(iss)).toEqual({ ok: true, value: [] });
+      expect(here.sessions).toEqual([]);
+    },
+  );
+});
+
+describe("what has been changed through an isolate", () => {
+  it("holds in it at once, also against a look-up that was under way", async () => {
+    const here = isolate();
+    await here.store.putTenant(tenant);
+    const open = here.hold();
+    const underWay = here.registry.tenant("acme");
+    // Let the row be read before it is changed.
+    await env.DB.prepare("SELECT 1").first();
+    await here.store.putTenant({ ...tenant, suspended: 1 });
+    open();
+    expect(await underWay).toMatchObject({ ok: true, value: { suspended: false } });
+    expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: true } });
+  });
+
+  it("holds in it at once for issuers and upstreams too", async () => {
+    const { registry, store } = isolate();
+    await store.putTenant(tenant);
+    await store.putUpstream({ id: "eu", ...upstream, credential });
+    await store.putIssuer(issuer);
+    expect(await registry.issuers(issuer.iss)).toMatchObject({ value: [{ id: "idp" }] });
+    expect(await registry.upstream("eu")).toMatchObject({ value: { id: "eu" } });
+    await store.deleteIssuer("idp");
+    await store.deleteUpstream("eu");
+    expect(await registry.issuers(issuer.iss)).toEqual({ ok: true, value: [] });
+    expect(await registry.upstream("eu")).toEqual({ ok: true, value: undefined });
+  });
+
+  it("is known by the bookmark that its write has left, and what is there now by the primary", async () => {
+    const { registry, store, sessions } = isolate();
+    await store.putTenant(tenant);
+    await registry.tenant("acme");
+    await registry.latest.tenant("acme");
+    expect(sessions).toEqual([expect.stringMatching(/^[0-9a-f]+-/), "first-primary"]);
+  });
+
+  it("is not asked for at a replica that has not seen it", async () => {
+    const { registry, store, sessions } = isolate();
+    await registry.tenant("acme");
+    expect(sessions).toEqual(["first-unconstrained"]);
+    registry.forget("00000002-b");
+    registry.forget("00000001-a");
+    registry.forget(null);
+    await registry.tenant("acme");
+    expect(sessions.at(-1)).toBe("00000002-b");
+    await store.putTenant(tenant);
+    expect(codeOf(await registry.tenant("acme"))).toBe("ok");
+  });
+
+  it("reaches other isolates within the bound: tenants, upstreams and issuers too", async () => {
+    const here = isolate();
+    const there = isolate();
+    await here.store.putTenant(tenant);
+    await here.store.putUpstream({ id: "eu", ...upstream, credential });
+    await there.registry.tenant("acme");
+    await there.registry.upstream("eu");
+    expect(await there.registry.issuers("https://idp.example/")).toEqual({ ok: true, value: [] });
+
+    await here.store.deleteTenant("acme");
+    await here.store.deleteUpstream("eu");
+    await here.store.putIssuer(issuer);
+    const seenThere = async () => [
+      (await there.registry.tenant("acme")).ok && (await there.registry.tenant("acme")),
+      await there.registry.upstream("eu"),
+      await there.registry.issuers("https://idp.example/"),
+    ];
+    there.pass(CACHE_SECONDS - 0.001);
+    expect(await seenThere()).toMatchObject([{ value: { id: "acme" } }, { value: { id: "eu" } }, { value: [] }]);
+    there.pass(0.001);
+    expect(await seenThere()).toMatchObject([
+      { ok: true, value: undefined },
+      { ok: true, value: undefined },
+      { ok: true, value: [{ id: "idp", tenant: { kind: "claim", claim: "org" } }] },
+    ]);
+  });
+});
+
+describe("what cannot be read", () => {
+  it("is refused from the cache like anything else, until it has been written anew", async () => {
+    const here = isolate();
+    await here.store.putTenant({ ...tenant, policy: '{"upload":{"maxBytes":"many"}}' });
+    expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
+    const asked = here.sessions.length;
+    expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
+    expect(here.sessions).toHaveLength(asked);
+    await here.store.putTenant(tenant);
+    expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
+  });
+
+  it.each([
+    ["policy", "not JSON"],
+    ["limits", '{"pending":-1}'],
+    ["limits", "["],
+  ])("a tenant with the %s %j", async (column, text) => {
+    const here = isolate();
+    await here.store.putTenant(tenant);
+    await env.DB.prepare(`UPDATE tenants SET ${column} = ?`).bind(text).run();
+    expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
+  });
+
+  it("a credential that the database alone would send elsewhere", async () => {
+    const here = isolate();
+    await here.store.putUpstream({ id: "eu", ...upstream, credential });
+    expect(await here.registry.upstream("eu")).toMatchObject({
+      ok: true,
+      value: { credential: { token: "very-secret" } },
+    });
+    await env.DB.prepare("UPDATE upstreams SET api_base = 'https://evil.example'").run();
+    here.registry.forget();
+    const found = await here.registry.upstream("eu");
+    expect(codeOf(found)).toBe("registry_unavailable");
+    expect(JSON.stringify(found)).not.toContain("very-secret");
+  });
+
+  it("a database that fails: it is asked again the next time", async () => {
+    const here = isolate();
+    await here.store.putTenant(tenant);
+    await env.DB.exec("ALTER TABLE tenants RENAME TO elsewhere");
+    for (let index = 0; index < 300; index++)
+      expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
+    await env.DB.exec("ALTER TABLE elsewhere RENAME TO tenants");
+    expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
+  });
+});

@@ -1,0 +1,197 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { createDirectory } from "../../../src/adapters/d1/registry-index.ts";
+import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
+import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import type { KeyRing } from "../../../src/config.ts";
+import type { Upstream } from "../../../src/core/ports/registry.ts";
+import { TENANT_ROW as tenant } from "../support/worker.ts";
+
+const CACHE_SECONDS = 10;
+const ring = [{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing;
+const sealing = createSealing(ring);
+
+/** An isolate of its own, on the same database, with a clock to turn. */
+function isolate() {
+  let time = 1_000_000;
+  const now = () => time;
+  const registry = createRegistry(env.DB, { registryCacheSeconds: CACHE_SECONDS }, sealing, now);
+  const store = createRegistryStore(env.DB, sealing, now, {
+    changed: () => registry.forget(),
+    told: async () => {},
+  });
+  return { registry, store, pass: (seconds: number) => (time += seconds * 1000) };
+}
+
+const apiKey = {
+  id: "key1",
+  tenant: "acme",
+  name: "test",
+  hash: new Uint8Array(32).fill(7).toBase64(),
+  scopes: '["uploads:create","a-scope-of-the-future"]',
+  created_at: 1,
+  expires_at: 5,
+};
+
+describe("the registry", () => {
+  it("gives what was stored, in the core's own terms", async () => {
+    const { registry, store } = isolate();
+    await store.putTenant({ ...tenant, policy: '{"upload":{"maxBytes":5}}', limits: '{"pending":3}', suspended: 1 });
+    await store.insertApiKey(apiKey);
+    expect(await registry.tenant("acme")).toMatchObject({
+      ok: true,
+      value: { id: "acme", limits: { pending: 3 }, suspended: true, policy: [{ upload: { maxBytes: 5 } }] },
+    });
+    expect(await registry.apiKey("key1")).toEqual({
+      ok: true,
+      value: {
+        id: "key1",
+        tenant: "acme",
+        hash: new Uint8Array(32).fill(7),
+        scopes: new Set(["uploads:create"]),
+        expiresAt: 5,
+        revoked: false,
+        version: expect.any(Number),
+      },
+    });
+  });
+
+  it("refuses a key that another isolate revoked, once its cache's time is over, and not before it has to", async () => {
+    const here = isolate();
+    const there = isolate();
+    await here.store.putTenant(tenant);
+    await here.store.insertApiKey(apiKey);
+    const revokedThere = async () => {
+      const key = await there.registry.apiKey("key1");
+      return key.ok && key.value?.revoked;
+    };
+    expect(await revokedThere()).toBe(false);
+
+    await here.store.revokeApiKey("acme", "key1");
+    const key = await here.registry.apiKey("key1");
+    expect(key.ok && key.value?.revoked).toBe(true);
+    there.pass(CACHE_SECONDS - 0.001);
+    expect(await revokedThere()).toBe(false);
+    there.pass(0.001);
+    expect(await revokedThere()).toBe(true);
+  });
+
+  it("does not let made-up names flood the database, and serves real ones meanwhile", async () => {
+    const { registry, store, pass } = isolate();
+    await store.putTenant(tenant);
+    await registry.tenant("acme");
+
+    const flood = async (from: number, count: number) => {
+      const codes = new Map<string, number>();
+      for (let index = from; index < from + count; index++) {
+        const found = await registry.tenant(`made-up-${index}`);
+        const code = found.ok ? "looked up" : found.problem.code;
+        codes.set(code, (codes.get(code) ?? 0) + 1);
+      }
+      return Object.fromEntries(codes);
+    };
+    expect(await flood(0, 300)).toEqual({ "looked up": 200, registry_busy: 100 });
+    expect(await registry.tenant("acme")).toMatchObject({ ok: true, value: { id: "acme" } });
+    expect(await flood(0, 200)).toEqual({ "looked up": 200 });
+    pass(1);
+    expect(await flood(1_000, 300)).toEqual({ "looked up": 50, registry_busy: 250 });
+  });
+
+  it("is not held up by many tenants that exist", async () => {
+    const { registry, store } = isolate();
+    await Promise.all(Array.from({ length: 300 }, (_, index) => store.putTenant({ ...tenant, id: `t${index}` })));
+    for (let index = 0; index < 300; index++) expect((await registry.tenant(`t${index}`)).ok).toBe(true);
+  });
+
+  it("keeps credentials sealed, and opens them for use only", async () => {
+    const { registry, store } = isolate();
+    const credential = { kind: "token" as const, token: "very-secret" };
+    await store.putUpstream({
+      id: "eu",
+      account_id: "account",
+      api_base: "https://api.example",
+      upload_hosts: '["up.example"]',
+      calls_per_window: 7,
+      credential: JSON.stringify(credential),
+    });
+    const row = await env.DB.prepare("SELECT * FROM upstreams").first();
+    expect(JSON.stringify(row)).not.toContain("very-secret");
+    expect(await registry.upstream("eu")).toEqual({
+      ok: true,
+      value: {
+        id: "eu",
+        accountId: "account",
+        apiBase: "https://api.example",
+        uploadHosts: ["up.example"],
+        callsPerWindow: 7,
+        webhookSecrets: [],
+        credential,
+      },
+    });
+
+    await env.DB.prepare(
+      "INSERT INTO upstreams SELECT 'us', account_id, api_base, upload_hosts, sealed_credential, calls_per_window, sealed_webhook_secrets FROM upstreams",
+    ).run();
+    expect(await registry.upstream("us")).toMatchObject({ ok: false, problem: { code: "registry_unavailable" } });
+  });
+
+  it("refuses, and does not throw, where the database fails or a policy cannot be read", async () => {
+    const { registry, store } = isolate();
+    await store.putTenant({ ...tenant, policy: '{"upload":{"maxBytes":"many"}}' });
+    expect(await registry.tenant("acme")).toMatchObject({ ok: false, problem: { code: "registry_unavailable" } });
+    await env.DB.exec("DROP TABLE issuers");
+    expect(await registry.issuers("https://idp.example/")).toMatchObject({
+      ok: false,
+      problem: { code: "registry_unavailable" },
+    });
+  });
+});
+
+it("the directory has the environment's upstream first: among all, and among those of its account", async () => {
+  const { store } = isolate();
+  const account = { api_base: "https://api.example", upload_hosts: "[]", calls_per_window: null };
+  for (const id of ["eu", "us"])
+    await store.putUpstream({ id, account_id: `account-${id}`, ...account, credential: "{}" });
+  const directory = createDirectory(env.DB, {
+    defaultUpstream: { id: "default", accountId: "account-eu" } as Upstream,
+  });
+  expect(await directory.upstreams()).toEqual({ ok: true, value: ["default", "eu", "us"] });
+  expect(await directory.upstreams("account-eu")).toEqual({ ok: true, value: ["default", "eu"] });
+  expect(await directory.upstreams("account-us")).toEqual({ ok: true, value: ["us"] });
+  expect(await createDirectory(env.DB, {}).upstreams()).toEqual({ ok: true, value: ["eu", "us"] });
+});
+
+describe("sealing", () => {
+  it("opens with the same key at the same place only", async () => {
+    const sealed = await sealing.seal("secret", "upstream:a");
+    expect(sealed).not.toContain("secret");
+    expect(await sealing.open(sealed, "upstream:a")).toBe("secret");
+    expect(await sealing.open(sealed, "upstream:b")).toBeUndefined();
+    const other = createSealing([{ id: "m1", bytes: new Uint8Array(32).fill(2) }] as unknown as KeyRing);
+    expect(await other.open(sealed, "upstream:a")).toBeUndefined();
+  });
+
+  it("never seals the same way twice, and opens what an older key of the ring sealed", async () => {
+    const old = await sealing.seal("secret", "p");
+    expect(await sealing.seal("secret", "p")).not.toBe(old);
+    const rotated = createSealing([{ id: "m2", bytes: new Uint8Array(32).fill(2) }, ...ring] as unknown as KeyRing);
+    expect(await rotated.open(old, "p")).toBe("secret");
+    expect((await rotated.seal("secret", "p")).startsWith("v1.m2.")).toBe(true);
+  });
+
+  it.each(["", "v1", "v1.m1", "v1.m1.", "v1.m1.AAAA", "v2.m1.AAAA", "v1.m9.AAAA", "v1.m1.*"])(
+    "does not open %j",
+    async (sealed) => {
+      expect(await sealing.open(sealed, "p")).toBeUndefined();
+    },
+  );
+
+  it("does not open what has been changed, wherever", async () => {
+    const sealed = await sealing.seal("a secret", "p");
+    for (let place = "v1.m1.".length; place < sealed.length - 1; place++) {
+      const changed = `${sealed.slice(0, place)}${sealed[place] === "A" ? "B" : "A"}${sealed.slice(place + 1)}`;
+      expect(await sealing.open(changed, "p"), `at ${place}`).toBeUndefined();
+    }
+  });
+});

@@ -1,0 +1,249 @@
+import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
+import { asOperator, codeOf, request, seedTenant } from "../support/worker.ts";
+
+/** The webhook of an upstream, called as Stream calls it. */
+
+const [SECRET, OLD_SECRET] = ["85011ed3a913c6ad5f9cf6c5573cc0a7", "00011ed3a913c6ad5f9cf6c5573cc0a7"];
+const UPSTREAM = { accountId: "account", apiToken: "token", webhookSecrets: [SECRET, OLD_SECRET] };
+const UID = "a".repeat(32);
+const ledgers = createLedgers(env.LEDGER);
+const now = () => Math.floor(Date.now() / 1000);
+
+beforeEach(async () => {
+  await asOperator("PUT", "/upstreams/eu", UPSTREAM);
+  await seedTenant("acme", { upstream: "eu" });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+async function sign(body: string, secret = SECRET, time = String(now())): Promise<string> {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const key = await crypto.subtle.importKey("raw", bytes(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const mac = await crypto.subtle.sign("HMAC", key, bytes(`${time}.${body}`));
+  return `time=${time},sig1=${new Uint8Array(mac).toHex()}`;
+}
+
+function send(body: BodyInit, signature: string | undefined, upstream = "eu"): Promise<Response> {
+  const headers = { ...(signature !== undefined && { "Webhook-Signature": signature }) };
+  return request("POST", `/hooks/stream/${upstream}`, { headers, body });
+}
+
+/** An upload that has a URL, in the ledger of a tenant. */
+async function issued(id: string, tenant = "acme", uid = UID, upstream = "eu"): Promise<void> {
+  const ledger = env.LEDGER.getByName(tenant);
+  const size = { bytes: 5, seconds: 60 };
+  await ledger.reserve({ id, version: 1e15, limits: {}, upstream, expires: now() + 1_800, ...size });
+  await ledger.attach(id, uid, "https://upload.example/1");
+}
+
+function video(meta: object | undefined, more: object = {}): string {
+  return JSON.stringify({
+    uid: UID,
+    status: { state: "ready" },
+    duration: 5.5,
+    size: 5,
+    ...(meta && { meta }),
+    ...more,
+  });
+}
+
+async function stateOf(id: string, tenant = "acme") {
+  const found = await ledgers.find(tenant, id);
+  return found.ok ? found.value?.state : undefined;
+}
+
+describe("an event that is signed", () => {
+  it("settles its upload, once however often it comes", async () => {
+    await issued("one");
+    const body = video({ sluice: "acme/one", name: "Ünïcode" });
+    const answer = await send(body, await sign(body));
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual({ received: true });
+    expect(answer.headers.get("access-control-allow-origin")).toBeNull();
+    expect((await send(body, await sign(body))).status).toBe(200);
+    expect(await ledgers.find("acme", "one")).toMatchObject({ value: { state: "ready", seconds: 5.5 } });
+    expect(await env.LEDGER.getByName("acme").usage()).toMatchObject({ pending: 0, storedSeconds: 5.5 });
+  });
+
+  it("may be signed with any of the upstream's secrets, and with no other", async () => {
+    await issued("one");
+    const body = video({ sluice: "acme/one" });
+    expect((await send(body, await sign(body, OLD_SECRET))).status).toBe(200);
+    expect(await stateOf("one")).toBe("ready");
+    expect((await send(body, await sign(body, "f".repeat(32)))).status).toBe(403);
+  });
+
+  it.each([
+    ["299 seconds old", -299, 200],
+    ["301 seconds old", -302, 403],
+    ["of a clock that is ahead", 298, 200],
+    ["of a clock that is too far ahead", 302, 403],
+  ])("%s: %d", async (_, age, status) => {
+    const body = video({});
+    expect((await send(body, await sign(body, SECRET, String(now() + age)))).status).toBe(status);
+  });
+});
+
+it("comes a day late, after its upload was given up, and is believed all the same", async () => {
+  await issued("one");
+  await runInDurableObject(env.LEDGER.getByName("acme"), (_, state) =>
+    state.storage.sql.exec("UPDATE uploads SET state = 'expired', due = NULL").toArray(),
+  );
+  const body = video({ sluice: "acme/one" });
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_400_000 });
+  expect((await send(body, await sign(body))).status).toBe(200);
+  expect(await stateOf("one")).toBe("ready");
+});
+
+it("is of any of the upstreams that are one account: Stream has one webhook for all of them", async () => {
+  await asOperator("PUT", "/upstreams/second", { accountId: UPSTREAM.accountId, apiToken: "other" });
+  await seedTenant("zoe", { upstream: "second" });
+  await issued("hers", "zoe", UID, "second");
+  const body = video({ sluice: "zoe/hers" });
+  expect((await send(body, await sign(body))).status).toBe(200);
+  expect(await stateOf("hers", "zoe")).toBe("ready");
+});
+
+describe("refuses alike", () => {
+  it.each([
+    ["no signature", async () => undefined],
+    ["junk", async () => "time=now"],
+    ["another body", () => sign(video({ sluice: "acme/two" }))],
+    ["another time", async () => (await sign(video({}))).replace(/time=\d+/, `time=${now() - 1}`)],
+    ["an empty secret's", () => sign(video({}), " ")],
+  ])("%s", async (_, signature) => {
+    const answer = await send(video({}), await signature());
+    expect(answer.status).toBe(403);
+    expect(await codeOf(answer)).toBe("webhook_signature_invalid");
+  });
+
+  it.each(["none", "mute", "default", "Not-an-id", "__proto__"])("the upstream %s", async (upstream) => {
+    await asOperator("PUT", "/upstreams/mute", { accountId: "account", apiToken: "token" });
+    const body = video({});
+    const answers = await Promise.all([
+      send(body, await sign(body), upstream),
+      send(body, await sign(body, "f".repeat(32)), "eu"),
+    ]);
+    const [one, other] = await Promise.all(answers.map((answer) => answer.json<Record<string, unknown>>()));
+    expect({ ...one, requestId: "" }).toEqual({ ...other, requestId: "" });
+  });
+
+  it("any number of bad signatures from one address, which is never shut out", async () => {
+    const body = video({});
+    const headers = { "CF-Connecting-IP": "192.0.2.1", "Webhook-Signature": await sign(body, "f".repeat(32)) };
+    for (let count = 0; count < 65; count++)
+      expect((await request("POST", "/hooks/stream/eu", { headers, body })).status).toBe(403);
+    const good = { ...headers, "Webhook-Signature": await sign(body) };
+    expect((await request("POST", "/hooks/stream/eu", { headers: good, body })).status).toBe(200);
+  });
+});
+
+describe("a body", () => {
+  it("that is too large is not read to its end", async () => {
+    let pulled = 0;
+    const endless = new ReadableStream({
+      pull(controller) {
+        pulled++;
+        controller.enqueue(new Uint8Array(64 * 1024));
+      },
+    });
+    const answer = await send(endless, await sign(""));
+    expect(answer.status).toBe(413);
+    expect(await codeOf(answer)).toBe("body_too_large");
+    expect(pulled).toBeLessThan(20);
+  });
+
+  it.each(["", "null", "[]", "{}", '{"uid":"a"}', "\u{feff}nonsense"])("that is no video: %j", async (body) => {
+    const answer = await send(body, await sign(body));
+    expect(answer.status).toBe(400);
+    expect(await codeOf(answer)).toBe("body_invalid");
+  });
+
+  it("is signed as bytes, whatever they are", async () => {
+    const bytes = Uint8Array.of(0xff, 0xfe, 0x00);
+    const key = await crypto.subtle.importKey(
+      "raw",
+      new TextEncoder().encode(SECRET),
+      { name: "HMAC", hash: "SHA-256" },
+      false,
+      ["sign"],
+    );
+    const time = String(now());
+    const mac = await crypto.subtle.sign("HMAC", key, Uint8Array.of(...new TextEncoder().encode(`${time}.`), ...bytes));
+    // Past the signature, and refused as what it is.
+    expect((await send(bytes, `time=${time},sig1=${new Uint8Array(mac).toHex()}`)).status).toBe(400);
+  });
+});
+
+it.each(["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])("%s is not for Stream's events", async (method) => {
+  const answer = await request(method, "/hooks/stream/eu");
+  expect(answer.status).toBe(405);
+  expect(answer.headers.get("allow")).toBe("POST");
+});
+
+describe("whose the video is", () => {
+  const told = async (body: string) => {
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
+    const answer = await send(body, await sign(body));
+    expect(answer.status).toBe(200);
+    const line = log.mock.calls.map(([text]) => String(text)).find((text) => text.includes("/hooks/stream"));
+    return JSON.parse(line ?? "{}") as Record<string, unknown>;
+  };
+
+  it("is in its tag, as the wide event says", async () => {
+    await issued("one");
+    expect(await told(video({ sluice: "acme/one" }))).toMatchObject({
+      streamEvent: "recorded",
+      tenant: "acme",
+      upstream: "eu",
+      uid: UID,
+    });
+  });
+
+  it.each([
+    ["has no tag", { name: "edited" }],
+    ["has a tag of others", { sluice: 5 }],
+    ["has a tenant's tag that is not here", { sluice: "nobody/one" }],
+    ["has the tag of an upload that is not known", { sluice: "acme/other" }],
+    ["has the tag of an upload with another video", { sluice: "acme/theirs" }],
+  ])("is a stranger where it %s", async (_, meta) => {
+    await issued("theirs", "acme", "b".repeat(32));
+    const line = await told(video(meta));
+    expect(line).toMatchObject({ streamEvent: "stranger" });
+    expect(line).not.toHaveProperty("tenant");
+    expect(await stateOf("theirs")).toBe("issued");
+  });
+
+  it("makes no ledger for a name that somebody has made up", async () => {
+    await told(video({ sluice: "nobody/one" }));
+    const names = (await listDurableObjectIds(env.LEDGER)).map(String);
+    expect(names).not.toContain(String(env.LEDGER.idFromName("nobody")));
+  });
+
+  it("is found by its uid where neither the event nor Stream tells the meta", async () => {
+    vi.stubGlobal("fetch", async () => new Response(null, { status: 503 }));
+    for (let count = 0; count < 12; count++) await seedTenant(`other-${count}`, { upstream: "eu" });
+    await seedTenant("zoe", { upstream: "eu" });
+    await issued("hers", "zoe");
+    expect(await told(video(undefined))).toMatchObject({ streamEvent: "recorded", tenant: "zoe" });
+    expect(await stateOf("hers", "zoe")).toBe("ready");
+  });
+
+  it("is not found with tenants of another upstream, nor told by an upload of another upstream", async () => {
+    await asOperator("PUT", "/upstreams/us", { ...UPSTREAM, accountId: "other" });
+    await seedTenant("zoe", { upstream: "us" });
+    await issued("hers", "zoe");
+    vi.stubGlobal("fetch", async () => new Response(null, { status: 503 }));
+    expect(await told(video(undefined))).toMatchObject({ streamEvent: "stranger" });
+    await issued("one");
+    const body = video({ sluice: "acme/one" });
+    expect((await send(body, await sign(body), "us")).status).toBe(200);
+    expect(await stateOf("one")).toBe("issued");
+  });
+});

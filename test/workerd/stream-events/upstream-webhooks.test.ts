@@ -1,0 +1,160 @@
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, inject, it } from "vitest";
+import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
+import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import { parseConfig } from "../../../src/config.ts";
+import { asOperator, codeOf } from "../support/worker.ts";
+
+/** The webhook of an upstream: its secrets in the registry, and its registration at the local Stream. */
+
+const stream = inject("stream");
+const SECRETS = ["1".repeat(32), "2".repeat(32)];
+const { accountId, apiBase, uploadHost, token } = stream;
+const UPSTREAM = { accountId, apiBase, uploadHosts: [uploadHost], apiToken: token };
+const OURS = "https://sluice.example/hooks/stream/eu";
+
+beforeEach(async () => void (await fetch(`${stream.url}/_control/reset`, { method: "POST" })));
+
+async function secrets(id = "eu"): Promise<readonly string[] | undefined> {
+  const config = parseConfig(env);
+  const registry = createRegistry(env.DB, config, createSealing(config.masterKeys), Date.now);
+  const upstream = await registry.upstream(id);
+  return upstream.ok ? upstream.value?.webhookSecrets : undefined;
+}
+
+async function atStream(method: "GET" | "PUT", notificationUrl?: string): Promise<Record<string, string>> {
+  const answer = await fetch(`${apiBase}/accounts/${accountId}/stream/webhook`, {
+    method,
+    headers: { Authorization: `Bearer ${token}` },
+    ...(notificationUrl && { body: JSON.stringify({ notificationUrl }) }),
+  });
+  return (await answer.json<{ result: Record<string, string> }>()).result;
+}
+
+describe("the secrets of a document", () => {
+  it("are sealed, and never shown", async () => {
+    const texts = [await (await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets: SECRETS })).text()];
+    for (const path of ["/upstreams/eu", "/upstreams"]) texts.push(await (await asOperator("GET", path)).text());
+    texts.push(JSON.stringify((await env.DB.prepare("SELECT * FROM upstreams").all()).results));
+    for (const text of texts) expect(text).not.toContain("11111111");
+    expect(await secrets()).toEqual(SECRETS);
+  });
+
+  it("stay where a new document has none, are taken away by an empty list, and go with the account", async () => {
+    const put = (more: object) => asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, ...more });
+    await put({ webhookSecrets: SECRETS });
+    await put({ apiToken: "rotated" });
+    expect(await secrets()).toEqual(SECRETS);
+    await put({ webhookSecrets: [] });
+    expect(await secrets()).toEqual([]);
+    await put({ webhookSecrets: SECRETS });
+    await put({ accountId: "another" });
+    expect(await secrets()).toEqual([]);
+    expect(await env.DB.prepare("SELECT sealed_webhook_secrets AS sealed FROM upstreams").first("sealed")).toBeNull();
+  });
+
+  it("do not open in another row, nor for another account, and uploads go on without them", async () => {
+    await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets: SECRETS });
+    await asOperator("PUT", "/upstreams/us", UPSTREAM);
+    await env.DB.exec(
+      "UPDATE upstreams SET sealed_webhook_secrets = (SELECT sealed_webhook_secrets FROM upstreams WHERE id = 'eu')",
+    );
+    expect([await secrets("eu"), await secrets("us")]).toEqual([SECRETS, []]);
+  });
+
+  it.each([["short"], [Array(4).fill(SECRETS[0]).join()], ["with a blank in it, and long"]])(
+    "refuses %s",
+    async (text) => {
+      const webhookSecrets = text.length > 40 ? text.split(",") : [text];
+      const answer = await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets });
+      expect(await answer.json()).toMatchObject({
+        code: "body_invalid",
+        key: expect.stringContaining("webhookSecrets"),
+      });
+    },
+  );
+});
+
+describe("PUT upstreams/:id/webhook", () => {
+  const register = (body: object = {}) => asOperator("PUT", "/upstreams/eu/webhook", body);
+  beforeEach(async () => void (await asOperator("PUT", "/upstreams/eu", UPSTREAM)));
+
+  it("registers it at Stream, and keeps the secret", async () => {
+    expect(await codeOf(asOperator("GET", "/upstreams/eu/webhook"))).toBe("not_found");
+    const answer = await register();
+    expect(await answer.json()).toEqual({ notificationUrl: OURS });
+    const { notificationUrl, secret } = await atStream("GET");
+    expect(notificationUrl).toBe(OURS);
+    expect(await secrets()).toEqual([secret]);
+    expect(await (await asOperator("GET", "/upstreams/eu/webhook")).json()).toEqual({ notificationUrl: OURS });
+  });
+
+  it("again changes nothing; at another address, the secret before stays valid, and those before that do not", async () => {
+    await register();
+    const [first = ""] = (await secrets()) ?? [];
+    await register();
+    expect(await secrets()).toEqual([first]);
+    const moved = await register({ gateway: "https://uploads.example/admin", force: true });
+    expect(await moved.json()).toEqual({ notificationUrl: "https://uploads.example/hooks/stream/eu", replaced: OURS });
+    const [second = "", ...before] = (await secrets()) ?? [];
+    expect(before).toEqual([first]);
+    await register({ force: true });
+    const third = (await atStream("GET"))["secret"] ?? "";
+    expect(await secrets()).toEqual([third, second]);
+  });
+
+  it("does not replace another's without force, and says whose it is", async () => {
+    await atStream("PUT", "https://other.example/events");
+    const refused = await register();
+    expect(refused.status).toBe(409);
+    expect((await refused.json<{ detail: string }>()).detail).toContain("https://other.example/events");
+    expect(await atStream("GET")).toMatchObject({ notificationUrl: "https://other.example/events" });
+    expect(await secrets()).toEqual([]);
+    expect((await register({ force: true })).status).toBe(200);
+  });
+
+  it("does not take a secret that could not be kept with others", async () => {
+    const result = { notificationUrl: OURS, secret: "with, comma and a blank" };
+    for (const answer of [{ status: 404 }, { status: 200, body: JSON.stringify({ success: true, result }) }]) {
+      const fault = JSON.stringify({ on: "api", kind: "status", ...answer });
+      await fetch(`${stream.url}/_control/faults`, { method: "POST", body: fault });
+    }
+    expect(await codeOf(register())).toBe("stream_bad_answer");
+    expect(await secrets()).toEqual([]);
+  });
+
+  it("keeps no secret for an upstream that has become another account's meanwhile", async () => {
+    const latency = JSON.stringify({ on: "api", kind: "latency", milliseconds: 500 });
+    await fetch(`${stream.url}/_control/faults`, { method: "POST", body: latency });
+    const registering = register();
+    await expect
+      .poll(async () => (await fetch(`${stream.url}/_control/requests`)).json())
+      .toMatchObject([{ method: "GET" }]);
+    await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, accountId: "another" });
+    expect(await codeOf(registering)).toBe("conflict");
+    expect(await secrets()).toEqual([]);
+  });
+
+  it("tells the operator what Stream says", async () => {
+    await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, apiToken: "revoked" });
+    const answer = await register();
+    expect(answer.status).toBe(502);
+    expect(await answer.json()).toMatchObject({ code: "stream_error", detail: expect.stringContaining("401") });
+    await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, apiBase: "http://127.0.0.1:1" });
+    expect(await codeOf(register())).toBe("stream_unreachable");
+  });
+
+  it("has its place for upstreams that are there, and not the environment's", async () => {
+    expect(await codeOf(asOperator("PUT", "/upstreams/none/webhook", {}))).toBe("not_found");
+    expect(await codeOf(asOperator("PUT", "/upstreams/NO/webhook", {}))).toBe("bad_request");
+    expect(await codeOf(register({ gateway: "ftp://x" }))).toBe("body_invalid");
+    expect(await codeOf(asOperator("DELETE", "/upstreams/eu/webhook"))).toBe("method_not_allowed");
+  });
+
+  it("counts its calls with the upstream's budget", async () => {
+    await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, callsPerWindow: 1 });
+    const answer = await register();
+    expect(await codeOf(answer)).toBe("upstream_busy");
+    expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
+  });
+});
