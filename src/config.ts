@@ -1,8 +1,14 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW, MAX_CALLS_PER_WINDOW } from "./core/budget/rules/call-window.ts";
-import { isSafeUrl } from "./core/stream/rules/upload-url.ts";
-import type { Upstream } from "./core/ports/registry.ts";
+import { isSafeUrl } from "./core/shared/safe-url.ts";
+import type { Upstream } from "./core/stream/rules/upstream.ts";
 import { DEFAULT_UPSTREAM } from "./core/shared/tenant.ts";
+import {
+  MAX_WEBHOOK_SECRETS,
+  STREAM_API_BASE,
+  STREAM_UPLOAD_HOSTS,
+  WEBHOOK_SECRET,
+} from "./core/stream/rules/defaults.ts";
 
 /** The Worker's settings, checked. What is missing or malformed stops every request: see `ConfigError`. */
 export interface Config {
@@ -40,6 +46,7 @@ const RING_KEY = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/;
 /** Of the operator's token: not to be guessed, and not "changeme". */
 const MIN_OPERATOR_TOKEN_CHARACTERS = 16;
 const MAX_CACHE_SECONDS = 300;
+
 /**
  * For one call to Stream. A creation whose client has left is ended by the platform after 30 seconds, in which the ledger has
  * to be told, too; an alarm after 15 minutes, in which the search for a lost video may take 20 calls.
@@ -59,16 +66,6 @@ const keyRing = v.pipe(
   v.check((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, "must not name a key twice"),
   v.transform((keys) => keys as unknown as KeyRing),
 );
-
-/** Of Cloudflare's API. */
-export const STREAM_API_BASE = "https://api.cloudflare.com/client/v4";
-/** Hosts that Cloudflare has been seen to hand out (assumed: secondary sources; there may be others). */
-export const STREAM_UPLOAD_HOSTS = "upload.videodelivery.net,upload.cloudflarestream.com";
-
-/** Of a webhook: the one in use, and those that are being replaced. */
-export const MAX_WEBHOOK_SECRETS = 3;
-/** Stream's are 32 hexadecimal digits in its documentation; shorter ones than half of that could be guessed. */
-export const WEBHOOK_SECRET = /^[\x21-\x2b\x2d-\x7e]{16,200}$/;
 
 /** What goes into a header. */
 const PRINTABLE = /^[\x21-\x7e]*$/;

@@ -3,9 +3,9 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createStreamWebhooks } from "../adapters/stream/webhooks.ts";
-import { STREAM_API_BASE } from "../config.ts";
+import { STREAM_API_BASE } from "../core/stream/rules/defaults.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../core/shared/tenant.ts";
-import type { Upstream } from "../core/ports/registry.ts";
+import type { Upstream } from "../core/stream/rules/upstream.ts";
 import { registerWebhook } from "../core/stream-events/register-stream-webhook.ts";
 import { ROOT } from "./paths.ts";
 

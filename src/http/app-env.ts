@@ -1,5 +1,5 @@
 import type { FailureLimit } from "../adapters/auth/auth-failure-limiter.ts";
-import type { RequestEvent } from "../adapters/telemetry/request-event.ts";
+import type { RequestEvent } from "../core/ports/telemetry.ts";
 
 /** What every handler finds in its context. */
 export interface AppEnv {

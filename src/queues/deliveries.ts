@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { retryDelaySeconds } from "../core/webhooks/rules/retry-policy.ts";
-import { reasonOf } from "../core/shared/problem.ts";
+import { reasonOf } from "../core/shared/text.ts";
 import { UPLOAD_EVENT_TYPES } from "../core/webhooks/rules/upload-event.ts";
 import { type DeliverEventPorts, type DeliveryOutcome, deliverEvent, giveUp } from "../core/webhooks/deliver-event.ts";
-import type { Delivery } from "../core/ports/webhooks.ts";
+import type { Delivery } from "../core/webhooks/rules/delivery.ts";
 
 /** Before a delivery that could not be given up is given up again. */
 const DEAD_RETRY_SECONDS = 60;

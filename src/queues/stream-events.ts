@@ -1,11 +1,10 @@
 import * as v from "valibot";
-import { RequestEvent } from "../adapters/telemetry/request-event.ts";
 import { parseVideo } from "../core/stream/rules/parse-video.ts";
-import type { Telemetry } from "../adapters/telemetry/telemetry.ts";
+import type { Telemetry } from "../core/ports/telemetry.ts";
 import { PROBLEMS, problem } from "../core/shared/problem.ts";
 import { type Result, accept, refuse } from "../core/shared/result.ts";
-import type { Trace } from "../core/ports/budget.ts";
-import type { Upstream } from "../core/ports/registry.ts";
+import type { Trace } from "../core/ports/trace.ts";
+import type { Upstream } from "../core/stream/rules/upstream.ts";
 import { type RecordAccountEventPorts, recordAccountEvent } from "../core/stream-events/record-stream-event.ts";
 
 export interface StreamEventPorts extends RecordAccountEventPorts {
@@ -34,7 +33,7 @@ const messageSchema = v.object({
  */
 export async function consumeStreamEvents(batch: MessageBatch, ports: StreamEventPorts): Promise<void> {
   for (const message of batch.messages) {
-    const event = new RequestEvent(message.id, "QUEUE");
+    const event = ports.telemetry.begin(message.id, "QUEUE");
     const recorded = await recordMessage(ports, message.body, event);
     if (!recorded.ok) event.refused(recorded.problem);
     const status = recorded.ok ? 200 : PROBLEMS[recorded.problem.code].status;

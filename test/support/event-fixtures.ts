@@ -1,4 +1,4 @@
-import type { KeptEvent } from "../../src/core/ports/webhooks.ts";
+import type { KeptEvent } from "../../src/core/webhooks/rules/delivery.ts";
 
 /** An event as a ledger keeps it. */
 export function keptEvent(id = "event-1"): KeptEvent {

@@ -1,4 +1,4 @@
-import type { SecretHashes } from "../../core/ports/budget.ts";
+import type { SecretHashes } from "../../core/ports/hashes.ts";
 
 export const secretHashes: SecretHashes = {
   digest: async (text) => new Uint8Array(await sha256(text)).toHex(),

@@ -1,7 +1,7 @@
 import { type JWTVerifyGetKey, createLocalJWKSet, createRemoteJWKSet, customFetch, errors } from "jose";
-import { isSafeUrl } from "../../core/stream/rules/upload-url.ts";
-import { reasonOf } from "../../core/shared/problem.ts";
-import type { Issuer } from "../../core/ports/registry.ts";
+import { isSafeUrl } from "../../core/shared/safe-url.ts";
+import { reasonOf } from "../../core/shared/text.ts";
+import type { Issuer } from "../../core/auth/rules/issuer.ts";
 import { keep } from "../../platform/bounded-map.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 
@@ -15,6 +15,7 @@ const JWKS_MAX_AGE_MS = 10 * 60 * 1000;
 /** Tokens with made-up `kid`s make no more than one request in this time. */
 const JWKS_COOLDOWN_MS = 30 * 1000;
 const JWKS_TIMEOUT_MS = 5_000;
+
 /** After a failure a provider is left alone for so long: not every token with its name is worth a try. */
 const JWKS_RETRY_MS = 10 * 1000;
 /** Large providers publish a dozen keys, about 20 KB. */

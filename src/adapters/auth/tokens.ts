@@ -2,9 +2,10 @@ import { SignJWT, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jo
 import * as v from "valibot";
 import type { KeyRing } from "../../config.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
-import { type Problem, problem, reasonOf } from "../../core/shared/problem.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
+import { reasonOf } from "../../core/shared/text.ts";
 import { type Result, accept, refuse } from "../../core/shared/result.ts";
-import type { Tokens } from "../../core/ports/budget.ts";
+import type { Tokens } from "../../core/ports/tokens.ts";
 import { JwksUnavailable, createKeySource } from "./jwks.ts";
 
 /** Tells a grant from every other JWT, so that neither can be passed off as the other (RFC 8725 section 3.11). */

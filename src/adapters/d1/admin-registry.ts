@@ -1,7 +1,8 @@
 import { DEFAULT_UPSTREAM } from "../../core/shared/tenant.ts";
 import type { Sealing } from "./field-encryption.ts";
 import type { AuditRow } from "./audit-log.ts";
-import { type Listeners, type Query, createDatabase } from "./database.ts";
+import { type Listeners, createDatabase } from "./database.ts";
+import { type Query } from "./query.ts";
 import { createEndpointStore } from "./endpoint-store.ts";
 import {
   type ApiKeyRow,

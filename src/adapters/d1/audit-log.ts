@@ -1,4 +1,4 @@
-import type { Query } from "./database.ts";
+import type { Query } from "./query.ts";
 
 /** A change, as the audit tells it. */
 export interface AuditEntry {

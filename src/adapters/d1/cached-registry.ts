@@ -2,8 +2,11 @@ import type { Config } from "../../config.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, accept, refuse } from "../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
-import type { Endpoint } from "../../core/ports/webhooks.ts";
-import type { ApiKeyRecord, CachedRegistry, Issuer, Registry, Upstream, Vouched } from "../../core/ports/registry.ts";
+import type { Endpoint } from "../../core/webhooks/rules/delivery.ts";
+import type { CachedRegistry, Registry, Vouched } from "../../core/ports/registry.ts";
+import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
+import { ISS, type Issuer } from "../../core/auth/rules/issuer.ts";
+import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { Sealing } from "./field-encryption.ts";
 import { LookupCache } from "./lookup-cache.ts";
 import { registryUnavailable } from "./database.ts";
@@ -44,9 +47,6 @@ const ISSUERS = `
   SELECT issuers.*, tenants.version AS tenant_version
   FROM issuers LEFT JOIN tenants ON tenants.id = issuers.tenant WHERE iss = ? ORDER BY issuers.id`;
 const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
-
-/** What an `iss` may be here; a token may claim anything, and what cannot be configured is not looked for. */
-export const ISS = /^[\x20-\x7e]{1,500}$/;
 
 /**
  * Reads tenants, keys, issuers, upstreams and endpoints from D1, through a cache that bounds both the age of what it gives

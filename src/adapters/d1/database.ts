@@ -1,7 +1,7 @@
-import { type Problem, problem, reasonOf } from "../../core/shared/problem.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
+import { reasonOf } from "../../core/shared/text.ts";
 import { type AuditEntry, auditQuery } from "./audit-log.ts";
-
-export type Query = readonly [sql: string, values: readonly (string | number | null)[]];
+import type { Query } from "./query.ts";
 
 /** The database cannot be asked. Whether a change that it was asked for has been made is not known. */
 export class RegistryUnavailable extends Error {

@@ -2,7 +2,8 @@ import { type EndpointSecret, MAX_ENDPOINTS_PER_TENANT, replaceSecret } from "..
 import type { EndpointHealth } from "../../core/ports/webhooks.ts";
 import type { Sealing } from "./field-encryption.ts";
 import type { AuditEntry } from "./audit-log.ts";
-import type { Database, Query } from "./database.ts";
+import type { Database } from "./database.ts";
+import type { Query } from "./query.ts";
 import { type EndpointRow, secretsOf, secretsPlace } from "./rows.ts";
 
 /** An endpoint as the operator's document gives it. */

@@ -1,9 +1,12 @@
 import { keep } from "../../platform/bounded-map.ts";
+import { MissBudget } from "./negative-lookup-limiter.ts";
 
 /** Entries per kind and isolate: an isolate has 128 MB, a tenant with its compiled policy takes a few KB to some 20. */
 const MAX_KNOWN = 2_000;
+
 /** Names that nothing was found for. Kept apart, so that made-up names never push real ones out. */
 const MAX_UNKNOWN = 1_000;
+
 /** A look-up takes milliseconds, and when it has found nothing, that is known. */
 const SOUGHT_MS = 1_000;
 
@@ -93,42 +96,5 @@ export class LookupCache<T> {
 
   #isFresh({ until, generation }: Entry<T>): boolean {
     return generation === this.#generation && until > this.#now();
-  }
-}
-
-/** Look-ups of a kind that find nothing, in a row. What a cold isolate is really asked for is far less, and is refunded. */
-const MISS_BURST = 200;
-const MISSES_PER_SECOND = 50;
-
-/**
- * How many look-ups may find nothing. Whoever sends made-up names and keys would make the database look for each of
- * them; a bucket of tokens bounds that, and with it for how many names at once. A look-up that finds something gives its
- * token back.
- */
-export class MissBudget {
-  #tokens = MISS_BURST;
-  #filledAt: number;
-  readonly #now: () => number;
-
-  /** @param now milliseconds since the epoch */
-  constructor(now: () => number) {
-    this.#now = now;
-    this.#filledAt = now();
-  }
-
-  /** Takes a token; false where there is none. */
-  take(): boolean {
-    const now = this.#now();
-    const refill = (Math.max(0, now - this.#filledAt) / 1000) * MISSES_PER_SECOND;
-    this.#tokens = Math.min(MISS_BURST, this.#tokens + refill);
-    this.#filledAt = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
-  }
-
-  /** Gives a token back. `take` sees to it that there are never more than the burst. */
-  refund(): void {
-    this.#tokens++;
   }
 }

@@ -1,6 +1,6 @@
 import { type Result, accept, refuse } from "../../core/shared/result.ts";
 import type { Reconciliation } from "../../core/reconciliation/rules/sweep.ts";
-import type { Reconciliations } from "../../core/ports/budget.ts";
+import type { Reconciliations } from "../../core/ports/reconciliation-state.ts";
 import { registryUnavailable } from "./database.ts";
 
 interface Row {

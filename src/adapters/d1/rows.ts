@@ -6,8 +6,10 @@ import { limitsSchema } from "../../core/quota/rules/limits.ts";
 import { parsePolicy } from "../../core/policy/rules/policy.ts";
 import type { Tenant } from "../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../core/webhooks/rules/upload-event.ts";
-import type { Endpoint } from "../../core/ports/webhooks.ts";
-import type { ApiKeyRecord, Issuer, Upstream } from "../../core/ports/registry.ts";
+import type { Endpoint } from "../../core/webhooks/rules/delivery.ts";
+import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
+import type { Issuer } from "../../core/auth/rules/issuer.ts";
+import type { Upstream } from "../../core/stream/rules/upstream.ts";
 
 /**
  * Rows as the migrations declare them, and what they mean. What a row holds was checked when it was written, by a version

@@ -1,10 +1,12 @@
 import type { Grant } from "../../core/budget/rules/call-window.ts";
-import { type Problem, problem, reasonOf } from "../../core/shared/problem.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
+import { reasonOf } from "../../core/shared/text.ts";
 import type { ReservationOutcome } from "../../core/quota/rules/reservation.ts";
 import { type Result, accept, refuse } from "../../core/shared/result.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
-import type { StoredUpload } from "../../durable-objects/tenant-ledger/row-mapping.ts";
-import type { KeptUpload, Ledgers } from "../../core/ports/ledger.ts";
+import type { StoredUpload } from "./ledger-rpc.ts";
+import type { Ledgers } from "../../core/ports/ledger.ts";
+import type { KeptUpload } from "../../core/uploads/rules/upload-record.ts";
 import type { Budget } from "../../core/ports/budget.ts";
 
 /** An object that is moved or overloaded is there again in a moment. */

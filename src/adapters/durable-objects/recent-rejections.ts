@@ -1,8 +1,9 @@
-import type { RecentRefusals } from "../../core/ports/budget.ts";
+import type { RecentRefusals } from "../../core/ports/recent-rejections.ts";
 import { keep } from "../../platform/bounded-map.ts";
 
 /** Most limits that refuse now refuse a few seconds later; a tenant that is admitted again soon has both asked at once. */
 const RECENT_MS = 10_000;
+
 /** As many as an isolate knows. */
 const MAX_TENANTS = 2_000;
 

@@ -1,4 +1,4 @@
-import type { Upstream } from "../../core/ports/registry.ts";
+import type { Upstream } from "../../core/stream/rules/upstream.ts";
 
 export interface StreamOptions {
   /** Milliseconds that an answer is waited for. */

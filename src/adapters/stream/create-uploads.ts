@@ -1,7 +1,8 @@
 import { parseLocation, parseUid } from "../../core/stream/rules/upload-url.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
-import type { Upstream } from "../../core/ports/registry.ts";
-import type { StreamApi, UpstreamCreation } from "../../core/ports/stream.ts";
+import type { Upstream } from "../../core/stream/rules/upstream.ts";
+import type { StreamApi } from "../../core/ports/stream.ts";
+import type { UpstreamCreation } from "../../core/stream/rules/creation.ts";
 import { readLink, sendCreation } from "./send-creation.ts";
 import type { StreamOptions } from "./client.ts";
 import { createDirectUploads } from "./direct-upload.ts";

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { parseLocation, parseUid } from "../../core/stream/rules/upload-url.ts";
-import type { StreamApi, StreamOutcome } from "../../core/ports/stream.ts";
+import type { StreamApi } from "../../core/ports/stream.ts";
+import type { StreamOutcome } from "../../core/stream/rules/creation.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 import { MAX_CREATION_ANSWER_BYTES, readLink, sendCreation } from "./send-creation.ts";
 import type { StreamOptions } from "./client.ts";

@@ -1,8 +1,9 @@
 import * as v from "valibot";
-import { problem, reasonOf } from "../../core/shared/problem.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { reasonOf } from "../../core/shared/text.ts";
 import { type StreamRefusal, explainRefusal } from "../../core/stream/rules/map-stream-error.ts";
-import type { Upstream } from "../../core/ports/registry.ts";
-import type { StreamOutcome } from "../../core/ports/stream.ts";
+import type { Upstream } from "../../core/stream/rules/upstream.ts";
+import type { StreamOutcome } from "../../core/stream/rules/creation.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 import { type StreamOptions, notePause } from "./client.ts";
 import { readEnvelope } from "./videos.ts";

@@ -1,8 +1,9 @@
 import * as v from "valibot";
 import { rfc3339 } from "../../core/shared/time.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
-import type { Upstream } from "../../core/ports/registry.ts";
-import type { AbsentVideo, StreamApi } from "../../core/ports/stream.ts";
+import type { Upstream } from "../../core/stream/rules/upstream.ts";
+import type { StreamApi } from "../../core/ports/stream.ts";
+import type { AbsentVideo } from "../../core/stream/rules/video.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 import { type StreamOptions, notePause } from "./client.ts";
 import { parseVideo } from "../../core/stream/rules/parse-video.ts";
@@ -20,6 +21,7 @@ export function authorize({ credential }: Upstream): Record<string, string> {
 }
 
 const ABSENT: AbsentVideo = { report: { kind: "absent" } };
+
 /** Of Cloudflare's API. A 404 of a proxy's, or of another API's, says nothing of a video. */
 const NOT_FOUND = 10003;
 

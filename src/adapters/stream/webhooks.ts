@@ -1,8 +1,10 @@
 import * as v from "valibot";
-import { clip, problem, reasonOf } from "../../core/shared/problem.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { clip, reasonOf } from "../../core/shared/text.ts";
 import { type Result, accept, refuse } from "../../core/shared/result.ts";
-import type { Upstream } from "../../core/ports/registry.ts";
-import type { StreamWebhook, StreamWebhooks } from "../../core/ports/stream.ts";
+import type { Upstream } from "../../core/stream/rules/upstream.ts";
+import type { StreamWebhooks } from "../../core/ports/stream.ts";
+import type { StreamWebhook } from "../../core/stream/rules/account-webhook.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 import { authorize, readEnvelope, readResult } from "./videos.ts";
 

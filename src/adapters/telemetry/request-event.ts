@@ -1,28 +1,10 @@
-import type { Problem, ProblemCode } from "../../core/shared/problem.ts";
-import type { Step, Trace, TraceColumns } from "../../core/ports/budget.ts";
-
-/** The columns of a request's event. Never a secret, a token or a `Location`; nothing of the client's unclipped. */
-export interface EventColumns extends TraceColumns {
-  readonly requestId: string;
-  readonly method: string;
-  /** The route's pattern, not the path: a client may put anything into that. */
-  route?: string;
-  status?: number;
-  problem?: ProblemCode;
-  /** What the log may know about the problem, and the client not. */
-  problemFacts?: Problem["facts"];
-  /** Message of an exception: a bug. */
-  error?: string;
-  /** Milliseconds from the first line of our code to the last; the clock stands still between I/O. */
-  totalMs?: number;
-  /** Milliseconds per step. */
-  readonly durations: Partial<Record<Step, number>>;
-}
+import type { EventColumns, RequestEvent } from "../../core/ports/telemetry.ts";
+import type { Step, TraceColumns } from "../../core/ports/trace.ts";
+import type { Problem } from "../../core/shared/problem.ts";
 
 /** The event of one request, filled along the way and recorded once, at its end. */
-export class RequestEvent implements Trace {
+export class TimedRequestEvent implements RequestEvent {
   readonly columns: EventColumns;
-  /** Whether the request asked for an upload to be created: these are counted in analytics too. */
   isCreation = false;
   readonly #startedAt = Date.now();
 
@@ -54,7 +36,6 @@ export class RequestEvent implements Trace {
     this.columns.totalMs = Date.now() - this.#startedAt;
   }
 
-  /** As a `Server-Timing` header. https://www.w3.org/TR/server-timing/ */
   serverTiming(): string {
     return Object.entries(this.columns.durations)
       .map(([step, milliseconds]) => `${step};dur=${milliseconds}`)

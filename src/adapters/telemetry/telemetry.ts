@@ -1,11 +1,5 @@
-import type { RequestEvent } from "./request-event.ts";
-
-/** Where the event of each request goes. */
-export interface Telemetry {
-  record(event: RequestEvent): void;
-  /** Of work that nobody has asked for, e.g. by the clock. */
-  recordJob(job: string, columns: object): void;
-}
+import type { Telemetry } from "../../core/ports/telemetry.ts";
+import { TimedRequestEvent } from "./request-event.ts";
 
 /**
  * One JSON line per request or message, and a data point per creation and per event of Stream's: Analytics Engine
@@ -13,6 +7,8 @@ export interface Telemetry {
  */
 export function createTelemetry(dataset: AnalyticsEngineDataset | undefined): Telemetry {
   return {
+    begin: (requestId, method) => new TimedRequestEvent(requestId, method),
+
     record(event) {
       const { columns } = event;
       console.log(JSON.stringify(columns));

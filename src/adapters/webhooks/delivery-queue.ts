@@ -1,5 +1,6 @@
 import { batches } from "../../core/webhooks/rules/batch-messages.ts";
-import type { Delivery, DeliveryQueue } from "../../core/ports/webhooks.ts";
+import type { DeliveryQueue } from "../../core/ports/webhooks.ts";
+import type { Delivery } from "../../core/webhooks/rules/delivery.ts";
 
 /** Of one `sendBatch`. https://developers.cloudflare.com/queues/platform/limits/ */
 const LIMITS = {

@@ -1,9 +1,11 @@
 import { Webhook } from "standardwebhooks";
-import type { Endpoint, KeptEvent, Webhooks } from "../../core/ports/webhooks.ts";
+import type { Webhooks } from "../../core/ports/webhooks.ts";
+import type { Endpoint, KeptEvent } from "../../core/webhooks/rules/delivery.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 
 /** From the first byte sent to the last one read. */
 const DEADLINE_MS = 10_000;
+
 /** An answer says nothing beyond its status; so much of it is read, for the sake of the connection. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 

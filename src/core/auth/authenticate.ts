@@ -1,12 +1,14 @@
-import { parseApiKey } from "./rules/api-key.ts";
+import { type ApiKeyRecord, parseApiKey } from "./rules/api-key.ts";
 import type { Caller, Scope } from "./rules/caller.ts";
 import type { Grant } from "./rules/grant.ts";
 import { parsePolicy } from "../policy/rules/policy.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, accept, refuse } from "../shared/result.ts";
 import type { Tenant } from "../shared/tenant.ts";
-import type { SecretHashes, TokenPreview, Tokens } from "../ports/budget.ts";
-import type { ApiKeyRecord, Issuer, Registry } from "../ports/registry.ts";
+import type { SecretHashes } from "../ports/hashes.ts";
+import type { TokenPreview, Tokens } from "../ports/tokens.ts";
+import type { Registry } from "../ports/registry.ts";
+import type { Issuer } from "./rules/issuer.ts";
 
 export interface AuthenticatePorts {
   readonly registry: Registry;

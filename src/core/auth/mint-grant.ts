@@ -12,7 +12,7 @@ import { parsePolicy } from "../policy/rules/policy.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, accept, refuse } from "../shared/result.ts";
 import type { Access } from "./authenticate.ts";
-import type { Tokens } from "../ports/budget.ts";
+import type { Tokens } from "../ports/tokens.ts";
 
 export interface MintGrantPorts {
   readonly tokens: Tokens;

@@ -1,10 +1,10 @@
 import type { Totals } from "../quota/rules/usage-totals.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../quota/rules/reservation.ts";
 import type { Result } from "../shared/result.ts";
-import type { Upload, UploadState } from "../uploads/rules/upload-state.ts";
-import type { VideoJson } from "../stream/rules/video-document.ts";
-import type { Attempt, EventPage, EventQuery, KeptEvent } from "./webhooks.ts";
-import type { StreamVideo } from "./stream.ts";
+import type { Attempt, EventPage, EventQuery, KeptEvent } from "../webhooks/rules/delivery.ts";
+import type { StreamVideo } from "../stream/rules/video.ts";
+import type { KeptUpload, UploadPage, UploadQuery } from "../uploads/rules/upload-record.ts";
+import type { Comparison, VideoPage } from "../reconciliation/rules/comparison.ts";
 
 /** A tenant's ledger: what it has reserved, and what that counts for. The authority on how old a tenant may be. */
 export interface Ledgers {
@@ -50,54 +50,4 @@ export interface Ledgers {
   ): Promise<Result<(KeptEvent & { readonly attempts: readonly Attempt[] }) | undefined>>;
   /** Rejects where it is not recorded. */
   recordAttempt(tenant: string, eventId: string, attempt: Attempt): Promise<void>;
-}
-
-/** An upload as the ledger keeps it. */
-export interface KeptUpload extends Upload {
-  readonly upstream: string;
-  /** The video has to go, whatever has become of it. */
-  readonly unwanted: boolean;
-  /** Stream's own object of the video, as it was last seen; undefined: not yet. */
-  readonly video?: VideoJson;
-}
-
-export interface UploadQuery {
-  readonly state?: UploadState;
-  readonly creator?: string;
-  /** Seconds since the epoch: created at or after, and before. */
-  readonly from?: number;
-  readonly to?: number;
-  /** The oldest first. */
-  readonly ascending?: boolean;
-  /** Of the page before. */
-  readonly cursor?: string;
-  readonly limit: number;
-}
-
-/**
- * The newest first, unless it is asked otherwise. A page with a cursor may be short of its limit, or empty, and still not
- * be the last.
- */
-export interface UploadPage {
-  readonly uploads: readonly KeptUpload[];
-  readonly cursor?: string;
-}
-
-/** All videos of one tenant that Stream has of a span of time. Seconds since the epoch; both ends are within. */
-export interface VideoPage {
-  readonly from: number;
-  readonly to: number;
-  readonly videos: readonly StreamVideo[];
-}
-
-/** What a comparison has changed. */
-export interface Comparison {
-  /** Uploads whose state Stream knew better. */
-  readonly settled: number;
-  /** Videos that carried the tenant's tag, and of which the ledger knew nothing. */
-  readonly adopted: number;
-  /** Uploads whose video was not there: Stream is asked about each of them before anything is changed. */
-  readonly missing: number;
-  /** How far it has come, where that is not the end of the span: there are too many uploads. */
-  readonly to?: number;
 }

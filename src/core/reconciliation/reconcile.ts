@@ -13,10 +13,14 @@ import {
   standingAfter,
   stretchOf,
 } from "./rules/sweep.ts";
-import type { Comparison, Ledgers } from "../ports/ledger.ts";
-import type { Budget, Reconciliations } from "../ports/budget.ts";
-import type { Directory, Registry, Upstream } from "../ports/registry.ts";
-import type { StreamApi, StreamVideo, VideoList } from "../ports/stream.ts";
+import type { Ledgers } from "../ports/ledger.ts";
+import type { Comparison } from "./rules/comparison.ts";
+import type { Budget } from "../ports/budget.ts";
+import type { Reconciliations } from "../ports/reconciliation-state.ts";
+import type { Directory, Registry } from "../ports/registry.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import type { StreamApi } from "../ports/stream.ts";
+import type { StreamVideo, VideoList } from "../stream/rules/video.ts";
 
 export interface ReconcilePorts {
   readonly registry: Pick<Registry, "upstream">;
@@ -31,13 +35,16 @@ export interface ReconcilePorts {
 
 /** As many as Stream gives at once: 1 MB, and 15 ms to read. */
 const PAGE_VIDEOS = 1_000;
+
 /** Where that did not succeed: with metadata as long as they may be, a page would be larger than is read. */
 const SMALL_PAGE_VIDEOS = 250;
+
 /**
  * Of a run over all upstreams, which comes every minute. A page asks each tenant's ledger, at about 0.1 ms of CPU time: with
  * more than 2,000 tenants, `cpu_ms` in `wrangler.toml` has to be raised, and with more than 5,000 its `subrequests`.
  */
 const PAGES_PER_RUN = 2;
+
 /** Ids read at a time. */
 const TENANTS_PAGE = 1_000;
 const LEDGERS_AT_ONCE = 20;

@@ -106,15 +106,5 @@ export function problem(code: ProblemCode, detail: string, more: Omit<Problem, "
   return { code, detail, ...more };
 }
 
-/** What was thrown, in words for the log. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** A string of a client's, short enough to be shown in a `detail`. */
-export function clip(text: string): string {
-  return text.length <= MAX_QUOTED_CHARACTERS ? text : `${text.slice(0, MAX_QUOTED_CHARACTERS).toWellFormed()}…`;
-}
-
 /** Long enough to recognise a value, too short to fill a log line. */
-const MAX_QUOTED_CHARACTERS = 80;
+export const MAX_QUOTED_CHARACTERS = 80;

@@ -1,9 +1,12 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
 import { type Result, accept } from "../shared/result.ts";
 import type { Ledgers } from "../ports/ledger.ts";
-import type { Budget, Trace } from "../ports/budget.ts";
-import type { Directory, Registry, Upstream } from "../ports/registry.ts";
-import type { StreamApi, StreamVideo } from "../ports/stream.ts";
+import type { Budget } from "../ports/budget.ts";
+import type { Trace } from "../ports/trace.ts";
+import type { Directory, Registry } from "../ports/registry.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import type { StreamApi } from "../ports/stream.ts";
+import type { StreamVideo } from "../stream/rules/video.ts";
 
 export interface RecordStreamEventPorts {
   readonly registry: Pick<Registry, "tenant">;

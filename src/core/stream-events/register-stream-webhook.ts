@@ -1,7 +1,9 @@
-import { clip, problem } from "../shared/problem.ts";
+import { problem } from "../shared/problem.ts";
+import { clip } from "../shared/text.ts";
 import { type Result, accept, refuse } from "../shared/result.ts";
-import type { Upstream } from "../ports/registry.ts";
-import type { SignedWebhook, StreamWebhook, StreamWebhooks } from "../ports/stream.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import type { StreamWebhooks } from "../ports/stream.ts";
+import type { SignedWebhook, StreamWebhook } from "../stream/rules/account-webhook.ts";
 
 export interface Registration extends SignedWebhook {
   /** What the account's webhook was until now, where it was another. */

@@ -6,8 +6,9 @@ import type { Tenant } from "../shared/tenant.ts";
 import type { CreationRequest } from "./rules/tus-creation.ts";
 import { versionOf } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
-import type { Budget, RecentRefusals } from "../ports/budget.ts";
-import type { Upstream } from "../ports/registry.ts";
+import type { Budget } from "../ports/budget.ts";
+import type { RecentRefusals } from "../ports/recent-rejections.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
 
 export interface AdmitPorts {
   readonly ledgers: Ledgers;

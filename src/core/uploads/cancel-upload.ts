@@ -1,8 +1,9 @@
 import { type Result, accept, refuse } from "../shared/result.ts";
 import { type Access, TENANT_IS_CHANGING, versionOf } from "../auth/authenticate.ts";
 import type { ViewVideoPorts } from "./find-upload.ts";
-import type { KeptUpload, Ledgers } from "../ports/ledger.ts";
-import type { Trace } from "../ports/budget.ts";
+import type { Ledgers } from "../ports/ledger.ts";
+import type { KeptUpload } from "./rules/upload-record.ts";
+import type { Trace } from "../ports/trace.ts";
 import type { CachedRegistry, Registry } from "../ports/registry.ts";
 
 export interface CancelUploadPorts extends ViewVideoPorts {

@@ -12,7 +12,7 @@ import { encodeUploadMetadata } from "./rules/upload-metadata.ts";
 import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit-upload.ts";
 import { type AuthenticatePorts, TENANT_IS_CHANGING, authenticate } from "../auth/authenticate.ts";
 import { identifyCreation } from "./idempotency-key.ts";
-import type { Trace, TraceColumns } from "../ports/budget.ts";
+import type { Trace, TraceColumns } from "../ports/trace.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 

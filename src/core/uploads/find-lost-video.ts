@@ -1,12 +1,15 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
 import type { Budget } from "../ports/budget.ts";
-import type { Upstream } from "../ports/registry.ts";
-import type { AbsentVideo, StreamApi, StreamVideo } from "../ports/stream.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import type { StreamApi } from "../ports/stream.ts";
+import type { AbsentVideo, StreamVideo } from "../stream/rules/video.ts";
 
 /** Around the moment a creation was sent: clocks differ, and Stream may have taken its time. */
 const SEARCH_SECONDS = 120;
+
 /** With metadata as long as they may be, a larger page would be more than is read at once. */
 const PAGE_VIDEOS = 250;
+
 /** 5,000 videos: five times as many as one account's limit of calls can create in such a time. */
 const MAX_PAGES = 20;
 

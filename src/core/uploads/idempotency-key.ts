@@ -4,7 +4,7 @@ import { problem } from "../shared/problem.ts";
 import type { IdempotencyRequest } from "../quota/rules/reservation.ts";
 import { type Result, accept, refuse } from "../shared/result.ts";
 import type { CreationRequest } from "./rules/tus-creation.ts";
-import type { SecretHashes } from "../ports/budget.ts";
+import type { SecretHashes } from "../ports/hashes.ts";
 
 /** What a client may send as `Idempotency-Key`. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;

@@ -1,34 +1,12 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "./rules/direct-upload.ts";
-import { type Abandoned, type UploadEvent, type UploadState, dueStep } from "./rules/upload-state.ts";
+import { type Abandoned, dueStep } from "./rules/upload-state.ts";
 import { type Asked, findLostVideo } from "./find-lost-video.ts";
 import type { Budget } from "../ports/budget.ts";
-import type { Registry, Upstream } from "../ports/registry.ts";
-import type { AbsentVideo, StreamApi, StreamVideo } from "../ports/stream.ts";
-
-/** An upload of which something has to be found out or done. Times are seconds since the epoch. */
-export interface DueUpload {
-  readonly id: string;
-  readonly state: UploadState;
-  readonly uid: string | null;
-  /** The upload URL; null: nobody has it. */
-  readonly location: string | null;
-  readonly creator: string | null;
-  readonly upstream: string;
-  readonly bytes: number;
-  readonly created: number;
-  readonly expires: number;
-  /** 1: the video has to go, whatever has become of it. */
-  readonly unwanted: number;
-}
-
-/** What has been found out or done. */
-export interface Finding {
-  readonly event?: UploadEvent;
-  readonly video?: StreamVideo | AbsentVideo;
-  /** When to look again; null: never. */
-  readonly due: number | null;
-}
+import type { Registry } from "../ports/registry.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import type { StreamApi } from "../ports/stream.ts";
+import type { DueUpload, Finding } from "./rules/due-upload.ts";
 
 export interface SettleDuePorts {
   readonly registry: Pick<Registry, "tenant" | "upstream">;
@@ -42,10 +20,13 @@ export interface SettleDuePorts {
 
 /** An alarm has 15 minutes, and the search for one lost video may take half of them; what is still due, the next one does. */
 const MAX_RUN_SECONDS = 300;
+
 /** Between two questions about a video that is being processed, or of which Stream does not say anything: soon at first. */
 const MIN_PAUSE_SECONDS = 60;
+
 /** A hundred such videos take 17 calls of the budget in 5 minutes; what becomes of them Stream mostly tells by itself. */
 const MAX_PAUSE_SECONDS = 1_800;
+
 /**
  * Whether Stream lets an upload that has begun go on after its URL has expired is not known: if it does, for so long. As
  * long a Stream that does not say anything is waited for, and an account that is gone, since settings may only be wrong at
@@ -57,6 +38,7 @@ const MAX_OVERTIME_SECONDS = 6 * 60 * 60;
  * PATCH that is running (assumed: `@tus/server` does; clients go on by themselves).
  */
 const OVERTIME_RETRY_SECONDS = 1_800;
+
 /** A form may have been begun just before its basic link died. The largest, at 1 Mbit/s, takes 27 minutes. */
 const MAX_FORM_SECONDS = 1_800;
 

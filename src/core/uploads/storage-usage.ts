@@ -1,4 +1,3 @@
-import { parseCreator, readQuery } from "../../http/pipeline/query.ts";
 import { reachOf, within } from "../auth/rules/upload-visibility.ts";
 import { type Result, accept } from "../shared/result.ts";
 import type { Access } from "../auth/authenticate.ts";
@@ -14,18 +13,16 @@ export interface StorageUsage {
   readonly videoCount: number;
 }
 
-/** What is stored of the uploads that the caller may see, or of one creator's. */
+/**
+ * What is stored of the uploads that the caller may see, or of one creator's.
+ *
+ * @param asked the creator; undefined: all
+ */
 export async function storageUsage(
   { ledgers }: { readonly ledgers: Ledgers },
   { caller, tenant }: Access,
-  parameters: Iterable<readonly [string, string]>,
+  asked: string | undefined,
 ): Promise<Result<StorageUsage>> {
-  const query = readQuery(parameters, ["creator"]);
-  if (!query.ok) return query;
-  const parsed = parseCreator(query.value.get("creator"));
-  if (!parsed.ok) return parsed;
-
-  const asked = parsed.value;
   const reached = within(reachOf(caller, tenant.policy), asked === undefined ? {} : { creator: asked });
   const stored = reached ? await ledgers.storage(tenant.id, reached.creator) : accept({ seconds: 0, videos: 0 });
   if (!stored.ok) return stored;

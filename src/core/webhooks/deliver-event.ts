@@ -1,6 +1,7 @@
 import { MAX_FAILING_MS, judgeAnswer, retryDelaySeconds } from "./rules/retry-policy.ts";
 import { isEndpointUrl } from "./rules/endpoint.ts";
-import type { Attempt, Delivery, Endpoint, EndpointHealth, WebhookAnswer, Webhooks } from "../ports/webhooks.ts";
+import type { EndpointHealth, Webhooks } from "../ports/webhooks.ts";
+import type { Attempt, Delivery, Endpoint, WebhookAnswer } from "./rules/delivery.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 

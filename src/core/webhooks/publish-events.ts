@@ -1,4 +1,5 @@
-import type { DeliveryQueue, Endpoint, KeptEvent } from "../ports/webhooks.ts";
+import type { DeliveryQueue } from "../ports/webhooks.ts";
+import type { Endpoint, KeptEvent } from "./rules/delivery.ts";
 import type { Registry } from "../ports/registry.ts";
 
 export interface PublishEventsPorts {

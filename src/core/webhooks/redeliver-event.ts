@@ -1,4 +1,5 @@
-import { problem, reasonOf } from "../shared/problem.ts";
+import { problem } from "../shared/problem.ts";
+import { reasonOf } from "../shared/text.ts";
 import { type Result, accept, refuse } from "../shared/result.ts";
 import type { DeliveryQueue } from "../ports/webhooks.ts";
 import type { Ledgers } from "../ports/ledger.ts";

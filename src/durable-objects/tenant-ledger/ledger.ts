@@ -1,30 +1,29 @@
-import { type Standing, checkLimits, rateStatus, rateUses } from "../../core/quota/rules/usage-totals.ts";
+import { type Standing, checkLimits, rateStatus, rateUses } from "../../core/quota/rules/check-limits.ts";
 import {
   type ReleaseCause,
   type ReservationOutcome,
   type ReservationRequest,
-  recall,
 } from "../../core/quota/rules/reservation.ts";
-import {
-  type UploadEvent,
-  type UploadProgress,
-  advance,
-  hasVanished,
-  isLive,
-} from "../../core/uploads/rules/upload-state.ts";
+import { recall } from "../../core/quota/rules/idempotency.ts";
+import { type UploadEvent, advance, hasVanished, isLive } from "../../core/uploads/rules/upload-state.ts";
 import { uploadEvent } from "../../core/webhooks/rules/upload-event.ts";
-import type { Comparison, VideoPage } from "../../core/ports/ledger.ts";
-import type { StreamVideo } from "../../core/ports/stream.ts";
-import type { DueUpload, Finding } from "../../core/uploads/settle-due-uploads.ts";
+import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
+import type { StreamVideo } from "../../core/stream/rules/video.ts";
+import { type DueUpload, type Finding, dueAfter } from "../../core/uploads/rules/due-upload.ts";
 import { LedgerQueries } from "./queries.ts";
-import type { UploadRow } from "./schema.ts";
-import { LedgerStore, type NewUpload, type UploadChange } from "./store.ts";
+import type { NewUpload, UploadRow } from "./schema.ts";
+import { LedgerStore } from "./store.ts";
+import {
+  type UploadChange,
+  adoptedUpload,
+  progressColumns,
+  progressOf,
+  reservedUpload,
+  shortJson,
+  storedUpload,
+} from "./row-mapping.ts";
 import { OutboxStore } from "./outbox.ts";
 import { RecentCreations } from "./recent-creations.ts";
-import { adoptedUpload, progressColumns, progressOf, reservedUpload, shortJson, storedUpload } from "./row-mapping.ts";
-
-/** Whoever cancels an upload has its video deleted at once; if that does not happen, the alarm does it. */
-const DUE_AFTER_CANCEL_SECONDS = 30;
 
 /** What a book asks of the object that it is kept in. */
 export interface Keeper {
@@ -254,27 +253,5 @@ export class LedgerBook {
     if (!body) return;
     this.outbox.add(body, now);
     this.#keeper.told();
-  }
-}
-
-/** When something has to be done about an upload at Stream, after an event. */
-function dueAfter(row: UploadRow, event: UploadEvent, { state, unwanted }: UploadProgress, now: number): number | null {
-  if (isLive(state)) return row.due;
-  if (!unwanted) return null;
-  switch (event.kind) {
-    case "cancelled":
-      if (event.uid !== undefined) return now;
-      // While the creation is on its way, there is nothing to be found yet.
-      return row.state === "reserved" ? row.due : now + DUE_AFTER_CANCEL_SECONDS;
-    case "issued":
-    case "lost":
-    case "returned":
-      return now;
-    case "reported":
-      return event.report.kind === "absent" ? null : now;
-    case "expired":
-      return row.due;
-    default:
-      return event satisfies never;
   }
 }

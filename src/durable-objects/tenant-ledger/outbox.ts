@@ -1,5 +1,5 @@
 import type { UploadEventBody } from "../../core/webhooks/rules/upload-event.ts";
-import type { Attempt, EventPage, EventQuery, KeptEvent } from "../../core/ports/webhooks.ts";
+import type { Attempt, EventPage, EventQuery, KeptEvent } from "../../core/webhooks/rules/delivery.ts";
 
 /** Time enough to find out what went wrong, and to have it delivered again. */
 const KEEP_EVENTS_SECONDS = 30 * 24 * 60 * 60;

@@ -1,16 +1,19 @@
-import { type RecentCreation, wholeMilliseconds } from "../../core/quota/rules/usage-totals.ts";
+import { wholeMilliseconds } from "../../core/quota/rules/usage-totals.ts";
+import { type RecentCreation } from "../../core/quota/rules/check-limits.ts";
 import { LIVE_STATES } from "../../core/uploads/rules/upload-state.ts";
 import { AFTER_ALL_IDS, idAt, secondOf } from "../../core/uploads/rules/upload-id.ts";
-import type { UploadQuery } from "../../core/ports/ledger.ts";
+import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import type { UploadRow } from "./schema.ts";
 
 /** Far more than machines' clocks are apart. */
 const CLOCK_SKEW_SECONDS = 60;
+
 /**
  * Ids are made before their uploads: by the way to the ledger, or to Stream, where an upload was brought in from there. And by
  * other machines' clocks.
  */
 const ID_SLACK_SECONDS = 120;
+
 /**
  * Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once; and for one
  * comparison. No second has so many.

@@ -1,4 +1,4 @@
-import { RATE_WINDOW_SECONDS, type RecentCreation } from "../../core/quota/rules/usage-totals.ts";
+import { type RecentCreation, RATE_WINDOW_SECONDS } from "../../core/quota/rules/check-limits.ts";
 
 /** An object takes about 1,000 requests a second; a higher limit per minute than this is none. */
 const MAX_RECENT = 10_000;

@@ -3,10 +3,9 @@ import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { UploadProgress } from "../../core/uploads/rules/upload-state.ts";
 import { UPLOAD_ID } from "../../core/uploads/rules/upload-id.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
-import type { KeptUpload } from "../../core/ports/ledger.ts";
-import type { StreamVideo } from "../../core/ports/stream.ts";
-import type { UploadRow } from "./schema.ts";
-import { KEEP_FINISHED_SECONDS, type NewUpload } from "./store.ts";
+import type { StreamVideo } from "../../core/stream/rules/video.ts";
+import { type NewUpload, type UploadRow, KEEP_FINISHED_SECONDS } from "./schema.ts";
+import type { StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
 
 /** Rows of a ledger, from and to what they mean. Times are seconds since the epoch. */
 
@@ -57,9 +56,6 @@ export function adoptedUpload(upstream: string, video: StreamVideo, now: number)
     video: shortJson(video.json),
   };
 }
-
-/** As it leaves the object: its calls carry Stream's own object as text. */
-export type StoredUpload = Omit<KeptUpload, "video"> & { readonly video?: string };
 
 export function storedUpload(row: UploadRow): StoredUpload {
   const { id, state, uid, creator, bytes, seconds, created, expires, upstream, failure, returns, video } = row;
@@ -113,3 +109,8 @@ export function shortJson(json: VideoJson): string | null {
   const text = JSON.stringify(json);
   return text.length <= MAX_VIDEO_CHARACTERS ? text : null;
 }
+
+/** What may change of an upload. */
+export type UploadChange = Partial<
+  Pick<UploadRow, "location" | "idempotency" | "due" | "video"> & ReturnType<typeof progressColumns>
+>;

@@ -116,3 +116,12 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   /** JSON: Stream's own object of the video, as it was last seen. */
   readonly video: string | null;
 }
+
+/** Finished uploads that are not at Stream count for nothing once their month is over; kept a little longer, to be seen. */
+export const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
+/** What is known of an upload from the beginning. */
+export type NewUpload = Pick<
+  UploadRow,
+  "id" | "state" | "upstream" | "bytes" | "seconds" | "created" | "expires" | "due"
+> &
+  Partial<UploadRow>;

@@ -6,30 +6,17 @@ import {
   emptyTotals,
   rollOver,
 } from "../../core/quota/rules/usage-totals.ts";
-import { type UploadRow, migrateLedger } from "./schema.ts";
-import type { progressColumns } from "./row-mapping.ts";
+import { KEEP_FINISHED_SECONDS, type NewUpload, type UploadRow, migrateLedger } from "./schema.ts";
+import type { UploadChange } from "./row-mapping.ts";
 
-/** Finished uploads that are not at Stream count for nothing once their month is over; kept a little longer, to be seen. */
-export const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
 /** Looked at by one alarm, so that none takes long. */
 const PRUNE_ROWS = 500;
+
 /**
  * New uploads that the totals on disk may not know of: their own rows are enough, and are counted when the object starts. One row
  * less is written per creation.
  */
 const MAX_UNCOUNTED = 64;
-
-/** What is known of an upload from the beginning. */
-export type NewUpload = Pick<
-  UploadRow,
-  "id" | "state" | "upstream" | "bytes" | "seconds" | "created" | "expires" | "due"
-> &
-  Partial<UploadRow>;
-
-/** What may change of an upload. */
-export type UploadChange = Partial<
-  Pick<UploadRow, "location" | "idempotency" | "due" | "video"> & ReturnType<typeof progressColumns>
->;
 
 /** What there is one of in a ledger. */
 interface Ledger {

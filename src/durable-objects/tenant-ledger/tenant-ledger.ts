@@ -1,27 +1,33 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseConfig } from "../../config.ts";
 import { type Dependencies, createDependencies } from "../../dependencies.ts";
-import { reasonOf } from "../../core/shared/problem.ts";
+import { reasonOf } from "../../core/shared/text.ts";
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
-import type { Attempt, EventQuery } from "../../core/ports/webhooks.ts";
-import type { Comparison, UploadQuery, VideoPage } from "../../core/ports/ledger.ts";
-import type { StreamVideo } from "../../core/ports/stream.ts";
+import type { Attempt, EventQuery } from "../../core/webhooks/rules/delivery.ts";
+import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
+import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
+import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import { publishEvents } from "../../core/webhooks/publish-events.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
 import { LedgerBook } from "./ledger.ts";
-import { type StoredUpload, storedUpload } from "./row-mapping.ts";
+import { storedUpload } from "./row-mapping.ts";
+import { type StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
 
 /** Each is mostly a call to Stream or two; the rest is done by the next alarm. */
 const DUE_PER_ALARM = 20;
+
 /** After an alarm that failed. */
 const RETRY_SECONDS = 60;
+
 /**
  * An alarm that is so late does not come any more: one that fails is tried again for two minutes. Until then it may be about to
  * come, or running.
  */
 const LOST_ALARM_SECONDS = 300;
+
 /** Events are handed over at once; if that does not happen, after so long. */
 const PUBLISH_RETRY_SECONDS = 5;
+
 /** Handed over at a time. */
 const PUBLISH_BATCH = 50;
 

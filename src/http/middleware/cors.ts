@@ -1,6 +1,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { originAllowed } from "../../core/policy/rules/apply.ts";
-import { clip, problem } from "../../core/shared/problem.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { clip } from "../../core/shared/text.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
 import { respondProblem } from "../pipeline/problem-response.ts";
 import type { Registry } from "../../core/ports/registry.ts";

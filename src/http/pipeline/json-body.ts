@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { readBounded } from "../../platform/read-bounded.ts";
-import { clip, problem } from "../../core/shared/problem.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { clip } from "../../core/shared/text.ts";
 import { type Result, accept, refuse } from "../../core/shared/result.ts";
 
 /** Ample for a policy document; D1 takes 2 MB a row. */

@@ -1,6 +1,7 @@
 import { isCreator } from "../../core/policy/rules/creator.ts";
-import { parseTimestamp } from "../../core/policy/rules/duration.ts";
-import { type Problem, clip, problem } from "../../core/shared/problem.ts";
+import { parseTimestamp } from "../../core/shared/time.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
+import { clip } from "../../core/shared/text.ts";
 import { type Result, accept, refuse } from "../../core/shared/result.ts";
 
 /** The parameters of a query, each with its one value. */

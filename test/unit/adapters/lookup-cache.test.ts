@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { LookupCache, MissBudget } from "../../../src/adapters/d1/lookup-cache.ts";
+import { LookupCache } from "../../../src/adapters/d1/lookup-cache.ts";
+import { MissBudget } from "../../../src/adapters/d1/negative-lookup-limiter.ts";
 
 function clock() {
   let time = 1_000_000;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { notePause } from "../../../src/adapters/stream/client.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 
 const upstream = { id: "eu" } as Upstream;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type EarlierUpload, recall } from "../../../src/core/quota/rules/reservation.ts";
+import { type EarlierUpload, recall } from "../../../src/core/quota/rules/idempotency.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
 const URL_LIFE = 1_800;

@@ -3,15 +3,14 @@ import { describe, expect, it } from "vitest";
 import {
   type CountedUpload,
   type Totals,
-  checkLimits,
   count,
   countsAlike,
   dayStart,
   emptyTotals,
   monthStart,
-  rateUses,
   rollOver,
 } from "../../../src/core/quota/rules/usage-totals.ts";
+import { checkLimits, rateUses } from "../../../src/core/quota/rules/check-limits.ts";
 import { UPLOAD_STATES, type UploadState } from "../../../src/core/uploads/rules/upload-state.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 

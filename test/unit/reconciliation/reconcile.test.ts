@@ -2,9 +2,9 @@ import { expect, it } from "vitest";
 import { problem } from "../../../src/core/shared/problem.ts";
 import { accept, refuse } from "../../../src/core/shared/result.ts";
 import type { Reconciliation } from "../../../src/core/reconciliation/rules/sweep.ts";
-import type { VideoPage } from "../../../src/core/ports/ledger.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
-import type { StreamVideo } from "../../../src/core/ports/stream.ts";
+import type { VideoPage } from "../../../src/core/reconciliation/rules/comparison.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
+import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import { type ReconcilePorts, reconcile, reconcileAll } from "../../../src/core/reconciliation/reconcile.ts";
 
 const NOW = 1_800_000_000;

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { problem } from "../../../src/core/shared/problem.ts";
 import { accept, refuse } from "../../../src/core/shared/result.ts";
-import type { TraceColumns } from "../../../src/core/ports/budget.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
-import type { StreamVideo } from "../../../src/core/ports/stream.ts";
+import type { TraceColumns } from "../../../src/core/ports/trace.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
+import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import { type RecordStreamEventPorts, recordStreamEvent } from "../../../src/core/stream-events/record-stream-event.ts";
 
 const upstream = { id: "eu" } as Upstream;

@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { createStreamWebhooks } from "../../../src/adapters/stream/webhooks.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { registerWebhook } from "../../../src/core/stream-events/register-stream-webhook.ts";
 
 const upstream = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { isSafeUrl, parseLocation, parseUid } from "../../../src/core/stream/rules/upload-url.ts";
+import { parseLocation, parseUid } from "../../../src/core/stream/rules/upload-url.ts";
+import { isSafeUrl } from "../../../src/core/shared/safe-url.ts";
 
 const hosts = ["upload.videodelivery.net", "upload.cloudflarestream.com"];
 const url = "https://upload.videodelivery.net/tus/f8b2?tusv2=true";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Grant } from "../../../src/core/budget/rules/call-window.ts";
 import { findLostVideo } from "../../../src/core/uploads/find-lost-video.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
-import type { StreamVideo, VideoList } from "../../../src/core/ports/stream.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
+import type { StreamVideo, VideoList } from "../../../src/core/stream/rules/video.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
 /** The search for the video of a creation whose answer was lost, among the others of its time. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Access } from "../../../src/core/auth/authenticate.ts";
 import { listVideos } from "../../../src/core/uploads/list-videos.ts";
-import type { KeptUpload, Ledgers, UploadQuery } from "../../../src/core/ports/ledger.ts";
+import { parseVideoQuery } from "../../../src/http/routes/cloudflare/videos-query.ts";
+import type { Ledgers } from "../../../src/core/ports/ledger.ts";
+import type { KeptUpload, UploadQuery } from "../../../src/core/uploads/rules/upload-record.ts";
 import type { UploadState } from "../../../src/core/uploads/rules/upload-state.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
@@ -31,17 +33,22 @@ function ledgerOf(pages: number, state: UploadState = "issued") {
   return { asked, ledgers: { list } as Ledgers };
 }
 
+function list(ledgers: Ledgers, parameters: Iterable<readonly [string, string]>) {
+  const query = parseVideoQuery(parameters);
+  return query.ok ? listVideos({ ledgers }, access, query.value) : query;
+}
+
 describe("a list of videos", () => {
   it("goes through the ledger's pages, empty ones too, until there are no more", async () => {
     const { asked, ledgers } = ledgerOf(5);
-    const listed = await listVideos({ ledgers }, access, []);
+    const listed = await list(ledgers, []);
     expect(listed.ok && listed.value.videos.map(({ uid }) => Number(uid))).toEqual([0, 2, 4]);
     expect(asked.map(({ cursor }) => cursor)).toEqual([undefined, "1", "2", "3", "4"]);
   });
 
   it("stops where it has as many as were asked for", async () => {
     const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY);
-    const listed = await listVideos({ ledgers }, access, [["limit", "2"]]);
+    const listed = await list(ledgers, [["limit", "2"]]);
     expect(listed).toMatchObject({ ok: true, value: { videos: [{}, {}] } });
     expect(asked).toHaveLength(3);
   });
@@ -52,7 +59,7 @@ describe("a list of videos", () => {
       ["limit", "2"],
       ["include_counts", "true"],
     ] as const;
-    expect(await listVideos({ ledgers }, access, query)).toMatchObject({ value: { videos: [{}, {}], total: 5 } });
+    expect(await list(ledgers, query)).toMatchObject({ value: { videos: [{}, {}], total: 5 } });
     expect(asked).toHaveLength(9);
   });
 
@@ -60,13 +67,13 @@ describe("a list of videos", () => {
     const { asked, ledgers } = ledgerOf(1);
     const moments = [-1, 1].map((ahead) => new Date((NOON + ahead) * 1_000).toISOString());
     const query = ["after", "before"].map((name, index) => [name, moments[index] ?? ""] as const);
-    expect(await listVideos({ ledgers }, access, query)).toMatchObject({ value: { videos: [{}] } });
+    expect(await list(ledgers, query)).toMatchObject({ value: { videos: [{}] } });
     expect(asked).toMatchObject([{ from: NOON, to: NOON + 1 }]);
   });
 
   it("is refused rather than cut off where there is no end to it", async () => {
     const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY, "expired");
-    const listed = await listVideos({ ledgers }, access, []);
+    const listed = await list(ledgers, []);
     expect(listed).toMatchObject({ ok: false, problem: { code: "bad_request" } });
     expect(asked.length).toBeLessThan(100);
   });

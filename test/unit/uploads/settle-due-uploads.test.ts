@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import type { StreamApi } from "../../../src/core/ports/stream.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
-import { type DueUpload, type SettleDuePorts, settleDueUploads } from "../../../src/core/uploads/settle-due-uploads.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
+import { type SettleDuePorts, settleDueUploads } from "../../../src/core/uploads/settle-due-uploads.ts";
+import { type DueUpload } from "../../../src/core/uploads/rules/due-upload.ts";
 import { accept } from "../../../src/core/shared/result.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 

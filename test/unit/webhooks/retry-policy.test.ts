@@ -11,7 +11,7 @@ import {
 } from "../../../src/core/webhooks/rules/retry-policy.ts";
 import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "../../../src/queues/names.ts";
 import { wants } from "../../../src/core/webhooks/publish-events.ts";
-import type { Endpoint } from "../../../src/core/ports/webhooks.ts";
+import type { Endpoint } from "../../../src/core/webhooks/rules/delivery.ts";
 import { keptEvent } from "../../support/event-fixtures.ts";
 
 const HOUR = 3_600;

@@ -3,7 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import { createTokens } from "../../../src/adapters/auth/tokens.ts";
 import type { KeyRing } from "../../../src/config.ts";
 import type { Scope } from "../../../src/core/auth/rules/caller.ts";
-import type { Issuer } from "../../../src/core/ports/registry.ts";
+import type { Issuer } from "../../../src/core/auth/rules/issuer.ts";
 
 const ring = (...keys: [id: string, fill: number][]) =>
   keys.map(([id, fill]) => ({ id, bytes: new Uint8Array(32).fill(fill) })) as unknown as KeyRing;

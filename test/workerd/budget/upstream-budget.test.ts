@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { createBudget } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import { WINDOW_SECONDS } from "../../../src/core/budget/rules/call-window.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 
 afterEach(() => vi.useRealTimers());
 

@@ -6,11 +6,11 @@ import { UPLOAD_EVENT_TYPES } from "../../../src/core/webhooks/rules/upload-even
 import { idAt } from "../../../src/core/uploads/rules/upload-id.ts";
 import type { ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
-import { KEEP_FINISHED_SECONDS } from "../../../src/durable-objects/tenant-ledger/store.ts";
+import { KEEP_FINISHED_SECONDS } from "../../../src/durable-objects/tenant-ledger/schema.ts";
 import { OutboxStore } from "../../../src/durable-objects/tenant-ledger/outbox.ts";
-import type { Delivery } from "../../../src/core/ports/webhooks.ts";
-import type { Comparison } from "../../../src/core/ports/ledger.ts";
-import type { StreamVideo } from "../../../src/core/ports/stream.ts";
+import type { Delivery } from "../../../src/core/webhooks/rules/delivery.ts";
+import type { Comparison } from "../../../src/core/reconciliation/rules/comparison.ts";
+import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import { agrees, asOperator, reserve } from "../support/worker.ts";
 
 /** What a ledger makes of what happens to uploads after they were created. */

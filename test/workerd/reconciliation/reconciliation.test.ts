@@ -7,7 +7,7 @@ import { createStreamApi } from "../../../src/adapters/stream/create-uploads.ts"
 import { accept } from "../../../src/core/shared/result.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import worker from "../../../src/index.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { asOperator, codeOf, seedTenant } from "../support/worker.ts";
 
 /** The ledgers compared with the local Stream, by the clock and by the operator. */

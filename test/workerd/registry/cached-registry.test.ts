@@ -5,7 +5,7 @@ import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
 import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
 import type { KeyRing } from "../../../src/config.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { TENANT_ROW as tenant } from "../support/worker.ts";
 
 const CACHE_SECONDS = 10;

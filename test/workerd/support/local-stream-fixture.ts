@@ -5,7 +5,7 @@ import { afterEach, beforeEach, inject, vi } from "vitest";
 import { createStreamApi } from "../../../src/adapters/stream/create-uploads.ts";
 import { BASIC_UPLOAD_MAX_BYTES, writeDirectUpload } from "../../../src/core/uploads/rules/direct-upload.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
-import type { Upstream } from "../../../src/core/ports/registry.ts";
+import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import type { Fault } from "../../../src/local-stream/faults.ts";
 import { asOperator } from "./worker.ts";
 

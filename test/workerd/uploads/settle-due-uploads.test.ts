@@ -2,7 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { expect, it, vi } from "vitest";
-import type { StreamVideo } from "../../../src/core/ports/stream.ts";
+import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import {
   type Ledger,
   LIFE_SECONDS,

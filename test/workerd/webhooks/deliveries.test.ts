@@ -15,7 +15,7 @@ import { refuse } from "../../../src/core/shared/result.ts";
 import worker from "../../../src/index.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "../../../src/queues/deliveries.ts";
 import type { DeliverEventPorts } from "../../../src/core/webhooks/deliver-event.ts";
-import type { Attempt } from "../../../src/core/ports/webhooks.ts";
+import type { Attempt } from "../../../src/core/webhooks/rules/delivery.ts";
 import { keptEvent } from "../../support/event-fixtures.ts";
 import { TENANT_ROW, asOperator, codeOf } from "../support/worker.ts";
 

@@ -5,7 +5,7 @@ import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts"
 import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
 import { parseConfig } from "../../../src/config.ts";
 import { MAX_ENDPOINTS_PER_TENANT, REPLACED_SECRET_LIFETIME_MS } from "../../../src/core/webhooks/rules/endpoint.ts";
-import type { Endpoint } from "../../../src/core/ports/webhooks.ts";
+import type { Endpoint } from "../../../src/core/webhooks/rules/delivery.ts";
 import type { Registry } from "../../../src/core/ports/registry.ts";
 import { TENANT_ROW, asOperator, codeOf } from "../support/worker.ts";
 

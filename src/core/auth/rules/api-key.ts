@@ -1,3 +1,4 @@
+import type { Scope } from "./caller.ts";
 import { crc32 } from "./crc32.ts";
 
 /**
@@ -45,3 +46,15 @@ function apiKeyChecksum(body: string): string {
 }
 
 export const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+export interface ApiKeyRecord {
+  readonly id: string;
+  readonly tenant: string;
+  /** SHA-256 of the key's text. */
+  readonly hash: Uint8Array;
+  readonly scopes: ReadonlySet<Scope>;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt?: number;
+  readonly revoked: boolean;
+  /** The tenant's, when the key was read. */
+  readonly version: number;
+}

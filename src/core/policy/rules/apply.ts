@@ -1,5 +1,6 @@
 import { METADATA_KEYS, CUSTOM_KEY } from "./metadata-keys.ts";
-import { type Problem, clip, problem } from "../../shared/problem.ts";
+import { type Problem, problem } from "../../shared/problem.ts";
+import { clip } from "../../shared/text.ts";
 import { type Result, accept, refuse } from "../../shared/result.ts";
 import { decideCreator } from "./creator.ts";
 import { decideKey } from "./decide-key.ts";

@@ -4,8 +4,7 @@ import { type Result, accept, refuse } from "../../shared/result.ts";
 import { problem } from "../../shared/problem.ts";
 import { RESERVED_KEYS } from "./reserved-keys.ts";
 import { CUSTOM_KEY, METADATA_KEYS, type MetadataKey, type Setting, type Verbs } from "./metadata-keys.ts";
-import type { OtherKeys } from "./policy.ts";
-import type { AnyRule, Bound, Context } from "./rule.ts";
+import type { AnyRule, Bound, Context, OtherKeys } from "./rule.ts";
 
 /** Keys of a document: lower case, because that is how they are compared and how they go upstream. */
 const DOCUMENT_KEY = /^[a-z0-9][a-z0-9_.-]{0,63}$/;

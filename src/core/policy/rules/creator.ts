@@ -1,4 +1,5 @@
-import { type Problem, clip, problem } from "../../shared/problem.ts";
+import { type Problem, problem } from "../../shared/problem.ts";
+import { clip } from "../../shared/text.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { CreatorSource, Policy } from "./policy.ts";
 

@@ -1,4 +1,5 @@
-import { type Problem, type ProblemCode, clip, problem } from "../../shared/problem.ts";
+import { type Problem, type ProblemCode, problem } from "../../shared/problem.ts";
+import { clip } from "../../shared/text.ts";
 import type { Explanation } from "./policy-decision.ts";
 import type { Bound, Context, KeyType, Rule } from "./rule.ts";
 

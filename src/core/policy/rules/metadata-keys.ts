@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { max, maxLength, min, notAfter, notBefore, oneOf, pattern, within } from "./constraints.ts";
-import { formatTimestamp, parseDuration, parseTimestamp } from "./duration.ts";
+import { parseDuration } from "./duration.ts";
+import { formatTimestamp, parseTimestamp } from "../../shared/time.ts";
 import { isHost, parseHosts } from "./hosts.ts";
 import { compilePattern } from "./pattern.ts";
 import type { Bound, Context, KeyType } from "./rule.ts";
@@ -35,6 +36,7 @@ export interface Verbs {
 
 /** Of an `oneOf` or `within`; more belong behind an API of the tenant's, not into a document. */
 const MAX_CHOICES = 200;
+
 /** Of a text that a policy sets; the whole header is bounded too. */
 const MAX_SETTING_CHARACTERS = 1_000;
 
@@ -184,6 +186,7 @@ const hostsKey: MetadataKey<readonly string[]> = {
 };
 
 const AUTO = "auto";
+
 /** Stream's own default for an upload URL. */
 const AUTO_EXPIRY_MIN_SECONDS = 30 * 60;
 /** A slow uplink that an upload should still survive, in bits per second. */
@@ -196,6 +199,7 @@ function autoExpiry({ now, length }: Context): number {
 /** What Stream reserves where the key is missing (assumed: secondary source); written out, so that nobody has to know. */
 export const STREAM_DEFAULT_MAX_DURATION_SECONDS = 14_400;
 const STREAM_MAX_WATERMARK_CHARACTERS = 32;
+
 /** Stream takes a float; six digits are a frame in the longest video. */
 const PERCENTAGE_DIGITS = 6;
 

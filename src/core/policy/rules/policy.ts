@@ -5,7 +5,7 @@ import { problem } from "../../shared/problem.ts";
 import { type Result, accept, refuse } from "../../shared/result.ts";
 import { compileRule, otherKeysSchema } from "./compile-rule.ts";
 import { ORIGIN } from "./hosts.ts";
-import type { AnyRule, Bound } from "./rule.ts";
+import type { AnyRule, OtherKeys } from "./rule.ts";
 
 /** What a creation may, must and will carry: one or more documents, the tenant's first, each narrowing those before. */
 export type Policy = readonly PolicyDocument[];
@@ -30,12 +30,6 @@ export interface PolicyDocument {
   readonly creator?: CreatorSource;
   /** Browser origins that may create uploads; undefined: any. */
   readonly origins?: readonly string[];
-}
-
-export interface OtherKeys {
-  readonly allow: ReadonlySet<string>;
-  readonly bounds: readonly Bound<string>[];
-  readonly onViolation: "drop" | "reject";
 }
 
 const CREATOR_SOURCES = ["caller", "client", "tenant", "none"] as const;

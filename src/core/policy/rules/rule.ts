@@ -55,3 +55,8 @@ export interface KeyType<V> {
    */
   readonly absence?: V;
 }
+export interface OtherKeys {
+  readonly allow: ReadonlySet<string>;
+  readonly bounds: readonly Bound<string>[];
+  readonly onViolation: "drop" | "reject";
+}

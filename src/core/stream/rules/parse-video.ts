@@ -2,11 +2,12 @@ import * as v from "valibot";
 import { wholeMilliseconds } from "../../quota/rules/usage-totals.ts";
 import { parseUid } from "./upload-url.ts";
 import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
-import { clip } from "../../shared/problem.ts";
+import { clip } from "../../shared/text.ts";
 import { TENANT_ID } from "../../shared/tenant.ts";
-import type { StreamVideo } from "../../ports/stream.ts";
+import type { StreamVideo } from "./video.ts";
 
 const text = v.optional(v.nullable(v.string()));
+
 /** JSON may have 1e999, which is read as infinite. */
 const number = v.optional(v.nullable(v.pipe(v.number(), v.finite())));
 

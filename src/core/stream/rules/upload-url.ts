@@ -1,5 +1,4 @@
-/** Of `URL.hostname`. */
-export const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+import { LOOPBACK } from "../../shared/safe-url.ts";
 
 /**
  * The upload URL in Stream's `Location`: absolute, https, without user info, on an allowed host. The header may hold two
@@ -32,11 +31,4 @@ function isUploadUrl(value: string, hosts: readonly string[], allowLoopback: boo
 /** Stream's identifier of a video, from `stream-media-id`; `Location` carries another one. */
 export function parseUid(header: string | null): string | undefined {
   return header !== null && /^[0-9a-f]{32}$/.test(header) ? header : undefined;
-}
-
-/** Whether secrets may be sent to this URL: https without user info, or loopback by http in development. */
-export function isSafeUrl(text: string, allowLoopback: boolean): boolean {
-  const url = URL.parse(text);
-  if (!url || url.username || url.password) return false;
-  return url.protocol === "https:" || (allowLoopback && url.protocol === "http:" && LOOPBACK.test(url.hostname));
 }

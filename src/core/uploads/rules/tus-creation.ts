@@ -1,4 +1,5 @@
-import { type Problem, clip, problem } from "../../shared/problem.ts";
+import { type Problem, problem } from "../../shared/problem.ts";
+import { clip } from "../../shared/text.ts";
 import { type Result, accept, refuse } from "../../shared/result.ts";
 import { type UploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
 

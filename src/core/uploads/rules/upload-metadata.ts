@@ -1,4 +1,5 @@
-import { clip, problem } from "../../shared/problem.ts";
+import { problem } from "../../shared/problem.ts";
+import { clip } from "../../shared/text.ts";
 import { type Result, accept, refuse } from "../../shared/result.ts";
 
 /**
@@ -9,6 +10,7 @@ export type UploadMetadata = ReadonlyMap<string, string>;
 
 /** A grant of 8 KiB, its base64, and room for the rest. tus sets no bound; Cloudflare takes 128 KB of headers in all. */
 export const MAX_METADATA_HEADER_CHARACTERS = 16_384;
+
 /** Uppy sends about ten. */
 export const MAX_METADATA_KEYS = 64;
 const MAX_METADATA_KEY_CHARACTERS = 128;

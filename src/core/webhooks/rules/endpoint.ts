@@ -1,9 +1,10 @@
-import { LOOPBACK } from "../../stream/rules/upload-url.ts";
+import { LOOPBACK } from "../../shared/safe-url.ts";
 
 /** Rules of a tenant's webhooks. */
 
 /** Each event is delivered to each of them, so this is what an upload may cost at most. */
 export const MAX_ENDPOINTS_PER_TENANT = 10;
+
 /** How long a replaced secret still signs: a day to bring the new one to every receiver. */
 export const REPLACED_SECRET_LIFETIME_MS = 24 * 60 * 60 * 1000;
 /** That sign at once; each adds 48 bytes to a header. Whoever replaces more within a day loses the oldest. */

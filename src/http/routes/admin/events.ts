@@ -5,7 +5,7 @@ import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { type Result, accept, refuse } from "../../../core/shared/result.ts";
 import type { AppEnv } from "../../app-env.ts";
-import type { Attempt, KeptEvent } from "../../../core/ports/webhooks.ts";
+import type { Attempt, KeptEvent } from "../../../core/webhooks/rules/delivery.ts";
 import type { Ledgers } from "../../../core/ports/ledger.ts";
 import { type RedeliverEventPorts, redeliverEvent } from "../../../core/webhooks/redeliver-event.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";

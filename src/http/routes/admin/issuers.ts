@@ -2,12 +2,11 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import type { NewIssuer, RegistryStore } from "../../../adapters/d1/admin-registry.ts";
-import { ISS } from "../../../adapters/d1/cached-registry.ts";
+import { ASYMMETRIC_ALGORITHMS, ISS, SYMMETRIC_ALGORITHMS } from "../../../core/auth/rules/issuer.ts";
 import type { IssuerRow } from "../../../adapters/d1/rows.ts";
 import type { Config } from "../../../config.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import type { AppEnv } from "../../app-env.ts";
-import { ASYMMETRIC_ALGORITHMS, SYMMETRIC_ALGORITHMS } from "../../../core/ports/registry.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 import { readJson } from "../../pipeline/json-body.ts";
@@ -16,6 +15,7 @@ import { publicKeySet } from "./jwk-set-schema.ts";
 
 /** RFC 7518 section 3.2: "A key of the same size as the hash output (for instance, 256 bits for HS256) or larger MUST be used". */
 const MIN_SECRET_BYTES = 32;
+
 /** Of `iss` and `aud`, which are compared as they are. */
 const text = v.pipe(v.string(), v.regex(ISS, "must be 1 to 500 printable ASCII characters"));
 const claim = v.pipe(v.string(), v.regex(/^[\x20-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters"));

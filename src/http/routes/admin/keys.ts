@@ -11,7 +11,7 @@ import {
   formatApiKey,
 } from "../../../core/auth/rules/api-key.ts";
 import { SCOPES } from "../../../core/auth/rules/caller.ts";
-import { parseTimestamp } from "../../../core/policy/rules/duration.ts";
+import { parseTimestamp } from "../../../core/shared/time.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";

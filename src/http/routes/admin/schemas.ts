@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { Page } from "../../../adapters/d1/admin-registry.ts";
 import { SCOPES } from "../../../core/auth/rules/caller.ts";
 import { isEndpointUrl } from "../../../core/webhooks/rules/endpoint.ts";
-import { isSafeUrl } from "../../../core/stream/rules/upload-url.ts";
+import { isSafeUrl } from "../../../core/shared/safe-url.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { type Result, accept, refuse } from "../../../core/shared/result.ts";
 import { TENANT_ID } from "../../../core/shared/tenant.ts";

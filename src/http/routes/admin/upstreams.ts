@@ -3,18 +3,18 @@ import * as v from "valibot";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import type { RegistryStore } from "../../../adapters/d1/admin-registry.ts";
 import type { UpstreamRow } from "../../../adapters/d1/rows.ts";
+import { type Config } from "../../../config.ts";
 import {
-  type Config,
   MAX_WEBHOOK_SECRETS,
   STREAM_API_BASE,
   STREAM_UPLOAD_HOSTS,
   WEBHOOK_SECRET,
-} from "../../../config.ts";
+} from "../../../core/stream/rules/defaults.ts";
 import { MAX_CALLS_PER_WINDOW } from "../../../core/budget/rules/call-window.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import type { AppEnv } from "../../app-env.ts";
-import type { Upstream } from "../../../core/ports/registry.ts";
+import type { Upstream } from "../../../core/stream/rules/upstream.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 import { readJson } from "../../pipeline/json-body.ts";

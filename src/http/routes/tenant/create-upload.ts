@@ -1,5 +1,4 @@
-import type { Context } from "hono";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { maxUploadBytes } from "../../../core/policy/rules/apply.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { TENANT_ID } from "../../../core/shared/tenant.ts";

@@ -6,6 +6,7 @@ import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import { type CancelUploadPorts, type CancelUploadRequest, cancelUpload } from "../../../core/uploads/cancel-upload.ts";
 import { findUpload, viewVideo } from "../../../core/uploads/find-upload.ts";
 import { listUploads } from "../../../core/uploads/list-uploads.ts";
+import { parseUploadQuery } from "./uploads-query.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
@@ -22,7 +23,9 @@ export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
     if (c.req.method === "HEAD") return next();
     const access = await requireScope(ports, c, "uploads:read");
     if (!access.ok) return respondProblem(c, access.problem);
-    const page = await listUploads(ports, access.value, new URL(c.req.url).searchParams);
+    const query = parseUploadQuery(new URL(c.req.url).searchParams);
+    if (!query.ok) return respondProblem(c, query.problem);
+    const page = await listUploads(ports, access.value, query.value);
     if (!page.ok) return respondProblem(c, page.problem);
     const { uploads, cursor } = page.value;
     return c.json({ uploads: uploads.map(uploadDocument), ...(cursor !== undefined && { cursor }) }, 200, NOT_KEPT);

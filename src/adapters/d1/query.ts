@@ -1,0 +1,1 @@
+export type Query = readonly [sql: string, values: readonly (string | number | null)[]];

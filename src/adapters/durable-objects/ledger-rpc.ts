@@ -1,0 +1,4 @@
+import type { KeptUpload } from "../../core/uploads/rules/upload-record.ts";
+
+/** As it leaves the object: its calls carry Stream's own object as text. */
+export type StoredUpload = Omit<KeptUpload, "video"> & { readonly video?: string };
