@@ -8,13 +8,13 @@ import { cors } from "./http/middleware/cors.ts";
 import { failureLimit } from "./http/middleware/auth-failure-limit.ts";
 import { refuseUnknownOverride } from "./http/middleware/method-override.ts";
 import { creationEndpoint, tusEndpoint } from "./http/middleware/tus-headers.ts";
-import { wideEvent } from "./http/middleware/request-event.ts";
+import { requestLog } from "./http/middleware/request-event.ts";
 import { adminRoutes } from "./http/routes/admin/admin.ts";
 import { cloudflareStreamRoutes } from "./http/routes/cloudflare/stream.ts";
 import { directUploadRoutes } from "./http/routes/tenant/direct-uploads.ts";
 import { grantRoutes } from "./http/routes/tenant/grants.ts";
-import { hookRoutes } from "./http/routes/stream-webhook.ts";
-import { keptUploadRoutes } from "./http/routes/tenant/uploads.ts";
+import { streamWebhookRoutes } from "./http/routes/stream-webhook.ts";
+import { uploadResourceRoutes } from "./http/routes/tenant/uploads.ts";
 import { policyRoutes } from "./http/routes/tenant/policy.ts";
 import { respondProblem } from "./http/pipeline/problem-response.ts";
 import { schemaRoutes } from "./http/routes/schemas.ts";
@@ -28,7 +28,7 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ strict: false, router: new RegExpRouter() });
 
   app.use(requestId());
-  app.use(wideEvent(dependencies.telemetry));
+  app.use(requestLog(dependencies.telemetry));
   app.use(failureLimit(dependencies.failures));
   app.use("/v1/:tenant/uploads", tusEndpoint, creationEndpoint);
   app.use("/client/v4/accounts/:tenant/stream", tusEndpoint, creationEndpoint);
@@ -43,20 +43,20 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
   // Preflights of all else, or the page could not even read that there is nothing.
   app.options("/v1/:tenant/*", (c) => c.body(null, 204));
   app.options("/client/v4/accounts/:tenant/*", (c) => c.body(null, 204));
-  app.route("/v1/:tenant/uploads", keptUploadRoutes(dependencies));
+  app.route("/v1/:tenant/uploads", uploadResourceRoutes(dependencies));
   app.route("/v1/:tenant/direct-uploads", directUploadRoutes(dependencies));
   app.route("/client/v4/accounts/:tenant/stream", cloudflareStreamRoutes(dependencies));
   app.route("/v1/:tenant/grants", grantRoutes(dependencies));
   app.route("/v1/:tenant/policy", policyRoutes(dependencies));
   app.route("/v1/:tenant/usage", usageRoutes(dependencies));
-  app.route("/hooks/stream", hookRoutes(dependencies));
+  app.route("/hooks/stream", streamWebhookRoutes(dependencies));
   app.route("/admin/v1", adminRoutes(dependencies));
   app.route("/schemas", schemaRoutes());
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
   app.notFound((c) => respondProblem(c, problem("not_found", "There is nothing at this path.")));
   app.onError((error, c) => {
-    c.get("event").columns.error = `${error.name}: ${error.message}`;
+    c.get("event").fields.error = `${error.name}: ${error.message}`;
     return respondProblem(c, problem("internal_error", "Something went wrong inside the gateway."));
   });
   return app;

@@ -1,13 +1,13 @@
 import { v7 as uuidv7 } from "uuid";
 import { createDeliveryQueue } from "./adapters/webhooks/delivery-queue.ts";
-import { type FailureLimit, createFailureLimit } from "./adapters/auth/auth-failure-limiter.ts";
+import { type AuthFailureLimiter, createAuthFailureLimiter } from "./adapters/auth/auth-failure-limiter.ts";
 import { createBudget, createLedgers } from "./adapters/durable-objects/ledger-client.ts";
-import { createRecentRefusals } from "./adapters/durable-objects/recent-rejections.ts";
-import { createDirectory } from "./adapters/d1/registry-index.ts";
-import { createReconciliations } from "./adapters/d1/reconciliation-state.ts";
+import { createRecentRejections } from "./adapters/durable-objects/recent-rejections.ts";
+import { createRegistryIndex } from "./adapters/d1/registry-index.ts";
+import { createReconciliationStates } from "./adapters/d1/reconciliation-state.ts";
 import { createRegistry } from "./adapters/d1/cached-registry.ts";
 import { createRegistryStore } from "./adapters/d1/admin-registry.ts";
-import { createSealing } from "./adapters/d1/field-encryption.ts";
+import { createFieldEncryption } from "./adapters/d1/field-encryption.ts";
 import { secretHashes } from "./adapters/auth/hashing.ts";
 import { createStreamApi } from "./adapters/stream/create-uploads.ts";
 import { createStreamWebhooks } from "./adapters/stream/webhooks.ts";
@@ -18,37 +18,43 @@ import { createWebhooks } from "./adapters/webhooks/http-sender.ts";
 import type { Config } from "./config.ts";
 import type { StreamEventPorts } from "./queues/stream-events.ts";
 import type { AdminDependencies } from "./http/routes/admin/admin.ts";
-import type { HookPorts } from "./http/routes/stream-webhook.ts";
+import type { StreamWebhookPorts } from "./http/routes/stream-webhook.ts";
 import type { CreateUploadPorts } from "./core/uploads/create-upload.ts";
 import type { DeliverEventPorts } from "./core/webhooks/deliver-event.ts";
 import type { MintGrantPorts } from "./core/auth/mint-grant.ts";
 import type { Ledgers } from "./core/ports/ledger.ts";
 import type { Budget } from "./core/ports/budget.ts";
-import type { CachedRegistry, Directory } from "./core/ports/registry.ts";
+import type { CachedRegistry, RegistryIndex } from "./core/ports/registry.ts";
 import type { StreamApi } from "./core/ports/stream.ts";
 
 /** What the routes are made with: every port of the use cases, and what the middleware needs. */
 export interface Dependencies
-  extends CreateUploadPorts, MintGrantPorts, DeliverEventPorts, StreamEventPorts, HookPorts, AdminDependencies {
+  extends
+    CreateUploadPorts,
+    MintGrantPorts,
+    DeliverEventPorts,
+    StreamEventPorts,
+    StreamWebhookPorts,
+    AdminDependencies {
   readonly budget: Budget;
   readonly config: Config;
-  readonly directory: Directory;
+  readonly directory: RegistryIndex;
   readonly registry: CachedRegistry;
   readonly ledgers: Ledgers;
   readonly stream: StreamApi;
-  readonly failures: FailureLimit;
+  readonly failures: AuthFailureLimiter;
   readonly telemetry: Telemetry;
 }
 
 /** Puts an adapter behind each port; nothing is constructed anywhere else. */
 export function createDependencies(env: Env, config: Config): Dependencies {
-  const sealing = createSealing(config.masterKeys);
+  const sealing = createFieldEncryption(config.masterKeys);
   const ledgers = createLedgers(env.LEDGER);
   const budget = createBudget(env.BUDGET);
   const registry = createRegistry(env.DB, config, sealing, Date.now);
   const store = createRegistryStore(env.DB, sealing, Date.now, {
-    changed: (bookmark) => registry.forget(bookmark),
-    told: (tenant, version, hasEndpoints) => ledgers.learn(tenant, version, hasEndpoints),
+    onWrite: (bookmark) => registry.invalidate(bookmark),
+    onTenantChanged: (tenant, version, hasEndpoints) => ledgers.syncTenantVersion(tenant, version, hasEndpoints),
   });
   return {
     config,
@@ -61,16 +67,16 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     hashes: secretHashes,
     ledgers,
     budget,
-    refusals: createRecentRefusals(Date.now),
-    directory: createDirectory(env.DB, config),
-    reconciliations: createReconciliations(env.DB),
+    refusals: createRecentRejections(Date.now),
+    directory: createRegistryIndex(env.DB, config),
+    reconciliations: createReconciliationStates(env.DB),
     streamWebhooks: createStreamWebhooks(config.streamDeadlineMs),
     stream: createStreamApi({
       deadlineMs: config.streamDeadlineMs,
       allowLoopback: config.allowLoopback,
-      pause: (upstream, seconds) => budget.close(upstream, seconds),
+      onRateLimited: (upstream, seconds) => budget.block(upstream, seconds),
     }),
-    failures: createFailureLimit(env.FAILURES, Date.now),
+    failures: createAuthFailureLimiter(env.FAILURES, Date.now),
     telemetry: createTelemetry(env.ANALYTICS),
     nowMs: Date.now,
     now: () => Math.floor(Date.now() / 1000),

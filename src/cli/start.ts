@@ -15,7 +15,7 @@ import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed-demo.ts";
 const DEFAULT_PORT = 8787;
 const DEFAULT_STREAM_PORT = 8788;
 /** Passed on to the Worker from the environment; not ALLOW_LOOPBACK, since what runs on this machine is for development. */
-const PASSED_ON = [
+const FORWARDED_ENV = [
   "OPERATOR_TOKEN",
   "GRANT_KEYS",
   "MASTER_KEYS",
@@ -48,14 +48,14 @@ try {
 
 async function main(): Promise<void> {
   const port = readPort("PORT", DEFAULT_PORT);
-  await claimPort("PORT", port);
+  await assertPortFree("PORT", port);
   const external = Boolean(process.env["STREAM_API_BASE"]);
   const [settings, stream] = await Promise.all([
     loadSettings(STATE),
     external ? undefined : startStream(port),
     buildWorker(),
   ]);
-  const names = external ? [...PASSED_ON, ...STREAM_SETTINGS] : PASSED_ON;
+  const names = external ? [...FORWARDED_ENV, ...STREAM_SETTINGS] : FORWARDED_ENV;
   const given = names.flatMap((name): [string, string][] => (process.env[name] ? [[name, process.env[name]]] : []));
   const { demoKey: _, ...secrets } = settings;
   const worker = { ...secrets, ALLOW_LOOPBACK: "true", ...stream?.settings, ...Object.fromEntries(given) };
@@ -80,7 +80,7 @@ async function startStream(gatewayPort: number) {
   const { makeVideo } = await import("../local-stream/make-video.ts");
   const streamPort = readPort("STREAM_PORT", DEFAULT_STREAM_PORT);
   if (streamPort === gatewayPort) throw new Error("PORT and STREAM_PORT must be different ports.");
-  await claimPort("STREAM_PORT", streamPort);
+  await assertPortFree("STREAM_PORT", streamPort);
   const ignored = STREAM_SETTINGS.filter((name) => process.env[name]);
   if (ignored.length > 0) console.error(`Not used, since STREAM_API_BASE is not set: ${ignored.join(", ")}.`);
   const stream = await startLocalStream({ port: streamPort, dataDir: join(STATE, "stream") });
@@ -105,7 +105,7 @@ function readPort(name: "PORT" | "STREAM_PORT", fallback: number): number {
 }
 
 /** Says which port is taken, and by which name to choose another, before anything has been started. */
-async function claimPort(name: "PORT" | "STREAM_PORT", port: number): Promise<void> {
+async function assertPortFree(name: "PORT" | "STREAM_PORT", port: number): Promise<void> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
     probe.once("error", reject).listen(port, "127.0.0.1", () => probe.close(() => resolve()));

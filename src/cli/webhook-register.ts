@@ -6,7 +6,7 @@ import { createStreamWebhooks } from "../adapters/stream/webhooks.ts";
 import { STREAM_API_BASE } from "../core/stream/rules/defaults.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../core/shared/tenant.ts";
 import type { Upstream } from "../core/stream/rules/upstream.ts";
-import { registerWebhook } from "../core/stream-events/register-stream-webhook.ts";
+import { registerStreamWebhook } from "../core/stream-events/register-stream-webhook.ts";
 import { ROOT } from "./paths.ts";
 
 const HELP = `Has a Stream account's events sent to a gateway, at URL/hooks/stream/UPSTREAM.
@@ -55,7 +55,12 @@ async function main(): Promise<void> {
 /** At Stream by ourselves, and the secret by wrangler: a Worker cannot change its own settings. */
 async function registerDefault(gateway: string, force: boolean, print: boolean): Promise<void> {
   const url = `${gateway}/hooks/stream/${DEFAULT_UPSTREAM}`;
-  const registered = await registerWebhook(createStreamWebhooks(DEADLINE_MS), upstreamOfEnvironment(), url, force);
+  const registered = await registerStreamWebhook(
+    createStreamWebhooks(DEADLINE_MS),
+    upstreamOfEnvironment(),
+    url,
+    force,
+  );
   if (!registered.ok) throw new Error(withAdvice(registered.problem.code, registered.problem.detail));
   const { secret, replaced } = registered.value;
   if (replaced) console.error(`Replaced ${replaced.notificationUrl}.`);

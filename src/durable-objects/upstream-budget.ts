@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { type CallClass, CallWindow } from "../core/budget/rules/call-window.ts";
+import { type CallClass, SlidingWindowLimiter } from "../core/budget/rules/call-window.ts";
 
 /**
  * What the window counts is written down before a call is granted, and with it some calls ahead: one row for 32 creations
@@ -17,7 +17,7 @@ const UNKNOWN_TENANT = "";
  * how many calls there were in each second.
  */
 export class UpstreamBudget extends DurableObject<Env> {
-  #window: CallWindow | undefined;
+  #window: SlidingWindowLimiter | undefined;
   /** Since the object started. */
   #granted = 0;
   /** Calls that were written ahead and are not granted yet. */
@@ -54,7 +54,7 @@ export class UpstreamBudget extends DurableObject<Env> {
 
   close(seconds: number): void {
     const until = Date.now() / 1000 + seconds;
-    this.#window?.close(until);
+    this.#window?.blockUntil(until);
     this.ctx.storage.sql.exec(
       `INSERT INTO gate (one, closed_until) VALUES (1, ?1)
        ON CONFLICT (one) DO UPDATE SET closed_until = max(closed_until, ?1)`,
@@ -62,7 +62,7 @@ export class UpstreamBudget extends DurableObject<Env> {
     );
   }
 
-  #writeAhead(window: CallWindow): void {
+  #writeAhead(window: SlidingWindowLimiter): void {
     if (this.#left > 0) this.#left--;
     else {
       const ahead = Math.min(this.#granted, MAX_CALLS_AHEAD);
@@ -72,27 +72,27 @@ export class UpstreamBudget extends DurableObject<Env> {
     this.#granted++;
   }
 
-  #write(window: CallWindow, ahead: number): void {
+  #write(window: SlidingWindowLimiter, ahead: number): void {
     this.ctx.storage.sql.exec(
       "INSERT OR REPLACE INTO calls (one, made, ahead) VALUES (1, ?, ?)",
-      JSON.stringify(window.tally()),
+      JSON.stringify(window.countsPerSecond()),
       ahead,
     );
   }
 
-  #restore(capacity: number, time: number): CallWindow {
-    const window = new CallWindow(capacity);
+  #restore(capacity: number, time: number): SlidingWindowLimiter {
+    const window = new SlidingWindowLimiter(capacity);
     const { sql } = this.ctx.storage;
     const [written] = sql.exec<{ made: string; ahead: number }>("SELECT made, ahead FROM calls").toArray();
     if (written) {
-      const made = JSON.parse(written.made) as ReturnType<CallWindow["tally"]>;
+      const made = JSON.parse(written.made) as ReturnType<SlidingWindowLimiter["countsPerSecond"]>;
       for (const [at, calls] of [...made, [time, written.ahead] as const])
         for (let call = 0; call < calls; call++) window.count(UNKNOWN_TENANT, Math.min(at, time));
       // They are of this moment from now on: the next start must not take them for later ones again.
       if (written.ahead > 0) this.#write(window, 0);
     }
     const [gate] = sql.exec<{ closed_until: number }>("SELECT closed_until FROM gate").toArray();
-    if (gate) window.close(gate.closed_until);
+    if (gate) window.blockUntil(gate.closed_until);
     return window;
   }
 }

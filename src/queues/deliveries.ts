@@ -1,8 +1,13 @@
 import * as v from "valibot";
 import { retryDelaySeconds } from "../core/webhooks/rules/retry-policy.ts";
-import { reasonOf } from "../core/shared/text.ts";
+import { errorMessage } from "../core/shared/text.ts";
 import { UPLOAD_EVENT_TYPES } from "../core/webhooks/rules/upload-event.ts";
-import { type DeliverEventPorts, type DeliveryOutcome, deliverEvent, giveUp } from "../core/webhooks/deliver-event.ts";
+import {
+  type DeliverEventPorts,
+  type DeliveryOutcome,
+  deliverEvent,
+  recordUndelivered,
+} from "../core/webhooks/deliver-event.ts";
 import type { Delivery } from "../core/webhooks/rules/delivery.ts";
 
 /** Before a delivery that could not be given up is given up again. */
@@ -22,7 +27,7 @@ export async function consumeDeliveries(batch: MessageBatch, ports: DeliverEvent
 
 /** Deliveries that have been repeated often enough. */
 export async function consumeDeadDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
-  const exhausted = (delivery: Delivery) => giveUp(ports, delivery, "it was tried often enough");
+  const exhausted = (delivery: Delivery) => recordUndelivered(ports, delivery, "it was tried often enough");
   await each(batch, exhausted, () => DEAD_RETRY_SECONDS);
 }
 
@@ -63,7 +68,7 @@ async function isDone(delivery: Delivery, attempts: number, handle: Handler): Pr
     console.log(JSON.stringify({ delivery: { ...facts, ...attempt } }));
     return isDone;
   } catch (error) {
-    console.error(JSON.stringify({ delivery: { ...facts, endpoint: delivery.endpoint, error: reasonOf(error) } }));
+    console.error(JSON.stringify({ delivery: { ...facts, endpoint: delivery.endpoint, error: errorMessage(error) } }));
     return false;
   }
 }

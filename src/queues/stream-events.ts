@@ -2,10 +2,10 @@ import * as v from "valibot";
 import { parseVideo } from "../core/stream/rules/parse-video.ts";
 import type { Telemetry } from "../core/ports/telemetry.ts";
 import { PROBLEMS, problem } from "../core/shared/problem.ts";
-import { type Result, accept, refuse } from "../core/shared/result.ts";
+import { type Result, ok, err } from "../core/shared/result.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import type { Upstream } from "../core/stream/rules/upstream.ts";
-import { type RecordAccountEventPorts, recordAccountEvent } from "../core/stream-events/record-stream-event.ts";
+import { type RecordAccountEventPorts, recordStreamNotification } from "../core/stream-events/record-stream-event.ts";
 
 export interface StreamEventPorts extends RecordAccountEventPorts {
   readonly telemetry: Telemetry;
@@ -35,7 +35,7 @@ export async function consumeStreamEvents(batch: MessageBatch, ports: StreamEven
   for (const message of batch.messages) {
     const event = ports.telemetry.begin(message.id, "QUEUE");
     const recorded = await recordMessage(ports, message.body, event);
-    if (!recorded.ok) event.refused(recorded.problem);
+    if (!recorded.ok) event.setProblem(recorded.problem);
     const status = recorded.ok ? 200 : PROBLEMS[recorded.problem.code].status;
     if (status < 500) message.ack();
     else message.retry({ delaySeconds: retryDelay(message.attempts) });
@@ -52,9 +52,9 @@ async function recordMessage(ports: StreamEventPorts, body: unknown, trace: Trac
   const message = v.safeParse(messageSchema, body);
   const video = message.success ? parseVideo(message.output.payload) : undefined;
   if (!message.success || !video)
-    return refuse(problem("body_invalid", "The message does not describe the state of a video."));
+    return err(problem("body_invalid", "The message does not describe the state of a video."));
   const upstream = await upstreamOf(ports, message.output.metadata?.accountId);
-  return upstream.ok ? recordAccountEvent(ports, upstream.value, video, trace) : upstream;
+  return upstream.ok ? recordStreamNotification(ports, upstream.value, video, trace) : upstream;
 }
 
 /** An upstream of the account; where the message does not tell the account, the only one that there is. */
@@ -62,14 +62,14 @@ async function upstreamOf(
   { directory, registry }: StreamEventPorts,
   accountId: string | undefined,
 ): Promise<Result<Upstream>> {
-  const ids = await directory.upstreams(accountId);
+  const ids = await directory.listUpstreamIds(accountId);
   if (!ids.ok) return ids;
   const [first, ...others] = ids.value;
   if (first === undefined || (accountId === undefined && others.length > 0))
-    return refuse(problem("body_invalid", "The message does not tell whose account it is from, or a foreign one."));
+    return err(problem("body_invalid", "The message does not tell whose account it is from, or a foreign one."));
   const upstream = await registry.upstream(first, "vouched for");
   if (!upstream.ok) return upstream;
   return upstream.value
-    ? accept(upstream.value)
-    : refuse(problem("upstream_unknown", "The upstream is not known here yet, or no longer."));
+    ? ok(upstream.value)
+    : err(problem("upstream_unknown", "The upstream is not known here yet, or no longer."));
 }

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bearer, create, startHarness } from "../support/gateway.ts";
+import { bearer, create, startTestGateway } from "../support/gateway.ts";
 import { type Receiver, startReceiver } from "../support/webhook-receiver.ts";
 
 /** What is taken in and told, per second. */
@@ -22,7 +22,7 @@ const POLL_MS = 20;
  */
 export async function measureEvents(events: number): Promise<EventRates> {
   const plenty = 1_000_000;
-  const harness = await startHarness(
+  const harness = await startTestGateway(
     { STREAM_CALLS_PER_WINDOW: String(plenty), STREAM_WEBHOOK_SECRETS: SECRET },
     { apiLimit: plenty, maxQueued: plenty, storageSeconds: plenty * 1_000 },
   );

@@ -1,7 +1,7 @@
 import { createApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
-import { accept } from "../../src/core/shared/result.ts";
+import { ok } from "../../src/core/shared/result.ts";
 import type { Ledgers } from "../../src/core/ports/ledger.ts";
 import type { Budget } from "../../src/core/ports/budget.ts";
 
@@ -19,7 +19,7 @@ const done = () => Promise.resolve();
 const budget: Budget = {
   acquire: () => Promise.resolve({ granted: true }),
   refund: done,
-  close: done,
+  block: done,
 };
 
 export default {
@@ -29,10 +29,10 @@ export default {
       const ledgers: Ledgers = {
         ...dependencies.ledgers,
         reserve: () => Promise.resolve({ kind: "reserved" }),
-        attach: () => Promise.resolve(accept(undefined)),
+        attach: () => Promise.resolve(ok(undefined)),
         release: done,
-        leaveUnknown: done,
-        discard: done,
+        markUnknown: done,
+        cancelOrphaned: done,
       };
       app = createApp({ ...dependencies, ledgers, budget });
     }

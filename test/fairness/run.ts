@@ -11,7 +11,7 @@ import {
   STREAM_CALLS_PER_WINDOW,
   WINDOW_SECONDS,
 } from "../../src/core/budget/rules/call-window.ts";
-import { bearer, create, startHarness } from "../support/gateway.ts";
+import { bearer, create, startTestGateway } from "../support/gateway.ts";
 
 const QUIET_TENANTS = 20;
 const QUIET_INTERVAL_MS = 15_000;
@@ -30,7 +30,7 @@ if (!(durationMs > WINDOW_MS)) throw new Error("--minutes must be more than 5: t
 
 await buildWorker();
 // Nothing is ever uploaded: what is created stays reserved.
-const harness = await startHarness({}, { storageSeconds: 1_000_000_000 });
+const harness = await startTestGateway({}, { storageSeconds: 1_000_000_000 });
 console.log(
   `A share is ${share.toFixed(1)} calls in ${WINDOW_SECONDS} s. One tenant asks ${noisyPerSecond.toFixed(1)} times a second, ` +
     `${QUIET_TENANTS} once in ${QUIET_INTERVAL_MS / 1_000} s each, for ${options.minutes} minutes.`,

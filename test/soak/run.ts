@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildWorker } from "../../src/cli/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
-import { bearer, create, startHarness } from "../support/gateway.ts";
+import { bearer, create, startTestGateway } from "../support/gateway.ts";
 import { startReceiver } from "../support/webhook-receiver.ts";
 import { compare, listUploads, readEvents } from "./compare.ts";
 import { watchMemory } from "./memory.ts";
@@ -29,7 +29,7 @@ const POLLS_PER_LINE = 15;
 const POLICY = { metadata: { maxdurationseconds: { default: 60 }, expiry: { force: "PT2M" } } };
 
 await buildWorker();
-const harness = await startHarness(
+const harness = await startTestGateway(
   { STREAM_CALLS_PER_WINDOW: "1000000" },
   { apiLimit: 1_000_000, maxQueued: 1_000_000, storageSeconds: 1_000_000_000, processingMs: 10 },
 );

@@ -24,7 +24,7 @@ export function settingsFor(stream: LocalStream): Record<string, string> {
 }
 
 /** The built Worker and a Stream behind it, spoken to from outside by HTTP only. */
-export interface Harness {
+export interface TestGateway {
   readonly url: string;
   readonly stream: LocalStream;
   /** The Worker's log; one line per request. */
@@ -36,10 +36,10 @@ export interface Harness {
   stop(): Promise<void>;
 }
 
-export async function startHarness(
+export async function startTestGateway(
   settings: Readonly<Record<string, string>> = {},
   streamOptions: LocalStreamOptions = {},
-): Promise<Harness> {
+): Promise<TestGateway> {
   const statePath = await mkdtemp(join(tmpdir(), "sluice-"));
   const stream = await startLocalStream(streamOptions);
   const log: string[] = [];

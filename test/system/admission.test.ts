@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Harness, bearer, create, metadataHeader, problemOf, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
 
-let harness: Harness;
+let harness: TestGateway;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
 });
 afterAll(() => harness.stop());
 beforeEach(() => harness.stream.reset());

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Harness, bearer, create, problemOf, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, problemOf, startTestGateway } from "../support/gateway.ts";
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
   key = await harness.tenant("acme");
 });
 afterAll(() => harness.stop());

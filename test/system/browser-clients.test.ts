@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, type BrowserPage, startBrowser } from "../support/browser.ts";
-import { type Harness, bearer, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, startTestGateway } from "../support/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /**
@@ -15,14 +15,14 @@ const SECONDS = 3;
 /** Three chunks, the last one short. */
 const BYTES = 11 * 1024 * 1024 + 123;
 
-let harness: Harness;
+let harness: TestGateway;
 let browser: Browser;
 let page: BrowserPage;
 let key: string;
 let folder: string;
 
 beforeAll(async () => {
-  [harness, browser] = await Promise.all([startHarness(), startBrowser()]);
+  [harness, browser] = await Promise.all([startTestGateway(), startBrowser()]);
   const policy = { origins: [browser.origin], metadata: { maxdurationseconds: { max: 60, onViolation: "reject" } } };
   key = await harness.tenant("acme", { policy });
   folder = await mkdtemp(join(tmpdir(), "sluice-video-"));

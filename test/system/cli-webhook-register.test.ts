@@ -5,17 +5,24 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/paths.ts";
 import { createStreamClient } from "../../src/local-stream/client.ts";
 import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
-import { type Harness, OPERATOR_TOKEN, bearer, create, metadataHeader, startHarness } from "../support/gateway.ts";
+import {
+  type TestGateway,
+  OPERATOR_TOKEN,
+  bearer,
+  create,
+  metadataHeader,
+  startTestGateway,
+} from "../support/gateway.ts";
 
 /** `npm run webhook:register`, as a process. */
 
 const GATEWAY = "https://uploads.example.com";
 
-let harness: Harness;
+let harness: TestGateway;
 let stream: LocalStream;
 
 beforeAll(async () => {
-  harness = await startHarness({ REGISTRY_CACHE_SECONDS: "0" });
+  harness = await startTestGateway({ REGISTRY_CACHE_SECONDS: "0" });
   stream = await startLocalStream({ accountId: "other-account" });
 });
 afterAll(async () => {

@@ -1,15 +1,15 @@
 import Cloudflare from "cloudflare";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Harness, bearer, metadataHeader, problemOf, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
 
 /** Cloudflare's official SDK with nothing but another base URL and a tenant's key, and what else comes to these paths. */
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 let otherKey: string;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
 });
 afterAll(() => harness.stop());
 

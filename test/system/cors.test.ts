@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Harness, bearer, create, problemOf, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, problemOf, startTestGateway } from "../support/gateway.ts";
 
-let harness: Harness;
+let harness: TestGateway;
 let openKey: string;
 let closedKey: string;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
   openKey = await harness.tenant("open");
   closedKey = await harness.tenant("closed", { policy: { origins: ["https://app.acme.com"] } });
 });

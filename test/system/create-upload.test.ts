@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
-  type Harness,
+  type TestGateway,
   bearer,
   create,
   metadataHeader,
@@ -8,14 +8,14 @@ import {
   rawRequest,
   sendHead,
   sentToStream,
-  startHarness,
+  startTestGateway,
 } from "../support/gateway.ts";
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
   key = await harness.tenant("acme", {
     policy: {
       upload: { maxBytes: 10_000 },

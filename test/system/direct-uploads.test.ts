@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Fault } from "../../src/local-stream/faults.ts";
-import { type Harness, bearer, create, metadataHeader, problemOf, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** Basic links: the same policy, limits, idempotency and ledger as a creation by tus, and one call to Stream. */
@@ -11,13 +11,13 @@ import { makeVideo } from "../../src/local-stream/make-video.ts";
 const SECONDS = 3;
 const PENDING = 40;
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 let folder: string;
 let video: Buffer;
 
 beforeAll(async () => {
-  harness = await startHarness({ STREAM_DEADLINE_MS: "500" });
+  harness = await startTestGateway({ STREAM_DEADLINE_MS: "500" });
   key = await harness.tenant("acme", {
     limits: { pending: PENDING },
     policy: {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Cloudflare from "cloudflare";
 import * as tus from "tus-js-client";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Harness, bearer, metadataHeader, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, metadataHeader, startTestGateway } from "../support/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 const MIB = 1024 * 1024;
@@ -13,13 +13,13 @@ const CHUNK_BYTES = 5 * MIB;
 /** Three chunks, the last one short. */
 const BYTES = 11 * MIB + 123;
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 let folder: string;
 let video: Buffer;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
   key = await harness.tenant("acme", { policy: { metadata: { requiresignedurls: { force: true } } } });
   folder = await mkdtemp(join(tmpdir(), "sluice-video-"));
   await makeVideo({ path: join(folder, "video.mp4"), seconds: SECONDS, bytes: BYTES });

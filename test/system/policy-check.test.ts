@@ -1,8 +1,8 @@
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Harness, bearer, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, startTestGateway } from "../support/gateway.ts";
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 const POLICY = {
   upload: { maxBytes: 1_000 },
@@ -10,7 +10,7 @@ const POLICY = {
 };
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
   key = await harness.tenant("acme", { policy: POLICY });
 });
 afterAll(() => harness.stop());

@@ -5,10 +5,10 @@ import { SignJWT, UnsecuredJWT, exportJWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SCOPES } from "../../src/core/auth/rules/caller.ts";
 import { formatApiKey } from "../../src/core/auth/rules/api-key.ts";
-import { type Harness, bearer, create, metadataHeader, problemOf, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 let otherKey: string;
 let suspendedKey: string;
@@ -16,7 +16,7 @@ let idp: Awaited<ReturnType<typeof startIdentityProvider>>;
 
 beforeAll(async () => {
   // Failures are counted per address, and all of these come from one.
-  harness = await startHarness({ REGISTRY_CACHE_SECONDS: "1" });
+  harness = await startTestGateway({ REGISTRY_CACHE_SECONDS: "1" });
   key = await harness.tenant("acme");
   otherKey = await harness.tenant("other");
   suspendedKey = await harness.tenant("sleepy");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createStreamClient, sendFile } from "../../src/local-stream/client.ts";
-import { type Harness, bearer, create, metadataHeader, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, metadataHeader, startTestGateway } from "../support/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** What Stream tells the built Worker of real uploads, or fails to tell. */
@@ -13,13 +13,13 @@ import { makeVideo } from "../../src/local-stream/make-video.ts";
 const SECONDS = 3;
 const HOUR_MS = 3_600_000;
 
-let harness: Harness;
+let harness: TestGateway;
 let folder: string;
 let video: Buffer;
 let tenants = 0;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
   folder = await mkdtemp(join(tmpdir(), "sluice-events-"));
   await makeVideo({ path: join(folder, "video.mp4"), seconds: SECONDS });
   video = await readFile(join(folder, "video.mp4"));

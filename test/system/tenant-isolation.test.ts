@@ -1,6 +1,6 @@
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type Harness, bearer, create, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, startTestGateway } from "../support/gateway.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
 
 /** What a tenant can learn of another, and an end user of another: nothing. */
@@ -9,12 +9,12 @@ const SECRET = "a-secret-of-32-bytes-for-the-test";
 /** Headers that differ from one answer to the next, whatever was asked. */
 const OWN_HEADERS: ReadonlySet<string> = new Set(["date", "x-request-id", "server-timing"]);
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 let otherKey: string;
 
 beforeAll(async () => {
-  harness = await startHarness({ REGISTRY_CACHE_SECONDS: "0" });
+  harness = await startTestGateway({ REGISTRY_CACHE_SECONDS: "0" });
   key = await harness.tenant("acme");
   otherKey = await harness.tenant("other");
   await harness.operator("PUT", "/issuers/users", {

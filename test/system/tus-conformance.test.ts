@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Harness, bearer, create, metadataHeader, problemOf, sendHead, startHarness } from "../support/gateway.ts";
+import {
+  type TestGateway,
+  bearer,
+  create,
+  metadataHeader,
+  problemOf,
+  sendHead,
+  startTestGateway,
+} from "../support/gateway.ts";
 
 /**
  * What tus 1.0.0 asks of a server that creates uploads, sentence by sentence, against the built Worker.
@@ -18,11 +26,11 @@ import { type Harness, bearer, create, metadataHeader, problemOf, sendHead, star
  * | Concatenation, Checksum, Termination | not announced, refused: `not announced` |
  */
 
-let harness: Harness;
+let harness: TestGateway;
 let key: string;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startTestGateway();
   key = await harness.tenant("acme", {
     policy: { upload: { maxBytes: 1_000_000 }, metadata: { "*": { allow: ["a", "b"] } } },
   });

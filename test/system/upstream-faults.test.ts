@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Fault } from "../../src/local-stream/faults.ts";
-import { type Harness, bearer, create, problemOf, sentToStream, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, problemOf, sentToStream, startTestGateway } from "../support/gateway.ts";
 
-let harness: Harness;
+let harness: TestGateway;
 let tenants = 0;
 let tenant: string;
 let key: string;
 
 beforeAll(async () => {
-  harness = await startHarness({ STREAM_DEADLINE_MS: "500" }, { storageSeconds: 20_000, apiLimit: 50 });
+  harness = await startTestGateway({ STREAM_DEADLINE_MS: "500" }, { storageSeconds: 20_000, apiLimit: 50 });
 });
 afterAll(() => harness.stop());
 

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type Harness, bearer, create, startHarness } from "../support/gateway.ts";
+import { type TestGateway, bearer, create, startTestGateway } from "../support/gateway.ts";
 import { type Behaviour, type Receiver, startReceiver } from "../support/webhook-receiver.ts";
 
 /** The built Worker tells a tenant's backend of its uploads. */
@@ -18,11 +18,11 @@ const SOON = { timeout: 15_000, interval: 100 };
 const LARGE_ANSWER_BYTES = 10_000_000;
 const CHUNK_BYTES = 10_000;
 
-let harness: Harness;
+let harness: TestGateway;
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [harness, receiver] = await Promise.all([startHarness(), startReceiver()]);
+  [harness, receiver] = await Promise.all([startTestGateway(), startReceiver()]);
 });
 afterAll(async () => {
   await harness.stop();

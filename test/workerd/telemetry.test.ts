@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { TimedRequestEvent as RequestEvent } from "../../src/adapters/telemetry/request-event.ts";
+import { TimedRequestLog as RequestEvent } from "../../src/adapters/telemetry/request-event.ts";
 import { createTelemetry } from "../../src/adapters/telemetry/telemetry.ts";
 import { problem } from "../../src/core/shared/problem.ts";
 
@@ -17,8 +17,8 @@ function record(fill: (event: RequestEvent) => void) {
 it("a creation is one line and one data point", () => {
   const { columns, points } = record((event) => {
     event.isCreation = true;
-    event.note({ tenant: "acme", callerKind: "grant", upstream: "default", upstreamStatus: 201, uploadLength: 5 });
-    event.note({ maxDurationSeconds: 60 });
+    event.annotate({ tenant: "acme", callerKind: "grant", upstream: "default", upstreamStatus: 201, uploadLength: 5 });
+    event.annotate({ maxDurationSeconds: 60 });
     event.finish("/v1/:tenant/uploads", 201);
   });
   expect(columns).toMatchObject({ requestId: "request-1", route: "/v1/:tenant/uploads", status: 201, tenant: "acme" });
@@ -30,7 +30,7 @@ it("a creation is one line and one data point", () => {
 it("a refused creation names its problem, and the facts stay in the log", () => {
   const { columns, points } = record((event) => {
     event.isCreation = true;
-    event.refused(problem("policy_violation", "no", { facts: { rule: "policy.metadata.name" } }));
+    event.setProblem(problem("policy_violation", "no", { facts: { rule: "policy.metadata.name" } }));
     event.finish("/v1/:tenant/uploads", 403);
   });
   expect(columns).toMatchObject({ problem: "policy_violation", problemFacts: { rule: "policy.metadata.name" } });
@@ -39,7 +39,7 @@ it("a refused creation names its problem, and the facts stay in the log", () => 
 
 it.each(["recorded", "stranger"] as const)("an event of Stream's is a data point too: %s", (streamEvent) => {
   const { points } = record((event) => {
-    event.note({ upstream: "eu", streamEvent, ...(streamEvent === "recorded" && { tenant: "acme" }) });
+    event.annotate({ upstream: "eu", streamEvent, ...(streamEvent === "recorded" && { tenant: "acme" }) });
     event.finish("/hooks/stream/:upstream", 200);
   });
   const tenant = streamEvent === "recorded" ? "acme" : "";

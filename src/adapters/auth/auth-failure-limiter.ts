@@ -1,7 +1,7 @@
-import { keep } from "../../platform/bounded-map.ts";
+import { setBounded } from "../../platform/bounded-map.ts";
 
 /** Counts failed attempts to be let in, per client address. */
-export interface FailureLimit {
+export interface AuthFailureLimiter {
   /** Counts one more; where there have been too many, gives the seconds after which it makes sense to try again. */
   countFailure(address: string): Promise<number | undefined>;
 }
@@ -17,7 +17,7 @@ const MAX_LIMITED = 10_000;
  *
  * @param now milliseconds since the epoch
  */
-export function createFailureLimit(binding: RateLimit, now: () => number): FailureLimit {
+export function createAuthFailureLimiter(binding: RateLimit, now: () => number): AuthFailureLimiter {
   const limitedUntil = new Map<string, number>();
 
   /** So is everyone while the binding cannot be asked: a 401 that became a 500 would be sent again by tus clients. */
@@ -35,7 +35,7 @@ export function createFailureLimit(binding: RateLimit, now: () => number): Failu
       const left = (limitedUntil.get(network) ?? 0) - now();
       if (left > 0) return Math.ceil(left / 1000);
       if (await isWithinLimit(network)) return undefined;
-      keep(limitedUntil, network, now() + WINDOW_MS, MAX_LIMITED);
+      setBounded(limitedUntil, network, now() + WINDOW_MS, MAX_LIMITED);
       return WINDOW_MS / 1000;
     },
   };

@@ -1,8 +1,8 @@
 import { type JWTVerifyGetKey, createLocalJWKSet, createRemoteJWKSet, customFetch, errors } from "jose";
 import { isSafeUrl } from "../../core/shared/safe-url.ts";
-import { reasonOf } from "../../core/shared/text.ts";
+import { errorMessage } from "../../core/shared/text.ts";
 import type { Issuer } from "../../core/auth/rules/issuer.ts";
-import { keep } from "../../platform/bounded-map.ts";
+import { setBounded } from "../../platform/bounded-map.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 
 /** The keys could not be had: nothing is known about the token. */
@@ -31,7 +31,7 @@ export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWT
     const known = keySets.get(name);
     if (known) return known;
     const made = make();
-    keep(keySets, name, made, MAX_KEY_SETS);
+    setBounded(keySets, name, made, MAX_KEY_SETS);
     return made;
   }
 
@@ -73,7 +73,7 @@ function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
       if (error instanceof errors.JOSENotSupported || error === failed?.error) throw error;
-      failed = { error: new JwksUnavailable(reasonOf(error), { cause: error }), until: Date.now() + JWKS_RETRY_MS };
+      failed = { error: new JwksUnavailable(errorMessage(error), { cause: error }), until: Date.now() + JWKS_RETRY_MS };
       throw failed.error;
     }
   };

@@ -3,8 +3,8 @@ import * as v from "valibot";
 import type { KeyRing } from "../../config.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
 import { type Problem, problem } from "../../core/shared/problem.ts";
-import { reasonOf } from "../../core/shared/text.ts";
-import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import { errorMessage } from "../../core/shared/text.ts";
+import { type Result, ok, err } from "../../core/shared/result.ts";
 import type { Tokens } from "../../core/ports/tokens.ts";
 import { JwksUnavailable, createKeySource } from "./jwks.ts";
 
@@ -108,15 +108,15 @@ const grantClaims = v.object({
 
 async function verify<T>(work: () => Promise<T>): Promise<Result<T>> {
   try {
-    return accept(await work());
+    return ok(await work());
   } catch (error) {
-    return refuse(explain(error));
+    return err(explain(error));
   }
 }
 
 /** What `jose` throws, as a refusal. Whatever it may still come to throw at a client's token means: not valid. */
 function explain(error: unknown): Problem {
-  const facts = { reason: reasonOf(error) };
+  const facts = { reason: errorMessage(error) };
   if (error instanceof JwksUnavailable)
     return problem("jwks_unavailable", "The issuer's keys cannot be read at the moment.", {
       facts,

@@ -1,5 +1,5 @@
 import { DEFAULT_UPSTREAM } from "../../core/shared/tenant.ts";
-import type { Sealing } from "./field-encryption.ts";
+import type { FieldEncryption } from "./field-encryption.ts";
 import type { AuditRow } from "./audit-log.ts";
 import { type Listeners, createDatabase } from "./database.ts";
 import { type Query } from "./query.ts";
@@ -9,9 +9,9 @@ import {
   type IssuerRow,
   type TenantRow,
   type UpstreamRow,
-  credentialPlace,
-  secretPlace,
-  webhookPlace,
+  credentialContext,
+  issuerSecretContext,
+  webhookContext,
   webhookSecretsOf,
 } from "./rows.ts";
 
@@ -19,10 +19,10 @@ import {
 const ROTATED_SECRETS = 2;
 
 /** Of issuers that nobody's ledger need be told of; the operator's documents always have a scope. */
-const WITHDRAWN = "(tenant IS NULL OR scopes = '[]')";
+const REVOKED = "(tenant IS NULL OR scopes = '[]')";
 
 /** Whether the tenant named first has been deleted, ever: its ledger is kept under its name. */
-const HAS_BEEN_DELETED = "EXISTS (SELECT 1 FROM audit WHERE tenant = ?1 AND action = 'tenant.delete')";
+const WAS_DELETED = "EXISTS (SELECT 1 FROM audit WHERE tenant = ?1 AND action = 'tenant.delete')";
 
 /** Writes the registry, and reads it past the cache: for the operator, who wants to see what is there now. */
 export type RegistryStore = ReturnType<typeof createRegistryStore>;
@@ -50,11 +50,11 @@ export interface AuditQuery {
   readonly tenant?: string;
 }
 
-export function createRegistryStore(db: D1Database, sealing: Sealing, now: () => number, listeners: Listeners) {
+export function createRegistryStore(db: D1Database, sealing: FieldEncryption, now: () => number, listeners: Listeners) {
   const database = createDatabase(db, now, listeners);
   const { all, first, write, writeFor, bumpVersion } = database;
   const sealSecrets = async (row: Pick<UpstreamRow, "id" | "account_id">, secrets: readonly string[]) =>
-    secrets.length === 0 ? null : sealing.seal(JSON.stringify(secrets), webhookPlace(row));
+    secrets.length === 0 ? null : sealing.seal(JSON.stringify(secrets), webhookContext(row));
   const page = <Row>(table: "tenants" | "issuers" | "upstreams", { after, limit }: Page) =>
     all<Row>(`SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`, [after, limit]);
   const one = <Row>(table: "tenants" | "issuers" | "upstreams", id: string) =>
@@ -64,7 +64,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
    * Makes an issuer good for nothing, and tells the ledger of the tenant that it speaks for. Only then may the row go to
    * another tenant, or go: whatever fails on the way, whoever tries again still finds in it whom to tell.
    */
-  const withdraw = async ({ id, tenant }: IssuerRow) => {
+  const revokeIssuer = async ({ id, tenant }: IssuerRow) => {
     if (tenant === null) return;
     const query: Query = ["UPDATE issuers SET scopes = '[]' WHERE id = ? AND tenant = ?", [id, tenant]];
     await writeFor(tenant, [bumpVersion(tenant), query]);
@@ -73,8 +73,8 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
   const deleteIssuer = async (id: string): Promise<number> => {
     const before = await one<IssuerRow>("issuers", id);
     if (!before) return 0;
-    await withdraw(before);
-    const query: Query = [`DELETE FROM issuers WHERE id = ? AND ${WITHDRAWN}`, [id]];
+    await revokeIssuer(before);
+    const query: Query = [`DELETE FROM issuers WHERE id = ? AND ${REVOKED}`, [id]];
     const deleted = await write([query], { action: "issuer.delete", target: id, tenant: before.tenant });
     // Where another call has put it meanwhile, it is to be withdrawn anew.
     return deleted > 0 ? deleted : deleteIssuer(id);
@@ -93,7 +93,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
       all<ApiKeyRow>("SELECT * FROM api_keys WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", [tenant, after, limit]),
 
     hasBeenDeleted: async (tenant: string) =>
-      (await first<{ deleted: number }>(`SELECT ${HAS_BEEN_DELETED} AS deleted`, [tenant]))?.deleted === 1,
+      (await first<{ deleted: number }>(`SELECT ${WAS_DELETED} AS deleted`, [tenant]))?.deleted === 1,
 
     /**
      * 0 where there is no such upstream, or where it would be a new tenant with the ledger of one that has been deleted,
@@ -104,7 +104,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
         `INSERT INTO tenants (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8
            WHERE (?5 = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5))
-             AND (?9 OR EXISTS (SELECT 1 FROM tenants WHERE id = ?1) OR NOT ${HAS_BEEN_DELETED})
+             AND (?9 OR EXISTS (SELECT 1 FROM tenants WHERE id = ?1) OR NOT ${WAS_DELETED})
          ON CONFLICT (id) DO UPDATE SET name = ?2, policy = ?3, limits = ?4, upstream = ?5, suspended = ?6,
            abandoned = ?7, updated_at = ?8, version = max(version + 1, ?8)`,
         [id, name, policy, limits, upstream, suspended, abandoned, now(), revive ? 1 : 0],
@@ -154,14 +154,14 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
 
     async putIssuer({ secret, ...row }: NewIssuer) {
       const before = await one<IssuerRow>("issuers", row.id);
-      if (before && before.tenant !== row.tenant) await withdraw(before);
-      const sealed = secret === null ? null : await sealing.seal(secret, secretPlace(row));
+      if (before && before.tenant !== row.tenant) await revokeIssuer(before);
+      const sealed = secret === null ? null : await sealing.seal(secret, issuerSecretContext(row));
       const identity = [row.id, row.iss, row.audience, row.algorithms];
       const keys = [row.jwks_url, row.jwks, sealed];
       const queries: Query[] = row.tenant === null ? [] : [bumpVersion(row.tenant)];
       queries.push(
         // One that another call has put meanwhile stays, and has this one fail.
-        [`DELETE FROM issuers WHERE id = ? AND (tenant = ? OR ${WITHDRAWN})`, [row.id, row.tenant]],
+        [`DELETE FROM issuers WHERE id = ? AND (tenant = ? OR ${REVOKED})`, [row.id, row.tenant]],
         [
           `INSERT INTO issuers
              (id, iss, audience, algorithms, jwks_url, jwks, sealed_secret, tenant, tenant_claim, subject_claim, scopes)
@@ -183,7 +183,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
      * The secrets of a webhook that was registered from here are known to nobody who could send them again.
      */
     async putUpstream({ credential, webhookSecrets, ...row }: NewUpstream) {
-      const sealed = await sealing.seal(credential, credentialPlace(row));
+      const sealed = await sealing.seal(credential, credentialContext(row));
       const account = [row.id, row.account_id, row.api_base, row.upload_hosts, sealed, row.calls_per_window];
       const query: Query = [
         `INSERT INTO upstreams
@@ -207,7 +207,7 @@ export function createRegistryStore(db: D1Database, sealing: Sealing, now: () =>
     /** Makes a secret the newest one; the one before stays valid. 0 where there is no such upstream, or of another account. */
     async rotateWebhookSecret(upstream: Pick<UpstreamRow, "id" | "account_id">, secret: string, url: string) {
       const sealed = (await one<UpstreamRow>("upstreams", upstream.id))?.sealed_webhook_secrets;
-      const before = sealed ? await sealing.open(sealed, webhookPlace(upstream)) : undefined;
+      const before = sealed ? await sealing.open(sealed, webhookContext(upstream)) : undefined;
       const kept = webhookSecretsOf(before).filter((one) => one !== secret);
       const query: Query = [
         "UPDATE upstreams SET sealed_webhook_secrets = ?3 WHERE id = ?1 AND account_id = ?2",

@@ -1,13 +1,13 @@
 import type { Config } from "../../config.ts";
 import { problem } from "../../core/shared/problem.ts";
-import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import { type Result, ok, err } from "../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
 import type { Endpoint } from "../../core/webhooks/rules/delivery.ts";
 import type { CachedRegistry, Registry, Vouched } from "../../core/ports/registry.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
 import { ISS, type Issuer } from "../../core/auth/rules/issuer.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
-import type { Sealing } from "./field-encryption.ts";
+import type { FieldEncryption } from "./field-encryption.ts";
 import { LookupCache } from "./lookup-cache.ts";
 import { registryUnavailable } from "./database.ts";
 import {
@@ -18,25 +18,25 @@ import {
   type TenantVersion,
   type UpstreamRow,
   apiKeyOf,
-  credentialPlace,
+  credentialContext,
   endpointOf,
   issuerOf,
-  secretPlace,
-  secretsPlace,
+  issuerSecretContext,
+  endpointSecretsContext,
   tenantOf,
   upstreamOf,
-  webhookPlace,
+  webhookContext,
 } from "./rows.ts";
 
 /** The registry, and what the operator's API tells it when something has changed. */
-export interface ForgetfulRegistry extends CachedRegistry {
+export interface InvalidatableRegistry extends CachedRegistry {
   /**
    * Believes nothing that it has looked up any longer: changes are rare, and one may touch tenants, keys and issuers at
    * once.
    *
    * @param bookmark of the change: no replica that has not seen it is asked from now on
    */
-  readonly forget: (bookmark?: D1SessionBookmark | null) => void;
+  readonly invalidate: (bookmark?: D1SessionBookmark | null) => void;
 }
 
 /** A credential comes with its tenant's version: what has been revoked since then shows in the tenant's ledger. */
@@ -56,9 +56,9 @@ const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
 export function createRegistry(
   db: D1Database,
   config: Pick<Config, "registryCacheSeconds" | "defaultUpstream">,
-  sealing: Sealing,
+  sealing: FieldEncryption,
   now: () => number,
-): ForgetfulRegistry {
+): InvalidatableRegistry {
   const lifetimeMs = config.registryCacheSeconds * 1000;
   const tenants = new LookupCache<Result<Tenant>>(lifetimeMs, now);
   const apiKeys = new LookupCache<Result<ApiKeyRecord>>(lifetimeMs, now);
@@ -75,22 +75,22 @@ export function createRegistry(
     vouched?: Vouched,
   ): Promise<Result<T | undefined>> {
     const cached = cache.get(name);
-    if (cached?.fresh && !past) return cached.value ?? accept(undefined);
+    if (cached?.fresh && !past) return cached.value ?? ok(undefined);
     // What was there a moment ago is not made up, nor is what somebody vouches for: a flood of names must not keep it from
     // being read anew.
-    const seeking = cached || vouched ? undefined : cache.seek(name);
+    const seeking = cached || vouched ? undefined : cache.startLookup(name);
     if (seeking === "too many")
-      return refuse(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
+      return err(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
     const suspect = seeking === "begins";
     const fill = cache.begin();
     try {
       const value = await load();
       if (suspect && value !== undefined) cache.misses.refund();
       cache.set(name, value, fill);
-      return value ?? accept(undefined);
+      return value ?? ok(undefined);
     } catch (error) {
       if (suspect) cache.misses.refund();
-      return refuse(registryUnavailable(error));
+      return err(registryUnavailable(error));
     }
   }
 
@@ -104,7 +104,7 @@ export function createRegistry(
 
     return {
       async tenant(id, vouched) {
-        if (!TENANT_ID.test(id)) return accept(undefined);
+        if (!TENANT_ID.test(id)) return ok(undefined);
         const load = async () => {
           const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
           return row ? readable(() => tenantOf(row)) : undefined;
@@ -121,31 +121,31 @@ export function createRegistry(
       },
 
       async issuers(iss, vouched) {
-        if (!ISS.test(iss)) return accept([]);
+        if (!ISS.test(iss)) return ok([]);
         const load = async () => {
           const { results } = await prepare(ISSUERS, iss).all<IssuerRow & TenantVersion>();
           if (results.length === 0) return undefined;
           const secrets = await Promise.all(
             results.map(async (row) =>
-              row.sealed_secret ? sealing.open(row.sealed_secret, secretPlace(row)) : undefined,
+              row.sealed_secret ? sealing.open(row.sealed_secret, issuerSecretContext(row)) : undefined,
             ),
           );
           return readable(() => results.map((row, index) => issuerOf(row, secrets[index])));
         };
         const found = await lookUp(issuers, iss, load, past, vouched);
-        return found.ok ? accept(found.value ?? []) : found;
+        return found.ok ? ok(found.value ?? []) : found;
       },
 
       async upstream(id, vouched) {
-        if (id === DEFAULT_UPSTREAM) return accept(config.defaultUpstream);
+        if (id === DEFAULT_UPSTREAM) return ok(config.defaultUpstream);
         const load = async () => {
           const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
           if (!row) return undefined;
           const [credential, webhookSecrets] = await Promise.all([
-            sealing.open(row.sealed_credential, credentialPlace(row)),
+            sealing.open(row.sealed_credential, credentialContext(row)),
             row.sealed_webhook_secrets === null
               ? undefined
-              : sealing.open(row.sealed_webhook_secrets, webhookPlace(row)),
+              : sealing.open(row.sealed_webhook_secrets, webhookContext(row)),
           ]);
           return readable(() => upstreamOf(row, credential, webhookSecrets));
         };
@@ -155,20 +155,22 @@ export function createRegistry(
       async endpoints(tenant) {
         const load = async () => {
           const { results } = await prepare(ENDPOINTS, tenant).all<EndpointRow>();
-          const secrets = await Promise.all(results.map((row) => sealing.open(row.sealed_secrets, secretsPlace(row))));
+          const secrets = await Promise.all(
+            results.map((row) => sealing.open(row.sealed_secrets, endpointSecretsContext(row))),
+          );
           return readable(() => results.map((row, index) => endpointOf(row, secrets[index], now())));
         };
         const found = await lookUp(endpoints, tenant, load, past);
-        return found.ok ? accept(found.value ?? []) : found;
+        return found.ok ? ok(found.value ?? []) : found;
       },
     };
   };
 
   return {
     ...lookUps(),
-    latest: lookUps("past the cache"),
+    uncached: lookUps("past the cache"),
 
-    forget: (bookmark) => {
+    invalidate: (bookmark) => {
       // Bookmarks sort by age, as text. Changes may be answered in another order than they were made in.
       if (bookmark && (newest === undefined || bookmark > newest)) newest = bookmark;
       for (const cache of [tenants, apiKeys, issuers, upstreams, endpoints]) cache.expire();
@@ -179,8 +181,8 @@ export function createRegistry(
 /** A row that cannot be read, as a value: it stays so until it is written anew, so it is cached like any other. */
 function readable<T>(read: () => T): Result<T> {
   try {
-    return accept(read());
+    return ok(read());
   } catch (error) {
-    return refuse(registryUnavailable(error));
+    return err(registryUnavailable(error));
   }
 }

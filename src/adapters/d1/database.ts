@@ -1,5 +1,5 @@
 import { type Problem, problem } from "../../core/shared/problem.ts";
-import { reasonOf } from "../../core/shared/text.ts";
+import { errorMessage } from "../../core/shared/text.ts";
 import { type AuditEntry, auditQuery } from "./audit-log.ts";
 import type { Query } from "./query.ts";
 
@@ -10,16 +10,16 @@ export class RegistryUnavailable extends Error {
 
 /** The refusal that a failed question becomes, and a row that cannot be read. */
 export function registryUnavailable(error: unknown): Problem {
-  const facts = { reason: reasonOf(error) };
+  const facts = { reason: errorMessage(error) };
   return problem("registry_unavailable", "The registry is not available at the moment.", { facts });
 }
 
 /** Who is told of changes, before they are answered. */
 export interface Listeners {
   /** Of every write but notes, with a bookmark of the database as it is then. */
-  changed(bookmark: D1SessionBookmark | null): void;
+  onWrite(bookmark: D1SessionBookmark | null): void;
   /** Of a tenant's new version, and whether it has endpoints: when it, or anything that belongs to it, has changed. */
-  told(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
+  onTenantChanged(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
 }
 
 /** Runs statements of the registry's on D1. What belongs together is one batch, which is a transaction. */
@@ -54,7 +54,7 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
       const last = results[queries.length - 1];
       return { changes: last?.meta.changes ?? 0, row: last?.results[0] };
     } finally {
-      listeners.changed(session.getBookmark());
+      listeners.onWrite(session.getBookmark());
     }
   };
 
@@ -75,7 +75,7 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
         [tenant],
       );
       const version = state?.version ?? Math.max(now(), (before?.version ?? 0) + 1);
-      await available(listeners.told(tenant, version, state?.has_endpoints === 1));
+      await available(listeners.onTenantChanged(tenant, version, state?.has_endpoints === 1));
       return changes;
     },
 
@@ -87,6 +87,6 @@ async function available<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    throw new RegistryUnavailable(reasonOf(error), { cause: error });
+    throw new RegistryUnavailable(errorMessage(error), { cause: error });
   }
 }

@@ -1,10 +1,10 @@
 import { type EndpointSecret, MAX_ENDPOINTS_PER_TENANT, replaceSecret } from "../../core/webhooks/rules/endpoint.ts";
 import type { EndpointHealth } from "../../core/ports/webhooks.ts";
-import type { Sealing } from "./field-encryption.ts";
+import type { FieldEncryption } from "./field-encryption.ts";
 import type { AuditEntry } from "./audit-log.ts";
 import type { Database } from "./database.ts";
 import type { Query } from "./query.ts";
-import { type EndpointRow, secretsOf, secretsPlace } from "./rows.ts";
+import { type EndpointRow, secretsOf, endpointSecretsContext } from "./rows.ts";
 
 /** An endpoint as the operator's document gives it. */
 export type NewEndpoint = Pick<EndpointRow, "tenant" | "id" | "url" | "description" | "events"> & {
@@ -14,15 +14,15 @@ export type NewEndpoint = Pick<EndpointRow, "tenant" | "id" | "url" | "descripti
 const DISABLED_BY_OPERATOR = "the operator disabled it";
 
 /** The endpoints' part of the registry's store. */
-export function createEndpointStore(database: Database, sealing: Sealing) {
+export function createEndpointStore(database: Database, sealing: FieldEncryption) {
   const { all, first, write, writeFor, note, bumpVersion, now } = database;
   const find = (tenant: string, id: string) =>
     first<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]);
   const seal = (secrets: readonly EndpointSecret[], row: Pick<EndpointRow, "tenant" | "id" | "url">) =>
-    sealing.seal(JSON.stringify(secrets), secretsPlace(row));
+    sealing.seal(JSON.stringify(secrets), endpointSecretsContext(row));
   /** Undefined where they do not open. */
   const open = async (row: EndpointRow) => {
-    const json = await sealing.open(row.sealed_secrets, secretsPlace(row));
+    const json = await sealing.open(row.sealed_secrets, endpointSecretsContext(row));
     return json === undefined ? undefined : secretsOf(json);
   };
 

@@ -1,7 +1,7 @@
 import type { KeyRing, RingKey } from "../../config.ts";
 
 /** Encrypts what D1 keeps of others' secrets, bound to the place where it is kept. */
-export interface Sealing {
+export interface FieldEncryption {
   /** @param place e.g. `upstream:eu`: a sealed text that is moved to another row does not open */
   seal(text: string, place: string): Promise<string>;
   /** Undefined for what does not open: another key, another place, or changed. */
@@ -13,7 +13,7 @@ const VERSION = "v1";
 const IV_BYTES = 12;
 
 /** AES-256-GCM under a ring of master keys: the first seals, all open. Format: `v1.<key id>.<base64url of IV and text>`. */
-export function createSealing(ring: KeyRing): Sealing {
+export function createFieldEncryption(ring: KeyRing): FieldEncryption {
   const imported = new Map<string, CryptoKey>();
   // The key is kept, not its promise: a request must never wait for another's work, which may be cancelled with it.
   const keyFor = async ({ id, bytes }: RingKey) => {

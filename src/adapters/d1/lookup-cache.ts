@@ -1,5 +1,5 @@
-import { keep } from "../../platform/bounded-map.ts";
-import { MissBudget } from "./negative-lookup-limiter.ts";
+import { setBounded } from "../../platform/bounded-map.ts";
+import { NegativeLookupLimiter } from "./negative-lookup-limiter.ts";
 
 /** Entries per kind and isolate: an isolate has 128 MB, a tenant with its compiled policy takes a few KB to some 20. */
 const MAX_KNOWN = 2_000;
@@ -8,7 +8,7 @@ const MAX_KNOWN = 2_000;
 const MAX_UNKNOWN = 1_000;
 
 /** A look-up takes milliseconds, and when it has found nothing, that is known. */
-const SOUGHT_MS = 1_000;
+const IN_FLIGHT_MS = 1_000;
 
 interface Entry<T> {
   readonly value: T | undefined;
@@ -37,11 +37,11 @@ export interface Cached<T> {
  */
 export class LookupCache<T> {
   /** Of its own, so that whoever makes up tenants keeps no keys from being found. */
-  readonly misses: MissBudget;
+  readonly misses: NegativeLookupLimiter;
   readonly #known = new Map<string, Entry<T>>();
   readonly #unknown = new Map<string, Entry<T>>();
   /** Names that are being looked for, or were a moment ago, and since when. */
-  readonly #sought = new Map<string, number>();
+  readonly #inFlight = new Map<string, number>();
   #generation = 0;
   readonly #lifetimeMs: number;
   readonly #now: () => number;
@@ -53,13 +53,13 @@ export class LookupCache<T> {
   constructor(lifetimeMs: number, now: () => number) {
     this.#lifetimeMs = lifetimeMs;
     this.#now = now;
-    this.misses = new MissBudget(now);
+    this.misses = new NegativeLookupLimiter(now);
   }
 
   get(name: string): Cached<T> | undefined {
     const known = this.#known.get(name);
     if (known) {
-      keep(this.#known, name, known, MAX_KNOWN);
+      setBounded(this.#known, name, known, MAX_KNOWN);
       return { value: known.value, fresh: this.#isFresh(known) };
     }
     const unknown = this.#unknown.get(name);
@@ -70,11 +70,11 @@ export class LookupCache<T> {
    * Whether a name may be looked for that may be made up. A crowd that comes for one name is one look-up that may find
    * nothing, and not as many as there are in it: who joins in is let through.
    */
-  seek(name: string): "begins" | "joins in" | "too many" {
-    const [since, now] = [this.#sought.get(name), this.#now()];
-    if (since !== undefined && now - since < SOUGHT_MS) return "joins in";
+  startLookup(name: string): "begins" | "joins in" | "too many" {
+    const [since, now] = [this.#inFlight.get(name), this.#now()];
+    if (since !== undefined && now - since < IN_FLIGHT_MS) return "joins in";
     if (!this.misses.take()) return "too many";
-    keep(this.#sought, name, now, MAX_UNKNOWN);
+    setBounded(this.#inFlight, name, now, MAX_UNKNOWN);
     return "begins";
   }
 
@@ -86,7 +86,7 @@ export class LookupCache<T> {
     const entry = { value, until: since + this.#lifetimeMs, generation };
     const [home, other] = value === undefined ? [this.#unknown, this.#known] : [this.#known, this.#unknown];
     other.delete(name);
-    keep(home, name, entry, value === undefined ? MAX_UNKNOWN : MAX_KNOWN);
+    setBounded(home, name, entry, value === undefined ? MAX_UNKNOWN : MAX_KNOWN);
   }
 
   /** Nothing is fresh any longer, nor will be what look-ups under way still find. Real names stay known as such. */

@@ -7,7 +7,7 @@ export const MISSES_PER_SECOND = 50;
  * them; a bucket of tokens bounds that, and with it for how many names at once. A look-up that finds something gives its
  * token back.
  */
-export class MissBudget {
+export class NegativeLookupLimiter {
   #tokens = MISS_BURST;
   #filledAt: number;
   readonly #now: () => number;

@@ -1,6 +1,6 @@
-import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import { type Result, ok, err } from "../../core/shared/result.ts";
 import type { Reconciliation } from "../../core/reconciliation/rules/sweep.ts";
-import type { Reconciliations } from "../../core/ports/reconciliation-state.ts";
+import type { ReconciliationStates } from "../../core/ports/reconciliation-state.ts";
 import { registryUnavailable } from "./database.ts";
 
 interface Row {
@@ -11,7 +11,7 @@ interface Row {
 }
 
 /** How the reconciliations stand, in D1; its rows are only written here. */
-export function createReconciliations(db: D1Database): Reconciliations {
+export function createReconciliationStates(db: D1Database): ReconciliationStates {
   return {
     read: (upstream) =>
       orProblem(async () => {
@@ -45,8 +45,8 @@ function standingOf(row: Row): Reconciliation {
 
 async function orProblem<T>(work: () => Promise<T>): Promise<Result<T>> {
   try {
-    return accept(await work());
+    return ok(await work());
   } catch (error) {
-    return refuse(registryUnavailable(error));
+    return err(registryUnavailable(error));
   }
 }

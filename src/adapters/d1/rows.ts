@@ -87,7 +87,7 @@ export interface EndpointRow {
  * Where a credential is sealed to: whoever could only write to the database would have it sent to a server of theirs by
  * changing where it is used.
  */
-export function credentialPlace({
+export function credentialContext({
   id,
   account_id,
   api_base,
@@ -96,16 +96,16 @@ export function credentialPlace({
 }
 
 /** Of another name than the credential's: neither can be put in the other's place. */
-export function webhookPlace({ id, account_id }: Pick<UpstreamRow, "id" | "account_id">): string {
+export function webhookContext({ id, account_id }: Pick<UpstreamRow, "id" | "account_id">): string {
   return `webhook:${id} ${account_id}`;
 }
 
-export function secretPlace({ id }: Pick<IssuerRow, "id">): string {
+export function issuerSecretContext({ id }: Pick<IssuerRow, "id">): string {
   return `issuer:${id}`;
 }
 
 /** As with credentials: events, and what they are signed with, go to the URL that the operator gave. */
-export function secretsPlace({ tenant, id, url }: Pick<EndpointRow, "tenant" | "id" | "url">): string {
+export function endpointSecretsContext({ tenant, id, url }: Pick<EndpointRow, "tenant" | "id" | "url">): string {
   return `endpoint:${tenant}/${id} ${url}`;
 }
 

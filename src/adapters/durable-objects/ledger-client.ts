@@ -1,12 +1,12 @@
-import type { Grant } from "../../core/budget/rules/call-window.ts";
+import type { CallDecision } from "../../core/budget/rules/call-window.ts";
 import { type Problem, problem } from "../../core/shared/problem.ts";
-import { reasonOf } from "../../core/shared/text.ts";
+import { errorMessage } from "../../core/shared/text.ts";
 import type { ReservationOutcome } from "../../core/quota/rules/reservation.ts";
-import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import { type Result, ok, err } from "../../core/shared/result.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { StoredUpload } from "./ledger-rpc.ts";
 import type { Ledgers } from "../../core/ports/ledger.ts";
-import type { KeptUpload } from "../../core/uploads/rules/upload-record.ts";
+import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
 import type { Budget } from "../../core/ports/budget.ts";
 
 /** An object that is moved or overloaded is there again in a moment. */
@@ -16,7 +16,7 @@ const RETRY_SECONDS = 1;
 export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
   const of = (tenant: string) => namespace.getByName(tenant);
   return {
-    learn: (tenant, version, hasEndpoints) => of(tenant).learn(version, hasEndpoints),
+    syncTenantVersion: (tenant, version, hasEndpoints) => of(tenant).learn(version, hasEndpoints),
 
     reserve: (tenant, request) =>
       orElse(of(tenant).reserve(request).then(readOutcome), async (reason) => {
@@ -30,15 +30,15 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
       const attached = await orProblem(of(tenant).attach(id, uid, location));
       if (!attached.ok) return attached;
       return attached.value
-        ? accept(undefined)
-        : refuse(problem("upload_cancelled", "The upload was cancelled while it was being created."));
+        ? ok(undefined)
+        : err(problem("upload_cancelled", "The upload was cancelled while it was being created."));
     },
 
     // Where these do not get through, the upload stays as it is until its time is over, and is settled then.
     release: (tenant, id, cause) => orElse(of(tenant).release(id, cause), () => undefined),
-    leaveUnknown: (tenant, id) => orElse(of(tenant).leaveUnknown(id), () => undefined),
-    discard: (tenant, id, uid) => orElse(of(tenant).discard(id, uid), () => undefined),
-    confirmGone: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
+    markUnknown: (tenant, id) => orElse(of(tenant).leaveUnknown(id), () => undefined),
+    cancelOrphaned: (tenant, id, uid) => orElse(of(tenant).discard(id, uid), () => undefined),
+    confirmVideoDeleted: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
 
     usage: (tenant) => orProblem(of(tenant).usage()),
     find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(read)),
@@ -56,7 +56,7 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
           .then((cancelled) => (cancelled === "stale" ? cancelled : read(cancelled))),
       ),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
-    compare: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
+    reconcile: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
     events: (tenant, query) => orProblem(of(tenant).events(query)),
     event: (tenant, id) => orProblem(of(tenant).event(id)),
     recordAttempt: (tenant, eventId, attempt) => of(tenant).recordAttempt(eventId, attempt),
@@ -67,18 +67,18 @@ function readOutcome(json: string): ReservationOutcome {
   return JSON.parse(json) as ReservationOutcome;
 }
 
-function read(stored: StoredUpload | undefined): KeptUpload | undefined {
+function read(stored: StoredUpload | undefined): UploadRecord | undefined {
   return stored && readUpload(stored);
 }
 
-function readUpload({ video, ...upload }: StoredUpload): KeptUpload {
+function readUpload({ video, ...upload }: StoredUpload): UploadRecord {
   return { ...upload, ...(video !== undefined && { video: JSON.parse(video) as VideoJson }) };
 }
 
 function orProblem<T>(answer: Promise<T>): Promise<Result<T>> {
   return orElse<Result<T>>(
-    answer.then((value) => accept(value)),
-    (reason) => refuse(unavailable(reason)),
+    answer.then((value) => ok(value)),
+    (reason) => err(unavailable(reason)),
   );
 }
 
@@ -99,11 +99,11 @@ export function createBudget(namespace: Env["BUDGET"]): Budget {
         readGrant(RETRY_SECONDS),
       ),
     refund: (upstream, tenant) => orElse(of(upstream).refund(tenant), () => undefined),
-    close: (upstream, seconds) => orElse(of(upstream).close(seconds), () => undefined),
+    block: (upstream, seconds) => orElse(of(upstream).close(seconds), () => undefined),
   };
 }
 
-function readGrant(retryAfterSeconds: number): Grant {
+function readGrant(retryAfterSeconds: number): CallDecision {
   return retryAfterSeconds === 0 ? { granted: true } : { granted: false, retryAfterSeconds };
 }
 
@@ -112,6 +112,6 @@ async function orElse<T>(answer: Promise<T>, instead: (reason: string) => T | Pr
   try {
     return await answer;
   } catch (error) {
-    return instead(reasonOf(error));
+    return instead(errorMessage(error));
   }
 }

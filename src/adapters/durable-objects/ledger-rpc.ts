@@ -1,4 +1,4 @@
-import type { KeptUpload } from "../../core/uploads/rules/upload-record.ts";
+import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
 
 /** As it leaves the object: its calls carry Stream's own object as text. */
-export type StoredUpload = Omit<KeptUpload, "video"> & { readonly video?: string };
+export type StoredUpload = Omit<UploadRecord, "video"> & { readonly video?: string };

@@ -1,5 +1,5 @@
-import type { RecentRefusals } from "../../core/ports/recent-rejections.ts";
-import { keep } from "../../platform/bounded-map.ts";
+import type { RecentRejections } from "../../core/ports/recent-rejections.ts";
+import { setBounded } from "../../platform/bounded-map.ts";
 
 /** Most limits that refuse now refuse a few seconds later; a tenant that is admitted again soon has both asked at once. */
 const RECENT_MS = 10_000;
@@ -8,10 +8,10 @@ const RECENT_MS = 10_000;
 const MAX_TENANTS = 2_000;
 
 /** What this isolate has seen of the ledgers' refusals. @param now milliseconds since the epoch */
-export function createRecentRefusals(now: () => number): RecentRefusals {
+export function createRecentRejections(now: () => number): RecentRejections {
   const until = new Map<string, number>();
   return {
     has: (tenant) => (until.get(tenant) ?? 0) > now(),
-    note: (tenant) => keep(until, tenant, now() + RECENT_MS, MAX_TENANTS),
+    note: (tenant) => setBounded(until, tenant, now() + RECENT_MS, MAX_TENANTS),
   };
 }

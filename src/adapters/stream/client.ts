@@ -5,7 +5,7 @@ export interface StreamOptions {
   readonly deadlineMs: number;
   readonly allowLoopback: boolean;
   /** Told when an upstream wants to be left alone for so long. */
-  readonly pause: (upstream: Upstream, seconds: number) => Promise<void>;
+  readonly onRateLimited: (upstream: Upstream, seconds: number) => Promise<void>;
 }
 
 /** Of Cloudflare's block; what a limit is for that does not say when it ends, and the longest that is believed. */
@@ -16,15 +16,15 @@ const BLOCK_SECONDS = 300;
  *
  * @see https://developers.cloudflare.com/fundamentals/api/reference/limits/
  */
-export async function notePause(
-  { pause }: StreamOptions,
+export async function reportRateLimit(
+  { onRateLimited }: StreamOptions,
   upstream: Upstream,
   { headers }: Response,
   isLimited: boolean,
 ): Promise<void> {
-  if (isLimited) await pause(upstream, secondsOf(headers.get("retry-after")));
+  if (isLimited) await onRateLimited(upstream, secondsOf(headers.get("retry-after")));
   else if (headers.get("x-ratelimit-remaining") === "0")
-    await pause(upstream, secondsOf(headers.get("x-ratelimit-reset")));
+    await onRateLimited(upstream, secondsOf(headers.get("x-ratelimit-reset")));
 }
 
 function secondsOf(header: string | null): number {

@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import { problem } from "../../core/shared/problem.ts";
-import { reasonOf } from "../../core/shared/text.ts";
-import { type StreamRefusal, explainRefusal } from "../../core/stream/rules/map-stream-error.ts";
+import { errorMessage } from "../../core/shared/text.ts";
+import { type StreamErrorResponse, toProblem } from "../../core/stream/rules/map-stream-error.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { StreamOutcome } from "../../core/stream/rules/creation.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
-import { type StreamOptions, notePause } from "./client.ts";
+import { type StreamOptions, reportRateLimit } from "./client.ts";
 import { readEnvelope } from "./videos.ts";
 
 /** What Stream answers to a creation, a link or an error, is a few hundred bytes. */
@@ -43,7 +43,7 @@ export async function sendCreation(call: CreationCall): Promise<StreamOutcome> {
     return explainFailure(error);
   }
   const isLimited = outcome.kind === "refused" && outcome.problem.code === "stream_rate_limited";
-  await notePause(options, upstream, response, isLimited);
+  await reportRateLimit(options, upstream, response, isLimited);
   return outcome;
 }
 
@@ -60,7 +60,7 @@ export function readLink(status: number, uid: string | undefined, location: stri
 }
 
 function explainFailure(error: unknown): StreamOutcome {
-  const facts = { reason: reasonOf(error) };
+  const facts = { reason: errorMessage(error) };
   const timedOut = error instanceof DOMException && error.name === "TimeoutError";
   return {
     kind: "unknown",
@@ -79,7 +79,7 @@ async function readRefusal(response: Response): Promise<StreamOutcome> {
   const retryAfter = headers.get("retry-after");
   const errors = await readErrors(response);
   const kind = (status >= 400 && status < 500) || errors.length > 0 ? "refused" : "unknown";
-  return { kind, status, problem: explainRefusal({ status, errors, ...(retryAfter !== null && { retryAfter }) }) };
+  return { kind, status, problem: toProblem({ status, errors, ...(retryAfter !== null && { retryAfter }) }) };
 }
 
 const message = v.object({ code: v.number(), message: v.string() });
@@ -89,7 +89,7 @@ const envelope = v.object({
 });
 
 /** Cloudflare's envelope, where the answer is one; proxies in between answer in HTML. */
-async function readErrors(response: Response): Promise<StreamRefusal["errors"]> {
+async function readErrors(response: Response): Promise<StreamErrorResponse["errors"]> {
   const body = await readBounded(response.body, MAX_CREATION_ANSWER_BYTES).catch(() => undefined);
   const said = readEnvelope(new TextDecoder().decode(body ?? new Uint8Array()), envelope);
   return [...(said?.errors ?? []), ...(said?.messages ?? [])];

@@ -5,10 +5,10 @@ const HMAC_SHA256 = { name: "HMAC", hash: "SHA-256" };
 /** Whether one of the secrets has signed these bytes at that time. Compared in constant time, by `crypto.subtle`. */
 export async function isSignedByStream(
   secrets: readonly string[],
-  { time, hexadecimal }: StreamSignature,
+  { time, signatureHex }: StreamSignature,
   body: Uint8Array,
 ): Promise<boolean> {
-  const mac = Uint8Array.fromHex(hexadecimal);
+  const mac = Uint8Array.fromHex(signatureHex);
   const prefix = new TextEncoder().encode(`${time}.`);
   const signed = new Uint8Array(prefix.byteLength + body.byteLength);
   signed.set(prefix);

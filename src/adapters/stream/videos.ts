@@ -5,7 +5,7 @@ import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { StreamApi } from "../../core/ports/stream.ts";
 import type { AbsentVideo } from "../../core/stream/rules/video.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
-import { type StreamOptions, notePause } from "./client.ts";
+import { type StreamOptions, reportRateLimit } from "./client.ts";
 import { parseVideo } from "../../core/stream/rules/parse-video.ts";
 
 /** A list of 1,000 videos is about 2 MB. */
@@ -28,7 +28,7 @@ const NOT_FOUND = 10003;
 /** What Stream knows of videos that exist. https://developers.cloudflare.com/api/resources/stream/ */
 export function createStreamVideos(
   options: StreamOptions,
-): Pick<StreamApi, "video" | "videosSince" | "hasBegun" | "deleteVideo"> {
+): Pick<StreamApi, "video" | "listVideosFrom" | "isUploadInProgress" | "deleteVideo"> {
   /** Undefined where there is no answer that could be used. */
   async function call(upstream: Upstream, method: string, path: string) {
     try {
@@ -38,7 +38,7 @@ export function createStreamVideos(
         redirect: "manual",
         signal: AbortSignal.timeout(options.deadlineMs),
       });
-      await notePause(options, upstream, response, response.status === 429);
+      await reportRateLimit(options, upstream, response, response.status === 429);
       const body = await readBounded(response.body, MAX_ANSWER_BYTES);
       return { status: response.status, text: new TextDecoder().decode(body ?? new Uint8Array()) };
     } catch {
@@ -53,7 +53,7 @@ export function createStreamVideos(
       return answer?.status === 200 ? parseVideo(readResult(answer.text, v.unknown())) : undefined;
     },
 
-    async videosSince(upstream, created, limit, { before, creator } = {}) {
+    async listVideosFrom(upstream, created, limit, { before, creator } = {}) {
       const most = Math.min(limit, MAX_LIST);
       const search = new URLSearchParams({
         // Both bounds of Stream's are open, and its times have milliseconds (assumed).
@@ -69,7 +69,7 @@ export function createStreamVideos(
       return items && videos && { videos, last: items.length < most };
     },
 
-    async hasBegun(location) {
+    async isUploadInProgress(location) {
       try {
         const headers = { "Tus-Resumable": TUS_VERSION };
         const signal = AbortSignal.timeout(options.deadlineMs);

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { problem } from "../../core/shared/problem.ts";
-import { clip, reasonOf } from "../../core/shared/text.ts";
-import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import { truncate, errorMessage } from "../../core/shared/text.ts";
+import { type Result, ok, err } from "../../core/shared/result.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { StreamWebhooks } from "../../core/ports/stream.ts";
 import type { StreamWebhook } from "../../core/stream/rules/account-webhook.ts";
@@ -38,7 +38,7 @@ export function createStreamWebhooks(deadlineMs: number): StreamWebhooks {
       const body = await readBounded(answer.body, MAX_ANSWER_BYTES);
       return read(answer.status, new TextDecoder().decode(body ?? new Uint8Array()));
     } catch (error) {
-      return refuse(problem("stream_unreachable", `Stream cannot be asked: ${clip(reasonOf(error))}`));
+      return err(problem("stream_unreachable", `Stream cannot be asked: ${truncate(errorMessage(error))}`));
     }
   }
 
@@ -48,18 +48,18 @@ export function createStreamWebhooks(deadlineMs: number): StreamWebhooks {
       const made = await call(upstream, { method: "PUT", body: JSON.stringify({ notificationUrl }) });
       if (!made.ok) return made;
       if (made.value?.secret === undefined)
-        return refuse(problem("stream_bad_answer", "Stream does not show the webhook with its secret."));
-      return accept({ ...made.value, secret: made.value.secret });
+        return err(problem("stream_bad_answer", "Stream does not show the webhook with its secret."));
+      return ok({ ...made.value, secret: made.value.secret });
     },
   };
 }
 
 /** No webhook is a 404, or a success that shows none (both assumed). */
 function read(status: number, text: string): Result<StreamWebhook | undefined> {
-  if (status === 404) return accept(undefined);
+  if (status === 404) return ok(undefined);
   if (status >= 200 && status < 300) return readWebhook(text);
   const said = readEnvelope(text, refusalSchema)?.errors.map(({ message }) => message);
-  return refuse(problem("stream_error", `Stream answered ${status}${clip(said ? `: ${said.join("; ")}` : "")}`));
+  return err(problem("stream_error", `Stream answered ${status}${truncate(said ? `: ${said.join("; ")}` : "")}`));
 }
 
 /** What is not understood may be another's webhook, which would be lost if it were taken for none. */
@@ -67,10 +67,10 @@ function readWebhook(text: string): Result<StreamWebhook | undefined> {
   const result = readResult(text, webhookSchema);
   const urls = [result?.notificationUrl, result?.notification_url];
   const url = urls.find(Boolean);
-  if (url) return accept({ notificationUrl: url, ...(result?.secret && { secret: result.secret }) });
+  if (url) return ok({ notificationUrl: url, ...(result?.secret && { secret: result.secret }) });
   const isEmpty =
     result === null || (result && (Object.keys(result).length === 0 || urls.some((url) => url !== undefined)));
   return isEmpty
-    ? accept(undefined)
-    : refuse(problem("stream_bad_answer", "What Stream says of the account's webhook cannot be read."));
+    ? ok(undefined)
+    : err(problem("stream_bad_answer", "What Stream says of the account's webhook cannot be read."));
 }

@@ -1,19 +1,19 @@
-import type { EventColumns, RequestEvent } from "../../core/ports/telemetry.ts";
-import type { Step, TraceColumns } from "../../core/ports/trace.ts";
+import type { RequestLogFields, RequestLog } from "../../core/ports/telemetry.ts";
+import type { Step, TraceFields } from "../../core/ports/trace.ts";
 import type { Problem } from "../../core/shared/problem.ts";
 
 /** The event of one request, filled along the way and recorded once, at its end. */
-export class TimedRequestEvent implements RequestEvent {
-  readonly columns: EventColumns;
+export class TimedRequestLog implements RequestLog {
+  readonly fields: RequestLogFields;
   isCreation = false;
   readonly #startedAt = Date.now();
 
   constructor(requestId: string, method: string) {
-    this.columns = { requestId, method, durations: {} };
+    this.fields = { requestId, method, durations: {} };
   }
 
-  note(columns: TraceColumns): void {
-    Object.assign(this.columns, columns);
+  annotate(columns: TraceFields): void {
+    Object.assign(this.fields, columns);
   }
 
   async measure<T>(step: Step, work: Promise<T>): Promise<T> {
@@ -21,23 +21,23 @@ export class TimedRequestEvent implements RequestEvent {
     try {
       return await work;
     } finally {
-      this.columns.durations[step] = Date.now() - startedAt;
+      this.fields.durations[step] = Date.now() - startedAt;
     }
   }
 
-  refused({ code, facts }: Problem): void {
-    this.columns.problem = code;
-    if (facts) this.columns.problemFacts = facts;
+  setProblem({ code, facts }: Problem): void {
+    this.fields.problem = code;
+    if (facts) this.fields.problemFacts = facts;
   }
 
   finish(route: string, status: number): void {
-    this.columns.route = route;
-    this.columns.status = status;
-    this.columns.totalMs = Date.now() - this.#startedAt;
+    this.fields.route = route;
+    this.fields.status = status;
+    this.fields.totalMs = Date.now() - this.#startedAt;
   }
 
   serverTiming(): string {
-    return Object.entries(this.columns.durations)
+    return Object.entries(this.fields.durations)
       .map(([step, milliseconds]) => `${step};dur=${milliseconds}`)
       .join(", ");
   }

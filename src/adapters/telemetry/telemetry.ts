@@ -1,5 +1,5 @@
 import type { Telemetry } from "../../core/ports/telemetry.ts";
-import { TimedRequestEvent } from "./request-event.ts";
+import { TimedRequestLog } from "./request-event.ts";
 
 /**
  * One JSON line per request or message, and a data point per creation and per event of Stream's: Analytics Engine
@@ -7,25 +7,25 @@ import { TimedRequestEvent } from "./request-event.ts";
  */
 export function createTelemetry(dataset: AnalyticsEngineDataset | undefined): Telemetry {
   return {
-    begin: (requestId, method) => new TimedRequestEvent(requestId, method),
+    begin: (requestId, method) => new TimedRequestLog(requestId, method),
 
     record(event) {
-      const { columns } = event;
-      console.log(JSON.stringify(columns));
-      if (!event.isCreation && !columns.streamEvent) return;
+      const { fields } = event;
+      console.log(JSON.stringify(fields));
+      if (!event.isCreation && !fields.streamEvent) return;
       dataset?.writeDataPoint({
-        indexes: [columns.tenant ?? ""],
+        indexes: [fields.tenant ?? ""],
         blobs: [
-          columns.streamEvent ? `event_${columns.streamEvent}` : (columns.problem ?? "created"),
-          columns.callerKind ?? "",
-          columns.upstream ?? "",
-          String(columns.upstreamStatus ?? ""),
+          fields.streamEvent ? `event_${fields.streamEvent}` : (fields.problem ?? "created"),
+          fields.callerKind ?? "",
+          fields.upstream ?? "",
+          String(fields.upstreamStatus ?? ""),
         ],
         doubles: [
-          columns.totalMs ?? 0,
-          columns.durations.stream ?? 0,
-          columns.uploadLength ?? 0,
-          columns.maxDurationSeconds ?? 0,
+          fields.totalMs ?? 0,
+          fields.durations.stream ?? 0,
+          fields.uploadLength ?? 0,
+          fields.maxDurationSeconds ?? 0,
         ],
       });
     },

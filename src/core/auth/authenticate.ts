@@ -3,7 +3,7 @@ import type { Caller, Scope } from "./rules/caller.ts";
 import type { Grant } from "./rules/grant.ts";
 import { parsePolicy } from "../policy/rules/policy.ts";
 import { problem } from "../shared/problem.ts";
-import { type Result, accept, refuse } from "../shared/result.ts";
+import { type Result, ok, err } from "../shared/result.ts";
 import type { Tenant } from "../shared/tenant.ts";
 import type { SecretHashes } from "../ports/hashes.ts";
 import type { TokenPreview, Tokens } from "../ports/tokens.ts";
@@ -40,7 +40,7 @@ export function versionOf({ caller, tenant }: Access): number {
 }
 
 /** Where even what is there now is older than what the ledger has been told. */
-export const TENANT_IS_CHANGING = problem("registry_busy", "The tenant is being changed.", { retryAfterSeconds: 1 });
+export const TENANT_CHANGING = problem("registry_busy", "The tenant is being changed.", { retryAfterSeconds: 1 });
 
 /** What identity providers issue stays under 8 KiB; so do grants. */
 const MAX_TOKEN_CHARACTERS = 8_192;
@@ -60,7 +60,7 @@ export async function authenticate(
   const caller = await identify(ports, credentials, token.value);
   if (!caller.ok) return caller;
   if (caller.value.tenant !== credentials.tenant)
-    return refuse(
+    return err(
       problem("tenant_mismatch", "The credential is not one of this tenant.", {
         facts: { credentialOf: caller.value.tenant },
       }),
@@ -68,11 +68,11 @@ export async function authenticate(
   // Not before: whoever has no credential of a tenant does not have it looked for.
   const tenant = await ports.registry.tenant(credentials.tenant, "vouched for");
   if (!tenant.ok) return tenant;
-  if (!tenant.value) return refuse(problem("not_found", "There is no such tenant."));
-  if (tenant.value.suspended) return refuse(problem("tenant_suspended", "This tenant is suspended."));
+  if (!tenant.value) return err(problem("not_found", "There is no such tenant."));
+  if (tenant.value.suspended) return err(problem("tenant_suspended", "This tenant is suspended."));
   if (!caller.value.scopes.has(scope))
-    return refuse(problem("scope_missing", `The credential lacks the scope ${scope}.`, { key: scope }));
-  return accept({ caller: caller.value, tenant: tenant.value });
+    return err(problem("scope_missing", `The credential lacks the scope ${scope}.`, { key: scope }));
+  return ok({ caller: caller.value, tenant: tenant.value });
 }
 
 interface PresentedToken {
@@ -82,19 +82,19 @@ interface PresentedToken {
 
 function readToken({ authorization, grant }: Credentials): Result<PresentedToken> {
   if (authorization !== undefined && grant !== undefined)
-    return refuse(problem("credential_invalid", "Send either Authorization or a grant in the metadata, not both."));
+    return err(problem("credential_invalid", "Send either Authorization or a grant in the metadata, not both."));
   if (grant !== undefined) return bounded({ text: grant, carriedBy: "metadata" });
   if (authorization === undefined)
-    return refuse(problem("credential_missing", "Send Authorization: Bearer <key, token or grant>."));
+    return err(problem("credential_missing", "Send Authorization: Bearer <key, token or grant>."));
   const text = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization)?.[1];
-  if (text === undefined) return refuse(problem("credential_invalid", "Authorization must be: Bearer <credential>."));
+  if (text === undefined) return err(problem("credential_invalid", "Authorization must be: Bearer <credential>."));
   return bounded({ text, carriedBy: "authorization" });
 }
 
 function bounded(token: PresentedToken): Result<PresentedToken> {
   return token.text.length <= MAX_TOKEN_CHARACTERS
-    ? accept(token)
-    : refuse(problem("credential_too_large", `A credential has at most ${MAX_TOKEN_CHARACTERS} characters.`));
+    ? ok(token)
+    : err(problem("credential_too_large", `A credential has at most ${MAX_TOKEN_CHARACTERS} characters.`));
 }
 
 function identify(ports: AuthenticatePorts, { tenant }: Credentials, token: PresentedToken): Promise<Result<Caller>> {
@@ -102,12 +102,12 @@ function identify(ports: AuthenticatePorts, { tenant }: Credentials, token: Pres
   if (preview?.kind === "grant") return identifyGrant(ports, token.text);
   // Metadata ends up in logs of proxies and in people's bug reports: what lives long must not travel there.
   if (token.carriedBy === "metadata")
-    return Promise.resolve(refuse(problem("credential_invalid", "The metadata key grant must hold a grant.")));
+    return Promise.resolve(err(problem("credential_invalid", "The metadata key grant must hold a grant.")));
   return preview ? identifyJwt(ports, preview, tenant, token.text) : identifyApiKey(ports, token.text);
 }
 
 async function identifyApiKey(ports: AuthenticatePorts, text: string): Promise<Result<Caller>> {
-  const unknown = refuse(problem("credential_invalid", "The credential is not valid."));
+  const unknown = err(problem("credential_invalid", "The credential is not valid."));
   const presented = parseApiKey(text);
   if (!presented) return unknown;
 
@@ -115,10 +115,10 @@ async function identifyApiKey(ports: AuthenticatePorts, text: string): Promise<R
   if (!found.ok) return found;
   const key = found.value;
   if (!key || !(await ports.hashes.matches(presented.text, key.hash))) return unknown;
-  if (key.revoked) return refuse(problem("credential_revoked", "The API key has been revoked."));
-  if (hasExpired(ports, key)) return refuse(problem("credential_expired", "The API key has expired."));
+  if (key.revoked) return err(problem("credential_revoked", "The API key has been revoked."));
+  if (hasExpired(ports, key)) return err(problem("credential_expired", "The API key has expired."));
   const { tenant, id, scopes, version } = key;
-  return accept({ tenant, kind: "api-key", credential: id, scopes, version });
+  return ok({ tenant, kind: "api-key", credential: id, scopes, version });
 }
 
 function hasExpired({ now }: AuthenticatePorts, { expiresAt }: ApiKeyRecord): boolean {
@@ -134,7 +134,7 @@ async function identifyJwt(
   const issuers = await ports.registry.issuers(preview.iss);
   if (!issuers.ok) return issuers;
   const issuer = chooseIssuer(issuers.value, preview.audiences, tenant);
-  if (!issuer) return refuse(problem("credential_unknown_issuer", "The token's issuer is not known here."));
+  if (!issuer) return err(problem("credential_unknown_issuer", "The token's issuer is not known here."));
   const verified = await ports.tokens.verifyJwt(token, issuer);
   if (!verified.ok) return verified;
 
@@ -142,10 +142,10 @@ async function identifyJwt(
   const subject = claims[issuer.subjectClaim];
   const speaksFor = issuer.tenant.kind === "fixed" ? issuer.tenant.id : claims[issuer.tenant.claim];
   if (typeof subject !== "string" || subject === "")
-    return refuse(problem("credential_invalid", `The token has no claim "${issuer.subjectClaim}".`));
-  if (typeof speaksFor !== "string") return refuse(problem("credential_invalid", "The token names no tenant."));
+    return err(problem("credential_invalid", `The token has no claim "${issuer.subjectClaim}".`));
+  if (typeof speaksFor !== "string") return err(problem("credential_invalid", "The token names no tenant."));
   const { id, iss, scopes, version = ANY_VERSION } = issuer;
-  return accept({ tenant: speaksFor, kind: "jwt", credential: id, iss, subject, scopes, version });
+  return ok({ tenant: speaksFor, kind: "jwt", credential: id, iss, subject, scopes, version });
 }
 
 /** One identity provider may be configured for several tenants or audiences: the one that fits best is asked. */
@@ -172,8 +172,8 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
   const version = await mintedUnder(ports, grant);
   if (!version.ok) return version;
   const policy = grant.policy === undefined ? undefined : parsePolicy(grant.policy, "grant");
-  if (policy && !policy.ok) return refuse(problem("credential_invalid", "The grant's policy cannot be read."));
-  return accept({
+  if (policy && !policy.ok) return err(problem("credential_invalid", "The grant's policy cannot be read."));
+  return ok({
     tenant: grant.tenant,
     kind: "grant",
     credential: grant.id,
@@ -190,15 +190,15 @@ async function mintedUnder(ports: AuthenticatePorts, { mintedBy, tenant }: Grant
     const key = await ports.registry.apiKey(mintedBy.key, "vouched for");
     if (!key.ok) return key;
     if (!key.value || key.value.revoked)
-      return refuse(problem("credential_revoked", "The API key that made this grant has been revoked."));
+      return err(problem("credential_revoked", "The API key that made this grant has been revoked."));
     if (hasExpired(ports, key.value))
-      return refuse(problem("credential_expired", "The API key that made this grant has expired."));
-    return accept(key.value.version);
+      return err(problem("credential_expired", "The API key that made this grant has expired."));
+    return ok(key.value.version);
   }
   const issuers = await ports.registry.issuers(mintedBy.iss, "vouched for");
   if (!issuers.ok) return issuers;
   const issuer = issuers.value.find(({ id }) => id === mintedBy.issuer);
   if (!issuer?.scopes.has("grants:create") || !maySpeakFor(issuer, tenant))
-    return refuse(problem("credential_revoked", "The issuer whose token made this grant may no longer make any."));
-  return accept(issuer.version ?? ANY_VERSION);
+    return err(problem("credential_revoked", "The issuer whose token made this grant may no longer make any."));
+  return ok(issuer.version ?? ANY_VERSION);
 }

@@ -10,7 +10,7 @@ import {
 import { isCreator } from "../policy/rules/creator.ts";
 import { parsePolicy } from "../policy/rules/policy.ts";
 import { problem } from "../shared/problem.ts";
-import { type Result, accept, refuse } from "../shared/result.ts";
+import { type Result, ok, err } from "../shared/result.ts";
 import type { Access } from "./authenticate.ts";
 import type { Tokens } from "../ports/tokens.ts";
 
@@ -52,12 +52,12 @@ export async function mintGrant(
   body: v.InferOutput<typeof mintGrantSchema>,
 ): Promise<Result<MintedGrant>> {
   if (caller.subject !== undefined && body.subject !== undefined && body.subject !== caller.subject)
-    return refuse(problem("body_invalid", "subject: must be your own, or be left out.", { key: "subject" }));
+    return err(problem("body_invalid", "subject: must be your own, or be left out.", { key: "subject" }));
   if (body.policy !== undefined) {
     const policy = parsePolicy(body.policy, "grant");
     if (!policy.ok) return policy;
     if (new TextEncoder().encode(JSON.stringify(body.policy)).byteLength > MAX_GRANT_POLICY_BYTES)
-      return refuse(
+      return err(
         problem("body_invalid", `policy: a grant's may have ${MAX_GRANT_POLICY_BYTES} bytes.`, {
           key: "policy",
         }),
@@ -75,5 +75,5 @@ export async function mintGrant(
     ...(body.policy !== undefined && { policy: body.policy }),
     mintedBy: caller.iss === undefined ? { key: caller.credential } : { issuer: caller.credential, iss: caller.iss },
   };
-  return accept({ grant, token: await ports.tokens.signGrant(grant) });
+  return ok({ grant, token: await ports.tokens.signGrant(grant) });
 }

@@ -3,7 +3,7 @@ import { jsonObject } from "../shared/strict-object.ts";
 import { applyPolicy } from "./rules/apply.ts";
 import type { Decision, Explanation } from "./rules/policy-decision.ts";
 import { narrow, parsePolicy } from "./rules/policy.ts";
-import { type Result, accept } from "../shared/result.ts";
+import { type Result, ok } from "../shared/result.ts";
 import { STREAM_MAX_UPLOAD_BYTES } from "../uploads/rules/tus-creation.ts";
 import { type UploadMetadata, encodeUploadMetadata, parseUploadMetadata } from "../uploads/rules/upload-metadata.ts";
 import type { Access } from "../auth/authenticate.ts";
@@ -34,7 +34,7 @@ export function checkPolicy(
   now: number,
 ): Result<PolicyCheck> {
   const metadata = readMetadata(body.metadata);
-  if (!metadata.ok) return accept({ outcome: metadata, explanations: [] });
+  if (!metadata.ok) return ok({ outcome: metadata, explanations: [] });
   const grantPolicy = body.grant?.policy === undefined ? undefined : parsePolicy(body.grant.policy, "grant");
   if (grantPolicy && !grantPolicy.ok) return grantPolicy;
 
@@ -49,8 +49,8 @@ export function checkPolicy(
     caller: body.grant ? asGrant : caller,
     now,
   });
-  const outcome = result.ok ? accept({ ...result.value, header: encodeUploadMetadata(result.value.metadata) }) : result;
-  return accept({ outcome, explanations });
+  const outcome = result.ok ? ok({ ...result.value, header: encodeUploadMetadata(result.value.metadata) }) : result;
+  return ok({ outcome, explanations });
 }
 
 /** Keys given as an object go through the header's grammar too, so that a dry run refuses what a creation would. */

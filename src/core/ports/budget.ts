@@ -1,4 +1,4 @@
-import type { CallClass, Grant as CallGrant } from "../budget/rules/call-window.ts";
+import type { CallClass, CallDecision as CallGrant } from "../budget/rules/call-window.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 
 /** An upstream's API calls, shared among the tenants on it. */
@@ -8,5 +8,5 @@ export interface Budget {
   /** The call was not made after all. */
   refund(upstream: Upstream, tenant: string): Promise<void>;
   /** The upstream refuses all calls for so many seconds. */
-  close(upstream: Upstream, seconds: number): Promise<void>;
+  block(upstream: Upstream, seconds: number): Promise<void>;
 }

@@ -23,20 +23,20 @@ export interface Registry {
 }
 
 /** Who is there, as of now: for work that goes from one to the next. */
-export interface Directory {
+export interface RegistryIndex {
   /** Ids of the tenants on an upstream, in order. */
-  tenantsOn(
+  listTenantIds(
     upstream: string,
     at: { readonly after: string; readonly limit: number },
   ): Promise<Result<readonly string[]>>;
   /** Those of these ids that a tenant has. */
-  existing(tenants: readonly string[]): Promise<Result<ReadonlySet<string>>>;
+  filterExistingTenants(tenants: readonly string[]): Promise<Result<ReadonlySet<string>>>;
   /** Ids of all upstreams, or of those of one account. */
-  upstreams(accountId?: string): Promise<Result<readonly string[]>>;
+  listUpstreamIds(accountId?: string): Promise<Result<readonly string[]>>;
 }
 
 /** The registry, with the cache that requests are decided by, and past it. */
 export interface CachedRegistry extends Registry {
   /** What is there now. */
-  readonly latest: Registry;
+  readonly uncached: Registry;
 }

@@ -16,14 +16,14 @@ export interface StreamApi {
    * The oldest videos that were created at or after a moment, the oldest first; only those from before another, or a
    * creator's. Undefined: Stream does not say.
    */
-  videosSince(
+  listVideosFrom(
     upstream: Upstream,
     created: number,
     limit: number,
     only?: { readonly before?: number; readonly creator?: string },
   ): Promise<VideoList | undefined>;
   /** Whether an upload URL is alive and has taken bytes: the upload host is asked, not the API. True: it does not say. */
-  hasBegun(location: string): Promise<boolean>;
+  isUploadInProgress(location: string): Promise<boolean>;
   /** True: it is gone. */
   deleteVideo(upstream: Upstream, uid: string): Promise<boolean>;
 }

@@ -1,8 +1,8 @@
 import type { Problem, ProblemCode } from "../shared/problem.ts";
-import type { Step, Trace, TraceColumns } from "./trace.ts";
+import type { Step, Trace, TraceFields } from "./trace.ts";
 
 /** The columns of a request's event. Never a secret, a token or a `Location`; nothing of the client's unclipped. */
-export interface EventColumns extends TraceColumns {
+export interface RequestLogFields extends TraceFields {
   readonly requestId: string;
   readonly method: string;
   /** The route's pattern, not the path: a client may put anything into that. */
@@ -20,11 +20,11 @@ export interface EventColumns extends TraceColumns {
 }
 
 /** The event of one request, filled along the way and recorded once, at its end. */
-export interface RequestEvent extends Trace {
-  readonly columns: EventColumns;
+export interface RequestLog extends Trace {
+  readonly fields: RequestLogFields;
   /** Whether the request asked for an upload to be created: these are counted in analytics too. */
   isCreation: boolean;
-  refused(problem: Problem): void;
+  setProblem(problem: Problem): void;
   finish(route: string, status: number): void;
   /** As a `Server-Timing` header. https://www.w3.org/TR/server-timing/ */
   serverTiming(): string;
@@ -32,8 +32,8 @@ export interface RequestEvent extends Trace {
 
 /** Where the event of each request goes. */
 export interface Telemetry {
-  begin(requestId: string, method: string): RequestEvent;
-  record(event: RequestEvent): void;
+  begin(requestId: string, method: string): RequestLog;
+  record(event: RequestLog): void;
   /** Of work that nobody has asked for, e.g. by the clock. */
   recordJob(job: string, columns: object): void;
 }

@@ -4,12 +4,12 @@ import type { Caller } from "../auth/rules/caller.ts";
 
 /** Where a use case tells what it did, for the request's event. */
 export interface Trace {
-  note(columns: TraceColumns): void;
+  annotate(columns: TraceFields): void;
   /** Awaits a step and notes how long it took. */
   measure<T>(step: Step, work: Promise<T>): Promise<T>;
 }
 export type Step = "authenticate" | "admit" | "stream" | "attach";
-export interface TraceColumns {
+export interface TraceFields {
   /** Of the credential, once it has been verified; of an event of Stream's, whose upload it is of. */
   readonly tenant?: string;
   readonly callerKind?: Caller["kind"];

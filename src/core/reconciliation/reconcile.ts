@@ -1,34 +1,34 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
-import { type Result, accept, refuse } from "../shared/result.ts";
+import { type Result, ok, err } from "../shared/result.ts";
 import { problem } from "../shared/problem.ts";
 import {
   type Reconciliation,
-  type Stretch,
+  type TimeSlice,
   type Sweep,
   type SweepCounts,
   advanceSweep,
   beginSweep,
   countsFor,
   isSweepDue,
-  standingAfter,
-  stretchOf,
+  nextState,
+  completeSlice,
 } from "./rules/sweep.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { Comparison } from "./rules/comparison.ts";
 import type { Budget } from "../ports/budget.ts";
-import type { Reconciliations } from "../ports/reconciliation-state.ts";
-import type { Directory, Registry } from "../ports/registry.ts";
+import type { ReconciliationStates } from "../ports/reconciliation-state.ts";
+import type { RegistryIndex, Registry } from "../ports/registry.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamApi } from "../ports/stream.ts";
 import type { StreamVideo, VideoList } from "../stream/rules/video.ts";
 
 export interface ReconcilePorts {
   readonly registry: Pick<Registry, "upstream">;
-  readonly directory: Directory;
-  readonly ledgers: Pick<Ledgers, "compare">;
-  readonly stream: Pick<StreamApi, "videosSince">;
+  readonly directory: RegistryIndex;
+  readonly ledgers: Pick<Ledgers, "reconcile">;
+  readonly stream: Pick<StreamApi, "listVideosFrom">;
   readonly budget: Pick<Budget, "acquire">;
-  readonly reconciliations: Reconciliations;
+  readonly reconciliations: ReconciliationStates;
   /** Seconds since the epoch. */
   readonly now: () => number;
 }
@@ -58,7 +58,7 @@ export interface ReconcileRun extends Partial<SweepCounts> {
 
 /** A run by the clock: goes on with the sweeps of all upstreams, another one first each time. */
 export async function reconcileAll(ports: ReconcilePorts): Promise<Result<readonly ReconcileRun[]>> {
-  const upstreams = await ports.directory.upstreams();
+  const upstreams = await ports.directory.listUpstreamIds();
   if (!upstreams.ok) return upstreams;
   const first = Math.floor(ports.now() / 60) % Math.max(1, upstreams.value.length);
   const runs: ReconcileRun[] = [];
@@ -69,7 +69,7 @@ export async function reconcileAll(ports: ReconcilePorts): Promise<Result<readon
     runs.push(run);
     pages -= run.pages ?? 0;
   }
-  return accept(runs);
+  return ok(runs);
 }
 
 /**
@@ -101,7 +101,7 @@ export async function reconcile(
     const next = await onePage(ports, id, sweep);
     if (!next.ok && next.problem.code === "upstream_busy") return run("waiting for the budget");
     const after: Reconciliation = next.ok
-      ? standingAfter(next.value, standing, ports.now())
+      ? nextState(next.value, standing, ports.now())
       : { ...standing, failure: { at: ports.now(), reason: next.problem.detail } };
     const written = await ports.reconciliations.write(id, revision, after);
     if (!written.ok) return run("failed", written.problem.detail);
@@ -128,13 +128,13 @@ function difference(after: Sweep, before: Sweep): SweepCounts {
 async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise<Result<Sweep>> {
   const upstream = await ports.registry.upstream(id, "vouched for");
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return refuse(problem("upstream_unknown", "There is no such upstream."));
+  if (!upstream.value) return err(problem("upstream_unknown", "There is no such upstream."));
   let page = await listVideos(ports, upstream.value, sweep, PAGE_VIDEOS);
   if (!page.ok && page.problem.code === "stream_unavailable")
     page = await listVideos(ports, upstream.value, sweep, SMALL_PAGE_VIDEOS);
   if (!page.ok) return page;
 
-  const stretch = stretchOf(sweep, page.value);
+  const stretch = completeSlice(sweep, page.value);
   const tenants = await tenantsOf(ports.directory, id, stretch);
   if (!tenants.ok) return tenants;
   const compared = await compare(ports, upstream.value, stretch, tenants.value);
@@ -142,7 +142,7 @@ async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise
   const { to, ...found } = compared.value;
   const counted = stretch.videos.filter((video) => countsFor({ ...stretch, to }, video));
   const strangers = counted.filter(({ tag }) => !tag || !tenants.value.has(tag.tenant)).length;
-  return accept(advanceSweep(sweep, { ...stretch, to }, { ...found, videos: counted.length, strangers }));
+  return ok(advanceSweep(sweep, { ...stretch, to }, { ...found, videos: counted.length, strangers }));
 }
 
 /** The oldest videos that have not been compared, for one call of the budget. */
@@ -153,26 +153,28 @@ async function listVideos(
   limit: number,
 ): Promise<Result<VideoList>> {
   const asking = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
-  if (!asking.granted) return refuse(problem("upstream_busy", "The budget has no more calls now."));
-  const page = await stream.videosSince(upstream, cursor, limit);
-  return page ? accept(page) : refuse(problem("stream_unavailable", "Stream did not list its videos."));
+  if (!asking.granted) return err(problem("upstream_busy", "The budget has no more calls now."));
+  const page = await stream.listVideosFrom(upstream, cursor, limit);
+  return page ? ok(page) : err(problem("stream_unavailable", "Stream did not list its videos."));
 }
 
 /** All tenants on an upstream, and those whose videos are there though they are on another one now. */
 async function tenantsOf(
-  directory: Directory,
+  directory: RegistryIndex,
   upstream: string,
-  { videos }: Stretch<StreamVideo>,
+  { videos }: TimeSlice<StreamVideo>,
 ): Promise<Result<ReadonlySet<string>>> {
-  const tagged = await directory.existing([...new Set(videos.flatMap(({ tag }) => (tag ? [tag.tenant] : [])))]);
+  const tagged = await directory.filterExistingTenants([
+    ...new Set(videos.flatMap(({ tag }) => (tag ? [tag.tenant] : []))),
+  ]);
   if (!tagged.ok) return tagged;
   const tenants = new Set(tagged.value);
   let after = "";
   for (;;) {
-    const page = await directory.tenantsOn(upstream, { after, limit: TENANTS_PAGE });
+    const page = await directory.listTenantIds(upstream, { after, limit: TENANTS_PAGE });
     if (!page.ok) return page;
     for (const tenant of page.value) tenants.add(tenant);
-    if (page.value.length < TENANTS_PAGE) return accept(tenants);
+    if (page.value.length < TENANTS_PAGE) return ok(tenants);
     after = page.value.at(-1) ?? "";
   }
 }
@@ -184,7 +186,7 @@ async function tenantsOf(
 async function compare(
   { ledgers }: ReconcilePorts,
   upstream: Upstream,
-  { from, to, videos }: Stretch<StreamVideo>,
+  { from, to, videos }: TimeSlice<StreamVideo>,
   tenants: ReadonlySet<string>,
 ): Promise<Result<Required<Comparison>>> {
   const groups = Map.groupBy(videos, ({ tag }) => tag?.tenant);
@@ -194,7 +196,7 @@ async function compare(
     const asked = waiting.splice(0, LEDGERS_AT_ONCE);
     const answers = await Promise.all(
       asked.map((tenant) =>
-        ledgers.compare(tenant, upstream.id, { from, to: total.to, videos: groups.get(tenant) ?? [] }),
+        ledgers.reconcile(tenant, upstream.id, { from, to: total.to, videos: groups.get(tenant) ?? [] }),
       ),
     );
     for (const answer of answers) {
@@ -205,5 +207,5 @@ async function compare(
       total.to = Math.min(total.to, answer.value.to ?? total.to);
     }
   }
-  return accept(total);
+  return ok(total);
 }

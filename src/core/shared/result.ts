@@ -1,22 +1,22 @@
 import type { Problem } from "./problem.ts";
 
 /** What a step gives: its value, or the problem it refuses with. Exceptions are left for bugs. */
-export type Result<T> = Accepted<T> | Refused;
+export type Result<T> = Ok<T> | Err;
 
-export interface Accepted<T> {
+export interface Ok<T> {
   readonly ok: true;
   readonly value: T;
 }
 
-export interface Refused {
+export interface Err {
   readonly ok: false;
   readonly problem: Problem;
 }
 
-export function accept<T>(value: T): Accepted<T> {
+export function ok<T>(value: T): Ok<T> {
   return { ok: true, value };
 }
 
-export function refuse(problem: Problem): Refused {
+export function err(problem: Problem): Err {
   return { ok: false, problem };
 }

@@ -1,16 +1,16 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
-import { type Result, accept } from "../shared/result.ts";
+import { type Result, ok } from "../shared/result.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Trace } from "../ports/trace.ts";
-import type { Directory, Registry } from "../ports/registry.ts";
+import type { RegistryIndex, Registry } from "../ports/registry.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamApi } from "../ports/stream.ts";
 import type { StreamVideo } from "../stream/rules/video.ts";
 
 export interface RecordStreamEventPorts {
   readonly registry: Pick<Registry, "tenant">;
-  readonly directory: Pick<Directory, "tenantsOn">;
+  readonly directory: Pick<RegistryIndex, "listTenantIds">;
   readonly ledgers: Pick<Ledgers, "record">;
   readonly stream: Pick<StreamApi, "video">;
   readonly budget: Pick<Budget, "acquire">;
@@ -25,14 +25,14 @@ const LEDGERS_AT_ONCE = 10;
 
 export interface RecordAccountEventPorts extends RecordStreamEventPorts {
   readonly registry: Pick<Registry, "tenant" | "upstream">;
-  readonly directory: Pick<Directory, "tenantsOn" | "upstreams">;
+  readonly directory: Pick<RegistryIndex, "listTenantIds" | "listUpstreamIds">;
 }
 
 /**
  * Takes an event of an account's to the upstream that it is of, this one before all others: one account may be several
  * upstreams, each with a token of its own, and has one webhook.
  */
-export async function recordAccountEvent(
+export async function recordStreamNotification(
   ports: RecordAccountEventPorts,
   upstream: Upstream,
   event: StreamVideo,
@@ -40,7 +40,7 @@ export async function recordAccountEvent(
 ): Promise<Result<"recorded" | "stranger">> {
   const first = await recordStreamEvent(ports, upstream, event, trace);
   if (!first.ok || first.value === "recorded") return first;
-  const ids = await ports.directory.upstreams(upstream.accountId);
+  const ids = await ports.directory.listUpstreamIds(upstream.accountId);
   if (!ids.ok) return ids;
   for (const id of ids.value.filter((id) => id !== upstream.id)) {
     const other = await ports.registry.upstream(id, "vouched for");
@@ -61,13 +61,13 @@ export async function recordStreamEvent(
   event: StreamVideo,
   trace: Trace,
 ): Promise<Result<"recorded" | "stranger">> {
-  trace.note({ upstream: upstream.id, uid: event.report.uid });
+  trace.annotate({ upstream: upstream.id, uid: event.report.uid });
   const video = await withMeta(ports, upstream, event);
   const owner = await recordVideo(ports, upstream, video);
   if (!owner.ok) return owner;
   const streamEvent = owner.value === undefined ? "stranger" : "recorded";
-  trace.note({ streamEvent, ...(owner.value !== undefined && { tenant: owner.value }) });
-  return accept(streamEvent);
+  trace.annotate({ streamEvent, ...(owner.value !== undefined && { tenant: owner.value }) });
+  return ok(streamEvent);
 }
 
 /** The video with its `meta`. Cloudflare's samples of events all have it; where it is missing, Stream is asked once. */
@@ -88,7 +88,7 @@ type Owner = Promise<Result<string | undefined>>;
 /** With `meta` and no tag, it was made elsewhere; or somebody took the tag away, and the alarm of its ledger settles it. */
 async function recordVideo(ports: RecordStreamEventPorts, upstream: Upstream, video: StreamVideo): Owner {
   if (video.tag) return recordByTag(ports, upstream, video, video.tag);
-  return hasMeta(video) ? accept(undefined) : recordByUid(ports, upstream, video);
+  return hasMeta(video) ? ok(undefined) : recordByUid(ports, upstream, video);
 }
 
 /** A tag may have been written by anyone who may edit the account's videos; so the ledger checks what it says. */
@@ -101,23 +101,23 @@ async function recordByTag(
   const tenant = await registry.tenant(id);
   if (!tenant.ok) return tenant;
   // Asking for a ledger makes it: there must be none for a name that somebody has made up.
-  if (!tenant.value) return accept(undefined);
+  if (!tenant.value) return ok(undefined);
   const recorded = await ledgers.record(id, upstream.id, video);
-  return recorded.ok ? accept(recorded.value ? id : undefined) : recorded;
+  return recorded.ok ? ok(recorded.value ? id : undefined) : recorded;
 }
 
 /** Whether there is a tag is not known. */
 async function recordByUid(ports: RecordStreamEventPorts, upstream: Upstream, video: StreamVideo): Owner {
-  const tenants = await ports.directory.tenantsOn(upstream.id, { after: "", limit: MAX_LEDGERS_ASKED });
+  const tenants = await ports.directory.listTenantIds(upstream.id, { after: "", limit: MAX_LEDGERS_ASKED });
   if (!tenants.ok) return tenants;
   let refused: Awaited<ReturnType<Ledgers["record"]>> | undefined;
   for (let start = 0; start < tenants.value.length; start += LEDGERS_AT_ONCE) {
     const asked = tenants.value.slice(start, start + LEDGERS_AT_ONCE);
     const answers = await Promise.all(asked.map((tenant) => ports.ledgers.record(tenant, upstream.id, video)));
     const owner = asked.find((_, index) => answers[index]?.ok && answers[index].value);
-    if (owner !== undefined) return accept(owner);
+    if (owner !== undefined) return ok(owner);
     refused ??= answers.find(({ ok }) => !ok);
   }
   // It may be theirs who could not be asked.
-  return refused && !refused.ok ? refused : accept(undefined);
+  return refused && !refused.ok ? refused : ok(undefined);
 }

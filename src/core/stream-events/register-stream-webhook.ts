@@ -1,6 +1,6 @@
 import { problem } from "../shared/problem.ts";
-import { clip } from "../shared/text.ts";
-import { type Result, accept, refuse } from "../shared/result.ts";
+import { truncate } from "../shared/text.ts";
+import { type Result, ok, err } from "../shared/result.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamWebhooks } from "../ports/stream.ts";
 import type { SignedWebhook, StreamWebhook } from "../stream/rules/account-webhook.ts";
@@ -15,7 +15,7 @@ export interface Registration extends SignedWebhook {
  * is there already stays as it is, since its secret would change (assumed) while events are on their way; but without its
  * secret, it is as good as another's.
  */
-export async function registerWebhook(
+export async function registerStreamWebhook(
   webhooks: StreamWebhooks,
   upstream: Upstream,
   url: string,
@@ -24,10 +24,10 @@ export async function registerWebhook(
   const current = await webhooks.current(upstream);
   if (!current.ok) return current;
   const { notificationUrl, secret } = current.value ?? {};
-  if (notificationUrl === url && secret !== undefined) return accept({ notificationUrl, secret });
+  if (notificationUrl === url && secret !== undefined) return ok({ notificationUrl, secret });
   if (notificationUrl !== undefined && !force)
-    return refuse(problem("conflict", `The account's webhook is ${clip(notificationUrl)}; replacing it needs force.`));
+    return err(problem("conflict", `The account's webhook is ${truncate(notificationUrl)}; replacing it needs force.`));
   const made = await webhooks.register(upstream, url);
   if (!made.ok) return made;
-  return accept({ ...made.value, ...(current.value && { replaced: current.value }) });
+  return ok({ ...made.value, ...(current.value && { replaced: current.value }) });
 }

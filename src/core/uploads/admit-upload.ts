@@ -7,13 +7,13 @@ import type { CreationRequest } from "./rules/tus-creation.ts";
 import { versionOf } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { Budget } from "../ports/budget.ts";
-import type { RecentRefusals } from "../ports/recent-rejections.ts";
+import type { RecentRejections } from "../ports/recent-rejections.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 
 export interface AdmitPorts {
   readonly ledgers: Ledgers;
   readonly budget: Budget;
-  readonly refusals: RecentRefusals;
+  readonly refusals: RecentRejections;
   readonly newUploadId: () => string;
 }
 

@@ -6,13 +6,13 @@ import { METADATA_KEYS } from "../policy/rules/metadata-keys.ts";
 import { narrow } from "../policy/rules/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../policy/rules/reserved-keys.ts";
 import { problem } from "../shared/problem.ts";
-import { type Result, accept, refuse } from "../shared/result.ts";
+import { type Result, ok, err } from "../shared/result.ts";
 import { type CreationRequest, type HeaderReader, parseCreation } from "./rules/tus-creation.ts";
 import { encodeUploadMetadata } from "./rules/upload-metadata.ts";
 import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit-upload.ts";
-import { type AuthenticatePorts, TENANT_IS_CHANGING, authenticate } from "../auth/authenticate.ts";
-import { identifyCreation } from "./idempotency-key.ts";
-import type { Trace, TraceColumns } from "../ports/trace.ts";
+import { type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
+import { resolveIdempotencyKey } from "./idempotency-key.ts";
+import type { Trace, TraceFields } from "../ports/trace.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 
@@ -28,7 +28,7 @@ export interface CreateUploadRequest {
   /** A basic link is asked for, by this body; absent: a tus creation, which is all in the headers. */
   readonly direct?: DirectUploadBody;
   /** Has work come to its end even where the client hangs up meanwhile. */
-  readonly seeThrough: (work: Promise<unknown>) => void;
+  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 /** What the client needs in order to upload. */
@@ -58,19 +58,19 @@ export async function createUpload(
   const { header, direct } = request;
   const creation = direct ? readDirectUpload(direct, header("upload-creator")) : parseCreation(header);
   if (!creation.ok) return creation;
-  trace.note({ uploadLength: creation.value.length });
+  trace.annotate({ uploadLength: creation.value.length });
 
   const decided = await decide(ports, request, creation.value, trace);
   if (!decided.ok) return decided;
 
   // A client that hangs up must not leave a video behind that nobody has recorded.
-  const outcome = carryOut(ports, request, creation.value, decided.value, trace);
-  request.seeThrough(outcome);
+  const outcome = admitAndForward(ports, request, creation.value, decided.value, trace);
+  request.waitUntil(outcome);
   return outcome;
 }
 
 /** Has a creation admitted, and does what follows from that. */
-async function carryOut(
+async function admitAndForward(
   ports: CreateUploadPorts,
   request: CreateUploadRequest,
   creation: CreationRequest,
@@ -78,12 +78,12 @@ async function carryOut(
   trace: Trace,
 ): Promise<Result<CreatedUpload>> {
   const admission = await trace.measure("admit", admit(ports, decided));
-  if (admission.kind !== "stale") return conclude(ports, decided, admission, trace);
+  if (admission.kind !== "stale") return handleAdmission(ports, decided, admission, trace);
 
   // The tenant has changed since it was cached here: it is decided anew, once, by what is there now.
-  const anew = await decide({ ...ports, registry: ports.registry.latest }, request, creation, trace);
+  const anew = await decide({ ...ports, registry: ports.registry.uncached }, request, creation, trace);
   if (!anew.ok) return anew;
-  return conclude(ports, anew.value, await trace.measure("admit", admit(ports, anew.value)), trace);
+  return handleAdmission(ports, anew.value, await trace.measure("admit", admit(ports, anew.value)), trace);
 }
 
 /** Authenticates the caller and applies the policy. */
@@ -102,7 +102,12 @@ async function decide(
   const access = await trace.measure("authenticate", authenticate(ports, credentials, "uploads:create"));
   if (!access.ok) return access;
   const { caller, tenant } = access.value;
-  trace.note({ tenant: tenant.id, callerKind: caller.kind, credential: caller.credential, upstream: tenant.upstream });
+  trace.annotate({
+    tenant: tenant.id,
+    callerKind: caller.kind,
+    credential: caller.credential,
+    upstream: tenant.upstream,
+  });
 
   const origin = header("origin");
   const { result: decision, explanations } = applyPolicy(narrow(tenant.policy, caller.policy ?? []), {
@@ -111,16 +116,16 @@ async function decide(
     caller,
     now: ports.now(),
   });
-  trace.note({ decision: summarise(explanations) });
+  trace.annotate({ decision: summarise(explanations) });
   if (!decision.ok) return decision;
-  trace.note({ maxDurationSeconds: decision.value.maxDurationSeconds });
+  trace.annotate({ maxDurationSeconds: decision.value.maxDurationSeconds });
 
-  const identity = await identifyCreation(ports.hashes, caller, creation, header("idempotency-key"));
+  const identity = await resolveIdempotencyKey(ports.hashes, caller, creation, header("idempotency-key"));
   if (!identity.ok) return identity;
   const upstream = await ports.registry.upstream(tenant.upstream, "vouched for");
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return refuse(problem("upstream_unknown", "The gateway is not set up for this tenant."));
-  return accept({
+  if (!upstream.value) return err(problem("upstream_unknown", "The gateway is not set up for this tenant."));
+  return ok({
     kind: creation.kind,
     tenant,
     caller,
@@ -131,7 +136,7 @@ async function decide(
 }
 
 /** What becomes of an admission: it is refused, answered as before, or forwarded to Stream. */
-async function conclude(
+async function handleAdmission(
   ports: CreateUploadPorts,
   creation: DecidedCreation,
   admission: Admission,
@@ -139,13 +144,13 @@ async function conclude(
 ): Promise<Result<CreatedUpload>> {
   switch (admission.kind) {
     case "refused":
-      return refuse(admission.problem);
+      return err(admission.problem);
     case "stale":
-      return refuse(TENANT_IS_CHANGING);
+      return err(TENANT_CHANGING);
     case "replayed": {
       const { id, uid, location, expires } = admission;
-      trace.note({ uploadId: id, uid });
-      return accept({ id, uid, location, expiresAt: expires, replayed: true });
+      trace.annotate({ uploadId: id, uid });
+      return ok({ id, uid, location, expiresAt: expires, replayed: true });
     }
     case "reserved":
       return forward(ports, creation, admission, trace);
@@ -161,7 +166,7 @@ async function forward(
   { id, rate }: Extract<Admission, { kind: "reserved" }>,
   trace: Trace,
 ): Promise<Result<CreatedUpload>> {
-  trace.note({ uploadId: id });
+  trace.annotate({ uploadId: id });
   const { length, creator } = decision;
   const metadata = new Map([...decision.metadata, [SLUICE_KEY, `${tenant.id}/${id}`]]);
   const call =
@@ -173,7 +178,7 @@ async function forward(
           ...(creator !== undefined && { creator }),
         });
   const outcome = await trace.measure("stream", call);
-  trace.note({
+  trace.annotate({
     upstreamOutcome: outcome.kind,
     ...(outcome.status !== undefined && { upstreamStatus: outcome.status }),
   });
@@ -181,20 +186,20 @@ async function forward(
   switch (outcome.kind) {
     case "created": {
       const { uid, location } = outcome;
-      trace.note({ uid });
+      trace.annotate({ uid });
       // On disk before the client hears of it: an upload that was acknowledged is never lost.
       const attached = await trace.measure("attach", ledgers.attach(tenant.id, id, uid, location));
       if (!attached.ok) return attached;
-      return accept({ id, uid, location, expiresAt: decision.expiresAt, replayed: false, ...(rate && { rate }) });
+      return ok({ id, uid, location, expiresAt: decision.expiresAt, replayed: false, ...(rate && { rate }) });
     }
     case "refused":
       await ledgers.release(tenant.id, id, "refused");
-      return refuse(outcome.problem);
+      return err(outcome.problem);
     case "unknown":
       await (outcome.uid === undefined
-        ? ledgers.leaveUnknown(tenant.id, id)
-        : ledgers.discard(tenant.id, id, outcome.uid));
-      return refuse(outcome.problem);
+        ? ledgers.markUnknown(tenant.id, id)
+        : ledgers.cancelOrphaned(tenant.id, id, outcome.uid));
+      return err(outcome.problem);
     default:
       return outcome satisfies never;
   }
@@ -203,7 +208,7 @@ async function forward(
 const LOGGED_KEYS: ReadonlySet<string> = new Set([...METADATA_KEYS.keys(), "length", "filetype", "creator", "origin"]);
 
 /** The decision for the log, without values. Names of the client's own making are left out: they may be anything. */
-function summarise(explanations: readonly Explanation[]): Required<TraceColumns>["decision"] {
+function summarise(explanations: readonly Explanation[]): Required<TraceFields>["decision"] {
   const lines = explanations.filter(({ key, outcome }) => outcome !== "absent" && LOGGED_KEYS.has(key));
   return Object.fromEntries(lines.map(({ key, outcome }) => [key, outcome]));
 }

@@ -14,7 +14,7 @@ const PAGE_VIDEOS = 250;
 const MAX_PAGES = 20;
 
 export interface FindLostVideoPorts {
-  readonly stream: Pick<StreamApi, "videosSince">;
+  readonly stream: Pick<StreamApi, "listVideosFrom">;
   readonly budget: Pick<Budget, "acquire">;
 }
 
@@ -26,20 +26,20 @@ export interface LostCreation {
 }
 
 /** What Stream says of a video, if it says anything; or how many seconds to wait, where the budget refuses. */
-export type Asked = { readonly video: StreamVideo | AbsentVideo | undefined } | { readonly waitSeconds: number };
+export type VideoLookup = { readonly video: StreamVideo | AbsentVideo | undefined } | { readonly waitSeconds: number };
 
 /** Looks for the video of a creation whose answer was lost, by the `sluice` key in its `meta`. One call for each page. */
 export async function findLostVideo(
   { stream, budget }: FindLostVideoPorts,
   upstream: Upstream,
   { uploadId, creator, askedAt }: LostCreation,
-): Promise<Asked> {
+): Promise<VideoLookup> {
   const only = { before: askedAt + SEARCH_SECONDS, ...(creator !== undefined && { creator }) };
   let since = askedAt - SEARCH_SECONDS;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const asking = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
     if (!asking.granted) return { waitSeconds: asking.retryAfterSeconds };
-    const page = await stream.videosSince(upstream, since, PAGE_VIDEOS, only);
+    const page = await stream.listVideosFrom(upstream, since, PAGE_VIDEOS, only);
     const video = page?.videos.find(({ tag }) => tag?.uploadId === uploadId);
     if (!page || video) return { video };
     if (page.last) return { video: { report: { kind: "absent" } } };

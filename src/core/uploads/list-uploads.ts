@@ -1,5 +1,5 @@
-import { reachOf, within } from "../auth/rules/upload-visibility.ts";
-import { type Result, accept } from "../shared/result.ts";
+import { visibilityOf, restrictToVisible } from "../auth/rules/upload-visibility.ts";
+import { type Result, ok } from "../shared/result.ts";
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { UploadPage, UploadQuery } from "./rules/upload-record.ts";
@@ -10,6 +10,6 @@ export async function listUploads(
   { caller, tenant }: Access,
   query: UploadQuery,
 ): Promise<Result<UploadPage>> {
-  const reached = within(reachOf(caller, tenant.policy), query);
-  return reached ? ledgers.list(tenant.id, reached) : accept({ uploads: [] });
+  const reached = restrictToVisible(visibilityOf(caller, tenant.policy), query);
+  return reached ? ledgers.list(tenant.id, reached) : ok({ uploads: [] });
 }

@@ -1,6 +1,6 @@
 import { problem } from "../shared/problem.ts";
-import { reachOf, within } from "../auth/rules/upload-visibility.ts";
-import { type Result, accept, refuse } from "../shared/result.ts";
+import { visibilityOf, restrictToVisible } from "../auth/rules/upload-visibility.ts";
+import { type Result, ok, err } from "../shared/result.ts";
 import { type VideoDocument, type VideoStatus, stateOfStatus, videoDocument } from "../stream/rules/video-document.ts";
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
@@ -36,8 +36,8 @@ export async function listVideos(
   { caller, tenant }: Access,
   query: VideoQuery,
 ): Promise<Result<ListedVideos>> {
-  const reached = within(reachOf(caller, tenant.policy), query);
-  if (!reached) return accept({ videos: [], ...(query.counted && { total: 0 }) });
+  const reached = restrictToVisible(visibilityOf(caller, tenant.policy), query);
+  if (!reached) return ok({ videos: [], ...(query.counted && { total: 0 }) });
 
   const { creator, status, after, before, limit, ascending, counted } = reached;
   const videos: VideoDocument[] = [];
@@ -59,13 +59,11 @@ export async function listVideos(
       if (!video || (status && video.status.state !== status)) continue;
       total++;
       if (total <= limit) videos.push(video);
-      if (total === limit && !counted) return accept({ videos });
+      if (total === limit && !counted) return ok({ videos });
     }
     ({ cursor } = page.value);
-    if (cursor === undefined) return accept({ videos, ...(counted && { total }) });
+    if (cursor === undefined) return ok({ videos, ...(counted && { total }) });
   }
   // A list that ended here would look like all there is.
-  return refuse(
-    problem("bad_request", "There is too much to look through: ask for a shorter time by after and before."),
-  );
+  return err(problem("bad_request", "There is too much to look through: ask for a shorter time by after and before."));
 }

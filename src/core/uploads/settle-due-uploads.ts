@@ -1,19 +1,19 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "./rules/direct-upload.ts";
-import { type Abandoned, dueStep } from "./rules/upload-state.ts";
-import { type Asked, findLostVideo } from "./find-lost-video.ts";
+import { type Abandoned, decideDueAction } from "./rules/upload-state.ts";
+import { type VideoLookup, findLostVideo } from "./find-lost-video.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamApi } from "../ports/stream.ts";
-import type { DueUpload, Finding } from "./rules/due-upload.ts";
+import type { DueUpload, DueOutcome } from "./rules/due-upload.ts";
 
 export interface SettleDuePorts {
   readonly registry: Pick<Registry, "tenant" | "upstream">;
   readonly stream: StreamApi;
   readonly budget: Budget;
   readonly due: () => readonly DueUpload[];
-  readonly settle: (upload: DueUpload, finding: Finding) => void;
+  readonly settle: (upload: DueUpload, finding: DueOutcome) => void;
   /** Seconds since the epoch. */
   readonly now: () => number;
 }
@@ -32,12 +32,12 @@ const MAX_PAUSE_SECONDS = 1_800;
  * long a Stream that does not say anything is waited for, and an account that is gone, since settings may only be wrong at
  * the moment. What is there after all, the reconciliation finds.
  */
-const MAX_OVERTIME_SECONDS = 6 * 60 * 60;
+const GRACE_PERIOD_SECONDS = 6 * 60 * 60;
 /**
  * Between two questions about such an upload. Few are asked, since a HEAD may take the upload's lock and so break off the
  * PATCH that is running (assumed: `@tus/server` does; clients go on by themselves).
  */
-const OVERTIME_RETRY_SECONDS = 1_800;
+const RUNNING_RETRY_SECONDS = 1_800;
 
 /** A form may have been begun just before its basic link died. The largest, at 1 Mbit/s, takes 27 minutes. */
 const MAX_FORM_SECONDS = 1_800;
@@ -69,7 +69,7 @@ export async function settleDueUploads(ports: SettleDuePorts, tenant: string): P
       if (waitSeconds !== undefined) waiting.set(upload.upstream, ports.now() + waitSeconds);
     } else if (upstream.ok && !account)
       // The account is no longer used: nobody can be asked any more.
-      ports.settle(upload, unanswered(upload, ports.now()));
+      ports.settle(upload, onNoAnswer(upload, ports.now()));
     else ports.settle(upload, { due: afterPause(upload, ports.now()) });
   }
   return waiting.size === 0 ? undefined : Math.min(...waiting.values());
@@ -86,17 +86,17 @@ async function settleOne(
   const unwanted = upload.unwanted !== 0;
   if (unwanted && upload.uid !== null) return remove(ports, upload, upstream, upload.uid);
 
-  const asked = await ask(ports, upload, upstream);
+  const asked = await lookUpVideo(ports, upload, upstream);
   if ("waitSeconds" in asked) return asked.waitSeconds;
   const { video } = asked;
   if (!video) {
-    ports.settle(upload, unanswered(upload, now));
+    ports.settle(upload, onNoAnswer(upload, now));
     return undefined;
   }
   const { report } = video;
-  const overtime = report.kind === "pending" ? await nextLook(ports.stream, upload, now) : undefined;
+  const overtime = report.kind === "pending" ? await nextCheckOfRunning(ports.stream, upload, now) : undefined;
   const urlIsDead = upload.expires < now && overtime === undefined;
-  const step = report.kind === "absent" ? "settle" : dueStep(unwanted, report, urlIsDead, abandoned);
+  const step = report.kind === "absent" ? "settle" : decideDueAction(unwanted, report, urlIsDead, abandoned);
   if (step === "delete" && report.kind !== "absent") return remove(ports, upload, upstream, report.uid);
   ports.settle(upload, {
     event: step === "expire" ? { kind: "expired" } : { kind: "reported", report },
@@ -107,8 +107,8 @@ async function settleOne(
 }
 
 /** Nobody says anything: then in the end an upload holds nothing any longer. */
-function unanswered(upload: DueUpload, now: number): Finding {
-  return now > upload.expires + MAX_OVERTIME_SECONDS
+function onNoAnswer(upload: DueUpload, now: number): DueOutcome {
+  return now > upload.expires + GRACE_PERIOD_SECONDS
     ? { event: { kind: "expired" }, due: null }
     : { due: afterPause(upload, now) };
 }
@@ -119,18 +119,18 @@ function afterPause({ expires }: DueUpload, now: number): number {
 }
 
 /** When to look again at an upload that may be running though its URL should be dead; undefined: it is not. */
-async function nextLook(
+async function nextCheckOfRunning(
   stream: StreamApi,
   { location, bytes, expires }: DueUpload,
   now: number,
 ): Promise<number | undefined> {
-  if (location === null || now <= expires || now > expires + MAX_OVERTIME_SECONDS) return undefined;
+  if (location === null || now <= expires || now > expires + GRACE_PERIOD_SECONDS) return undefined;
   // Basic links reserve so much, and of a form nobody can be asked; what is as large by chance is only waited for.
   if (bytes === BASIC_UPLOAD_MAX_BYTES && now < expires + MAX_FORM_SECONDS) return expires + MAX_FORM_SECONDS;
-  return (await stream.hasBegun(location)) ? now + OVERTIME_RETRY_SECONDS : undefined;
+  return (await stream.isUploadInProgress(location)) ? now + RUNNING_RETRY_SECONDS : undefined;
 }
 
-async function ask(ports: SettleDuePorts, upload: DueUpload, upstream: Upstream): Promise<Asked> {
+async function lookUpVideo(ports: SettleDuePorts, upload: DueUpload, upstream: Upstream): Promise<VideoLookup> {
   const { id, uid, creator, created } = upload;
   if (uid === null)
     return findLostVideo(ports, upstream, { uploadId: id, askedAt: created, ...(creator !== null && { creator }) });
@@ -151,7 +151,7 @@ async function remove(
   if (!deleting.granted) return deleting.retryAfterSeconds;
   const gone = await stream.deleteVideo(upstream, uid);
   // What has to go holds nothing, and is not left there.
-  const refused = upload.unwanted === 0 ? unanswered(upload, now()) : { due: afterPause(upload, now()) };
+  const refused = upload.unwanted === 0 ? onNoAnswer(upload, now()) : { due: afterPause(upload, now()) };
   settle(upload, gone ? { event: { kind: "expired" }, due: null } : refused);
   return undefined;
 }

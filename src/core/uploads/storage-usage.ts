@@ -1,5 +1,5 @@
-import { reachOf, within } from "../auth/rules/upload-visibility.ts";
-import { type Result, accept } from "../shared/result.ts";
+import { visibilityOf, restrictToVisible } from "../auth/rules/upload-visibility.ts";
+import { type Result, ok } from "../shared/result.ts";
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 
@@ -23,12 +23,12 @@ export async function storageUsage(
   { caller, tenant }: Access,
   asked: string | undefined,
 ): Promise<Result<StorageUsage>> {
-  const reached = within(reachOf(caller, tenant.policy), asked === undefined ? {} : { creator: asked });
-  const stored = reached ? await ledgers.storage(tenant.id, reached.creator) : accept({ seconds: 0, videos: 0 });
+  const reached = restrictToVisible(visibilityOf(caller, tenant.policy), asked === undefined ? {} : { creator: asked });
+  const stored = reached ? await ledgers.storage(tenant.id, reached.creator) : ok({ seconds: 0, videos: 0 });
   if (!stored.ok) return stored;
   const { storedSeconds } = tenant.limits;
   const creator = reached?.creator ?? asked;
-  return accept({
+  return ok({
     ...(creator !== undefined && { creator }),
     totalStorageMinutes: stored.value.seconds / 60,
     ...(storedSeconds !== undefined && { totalStorageMinutesLimit: storedSeconds / 60 }),

@@ -1,4 +1,4 @@
-import { MAX_FAILING_MS, judgeAnswer, retryDelaySeconds } from "./rules/retry-policy.ts";
+import { MAX_FAILING_MS, classifyResponse, retryDelaySeconds } from "./rules/retry-policy.ts";
 import { isEndpointUrl } from "./rules/endpoint.ts";
 import type { EndpointHealth, Webhooks } from "../ports/webhooks.ts";
 import type { Attempt, Delivery, Endpoint, WebhookAnswer } from "./rules/delivery.ts";
@@ -6,7 +6,7 @@ import type { Ledgers } from "../ports/ledger.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 
 export interface DeliverEventPorts {
-  readonly registry: Pick<CachedRegistry, "latest">;
+  readonly registry: Pick<CachedRegistry, "uncached">;
   readonly ledgers: Pick<Ledgers, "recordAttempt">;
   readonly webhooks: Webhooks;
   readonly health: EndpointHealth;
@@ -33,15 +33,15 @@ export async function deliverEvent(
 ): Promise<DeliveryOutcome> {
   const { tenant, event } = delivery;
   // Past the cache: what was deleted, disabled or given another secret gets nothing by the old state.
-  const endpoints = await ports.registry.latest.endpoints(tenant);
+  const endpoints = await ports.registry.uncached.endpoints(tenant);
   if (!endpoints.ok) return { isDone: false };
   const endpoint = endpoints.value.find(({ id }) => id === delivery.endpoint);
   if (!endpoint || endpoint.disabled)
-    return giveUp(ports, delivery, endpoint ? "the endpoint is disabled" : "the endpoint was deleted");
+    return recordUndelivered(ports, delivery, endpoint ? "the endpoint is disabled" : "the endpoint was deleted");
 
   const at = ports.nowMs();
   const answer = await send(ports, endpoint, delivery);
-  const verdict = "status" in answer ? judgeAnswer(answer.status) : "failed";
+  const verdict = "status" in answer ? classifyResponse(answer.status) : "failed";
   const attempt: Attempt = {
     endpoint: endpoint.id,
     at,
@@ -59,7 +59,7 @@ export async function deliverEvent(
 }
 
 /** Records that an event will not be brought to an endpoint any more, unless it is asked for. */
-export async function giveUp(
+export async function recordUndelivered(
   ports: Pick<DeliverEventPorts, "ledgers" | "nowMs">,
   { tenant, event, endpoint }: Delivery,
   reason: string,
@@ -80,7 +80,7 @@ async function send(ports: DeliverEventPorts, endpoint: Endpoint, { event }: Del
 async function noteHealth(
   health: EndpointHealth,
   endpoint: Endpoint,
-  verdict: ReturnType<typeof judgeAnswer>,
+  verdict: ReturnType<typeof classifyResponse>,
   at: number,
   isLast: boolean,
 ): Promise<void> {

@@ -24,7 +24,7 @@ export async function publishEvents(ports: PublishEventsPorts, tenant: string): 
     if (!endpoints.ok) return false;
     const deliveries = events.flatMap((event) =>
       endpoints.value
-        .filter((endpoint) => wants(endpoint, event))
+        .filter((endpoint) => isSubscribed(endpoint, event))
         .map((endpoint) => ({ tenant, endpoint: endpoint.id, event })),
     );
     try {
@@ -37,6 +37,6 @@ export async function publishEvents(ports: PublishEventsPorts, tenant: string): 
 }
 
 /** Whether an endpoint is to be told of an event. */
-export function wants({ disabled, events }: Endpoint, { body }: KeptEvent): boolean {
+export function isSubscribed({ disabled, events }: Endpoint, { body }: KeptEvent): boolean {
   return !disabled && (!events || events.has(body.type));
 }

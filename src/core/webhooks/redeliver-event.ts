@@ -1,13 +1,13 @@
 import { problem } from "../shared/problem.ts";
-import { reasonOf } from "../shared/text.ts";
-import { type Result, accept, refuse } from "../shared/result.ts";
+import { errorMessage } from "../shared/text.ts";
+import { type Result, ok, err } from "../shared/result.ts";
 import type { DeliveryQueue } from "../ports/webhooks.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
-import { wants } from "./publish-events.ts";
+import { isSubscribed } from "./publish-events.ts";
 
 export interface RedeliverEventPorts {
-  readonly registry: Pick<CachedRegistry, "latest">;
+  readonly registry: Pick<CachedRegistry, "uncached">;
   readonly ledgers: Pick<Ledgers, "event">;
   readonly deliveries: DeliveryQueue;
 }
@@ -27,30 +27,30 @@ export async function redeliverEvent(
   eventId: string,
   only: string | undefined,
 ): Promise<Result<readonly string[]>> {
-  const [found, endpoints] = await Promise.all([ledgers.event(tenant, eventId), registry.latest.endpoints(tenant)]);
+  const [found, endpoints] = await Promise.all([ledgers.event(tenant, eventId), registry.uncached.endpoints(tenant)]);
   if (!found.ok) return found;
   if (!endpoints.ok) return endpoints;
-  if (!found.value) return refuse(problem("not_found", "There is no such event."));
+  if (!found.value) return err(problem("not_found", "There is no such event."));
   const { id, body } = found.value;
   const event = { id, body };
 
   const named = only === undefined ? undefined : endpoints.value.find((endpoint) => endpoint.id === only);
   if (only !== undefined && !named)
-    return refuse(problem("body_invalid", `endpoint: there is no "${only}".`, { key: "endpoint" }));
+    return err(problem("body_invalid", `endpoint: there is no "${only}".`, { key: "endpoint" }));
   const targets = named
     ? [named].filter(({ disabled }) => !disabled)
-    : endpoints.value.filter((endpoint) => wants(endpoint, event));
-  if (targets.length === 0) return refuse(problem("conflict", "No endpoint that is enabled wants this event."));
+    : endpoints.value.filter((endpoint) => isSubscribed(endpoint, event));
+  if (targets.length === 0) return err(problem("conflict", "No endpoint that is enabled wants this event."));
 
   try {
     await deliveries.send(targets.map((endpoint) => ({ tenant, endpoint: endpoint.id, event })));
   } catch (error) {
-    return refuse(
+    return err(
       problem("queue_unavailable", "The event cannot be sent at the moment.", {
-        facts: { reason: reasonOf(error) },
+        facts: { reason: errorMessage(error) },
         retryAfterSeconds: QUEUE_RETRY_SECONDS,
       }),
     );
   }
-  return accept(targets.map((endpoint) => endpoint.id));
+  return ok(targets.map((endpoint) => endpoint.id));
 }

@@ -1,7 +1,7 @@
-import { wholeMilliseconds } from "../../core/quota/rules/usage-totals.ts";
+import { roundToMilliseconds } from "../../core/quota/rules/usage-totals.ts";
 import { type RecentCreation } from "../../core/quota/rules/check-limits.ts";
 import { LIVE_STATES } from "../../core/uploads/rules/upload-state.ts";
-import { AFTER_ALL_IDS, idAt, secondOf } from "../../core/uploads/rules/upload-id.ts";
+import { MAX_ID, lowerBoundAt, timestampOf } from "../../core/uploads/rules/upload-id.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import type { UploadRow } from "./schema.ts";
 
@@ -50,11 +50,11 @@ export class LedgerQueries {
   reservedAfter(time: number): RecentCreation[] {
     const query = "SELECT id, creator, created FROM uploads WHERE id >= ? AND created > ? ORDER BY created";
     // Ids are made by other machines' clocks.
-    return this.#sql.exec<RecentRow>(query, idAt(time - CLOCK_SKEW_SECONDS), time).toArray();
+    return this.#sql.exec<RecentRow>(query, lowerBoundAt(time - CLOCK_SKEW_SECONDS), time).toArray();
   }
 
   /** How many of a creator's uploads are live. */
-  livesOf(creator: string): number {
+  countPendingOf(creator: string): number {
     return this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0;
   }
 
@@ -76,8 +76,8 @@ export class LedgerQueries {
   /** Newest first, or oldest first; with a cursor, there may be more. Ids only narrow down what was created from and to. */
   list({ state, creator, from, to, ascending, cursor, limit }: UploadQuery): { rows: UploadRow[]; cursor?: string } {
     const order = ascending ? "ASC" : "DESC";
-    const bottom = from === undefined ? "" : idAt(from - ID_SLACK_SECONDS);
-    const top = to === undefined ? AFTER_ALL_IDS : idAt(to + ID_SLACK_SECONDS);
+    const bottom = from === undefined ? "" : lowerBoundAt(from - ID_SLACK_SECONDS);
+    const top = to === undefined ? MAX_ID : lowerBoundAt(to + ID_SLACK_SECONDS);
     const below = !ascending && cursor !== undefined && cursor < top ? cursor : top;
     const above = ascending && cursor !== undefined && cursor > bottom ? cursor : bottom;
     const where = `WHERE id < ? AND id > ? AND created >= ? AND created < ? ${creator === undefined ? "" : "AND creator = ?"}
@@ -119,30 +119,30 @@ export class LedgerQueries {
         creator,
       )
       .one();
-    return { seconds: wholeMilliseconds(seconds), videos };
+    return { seconds: roundToMilliseconds(seconds), videos };
   }
 
   /**
    * Uploads whose video should be at Stream, by when they were created; both ends are within. `to` may be less than was asked
    * for: there are too many to be looked at.
    */
-  expectedAt(upstream: string, from: number, to: number): { readonly rows: ExpectedRow[]; readonly to: number } {
+  expectedBetween(upstream: string, from: number, to: number): { readonly rows: ExpectedRow[]; readonly to: number } {
     const block = this.#sql
       .exec<ExpectedRow>(
         "SELECT id, uid, upstream, state FROM uploads WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
-        idAt(from),
-        idAt(to + 1),
+        lowerBoundAt(from),
+        lowerBoundAt(to + 1),
         MAX_SCAN,
       )
       .toArray();
     const last = block.length < MAX_SCAN ? undefined : block.at(-1);
-    const reached = last ? Math.max(from, secondOf(last.id) - 1) : to;
+    const reached = last ? Math.max(from, timestampOf(last.id) - 1) : to;
     const rows = block.filter(
       (row) =>
         row.upstream === upstream &&
         row.uid !== null &&
         (row.state === "issued" || row.state === "ready") &&
-        row.id < idAt(reached + 1),
+        row.id < lowerBoundAt(reached + 1),
     );
     return { rows, to: reached };
   }

@@ -32,7 +32,7 @@ export function reservedUpload(request: ReservationRequest, now: number): NewUpl
  * An upload of which only Stream knows. One that failed counts for nothing, and one that nobody has uploaded to for as long
  * as finished ones are kept may have been here before: undefined.
  */
-export function adoptedUpload(upstream: string, video: StreamVideo, now: number): NewUpload | undefined {
+export function importedUpload(upstream: string, video: StreamVideo, now: number): NewUpload | undefined {
   const { tag, report, creator = null, created = now, expires = now } = video;
   // Whoever may edit the account's videos may write a tag, and under another id no list would show the upload.
   if (!tag || !UPLOAD_ID.test(tag.uploadId) || report.kind === "failed") return undefined;

@@ -1,10 +1,10 @@
 import {
   type CountedUpload,
   type Totals,
-  count,
-  countsAlike,
+  applyToTotals,
+  sameTotals,
   emptyTotals,
-  rollOver,
+  startNewWindows,
 } from "../../core/quota/rules/usage-totals.ts";
 import { KEEP_FINISHED_SECONDS, type NewUpload, type UploadRow, migrateLedger } from "./schema.ts";
 import type { UploadChange } from "./row-mapping.ts";
@@ -19,7 +19,7 @@ const PRUNE_ROWS = 500;
 const MAX_UNCOUNTED = 64;
 
 /** What there is one of in a ledger. */
-interface Ledger {
+interface LedgerState {
   /** Of the tenant: decisions must not be older. */
   readonly version: number;
   readonly totals: Totals;
@@ -45,7 +45,7 @@ export class LedgerStore {
   readonly #sql: SqlStorage;
   readonly #begun: () => () => void;
   /** In memory, so that it need not be read for each creation. */
-  #ledger: Ledger;
+  #ledger: LedgerState;
   /** Uploads that the totals on disk do not know of. */
   #uncounted = 0;
   /** The number of the last row that was looked at; an object that starts anew begins anew. */
@@ -94,7 +94,7 @@ export class LedgerStore {
   }
 
   totals(now: number): Totals {
-    return rollOver(this.#ledger.totals, now);
+    return startNewWindows(this.#ledger.totals, now);
   }
 
   /** What a new upload does not say is as the columns' defaults are. */
@@ -106,7 +106,7 @@ export class LedgerStore {
       ...Object.values(upload),
     );
     this.#uncounted++;
-    this.#ledger = { ...this.#ledger, totals: count(this.totals(now), undefined, upload) };
+    this.#ledger = { ...this.#ledger, totals: applyToTotals(this.totals(now), undefined, upload) };
   }
 
   /** Makes a reservation an upload URL, without reading it first: every creation waits for that. False: it is none any more. */
@@ -123,7 +123,7 @@ export class LedgerStore {
     const values = changes.map(([, value]) => value);
     this.#sql.exec(`UPDATE uploads SET ${columns} WHERE id = ?`, ...values, row.id);
     const changed: UploadRow = { ...row, ...change };
-    if (!countsAlike(row, changed)) this.#count(row, changed, now);
+    if (!sameTotals(row, changed)) this.#count(row, changed, now);
     return changed;
   }
 
@@ -167,15 +167,16 @@ export class LedgerStore {
   /** The totals as they would be if they were counted anew; for tests and repair. */
   recount(now: number): Totals {
     let totals = emptyTotals(now);
-    for (const row of this.#sql.exec<UploadRow>("SELECT * FROM uploads")) totals = count(totals, undefined, row);
+    for (const row of this.#sql.exec<UploadRow>("SELECT * FROM uploads"))
+      totals = applyToTotals(totals, undefined, row);
     return totals;
   }
 
   #count(before: UploadRow | undefined, after: UploadRow | undefined, now: number): void {
-    this.#write({ totals: count(this.totals(now), before, after) });
+    this.#write({ totals: applyToTotals(this.totals(now), before, after) });
   }
 
-  #read(): Ledger {
+  #read(): LedgerState {
     const [row] = this.#sql.exec<LedgerRow>("SELECT * FROM ledger").toArray();
     let totals = row ? (JSON.parse(row.totals) as Totals) : emptyTotals(0);
     const uncounted = this.#sql
@@ -184,7 +185,7 @@ export class LedgerStore {
         row?.counted ?? 0,
       )
       .toArray();
-    for (const upload of uncounted) totals = count(rollOver(totals, upload.created), undefined, upload);
+    for (const upload of uncounted) totals = applyToTotals(startNewWindows(totals, upload.created), undefined, upload);
     this.#uncounted = uncounted.length;
     return {
       version: row?.version ?? 0,
@@ -194,7 +195,7 @@ export class LedgerStore {
     };
   }
 
-  #write(change: Partial<Ledger>): void {
+  #write(change: Partial<LedgerState>): void {
     const ledger = { ...this.#ledger, ...change };
     this.#sql.exec(
       `INSERT OR REPLACE INTO ledger (one, version, totals, has_endpoints, published, counted)

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseConfig } from "../../config.ts";
 import { type Dependencies, createDependencies } from "../../dependencies.ts";
-import { reasonOf } from "../../core/shared/text.ts";
+import { errorMessage } from "../../core/shared/text.ts";
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Attempt, EventQuery } from "../../core/webhooks/rules/delivery.ts";
 import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
@@ -9,7 +9,7 @@ import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import { publishEvents } from "../../core/webhooks/publish-events.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
-import { LedgerBook } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import { storedUpload } from "./row-mapping.ts";
 import { type StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
 
@@ -42,7 +42,7 @@ const PUBLISH_BATCH = 50;
  * every 32nd waits for a row of the budget: without it, a restart would forget calls that Stream has counted.
  */
 export class TenantLedger extends DurableObject<Env> {
-  readonly #book: LedgerBook;
+  readonly #book: Ledger;
   readonly #tenant: string;
   /** Milliseconds since the epoch. */
   #alarmAt: number | null = null;
@@ -53,11 +53,11 @@ export class TenantLedger extends DurableObject<Env> {
     super(state, env);
     if (state.id.name === undefined) throw new Error("A ledger is reached by its tenant's name only.");
     this.#tenant = state.id.name;
-    this.#book = new LedgerBook(state.storage, this.#tenant, {
+    this.#book = new Ledger(state.storage, this.#tenant, {
       now,
-      wakeAt: (seconds) => this.#wakeAt(seconds),
-      begun: () => this.#rememberAlarm(),
-      told: () => this.#publishSoon(),
+      scheduleAlarm: (seconds) => this.#wakeAt(seconds),
+      onTransactionStart: () => this.#rememberAlarm(),
+      onEventQueued: () => this.#publishSoon(),
     });
     void state.blockConcurrencyWhile(async () => {
       this.#resume(await state.storage.getAlarm());
@@ -90,12 +90,12 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** Nobody knows whether there is a video: the reservation stays until it can be asked for. */
   leaveUnknown(id: string): void {
-    this.#book.leaveUnknown(id);
+    this.#book.markUnknown(id);
   }
 
   /** There is a video, whose URL cannot be handed out: nothing is held any longer, and the video has to go. */
   discard(id: string, uid: string): void {
-    this.#book.discard(id, uid);
+    this.#book.cancelOrphaned(id, uid);
   }
 
   usage() {
@@ -126,17 +126,17 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** The video of an upload that nobody wants is no longer at Stream. */
   confirmGone(id: string): void {
-    this.#book.confirmGone(id);
+    this.#book.confirmVideoDeleted(id);
   }
 
   /** Takes in what Stream says of a video. False: none of these uploads is meant. */
   record(upstream: string, video: StreamVideo): boolean {
-    return this.#book.record(upstream, video);
+    return this.#book.recordVideo(upstream, video);
   }
 
   /** Takes in all videos of a span of time; what is missing among them is looked for one by one. */
   compare(upstream: string, page: VideoPage): Comparison {
-    return this.#book.compare(upstream, page);
+    return this.#book.reconcile(upstream, page);
   }
 
   events(query: EventQuery) {
@@ -167,7 +167,7 @@ export class TenantLedger extends DurableObject<Env> {
         outbox.prune(now());
       });
     } catch (error) {
-      console.error(`A ledger's alarm failed: ${reasonOf(error)}`);
+      console.error(`A ledger's alarm failed: ${errorMessage(error)}`);
       retryAt = now() + RETRY_SECONDS;
     }
     this.#wakeForWork(retryAt ?? now() + 1);
@@ -221,7 +221,7 @@ export class TenantLedger extends DurableObject<Env> {
       const { registry, deliveries } = this.#use();
       const unpublished = () => outbox.after(store.published, PUBLISH_BATCH);
       const published = (last: number) => store.transaction(() => store.notePublished(last));
-      const ports = { registry: registry.latest, deliveries, unpublished, published };
+      const ports = { registry: registry.uncached, deliveries, unpublished, published };
       if (!(await publishEvents(ports, this.#tenant))) this.#wakeAt(now() + RETRY_SECONDS);
     } finally {
       this.#publishing = false;

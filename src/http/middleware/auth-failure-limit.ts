@@ -1,10 +1,10 @@
 import type { Context, MiddlewareHandler } from "hono";
-import type { FailureLimit } from "../../adapters/auth/auth-failure-limiter.ts";
+import type { AuthFailureLimiter } from "../../adapters/auth/auth-failure-limiter.ts";
 import { type Problem, PROBLEMS, problem } from "../../core/shared/problem.ts";
 import type { AppEnv } from "../app-env.ts";
 
 /** Has the refusals of a request counted. */
-export function failureLimit(failures: FailureLimit): MiddlewareHandler<AppEnv> {
+export function failureLimit(failures: AuthFailureLimiter): MiddlewareHandler<AppEnv> {
   return function failureLimit(c, next) {
     c.set("failures", failures);
     return next();
@@ -15,7 +15,7 @@ export function failureLimit(failures: FailureLimit): MiddlewareHandler<AppEnv> 
  * Counts refused credentials per client address and, past the limit, says so instead of why. Requests that succeed are
  * neither counted nor held up: tenants behind one address do not pay for each other.
  */
-export async function limitFailures(c: Context<AppEnv>, refusal: Problem): Promise<Problem> {
+export async function limitAuthFailures(c: Context<AppEnv>, refusal: Problem): Promise<Problem> {
   if (!isFailedAttempt(refusal)) return refusal;
   const retryAfterSeconds = await c.get("failures").countFailure(c.req.header("cf-connecting-ip") ?? "");
   if (retryAfterSeconds === undefined) return refusal;

@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { originAllowed } from "../../core/policy/rules/apply.ts";
 import { problem } from "../../core/shared/problem.ts";
-import { clip } from "../../core/shared/text.ts";
+import { truncate } from "../../core/shared/text.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
 import { respondProblem } from "../pipeline/problem-response.ts";
 import type { Registry } from "../../core/ports/registry.ts";
@@ -84,7 +84,7 @@ export function cors(registry: Pick<Registry, "tenant">): MiddlewareHandler<AppE
       return respondProblem(
         c,
         problem("origin_not_allowed", "Pages of this origin may not use this tenant's endpoint.", {
-          facts: { origin: clip(origin) },
+          facts: { origin: truncate(origin) },
         }),
       );
     return next();

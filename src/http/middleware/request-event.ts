@@ -4,7 +4,7 @@ import type { Telemetry } from "../../core/ports/telemetry.ts";
 import type { AppEnv } from "../app-env.ts";
 
 /** Opens the request's event, and records it whatever becomes of the request. */
-export function wideEvent(telemetry: Telemetry): MiddlewareHandler<AppEnv> {
+export function requestLog(telemetry: Telemetry): MiddlewareHandler<AppEnv> {
   return async function wideEvent(c, next) {
     const event = telemetry.begin(c.get("requestId"), c.req.method);
     c.set("event", event);

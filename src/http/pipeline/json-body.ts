@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { readBounded } from "../../platform/read-bounded.ts";
 import { problem } from "../../core/shared/problem.ts";
-import { clip } from "../../core/shared/text.ts";
-import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import { truncate } from "../../core/shared/text.ts";
+import { type Result, ok, err } from "../../core/shared/result.ts";
 
 /** Ample for a policy document; D1 takes 2 MB a row. */
 const MAX_JSON_BODY_BYTES = 64 * 1024;
@@ -16,21 +16,25 @@ export async function readJson<S extends v.GenericSchema>(
   schema: S,
 ): Promise<Result<v.InferOutput<S>>> {
   if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? ""))
-    return refuse(problem("body_invalid", "Send a JSON body, with Content-Type: application/json."));
+    return err(problem("body_invalid", "Send a JSON body, with Content-Type: application/json."));
   const tooLarge = problem("body_too_large", `A body may have ${MAX_JSON_BODY_BYTES} bytes.`);
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_JSON_BODY_BYTES) return refuse(tooLarge);
+  if (Number(request.headers.get("content-length") ?? 0) > MAX_JSON_BODY_BYTES) return err(tooLarge);
 
   const bytes = await readBounded(request.body, MAX_JSON_BODY_BYTES);
-  if (!bytes) return refuse(tooLarge);
+  if (!bytes) return err(tooLarge);
   const json = parseJson(bytes);
-  if (!json) return refuse(problem("body_invalid", "The body is not JSON."));
+  if (!json) return err(problem("body_invalid", "The body is not JSON."));
 
   const parsed = v.safeParse(schema, json.value);
-  if (parsed.success) return accept(parsed.output);
+  if (parsed.success) return ok(parsed.output);
   const [issue] = parsed.issues;
   const path = v.getDotPath(issue);
-  return refuse(
-    problem("body_invalid", path ? `${path}: ${clip(issue.message)}` : clip(issue.message), path ? { key: path } : {}),
+  return err(
+    problem(
+      "body_invalid",
+      path ? `${path}: ${truncate(issue.message)}` : truncate(issue.message),
+      path ? { key: path } : {},
+    ),
   );
 }
 

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { PROBLEMS, type Problem } from "../../core/shared/problem.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
 import type { AppEnv } from "../app-env.ts";
-import { limitFailures } from "../middleware/auth-failure-limit.ts";
+import { limitAuthFailures } from "../middleware/auth-failure-limit.ts";
 import { rateHeaders } from "./upload-headers.ts";
 
 /**
@@ -10,8 +10,8 @@ import { rateHeaders } from "./upload-headers.ts";
  * clients, people and the official SDK all find what they look for. The facts stay in the log.
  */
 export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Promise<Response> {
-  const problem = await limitFailures(c, refusal);
-  c.get("event").refused(problem);
+  const problem = await limitAuthFailures(c, refusal);
+  c.get("event").setProblem(problem);
   const { status, title, cloudflare } = PROBLEMS[problem.code];
   const headers: Record<string, string> = {
     "Content-Type": "application/problem+json",

@@ -1,8 +1,8 @@
 import { isCreator } from "../../core/policy/rules/creator.ts";
 import { parseTimestamp } from "../../core/shared/time.ts";
 import { type Problem, problem } from "../../core/shared/problem.ts";
-import { clip } from "../../core/shared/text.ts";
-import { type Result, accept, refuse } from "../../core/shared/result.ts";
+import { truncate } from "../../core/shared/text.ts";
+import { type Result, ok, err } from "../../core/shared/result.ts";
 
 /** The parameters of a query, each with its one value. */
 export type Query<Name extends string> = ReadonlyMap<Name, string>;
@@ -19,11 +19,11 @@ export function readQuery<Name extends string>(
   for (const [given, value] of pairs) {
     const name = known.find((name) => name === given);
     if (name === undefined)
-      return refuse(badParameter(clip(given), `is not a parameter here: there are ${known.join(", ")}`));
-    if (query.has(name)) return refuse(badParameter(name, "stands twice"));
+      return err(badParameter(truncate(given), `is not a parameter here: there are ${known.join(", ")}`));
+    if (query.has(name)) return err(badParameter(name, "stands twice"));
     query.set(name, value);
   }
-  return accept(query);
+  return ok(query);
 }
 
 /** @param demand completes the sentence "limit …" */
@@ -33,8 +33,8 @@ export function badParameter(name: string, demand: string): Problem {
 
 /** Whose uploads are asked for; undefined: everyone's. */
 export function parseCreator(text: string | undefined): Result<string | undefined> {
-  if (text === undefined || isCreator(text)) return accept(text);
-  return refuse(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
+  if (text === undefined || isCreator(text)) return ok(text);
+  return err(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
 }
 
 const COUNT = /^[1-9]\d{0,8}$/;
@@ -44,9 +44,9 @@ export function parseLimit(
   text: string | undefined,
   { fallback, most }: { readonly fallback: number; readonly most: number },
 ): Result<number> {
-  if (text === undefined) return accept(fallback);
+  if (text === undefined) return ok(fallback);
   const limit = COUNT.test(text) ? Number(text) : 0;
-  return limit >= 1 && limit <= most ? accept(limit) : refuse(badParameter("limit", `must be 1 to ${most}`));
+  return limit >= 1 && limit <= most ? ok(limit) : err(badParameter("limit", `must be 1 to ${most}`));
 }
 
 /**
@@ -59,10 +59,10 @@ export function parseMoment(
   text: string | undefined,
   rounding: "up" | "down",
 ): Result<number | undefined> {
-  if (text === undefined) return accept(undefined);
+  if (text === undefined) return ok(undefined);
   const seconds = parseTimestamp(text);
   if (seconds === undefined)
-    return refuse(badParameter(name, "must be a time as RFC 3339 writes it, e.g. 2026-11-22T12:00:00Z"));
+    return err(badParameter(name, "must be a time as RFC 3339 writes it, e.g. 2026-11-22T12:00:00Z"));
   const fraction = /\.\d*[1-9]/.test(text);
-  return accept(fraction && rounding === "up" ? seconds + 1 : seconds);
+  return ok(fraction && rounding === "up" ? seconds + 1 : seconds);
 }

@@ -16,7 +16,7 @@ export async function requireScope(
   const access = await event.measure("authenticate", authenticate(ports, credentials, scope));
   if (access.ok) {
     const { caller, tenant } = access.value;
-    event.note({ tenant: tenant.id, callerKind: caller.kind, credential: caller.credential });
+    event.annotate({ tenant: tenant.id, callerKind: caller.kind, credential: caller.credential });
   }
   return access;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { LookupCache } from "../../../src/adapters/d1/lookup-cache.ts";
-import { MissBudget } from "../../../src/adapters/d1/negative-lookup-limiter.ts";
+import { NegativeLookupLimiter } from "../../../src/adapters/d1/negative-lookup-limiter.ts";
 
 function clock() {
   let time = 1_000_000;
@@ -72,14 +72,14 @@ describe("the cache of look-ups", () => {
   it("tells who begins to look for a name from who joins in, for a second, and lets no more begin than may miss", () => {
     const { now, pass } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
-    expect(["acme", "acme", "other"].map((name) => cache.seek(name))).toEqual(["begins", "joins in", "begins"]);
+    expect(["acme", "acme", "other"].map((name) => cache.startLookup(name))).toEqual(["begins", "joins in", "begins"]);
     pass(999);
-    expect(cache.seek("acme")).toBe("joins in");
+    expect(cache.startLookup("acme")).toBe("joins in");
     pass(1);
-    expect(cache.seek("acme")).toBe("begins");
+    expect(cache.startLookup("acme")).toBe("begins");
     while (cache.misses.take());
-    expect([cache.seek("one too many"), cache.seek("one too many")]).toEqual(["too many", "too many"]);
-    expect(cache.seek("acme")).toBe("joins in");
+    expect([cache.startLookup("one too many"), cache.startLookup("one too many")]).toEqual(["too many", "too many"]);
+    expect(cache.startLookup("acme")).toBe("joins in");
   });
 
   it("has nothing fresh with a lifetime of 0", () => {
@@ -107,7 +107,7 @@ describe("the cache of look-ups", () => {
 });
 
 describe("the budget of misses", () => {
-  const takeAll = (budget: MissBudget) => {
+  const takeAll = (budget: NegativeLookupLimiter) => {
     let taken = 0;
     while (budget.take()) taken++;
     return taken;
@@ -115,7 +115,7 @@ describe("the budget of misses", () => {
 
   it("is a burst of 200, refilled by 50 a second up to that and no more", () => {
     const { now, pass } = clock();
-    const budget = new MissBudget(now);
+    const budget = new NegativeLookupLimiter(now);
     expect(takeAll(budget)).toBe(200);
     pass(19);
     expect(takeAll(budget)).toBe(0);
@@ -128,7 +128,7 @@ describe("the budget of misses", () => {
   });
 
   it("gives back, but never more than the burst", () => {
-    const budget = new MissBudget(clock().now);
+    const budget = new NegativeLookupLimiter(clock().now);
     budget.refund();
     expect(takeAll(budget)).toBe(200);
     budget.refund();
@@ -137,7 +137,7 @@ describe("the budget of misses", () => {
 
   it("loses nothing when the clock is set back", () => {
     const { now, pass } = clock();
-    const budget = new MissBudget(now);
+    const budget = new NegativeLookupLimiter(now);
     pass(-60_000);
     expect(takeAll(budget)).toBe(200);
   });

@@ -1,13 +1,18 @@
 import { expect, it } from "vitest";
-import { notePause } from "../../../src/adapters/stream/client.ts";
+import { reportRateLimit } from "../../../src/adapters/stream/client.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 
 const upstream = { id: "eu" } as Upstream;
 
 async function pauses(headers: Record<string, string>, isLimited: boolean): Promise<number[]> {
   const noted: number[] = [];
-  const pause = async (_: Upstream, seconds: number) => void noted.push(seconds);
-  await notePause({ deadlineMs: 1, allowLoopback: false, pause }, upstream, new Response(null, { headers }), isLimited);
+  const onRateLimited = async (_: Upstream, seconds: number) => void noted.push(seconds);
+  await reportRateLimit(
+    { deadlineMs: 1, allowLoopback: false, onRateLimited },
+    upstream,
+    new Response(null, { headers }),
+    isLimited,
+  );
   return noted;
 }
 

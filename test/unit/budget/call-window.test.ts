@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   BACKGROUND_TENANT,
-  CallWindow,
+  SlidingWindowLimiter,
   DEFAULT_CALLS_PER_WINDOW,
   WINDOW_SECONDS,
 } from "../../../src/core/budget/rules/call-window.ts";
@@ -40,7 +40,7 @@ describe("whatever the tenants do", () => {
   it("no window ever sees more calls than the budget has, and the books agree with what was granted", () => {
     fc.assert(
       fc.property(capacities, fc.array(step, { maxLength: 300, size: "max" }), (initial, steps) => {
-        const window = new CallWindow(initial);
+        const window = new SlidingWindowLimiter(initial);
         let calls: { at: number; tenant: string }[] = [];
         let now = 1_000;
         for (const { after, tenant, refund, capacity } of steps) {
@@ -72,7 +72,7 @@ describe("whatever the tenants do", () => {
         fc.integer({ min: 2, max: 30 }),
         fc.array(step, { maxLength: 100, size: "max" }),
         (capacity, steps) => {
-          const window = new CallWindow(capacity);
+          const window = new SlidingWindowLimiter(capacity);
           let now = 1_000;
           for (const { after, tenant } of steps) {
             now += after;
@@ -91,7 +91,7 @@ describe("whatever the tenants do", () => {
 });
 
 /** How many calls of a tenant are granted at each of these times, if it asks until it is refused. */
-function grantedAt(window: CallWindow, tenant: string, times: readonly number[]): number[] {
+function grantedAt(window: SlidingWindowLimiter, tenant: string, times: readonly number[]): number[] {
   return times.map((now) => {
     let calls = 0;
     while (window.acquire(tenant, classOf(tenant), now).granted) calls++;
@@ -101,7 +101,7 @@ function grantedAt(window: CallWindow, tenant: string, times: readonly number[])
 
 describe("a tenant alone", () => {
   it("is granted its share at once, then a tenth in each half minute, and not the room of newcomers", () => {
-    const window = new CallWindow(100);
+    const window = new SlidingWindowLimiter(100);
     const times = [1_000, 1_030, 1_060, 1_090, 1_120, 1_150, 1_180];
     expect(grantedAt(window, "a", times)).toEqual([50, 10, 10, 10, 10, 8, 0]);
     expect(grantedAt(window, "newcomer", [1_180])).toEqual([2]);
@@ -110,16 +110,16 @@ describe("a tenant alone", () => {
 
 describe("the calls of each second", () => {
   it("are those of its end that are in the window and were made", () => {
-    const window = new CallWindow(10);
+    const window = new SlidingWindowLimiter(10);
     for (const at of [1_000.2, 1_000.7, 1_002]) window.count("a", at);
-    expect(window.tally()).toEqual([
+    expect(window.countsPerSecond()).toEqual([
       [1_001, 2],
       [1_002, 1],
     ]);
     window.refund("a");
-    expect(window.tally()).toEqual([[1_001, 2]]);
+    expect(window.countsPerSecond()).toEqual([[1_001, 2]]);
     window.acquire("a", "foreground", 1_300.5);
-    expect(window.tally()).toEqual([
+    expect(window.countsPerSecond()).toEqual([
       [1_001, 1],
       [1_301, 1],
     ]);
@@ -128,8 +128,8 @@ describe("the calls of each second", () => {
 
 describe("the gate", () => {
   it("is closed until it is said to open, for everyone", () => {
-    const window = new CallWindow(10);
-    window.close(1_060);
+    const window = new SlidingWindowLimiter(10);
+    window.blockUntil(1_060);
     expect(window.acquire("a", "foreground", 1_000)).toEqual({ granted: false, retryAfterSeconds: 60 });
     expect(window.acquire("b", "background", 1_059.5)).toEqual({ granted: false, retryAfterSeconds: 1 });
     expect(window.acquire("a", "foreground", 1_060)).toEqual({ granted: true });
@@ -138,7 +138,7 @@ describe("the gate", () => {
 
 describe("background work", () => {
   it("leaves a tenth, and the room for newcomers, to the tenants", () => {
-    const window = new CallWindow(100);
+    const window = new SlidingWindowLimiter(100);
     let granted = 0;
     for (let now = 1_000; now < 1_300; now += 0.25) if (window.acquire("*", "background", now).granted) granted++;
     expect(granted).toBeLessThanOrEqual(88);
@@ -146,7 +146,7 @@ describe("background work", () => {
   });
 
   it("leaves a tenant at work what it is expected to want, up to its guaranteed share", () => {
-    const window = new CallWindow(100);
+    const window = new SlidingWindowLimiter(100);
     for (let call = 0; call < 40; call++) window.count("a", 1_000);
     expect(grantedAt(window, BACKGROUND_TENANT, [1_000, 1_031, 1_062, 1_093, 1_124, 1_155])).toEqual([
       0, 8, 8, 8, 8, 6,
@@ -162,7 +162,7 @@ describe("background work", () => {
     const asks = Object.entries({ a: tenant, [BACKGROUND_TENANT]: own }).flatMap(([asker, perSecond]) =>
       Array.from({ length: 900 * perSecond }, (_, index) => ({ asker, at: 1_000 + index / perSecond })),
     );
-    const window = new CallWindow(N);
+    const window = new SlidingWindowLimiter(N);
     const tally = { foreground: 0, background: 0, refused: 0 };
     for (const { asker, at } of asks.toSorted((a, b) => a.at - b.at)) {
       const callClass = classOf(asker);
@@ -190,7 +190,7 @@ describe("one tenant at a hundred times its share, and twenty at a call in 15 se
       for (let at = 1_000 + quietFrom + phase; at < 1_000 + seconds; at += 15)
         asks.push({ at: at + random() * 5, tenant: `quiet-${quiet}` });
     }
-    const window = new CallWindow(N);
+    const window = new SlidingWindowLimiter(N);
     const tally = { quiet: 0, quietRefused: 0, noisy: 0 };
     const calls: number[] = [];
     for (const { at, tenant } of asks.toSorted((a, b) => a.at - b.at)) {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type EarlierUpload, recall } from "../../../src/core/quota/rules/idempotency.ts";
+import { type ExistingUpload, resolveIdempotency } from "../../../src/core/quota/rules/idempotency.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
 const URL_LIFE = 1_800;
-const issued: EarlierUpload = {
+const issued: ExistingUpload = {
   id: "earlier",
   state: "issued",
   uid: "0".repeat(32),
@@ -13,13 +13,13 @@ const issued: EarlierUpload = {
   expires: NOON + URL_LIFE,
   due: NOON + URL_LIFE + 60,
 };
-const reserved: EarlierUpload = { ...issued, state: "reserved", uid: null, location: null };
-const unknown: EarlierUpload = { ...reserved, state: "unknown" };
-const after = (state: EarlierUpload["state"]): EarlierUpload => ({ ...issued, state, location: null, due: null });
+const reserved: ExistingUpload = { ...issued, state: "reserved", uid: null, location: null };
+const unknown: ExistingUpload = { ...reserved, state: "unknown" };
+const after = (state: ExistingUpload["state"]): ExistingUpload => ({ ...issued, state, location: null, due: null });
 
 /** What the same creation, or another one, is answered so many seconds after the first: the upload's id, or the refusal. */
-function answer(once: boolean, earlier: EarlierUpload, seconds: number, fingerprint = "f") {
-  const outcome = recall({ key: "k", fingerprint, once }, earlier, NOON + seconds);
+function answer(once: boolean, earlier: ExistingUpload, seconds: number, fingerprint = "f") {
+  const outcome = resolveIdempotency({ key: "k", fingerprint, once }, earlier, NOON + seconds);
   if (outcome?.kind === "replayed") return outcome.id;
   if (outcome?.kind !== "refused") return outcome?.kind;
   const { code, retryAfterSeconds } = outcome.problem;
@@ -30,7 +30,7 @@ describe.each([
   ["an idempotency key", false, "idempotency_key_reused", undefined],
   ["a grant", true, "grant_used", "idempotency_key_reused"],
 ])("%s", (_, once, finished, otherOnceItIsDead) => {
-  it.each<[string, EarlierUpload, number, string | undefined]>([
+  it.each<[string, ExistingUpload, number, string | undefined]>([
     ["is on its way", reserved, 0, "creation_in_progress, 1 s"],
     ["may just be on its way", reserved, 29, "creation_in_progress, 1 s"],
     ["was left behind by a crash", reserved, 30, "creation_in_progress, 1830 s"],

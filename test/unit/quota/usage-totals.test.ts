@@ -3,12 +3,12 @@ import { describe, expect, it } from "vitest";
 import {
   type CountedUpload,
   type Totals,
-  count,
-  countsAlike,
+  applyToTotals,
+  sameTotals,
   dayStart,
   emptyTotals,
   monthStart,
-  rollOver,
+  startNewWindows,
 } from "../../../src/core/quota/rules/usage-totals.ts";
 import { checkLimits, rateUses } from "../../../src/core/quota/rules/check-limits.ts";
 import { UPLOAD_STATES, type UploadState } from "../../../src/core/uploads/rules/upload-state.ts";
@@ -29,7 +29,7 @@ describe("totals", () => {
     created: fc.integer({ min: NOON - 40 * DAY, max: NOON }),
   });
   const sum = (uploads: readonly CountedUpload[]) =>
-    uploads.reduce((totals, one) => count(totals, undefined, one), emptyTotals(NOON));
+    uploads.reduce((totals, one) => applyToTotals(totals, undefined, one), emptyTotals(NOON));
 
   it("are the sum of what each upload counts for, whatever was changed in whatever order", () => {
     fc.assert(
@@ -46,7 +46,7 @@ describe("totals", () => {
             const before = what === "add" ? undefined : uploads[index];
             // An upload stays in the day and month in which it was reserved.
             const after = what === "remove" ? undefined : before ? { ...next, created: before.created } : next;
-            totals = count(totals, before, after);
+            totals = applyToTotals(totals, before, after);
             if (before) uploads.splice(index, 1);
             if (after) uploads.push(after);
           }
@@ -60,9 +60,9 @@ describe("totals", () => {
     const seconds = [913.901, 2165.808, 388.476, 3466.6, 2024.761];
     const uploads = seconds.map((one): CountedUpload => ({ state: "ready", bytes: 1, seconds: one, created: NOON }));
     const drifted = { ...emptyTotals(NOON), storedSeconds: 9.094947017729282e-13 };
-    const counted = uploads.reduce((totals, one) => count(totals, undefined, one), drifted);
+    const counted = uploads.reduce((totals, one) => applyToTotals(totals, undefined, one), drifted);
     expect(counted.storedSeconds).toBe(8959.546);
-    const deleted = uploads.reduce((totals, one) => count(totals, one, { ...one, state: "deleted" }), counted);
+    const deleted = uploads.reduce((totals, one) => applyToTotals(totals, one, { ...one, state: "deleted" }), counted);
     expect(deleted).toMatchObject({ storedSeconds: 0, day: { seconds: 8959.546 } });
     const size = { bytes: 1, seconds: 60 };
     const standing = { totals: deleted, creatorPending: 0, rates: [], nextExpiry: () => undefined };
@@ -94,9 +94,9 @@ describe("totals", () => {
     fc.assert(
       fc.property(upload, upload, fields, (before, other, changed) => {
         const after = { ...before, ...Object.fromEntries(changed.map((field) => [field, other[field]])) };
-        if (!countsAlike(before, after)) return;
+        if (!sameTotals(before, after)) return;
         const totals = sum([before]);
-        expect(count(totals, before, after)).toEqual(totals);
+        expect(applyToTotals(totals, before, after)).toEqual(totals);
       }),
     );
   });
@@ -105,8 +105,13 @@ describe("totals", () => {
     const totals = sum([{ state: "issued", bytes: 10, seconds: 60, created: NOON }]);
     const nothing = { uploads: 0, bytes: 0, seconds: 0 };
     const one = { uploads: 1, bytes: 10, seconds: 60 };
-    expect(rollOver(totals, NOON + DAY)).toMatchObject({ pending: 1, storedSeconds: 60, day: nothing, month: one });
-    expect(rollOver(totals, NOON + 10 * DAY)).toMatchObject({
+    expect(startNewWindows(totals, NOON + DAY)).toMatchObject({
+      pending: 1,
+      storedSeconds: 60,
+      day: nothing,
+      month: one,
+    });
+    expect(startNewWindows(totals, NOON + 10 * DAY)).toMatchObject({
       pending: 1,
       storedSeconds: 60,
       day: nothing,

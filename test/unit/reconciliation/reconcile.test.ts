@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { problem } from "../../../src/core/shared/problem.ts";
-import { accept, refuse } from "../../../src/core/shared/result.ts";
+import { ok, err } from "../../../src/core/shared/result.ts";
 import type { Reconciliation } from "../../../src/core/reconciliation/rules/sweep.ts";
 import type { VideoPage } from "../../../src/core/reconciliation/rules/comparison.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
@@ -29,36 +29,36 @@ function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a"
   const faults = { stream: false, ledger: "", calls: Number.POSITIVE_INFINITY, beforeWrite: () => {} };
   const ports: ReconcilePorts = {
     now: () => NOW,
-    registry: { upstream: async (id) => accept({ ...upstream, id }) },
+    registry: { upstream: async (id) => ok({ ...upstream, id }) },
     directory: {
-      tenantsOn: async (_, { after }) => accept(tenants.filter((id) => id > after && id !== "moved")),
-      existing: async (ids) => accept(new Set(ids.filter((id) => tenants.includes(id)))),
-      upstreams: async () => accept(upstreams),
+      listTenantIds: async (_, { after }) => ok(tenants.filter((id) => id > after && id !== "moved")),
+      filterExistingTenants: async (ids) => ok(new Set(ids.filter((id) => tenants.includes(id)))),
+      listUpstreamIds: async () => ok(upstreams),
     },
     budget: {
       acquire: async () => (faults.calls-- > 0 ? { granted: true } : { granted: false, retryAfterSeconds: 9 }),
     },
     stream: {
-      async videosSince(_, created, limit) {
+      async listVideosFrom(_, created, limit) {
         if (faults.stream) return undefined;
         const found = videos.filter((one) => (one.created ?? 0) >= created);
         return { videos: found.slice(0, limit), last: found.length < limit };
       },
     },
     ledgers: {
-      async compare(tenant, _, page) {
-        if (tenant === faults.ledger) return refuse(problem("ledger_unavailable", "The ledger is down."));
+      async reconcile(tenant, _, page) {
+        if (tenant === faults.ledger) return err(problem("ledger_unavailable", "The ledger is down."));
         state.compared.push([tenant, page]);
-        return accept({ settled: 1, adopted: 0, missing: 0 });
+        return ok({ settled: 1, adopted: 0, missing: 0 });
       },
     },
     reconciliations: {
-      read: async () => accept({ revision: state.revision, standing: state.standing }),
+      read: async () => ok({ revision: state.revision, standing: state.standing }),
       async write(_, revision, standing) {
         faults.beforeWrite();
-        if (revision !== state.revision) return accept(false);
+        if (revision !== state.revision) return ok(false);
         Object.assign(state, { standing, revision: revision + 1 });
-        return accept(true);
+        return ok(true);
       },
     },
   };
@@ -67,10 +67,10 @@ function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a"
 
 it("asks for a smaller page where a large one could not be read", async () => {
   const { ports } = world(Array.from({ length: 600 }, (_, index) => video(1_700_000_000 + index, "a")));
-  const list = ports.stream.videosSince;
+  const list = ports.stream.listVideosFrom;
   const limits: number[] = [];
   const stream: ReconcilePorts["stream"] = {
-    async videosSince(upstream, created, limit) {
+    async listVideosFrom(upstream, created, limit) {
       limits.push(limit);
       return limit > 250 ? undefined : list(upstream, created, limit);
     },
@@ -123,10 +123,10 @@ it("goes no further than the slowest ledger has come, and counts nothing twice",
   const videos = Array.from({ length: 20 }, (_, index) => video(1_700_000_000 + index, "a"));
   const { ports, state } = world(videos, ["a", "b", "c"]);
   const ledgers: ReconcilePorts["ledgers"] = {
-    async compare(tenant, upstream, page) {
-      const compared = await ports.ledgers.compare(tenant, upstream, page);
+    async reconcile(tenant, upstream, page) {
+      const compared = await ports.ledgers.reconcile(tenant, upstream, page);
       const to = { b: 1_700_000_009, c: 1_700_000_015 }[tenant];
-      return compared.ok && to !== undefined && page.from <= to ? accept({ ...compared.value, to }) : compared;
+      return compared.ok && to !== undefined && page.from <= to ? ok({ ...compared.value, to }) : compared;
     },
   };
   expect(await reconcile({ ...ports, ledgers }, "eu", "now", 3)).toMatchObject({
@@ -143,13 +143,13 @@ it("compares the tenants of an upstream, however many, a ledger no further than 
   const { ports, state } = world([video(1_700_000_000, "t0000"), video(1_700_000_100, "t0000")], tenants);
   const directory: ReconcilePorts["directory"] = {
     ...ports.directory,
-    tenantsOn: async (_, { after, limit }) => accept(tenants.filter((id) => id > after).slice(0, limit)),
+    listTenantIds: async (_, { after, limit }) => ok(tenants.filter((id) => id > after).slice(0, limit)),
   };
   const ledgers: ReconcilePorts["ledgers"] = {
-    async compare(tenant, upstream, page) {
-      const compared = await ports.ledgers.compare(tenant, upstream, page);
+    async reconcile(tenant, upstream, page) {
+      const compared = await ports.ledgers.reconcile(tenant, upstream, page);
       const slow = compared.ok && tenant === "t0000" && page.from < 1_700_000_050;
-      return slow ? accept({ ...compared.value, to: 1_700_000_050 }) : compared;
+      return slow ? ok({ ...compared.value, to: 1_700_000_050 }) : compared;
     },
   };
   await reconcile({ ...ports, directory, ledgers }, "eu", "now", 1);

@@ -9,8 +9,8 @@ import {
   beginSweep,
   countsFor,
   isSweepDue,
-  standingAfter,
-  stretchOf,
+  nextState,
+  completeSlice,
 } from "../../../src/core/reconciliation/rules/sweep.ts";
 
 const NOW = 1_800_000_000;
@@ -28,7 +28,7 @@ function sweepOver(created: readonly number[], limit: number) {
     if (page > 10_000) throw new Error("It does not end.");
     const all = sorted.filter((time) => time >= sweep.cursor);
     const videos = at(...all.slice(0, limit));
-    const stretch = stretchOf(sweep, { videos, last: all.length < limit });
+    const stretch = completeSlice(sweep, { videos, last: all.length < limit });
     spans.push([stretch.from, stretch.to]);
     counted.push(...stretch.videos.filter((video) => countsFor(stretch, video)).map((video) => video.created));
     for (const video of stretch.videos) seen.add(video.created);
@@ -47,7 +47,7 @@ describe("a sweep", () => {
   it("leaves the last second of a page that was cut off to the next, and looks beyond the end of each", () => {
     const sweep = { ...beginSweep(NOW), cursor: 1_000 };
     const videos = at(1_000, 2_000, 2_060, 2_100, 2_100);
-    const stretch = stretchOf(sweep, { videos, last: false });
+    const stretch = completeSlice(sweep, { videos, last: false });
     expect(stretch.to).toBe(2_099 - MARGIN_SECONDS);
     expect(stretch.videos).toEqual(at(1_000, 2_000, 2_060));
     expect(advanceSweep(sweep, stretch, NOTHING).cursor).toBe(2_100 - MARGIN_SECONDS);
@@ -55,7 +55,7 @@ describe("a sweep", () => {
 
   it("looks at a video whose time of creation is not known with those of the beginning", () => {
     const sweep = { ...beginSweep(NOW), cursor: 1_000 };
-    const stretch = stretchOf(sweep, { videos: [{}, ...at(2_000, 3_000)], last: false });
+    const stretch = completeSlice(sweep, { videos: [{}, ...at(2_000, 3_000)], last: false });
     expect(stretch).toEqual({ from: 1_000, to: 2_999 - MARGIN_SECONDS, videos: [{}, ...at(2_000)] });
   });
 
@@ -104,11 +104,11 @@ describe("a reconciliation", () => {
     const failure = { at: 1, reason: "down" };
     const sweep = beginSweep(NOW);
     const over = advanceSweep(sweep, { from: 0, to: sweep.until, videos: [] }, { ...NOTHING, adopted: 2 });
-    const ended = standingAfter(over, { failure }, NOW + 5);
+    const ended = nextState(over, { failure }, NOW + 5);
     expect(ended).toEqual({
       finished: { ...NOTHING, pages: 1, adopted: 2, startedAt: NOW, endedAt: NOW + 5 },
       failure,
     });
-    expect(standingAfter(sweep, ended, NOW)).toEqual({ ...ended, running: sweep });
+    expect(nextState(sweep, ended, NOW)).toEqual({ ...ended, running: sweep });
   });
 });

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { createStreamWebhooks } from "../../../src/adapters/stream/webhooks.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
-import { registerWebhook } from "../../../src/core/stream-events/register-stream-webhook.ts";
+import { registerStreamWebhook } from "../../../src/core/stream-events/register-stream-webhook.ts";
 
 const upstream = {
   accountId: "account",
@@ -31,7 +31,7 @@ async function register(
     const [text, code] = method === "PUT" ? [JSON.stringify({ success: true, result: made }), 200] : [shown, status];
     return new Response(typeof text === "string" ? text : JSON.stringify(text), { status: code });
   });
-  const registered = await registerWebhook(createStreamWebhooks(1_000), upstream, OURS, force);
+  const registered = await registerStreamWebhook(createStreamWebhooks(1_000), upstream, OURS, force);
   const outcome = registered.ok ? registered.value : registered.problem.code;
   return { outcome, detail: registered.ok ? "" : registered.problem.detail, replaces: put.mock.calls.length > 0 };
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PROBLEMS } from "../../../src/core/shared/problem.ts";
-import { explainRefusal } from "../../../src/core/stream/rules/map-stream-error.ts";
+import { toProblem } from "../../../src/core/stream/rules/map-stream-error.ts";
 
 const error = (code: number, message = "") => ({ code, message });
 
@@ -36,7 +36,7 @@ describe("explainRefusal", () => {
     ["Stream has an error", 500, [], "stream_error", 502, undefined],
     ["Stream is down", 503, [], "stream_unavailable", 503, 7],
   ])("when %s", (_, status, errors, code, answered, retryAfterSeconds) => {
-    const problem = explainRefusal({ status, errors, retryAfter: "7" });
+    const problem = toProblem({ status, errors, retryAfter: "7" });
     expect(problem.code).toBe(code);
     expect(PROBLEMS[problem.code].status).toBe(answered);
     expect(problem.retryAfterSeconds).toBe(retryAfterSeconds);
@@ -45,9 +45,7 @@ describe("explainRefusal", () => {
   it.each([undefined, "Wed, 21 Oct 2026 07:28:00 GMT", "-1", "99999999999"])(
     "waits five minutes for Retry-After %j",
     (retryAfter) => {
-      expect(explainRefusal({ status: 429, errors: [], ...(retryAfter && { retryAfter }) }).retryAfterSeconds).toBe(
-        300,
-      );
+      expect(toProblem({ status: 429, errors: [], ...(retryAfter && { retryAfter }) }).retryAfterSeconds).toBe(300);
     },
   );
 
@@ -59,7 +57,7 @@ describe("explainRefusal", () => {
         fc.string({ minLength: 300 }),
         (status, code, message) => {
           const errors = Array.from({ length: 20 }, () => error(code, `secret ${message}`));
-          const { detail, facts } = explainRefusal({ status, errors });
+          const { detail, facts } = toProblem({ status, errors });
           expect(detail).not.toContain("secret");
           expect(String(facts?.["upstreamErrors"]).length).toBeLessThan(1_500);
         },

@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   SIGNATURE_TOLERANCE_SECONDS,
-  isTimely,
+  isWithinTolerance,
   parseStreamSignature,
 } from "../../../src/core/stream/rules/webhook-signature.ts";
 
 const MAC = "60493ec9388b44585a29543bcf0de62e377d4da393246a8b1c901d0e3e672404";
-const READ = { time: "1230811200", hexadecimal: MAC };
+const READ = { time: "1230811200", signatureHex: MAC };
 
 describe("parseStreamSignature", () => {
   it.each([
@@ -42,18 +42,18 @@ describe("parseStreamSignature", () => {
     ["an empty time", `time=,sig1=${MAC}`],
     ["a short signature", `time=1230811200,sig1=${MAC.slice(2)}`],
     ["a long signature", `time=1230811200,sig1=${MAC}00`],
-    ["a signature that is not hexadecimal", `time=1230811200,sig1=${MAC.slice(1)}g`],
+    ["a signature that is not signatureHex", `time=1230811200,sig1=${MAC.slice(1)}g`],
   ])("refuses %s", (_, header) => {
     expect(parseStreamSignature(header)).toBeUndefined();
   });
 
   it("reads whatever Stream may write, and never throws over what others do", () => {
-    const hexadecimal = fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 64, maxLength: 64 });
+    const signatureHex = fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 64, maxLength: 64 });
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 999_999_999_999 }), hexadecimal, fc.boolean(), (time, mac, swapped) => {
+      fc.property(fc.integer({ min: 0, max: 999_999_999_999 }), signatureHex, fc.boolean(), (time, mac, swapped) => {
         const parts = [`time=${time}`, `sig1=${mac}`];
         const header = (swapped ? parts.toReversed() : parts).join(",");
-        expect(parseStreamSignature(header)).toEqual({ time: String(time), hexadecimal: mac });
+        expect(parseStreamSignature(header)).toEqual({ time: String(time), signatureHex: mac });
       }),
     );
     const piece = fc.constantFrom("time", "sig1", "sig2", "=", ",", "1230811200", MAC, " ", "\0");
@@ -65,7 +65,7 @@ describe("parseStreamSignature", () => {
         ),
         (header) => {
           const read = parseStreamSignature(header);
-          expect(read === undefined || (read.time !== "" && read.hexadecimal.length === 64)).toBe(true);
+          expect(read === undefined || (read.time !== "" && read.signatureHex.length === 64)).toBe(true);
         },
       ),
     );
@@ -75,5 +75,11 @@ describe("parseStreamSignature", () => {
 it("a signature is good for five minutes, before and after", () => {
   const now = Number(READ.time);
   expect(SIGNATURE_TOLERANCE_SECONDS).toBe(300);
-  expect([-301, -300, 0, 300, 301].map((age) => isTimely(READ, now + age))).toEqual([false, true, true, true, false]);
+  expect([-301, -300, 0, 300, 301].map((age) => isWithinTolerance(READ, now + age))).toEqual([
+    false,
+    true,
+    true,
+    true,
+    false,
+  ]);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Grant } from "../../../src/core/budget/rules/call-window.ts";
+import type { CallDecision } from "../../../src/core/budget/rules/call-window.ts";
 import { findLostVideo } from "../../../src/core/uploads/find-lost-video.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import type { StreamVideo, VideoList } from "../../../src/core/stream/rules/video.ts";
@@ -24,7 +24,7 @@ function ports(videos: readonly StreamVideo[], { calls = Infinity, silentAfter =
   const asked: { readonly since: number; readonly before?: number; readonly creator?: string }[] = [];
   const newestLast = videos.toSorted((a, b) => (a.created ?? 0) - (b.created ?? 0));
   const stream = {
-    videosSince(_: Upstream, since: number, limit: number, only: { before?: number; creator?: string } = {}) {
+    listVideosFrom(_: Upstream, since: number, limit: number, only: { before?: number; creator?: string } = {}) {
       asked.push({ since, ...only });
       if (asked.length > silentAfter) return Promise.resolve(undefined);
       const { before = Infinity } = only;
@@ -34,7 +34,7 @@ function ports(videos: readonly StreamVideo[], { calls = Infinity, silentAfter =
     },
   };
   const budget = {
-    acquire: (): Promise<Grant> =>
+    acquire: (): Promise<CallDecision> =>
       Promise.resolve(asked.length < calls ? { granted: true } : { granted: false, retryAfterSeconds: 9 }),
   };
   return { stream, budget, asked };

@@ -3,7 +3,7 @@ import type { Access } from "../../../src/core/auth/authenticate.ts";
 import { listVideos } from "../../../src/core/uploads/list-videos.ts";
 import { parseVideoQuery } from "../../../src/http/routes/cloudflare/videos-query.ts";
 import type { Ledgers } from "../../../src/core/ports/ledger.ts";
-import type { KeptUpload, UploadQuery } from "../../../src/core/uploads/rules/upload-record.ts";
+import type { UploadRecord, UploadQuery } from "../../../src/core/uploads/rules/upload-record.ts";
 import type { UploadState } from "../../../src/core/uploads/rules/upload-state.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
@@ -12,7 +12,7 @@ const access = {
   tenant: { id: "acme", policy: [], limits: {} },
 } as unknown as Access;
 
-function upload(index: number, state: UploadState): KeptUpload {
+function upload(index: number, state: UploadState): UploadRecord {
   const uid = index.toString(16).padStart(32, "0");
   const kept = { created: NOON, expires: NOON, upstream: "default", unwanted: false, returns: 0 };
   return { id: `${index}`, uid, state, bytes: 1, seconds: 1, ...kept };

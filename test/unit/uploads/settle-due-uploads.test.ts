@@ -3,7 +3,7 @@ import type { StreamApi } from "../../../src/core/ports/stream.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { type SettleDuePorts, settleDueUploads } from "../../../src/core/uploads/settle-due-uploads.ts";
 import { type DueUpload } from "../../../src/core/uploads/rules/due-upload.ts";
-import { accept } from "../../../src/core/shared/result.ts";
+import { ok } from "../../../src/core/shared/result.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
 const due = (id: string): DueUpload => ({
@@ -24,8 +24,8 @@ it("takes on no more uploads than an alarm has time for, and leaves the others d
   const settled: string[] = [];
   const ports = {
     registry: {
-      tenant: () => Promise.resolve(accept(undefined)),
-      upstream: () => Promise.resolve(accept({ id: "eu" } as Upstream)),
+      tenant: () => Promise.resolve(ok(undefined)),
+      upstream: () => Promise.resolve(ok({ id: "eu" } as Upstream)),
     },
     budget: { acquire: () => Promise.resolve({ granted: true }) } as unknown as SettleDuePorts["budget"],
     stream: {

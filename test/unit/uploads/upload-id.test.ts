@@ -1,6 +1,6 @@
 import { v7 } from "uuid";
 import { describe, expect, it } from "vitest";
-import { AFTER_ALL_IDS, UPLOAD_ID, idAt, secondOf } from "../../../src/core/uploads/rules/upload-id.ts";
+import { MAX_ID, UPLOAD_ID, lowerBoundAt, timestampOf } from "../../../src/core/uploads/rules/upload-id.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
 /** The first and the last id of a millisecond. */
@@ -10,18 +10,18 @@ const last = (msecs: number) => v7({ msecs, seq: 0xffff_ffff, random: new Uint8A
 describe("ids of uploads", () => {
   it("tell the second at which they were made", () => {
     for (const msecs of [NOON * 1000, NOON * 1000 + 999])
-      expect([first(msecs), last(msecs)].map(secondOf)).toEqual([NOON, NOON]);
+      expect([first(msecs), last(msecs)].map(timestampOf)).toEqual([NOON, NOON]);
   });
 
   it.each([0, 1, 1_000_000, NOON])("are told from earlier ones by a text that comes between: %d s", (second) => {
-    const between = idAt(second);
+    const between = lowerBoundAt(second);
     expect(first(second * 1000) > between).toBe(true);
     if (second > 0) expect(last(second * 1000 - 1) < between).toBe(true);
-    expect(last(second * 1000) < AFTER_ALL_IDS).toBe(true);
+    expect(last(second * 1000) < MAX_ID).toBe(true);
   });
 
   it("are all later than a time before 1970", () => {
-    expect(idAt(-1)).toBe(idAt(0));
+    expect(lowerBoundAt(-1)).toBe(lowerBoundAt(0));
   });
 
   it("are written in one way", () => {

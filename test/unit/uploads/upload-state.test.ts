@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { count, emptyTotals } from "../../../src/core/quota/rules/usage-totals.ts";
+import { applyToTotals, emptyTotals } from "../../../src/core/quota/rules/usage-totals.ts";
 import {
   UPLOAD_STATES,
-  type UploadEvent,
+  type UploadTransition,
   type UploadProgress,
   type UploadState,
-  advance,
-  dueStep,
+  transition,
+  decideDueAction,
   isLive,
 } from "../../../src/core/uploads/rules/upload-state.ts";
 import { UPLOAD_EVENT_TYPES, uploadEvent } from "../../../src/core/webhooks/rules/upload-event.ts";
@@ -24,7 +24,7 @@ const EVENTS = {
   ready: { kind: "reported", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
   failed: { kind: "reported", report: { kind: "failed", uid, reason: "ERR_NON_VIDEO" } },
   returned: { kind: "returned", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
-} as const satisfies Record<string, UploadEvent>;
+} as const satisfies Record<string, UploadTransition>;
 type EventName = keyof typeof EVENTS;
 
 /** Of one video: Stream does not always say all that it has measured. */
@@ -32,9 +32,9 @@ const MEASUREMENTS = {
   unmeasured: { kind: "reported", report: { kind: "ready", uid } },
   "seconds only": { kind: "reported", report: { kind: "ready", uid, seconds: 12.25 } },
   "bytes only": { kind: "reported", report: { kind: "ready", uid, bytes: 901 } },
-} as const satisfies Record<string, UploadEvent>;
+} as const satisfies Record<string, UploadTransition>;
 /** Nobody was given the URL of the video that was made. */
-const DISCARDED = { discarded: { kind: "cancelled", uid } } as const satisfies Record<string, UploadEvent>;
+const DISCARDED = { discarded: { kind: "cancelled", uid } } as const satisfies Record<string, UploadTransition>;
 const ALL = { ...EVENTS, ...MEASUREMENTS, ...DISCARDED };
 
 const COLUMNS: readonly EventName[] = [
@@ -77,7 +77,7 @@ describe("the life of an upload", () => {
     expect(cases).toHaveLength(UPLOAD_STATES.length * COLUMNS.length);
   });
   it.each(cases)("%s, %s: %s", (state, event, after) => {
-    expect(advance({ ...start, state }, EVENTS[event]).state).toBe(after);
+    expect(transition({ ...start, state }, EVENTS[event]).state).toBe(after);
   });
 });
 
@@ -85,7 +85,7 @@ describe("what Stream says", () => {
   const reserved: UploadProgress = { ...start, state: "issued", uid };
 
   it("replaces what was reserved by what is real", () => {
-    expect(advance(reserved, EVENTS.ready)).toEqual({
+    expect(transition(reserved, EVENTS.ready)).toEqual({
       ...reserved,
       state: "ready",
       bytes: 900,
@@ -96,9 +96,12 @@ describe("what Stream says", () => {
 
   it("keeps the size where Stream does not say it", () => {
     const report = { kind: "ready", uid, seconds: 1 } as const;
-    expect(advance(reserved, { kind: "reported", report })).toMatchObject({ bytes: 1_000, seconds: 1 });
+    expect(transition(reserved, { kind: "reported", report })).toMatchObject({ bytes: 1_000, seconds: 1 });
     const unmeasured = { kind: "ready", uid } as const;
-    expect(advance(reserved, { kind: "reported", report: unmeasured })).toMatchObject({ bytes: 1_000, seconds: 600 });
+    expect(transition(reserved, { kind: "reported", report: unmeasured })).toMatchObject({
+      bytes: 1_000,
+      seconds: 600,
+    });
   });
 
   it("measures bytes and seconds each by itself, and counts the larger of two measurements", () => {
@@ -109,16 +112,16 @@ describe("what Stream says", () => {
   });
 
   it("tells why a video failed, until it is ready after all", () => {
-    const failed = advance(reserved, EVENTS.failed);
+    const failed = transition(reserved, EVENTS.failed);
     expect(failed).toMatchObject({ state: "failed", failure: "ERR_NON_VIDEO" });
-    expect(advance(failed, EVENTS.ready)).not.toHaveProperty("failure");
+    expect(transition(failed, EVENTS.ready)).not.toHaveProperty("failure");
   });
 
   it("brings the video's identifier to an upload whose answer was lost, and never another one", () => {
     const { uid: _, ...lost } = { ...reserved, state: "unknown" as const };
-    expect(advance(lost, EVENTS.pending)).toMatchObject({ state: "unknown", uid });
+    expect(transition(lost, EVENTS.pending)).toMatchObject({ state: "unknown", uid });
     const other = { kind: "reported", report: { kind: "pending", uid: "f".repeat(32) } } as const;
-    expect(advance(reserved, other)).toMatchObject({ uid });
+    expect(transition(reserved, other)).toMatchObject({ uid });
   });
 });
 
@@ -131,7 +134,7 @@ it("is cancelled where nobody was given its URL, and its video has to go", () =>
 const TOLD = (Object.keys(ALL) as (keyof typeof ALL)[]).filter((name) => name !== "absent" && name !== "returned");
 const events = fc.array(fc.constantFrom(...TOLD), { maxLength: 12 });
 const after = (names: readonly (keyof typeof ALL)[]) =>
-  names.reduce((upload, name) => advance(upload, ALL[name]), start);
+  names.reduce((upload, name) => transition(upload, ALL[name]), start);
 
 it("ends the same, in state and counters, in whatever order and however often the same events come", () => {
   const shuffled = events.chain((names) =>
@@ -141,7 +144,7 @@ it("ends the same, in state and counters, in whatever order and however often th
     fc.property(shuffled, ([names, again]) => {
       const [one, other] = [after(names), after([...again, ...names])];
       expect(other).toEqual(one);
-      const total = (upload: UploadProgress) => count(emptyTotals(0), undefined, { ...upload, created: 0 });
+      const total = (upload: UploadProgress) => applyToTotals(emptyTotals(0), undefined, { ...upload, created: 0 });
       expect(total(other)).toEqual(total(one));
     }),
     { numRuns: 1_000 },
@@ -155,7 +158,7 @@ it("never goes back, unless its video is there again, and tells of each state on
       let upload = start;
       const told: number[] = [];
       for (const name of sequence) {
-        const next = advance(upload, EVENTS[name]);
+        const next = transition(upload, EVENTS[name]);
         if (next.returns === upload.returns)
           expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
         if (next.state !== upload.state) {
@@ -182,7 +185,7 @@ it.each([
 ] as const)(
   "of one that is %s, whose video is %s and whose URL is %s (%s): %s",
   (wanted, kind, url, abandoned, step) => {
-    expect(dueStep(wanted === "unwanted", { kind, uid, seconds: 1 }, url === "dead", abandoned)).toBe(step);
+    expect(decideDueAction(wanted === "unwanted", { kind, uid, seconds: 1 }, url === "dead", abandoned)).toBe(step);
   },
 );
 

@@ -6,11 +6,11 @@ import { batches } from "../../../src/core/webhooks/rules/batch-messages.ts";
 import {
   MAX_FAILING_MS,
   RETRY_DELAYS_SECONDS,
-  judgeAnswer,
+  classifyResponse,
   retryDelaySeconds,
 } from "../../../src/core/webhooks/rules/retry-policy.ts";
 import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "../../../src/queues/names.ts";
-import { wants } from "../../../src/core/webhooks/publish-events.ts";
+import { isSubscribed } from "../../../src/core/webhooks/publish-events.ts";
 import type { Endpoint } from "../../../src/core/webhooks/rules/delivery.ts";
 import { keptEvent } from "../../support/event-fixtures.ts";
 
@@ -56,7 +56,7 @@ it.each([
   [429, "failed"],
   [500, "failed"],
 ])("%i is %s", (status, verdict) => {
-  expect(judgeAnswer(status)).toBe(verdict);
+  expect(classifyResponse(status)).toBe(verdict);
 });
 
 it("events go to the endpoints that are enabled and want their type", () => {
@@ -76,7 +76,7 @@ it("events go to the endpoints that are enabled and want their type", () => {
   ];
   const event = keptEvent();
   expect(event.body.type).toBe("upload.ready");
-  const ids = endpoints.filter((endpoint) => wants(endpoint, event)).map(({ id }) => id);
+  const ids = endpoints.filter((endpoint) => isSubscribed(endpoint, event)).map(({ id }) => id);
   expect(ids).toEqual(["all", "ready"]);
 });
 

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { createFailureLimit } from "../../../src/adapters/auth/auth-failure-limiter.ts";
+import { createAuthFailureLimiter } from "../../../src/adapters/auth/auth-failure-limiter.ts";
 
 it("asks no more about an address that is past the limit, until its window is over", async () => {
   let asked = 0;
@@ -9,7 +9,7 @@ it("asks no more about an address that is past the limit, until its window is ov
     asked++;
     return env.FAILURES.limit(options);
   };
-  const failures = createFailureLimit({ limit }, () => now);
+  const failures = createAuthFailureLimiter({ limit }, () => now);
   const fail = (address: string) => failures.countFailure(address);
 
   // Twice the limit, since a window of the local limiter may end in between.
@@ -28,5 +28,5 @@ it("asks no more about an address that is past the limit, until its window is ov
 
 it("lets the refusal be what it is where the binding cannot be asked", async () => {
   const limit = () => Promise.reject(new Error("internal error"));
-  expect(await createFailureLimit({ limit }, Date.now).countFailure("192.0.2.1")).toBeUndefined();
+  expect(await createAuthFailureLimiter({ limit }, Date.now).countFailure("192.0.2.1")).toBeUndefined();
 });

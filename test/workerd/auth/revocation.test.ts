@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { type Listeners, RegistryUnavailable } from "../../../src/adapters/d1/database.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { type RegistryStore, createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
-import { TimedRequestEvent as RequestEvent } from "../../../src/adapters/telemetry/request-event.ts";
-import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import { TimedRequestLog as RequestEvent } from "../../../src/adapters/telemetry/request-event.ts";
+import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { createApp } from "../../../src/app.ts";
 import { parseConfig } from "../../../src/config.ts";
 import { createDependencies } from "../../../src/dependencies.ts";
@@ -22,7 +22,7 @@ const config = parseConfig({
   STREAM_API_TOKEN: "token",
   REGISTRY_CACHE_SECONDS: "300",
 });
-const sealing = createSealing(config.masterKeys);
+const sealing = createFieldEncryption(config.masterKeys);
 
 /** An isolate of its own, that believes what it has looked up for five minutes. */
 function isolate() {
@@ -34,16 +34,16 @@ function isolate() {
       "tus-resumable": "1.0.0",
       "upload-length": "5",
     };
-    const request = { tenant: "acme", header: (name: string) => headers[name], seeThrough: () => undefined };
+    const request = { tenant: "acme", header: (name: string) => headers[name], waitUntil: () => undefined };
     return createUpload({ ...dependencies, registry }, request, new RequestEvent("request", "POST"));
   };
 }
 
-const told: Listeners["told"] = (tenant, version) => env.LEDGER.getByName(tenant).learn(version, false);
+const onTenantChanged: Listeners["onTenantChanged"] = (tenant, version) => env.LEDGER.getByName(tenant).learn(version, false);
 
 /** The operator, by way of another isolate. */
 function operator(now = Date.now) {
-  return createRegistryStore(env.DB, sealing, now, { changed: () => {}, told });
+  return createRegistryStore(env.DB, sealing, now, { onWrite: () => {}, onTenantChanged });
 }
 
 const codeOf = async (outcome: ReturnType<ReturnType<typeof isolate>>) => {
@@ -181,8 +181,8 @@ describe("an issuer that another call puts", () => {
   const whileTold = (work: () => Promise<unknown>) => {
     let other: typeof work | undefined = work;
     return createRegistryStore(env.DB, sealing, Date.now, {
-      changed: () => {},
-      async told(...change) {
+      onWrite: () => {},
+      async onTenantChanged(...change) {
         await told(...change);
         const now = other;
         other = undefined;
@@ -293,8 +293,8 @@ function interrupted(at: number, when: "before" | "after"): RegistryStore {
   };
   const db = { prepare: (sql: string) => env.DB.prepare(sql), withSession } as unknown as D1Database;
   return createRegistryStore(db, sealing, Date.now, {
-    changed: () => {},
-    told: (...change) => step(() => told(...change)),
+    onWrite: () => {},
+    onTenantChanged: (...change) => step(() => told(...change)),
   });
 }
 

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it, vi } from "vitest";
 import { UPLOAD_EVENT_TYPES } from "../../../src/core/webhooks/rules/upload-event.ts";
-import { idAt } from "../../../src/core/uploads/rules/upload-id.ts";
+import { lowerBoundAt } from "../../../src/core/uploads/rules/upload-id.ts";
 import type { ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
 import { KEEP_FINISHED_SECONDS } from "../../../src/durable-objects/tenant-ledger/schema.ts";
@@ -269,7 +269,7 @@ it("a comparison gets as far as it can at a time, and says so, however much is m
   const tenant = ledger();
   const [from, to] = [1_700_000_000, 1_700_004_000];
   const id = (_: unknown, index: number) =>
-    `${idAt(from + Math.floor(index / 4))}-7000-8000-${uidOf(index).slice(-12)}`;
+    `${lowerBoundAt(from + Math.floor(index / 4))}-7000-8000-${uidOf(index).slice(-12)}`;
   await runInDurableObject(tenant, (_, { storage: { sql } }) =>
     sql.exec(
       `INSERT INTO uploads (id, state, uid, upstream, bytes, seconds, created, expires)
@@ -338,7 +338,7 @@ it.each([
     const tenant = ledger();
     const created = now();
     // Made by machines whose clocks are a little behind, and a little ahead.
-    const idOf = (second: number) => `${idAt(second)}-7000-8000-${uidOf(++made).slice(-12)}`;
+    const idOf = (second: number) => `${lowerBoundAt(second)}-7000-8000-${uidOf(++made).slice(-12)}`;
     const ids = [idOf(created - 30), idOf(created + 30)];
     vi.useFakeTimers({ toFake: ["Date"], now: created * 1_000 });
     for (const id of ids) await tenant.reserve(request({ id, creator: "c" }));
@@ -358,7 +358,7 @@ it.each([
 it.each([{ ascending: true }, {}])("a list of a rare state is looked for a part at a time: %j", async (query) => {
   const tenant = ledger();
   const rows = Array.from({ length: 12_000 }, (_, index) => [
-    `${idAt(1_700_000_000 + index)}-7000-8000-${uidOf(index).slice(-12)}`,
+    `${lowerBoundAt(1_700_000_000 + index)}-7000-8000-${uidOf(index).slice(-12)}`,
     index === 100 || index === 11_900 ? "failed" : "ready",
   ]);
   await runInDurableObject(tenant, (_, { storage: { sql } }) =>

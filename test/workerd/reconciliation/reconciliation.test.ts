@@ -2,9 +2,9 @@ import { createScheduledController, runDurableObjectAlarm } from "cloudflare:tes
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
-import { createReconciliations } from "../../../src/adapters/d1/reconciliation-state.ts";
+import { createReconciliationStates } from "../../../src/adapters/d1/reconciliation-state.ts";
 import { createStreamApi } from "../../../src/adapters/stream/create-uploads.ts";
-import { accept } from "../../../src/core/shared/result.ts";
+import { ok } from "../../../src/core/shared/result.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import worker from "../../../src/index.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
@@ -23,7 +23,7 @@ const upstream: Upstream = {
   credential: { kind: "token", token },
   webhookSecrets: [],
 };
-const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, pause: () => Promise.resolve() });
+const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, onRateLimited: () => Promise.resolve() });
 const ledgers = createLedgers(env.LEDGER);
 const PATH = "/upstreams/eu/reconciliation";
 
@@ -110,17 +110,14 @@ it("finds what the ledger does not know, what Stream does not have, and what is 
 });
 
 it("of two runs at once, only one writes what it has found", async () => {
-  const rows = createReconciliations(env.DB);
-  expect(await rows.read("eu")).toEqual(accept({ revision: 0, standing: {} }));
+  const rows = createReconciliationStates(env.DB);
+  expect(await rows.read("eu")).toEqual(ok({ revision: 0, standing: {} }));
   const standing = { failure: { at: 5, reason: "one" } };
   const other = { failure: { at: 5, reason: "other" } };
-  expect([await rows.write("eu", 0, standing), await rows.write("eu", 0, other)]).toEqual([
-    accept(true),
-    accept(false),
-  ]);
-  expect(await rows.read("eu")).toEqual(accept({ revision: 1, standing }));
-  expect([await rows.write("eu", 1, {}), await rows.write("eu", 1, other)]).toEqual([accept(true), accept(false)]);
-  expect(await rows.read("eu")).toEqual(accept({ revision: 2, standing: {} }));
+  expect([await rows.write("eu", 0, standing), await rows.write("eu", 0, other)]).toEqual([ok(true), ok(false)]);
+  expect(await rows.read("eu")).toEqual(ok({ revision: 1, standing }));
+  expect([await rows.write("eu", 1, {}), await rows.write("eu", 1, other)]).toEqual([ok(true), ok(false)]);
+  expect(await rows.read("eu")).toEqual(ok({ revision: 2, standing: {} }));
 });
 
 it("leaves the newest videos to the next sweep", async () => {

@@ -2,13 +2,13 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
-import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import type { KeyRing } from "../../../src/config.ts";
 import type { Result } from "../../../src/core/shared/result.ts";
 import { TENANT_ROW as tenant } from "../support/worker.ts";
 
 const CACHE_SECONDS = 10;
-const sealing = createSealing([{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing);
+const sealing = createFieldEncryption([{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing);
 
 /** The database, telling which sessions were begun on it, and holding an answer up on demand. */
 function watched(db: D1Database) {
@@ -61,8 +61,8 @@ function isolate(cacheSeconds = CACHE_SECONDS) {
   const { db, sessions, hold } = watched(env.DB);
   const registry = createRegistry(db, { registryCacheSeconds: cacheSeconds }, sealing, now);
   const store = createRegistryStore(env.DB, sealing, now, {
-    changed: (bookmark) => registry.forget(bookmark),
-    told: async () => {},
+    onWrite: (bookmark) => registry.invalidate(bookmark),
+    onTenantChanged: async () => {},
   });
   return { registry, store, sessions, hold, pass: (seconds: number) => void (time += seconds * 1000) };
 }
@@ -186,7 +186,7 @@ describe("what has been changed through an isolate", () => {
     const { registry, store, sessions } = isolate();
     await store.putTenant(tenant);
     await registry.tenant("acme");
-    await registry.latest.tenant("acme");
+    await registry.uncached.tenant("acme");
     expect(sessions).toEqual([expect.stringMatching(/^[0-9a-f]+-/), "first-primary"]);
   });
 
@@ -194,9 +194,9 @@ describe("what has been changed through an isolate", () => {
     const { registry, store, sessions } = isolate();
     await registry.tenant("acme");
     expect(sessions).toEqual(["first-unconstrained"]);
-    registry.forget("00000002-b");
-    registry.forget("00000001-a");
-    registry.forget(null);
+    registry.invalidate("00000002-b");
+    registry.invalidate("00000001-a");
+    registry.invalidate(null);
     await registry.tenant("acme");
     expect(sessions.at(-1)).toBe("00000002-b");
     await store.putTenant(tenant);
@@ -262,7 +262,7 @@ describe("what cannot be read", () => {
       value: { credential: { token: "very-secret" } },
     });
     await env.DB.prepare("UPDATE upstreams SET api_base = 'https://evil.example'").run();
-    here.registry.forget();
+    here.registry.invalidate();
     const found = await here.registry.upstream("eu");
     expect(codeOf(found)).toBe("registry_unavailable");
     expect(JSON.stringify(found)).not.toContain("very-secret");

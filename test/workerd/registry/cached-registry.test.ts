@@ -1,16 +1,16 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { createDirectory } from "../../../src/adapters/d1/registry-index.ts";
+import { createRegistryIndex } from "../../../src/adapters/d1/registry-index.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
-import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import type { KeyRing } from "../../../src/config.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { TENANT_ROW as tenant } from "../support/worker.ts";
 
 const CACHE_SECONDS = 10;
 const ring = [{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing;
-const sealing = createSealing(ring);
+const sealing = createFieldEncryption(ring);
 
 /** An isolate of its own, on the same database, with a clock to turn. */
 function isolate() {
@@ -18,8 +18,8 @@ function isolate() {
   const now = () => time;
   const registry = createRegistry(env.DB, { registryCacheSeconds: CACHE_SECONDS }, sealing, now);
   const store = createRegistryStore(env.DB, sealing, now, {
-    changed: () => registry.forget(),
-    told: async () => {},
+    onWrite: () => registry.invalidate(),
+    onTenantChanged: async () => {},
   });
   return { registry, store, pass: (seconds: number) => (time += seconds * 1000) };
 }
@@ -153,13 +153,13 @@ it("the directory has the environment's upstream first: among all, and among tho
   const account = { api_base: "https://api.example", upload_hosts: "[]", calls_per_window: null };
   for (const id of ["eu", "us"])
     await store.putUpstream({ id, account_id: `account-${id}`, ...account, credential: "{}" });
-  const directory = createDirectory(env.DB, {
+  const directory = createRegistryIndex(env.DB, {
     defaultUpstream: { id: "default", accountId: "account-eu" } as Upstream,
   });
-  expect(await directory.upstreams()).toEqual({ ok: true, value: ["default", "eu", "us"] });
-  expect(await directory.upstreams("account-eu")).toEqual({ ok: true, value: ["default", "eu"] });
-  expect(await directory.upstreams("account-us")).toEqual({ ok: true, value: ["us"] });
-  expect(await createDirectory(env.DB, {}).upstreams()).toEqual({ ok: true, value: ["eu", "us"] });
+  expect(await directory.listUpstreamIds()).toEqual({ ok: true, value: ["default", "eu", "us"] });
+  expect(await directory.listUpstreamIds("account-eu")).toEqual({ ok: true, value: ["default", "eu"] });
+  expect(await directory.listUpstreamIds("account-us")).toEqual({ ok: true, value: ["us"] });
+  expect(await createRegistryIndex(env.DB, {}).listUpstreamIds()).toEqual({ ok: true, value: ["eu", "us"] });
 });
 
 describe("sealing", () => {
@@ -168,14 +168,17 @@ describe("sealing", () => {
     expect(sealed).not.toContain("secret");
     expect(await sealing.open(sealed, "upstream:a")).toBe("secret");
     expect(await sealing.open(sealed, "upstream:b")).toBeUndefined();
-    const other = createSealing([{ id: "m1", bytes: new Uint8Array(32).fill(2) }] as unknown as KeyRing);
+    const other = createFieldEncryption([{ id: "m1", bytes: new Uint8Array(32).fill(2) }] as unknown as KeyRing);
     expect(await other.open(sealed, "upstream:a")).toBeUndefined();
   });
 
   it("never seals the same way twice, and opens what an older key of the ring sealed", async () => {
     const old = await sealing.seal("secret", "p");
     expect(await sealing.seal("secret", "p")).not.toBe(old);
-    const rotated = createSealing([{ id: "m2", bytes: new Uint8Array(32).fill(2) }, ...ring] as unknown as KeyRing);
+    const rotated = createFieldEncryption([
+      { id: "m2", bytes: new Uint8Array(32).fill(2) },
+      ...ring,
+    ] as unknown as KeyRing);
     expect(await rotated.open(old, "p")).toBe("secret");
     expect((await rotated.seal("secret", "p")).startsWith("v1.m2.")).toBe(true);
   });

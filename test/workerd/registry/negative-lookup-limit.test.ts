@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { SignJWT, UnsecuredJWT } from "jose";
 import { expect, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
-import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { createApp } from "../../../src/app.ts";
 import { parseConfig } from "../../../src/config.ts";
 import { createDependencies } from "../../../src/dependencies.ts";
@@ -18,7 +18,7 @@ const ADMITTED = "stream_unreachable";
 const BUSY = "registry_busy";
 
 const config = parseConfig(env);
-const sealing = createSealing(config.masterKeys);
+const sealing = createFieldEncryption(config.masterKeys);
 
 /** An isolate that knows nobody yet. Its registry's clock stands still: what it may look up in vain does not come back. */
 function coldIsolate() {

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
-import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { parseConfig } from "../../../src/config.ts";
 import { asOperator, codeOf } from "../support/worker.ts";
 
@@ -17,7 +17,7 @@ beforeEach(async () => void (await fetch(`${stream.url}/_control/reset`, { metho
 
 async function secrets(id = "eu"): Promise<readonly string[] | undefined> {
   const config = parseConfig(env);
-  const registry = createRegistry(env.DB, config, createSealing(config.masterKeys), Date.now);
+  const registry = createRegistry(env.DB, config, createFieldEncryption(config.masterKeys), Date.now);
   const upstream = await registry.upstream(id);
   return upstream.ok ? upstream.value?.webhookSecrets : undefined;
 }

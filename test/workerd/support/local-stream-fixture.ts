@@ -22,7 +22,7 @@ const upstream: Upstream = {
   credential: { kind: "token", token: stream.token },
   webhookSecrets: [],
 };
-const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, pause: () => Promise.resolve() });
+const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, onRateLimited: () => Promise.resolve() });
 export const now = () => Math.floor(Date.now() / 1000);
 export const LIFE_SECONDS = 1_800;
 /** The smallest that Stream takes, but for the last one. */

@@ -6,12 +6,12 @@ import { createDeliveryQueue } from "../../../src/adapters/webhooks/delivery-que
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
-import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { createWebhooks } from "../../../src/adapters/webhooks/http-sender.ts";
 import { parseConfig } from "../../../src/config.ts";
 import { MAX_FAILING_MS, RETRY_DELAYS_SECONDS } from "../../../src/core/webhooks/rules/retry-policy.ts";
 import { problem } from "../../../src/core/shared/problem.ts";
-import { refuse } from "../../../src/core/shared/result.ts";
+import { err } from "../../../src/core/shared/result.ts";
 import worker from "../../../src/index.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "../../../src/queues/deliveries.ts";
 import type { DeliverEventPorts } from "../../../src/core/webhooks/deliver-event.ts";
@@ -41,10 +41,10 @@ beforeEach(async () => {
   attempts = [];
   requests = [];
   const config = { ...parseConfig(env), allowLoopback: false };
-  const sealing = createSealing(config.masterKeys);
+  const sealing = createFieldEncryption(config.masterKeys);
   const now = () => time;
   const registry = createRegistry(env.DB, config, sealing, now);
-  store = createRegistryStore(env.DB, sealing, now, { changed: () => {}, told: async () => {} });
+  store = createRegistryStore(env.DB, sealing, now, { onWrite: () => {}, onTenantChanged: async () => {} });
   ports = {
     registry,
     ledgers: { recordAttempt: async (...attempt) => void attempts.push(attempt) },
@@ -178,7 +178,7 @@ describe("a delivery", () => {
   ])("is not sent where %s", async (reason, change) => {
     answering(() => new Response());
     // What an isolate has cached does not count.
-    await ports.registry.latest.endpoints("acme");
+    await ports.registry.uncached.endpoints("acme");
     await change();
     expect((await consume([DELIVERY])).acked).toEqual(["m0"]);
     expect(requests).toEqual([]);
@@ -204,11 +204,11 @@ describe("a delivery", () => {
   });
 
   it("waits while the registry cannot be read, and that is not the endpoint's fault", async () => {
-    const latest = {
-      ...ports.registry.latest,
-      endpoints: async () => refuse(problem("registry_unavailable", "Later.")),
+    const uncached = {
+      ...ports.registry.uncached,
+      endpoints: async () => err(problem("registry_unavailable", "Later.")),
     };
-    ports = { ...ports, registry: { latest } };
+    ports = { ...ports, registry: { uncached } };
     expect((await consume([DELIVERY])).retried).toHaveLength(1);
     expect(attempts).toEqual([]);
     expect((await endpoint()).failing_since).toBeNull();

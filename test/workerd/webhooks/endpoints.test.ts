@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
-import { createSealing } from "../../../src/adapters/d1/field-encryption.ts";
+import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { parseConfig } from "../../../src/config.ts";
 import { MAX_ENDPOINTS_PER_TENANT, REPLACED_SECRET_LIFETIME_MS } from "../../../src/core/webhooks/rules/endpoint.ts";
 import type { Endpoint } from "../../../src/core/webhooks/rules/delivery.ts";
@@ -10,7 +10,7 @@ import type { Registry } from "../../../src/core/ports/registry.ts";
 import { TENANT_ROW, asOperator, codeOf } from "../support/worker.ts";
 
 const config = parseConfig(env);
-const sealing = createSealing(config.masterKeys);
+const sealing = createFieldEncryption(config.masterKeys);
 const MAIN = { url: "https://hooks.acme.com/sluice" };
 const PATH = "/tenants/acme/endpoints/main";
 
@@ -22,8 +22,8 @@ function isolate() {
   const versions: number[] = [];
   const registry = createRegistry(env.DB, config, sealing, now);
   const store = createRegistryStore(env.DB, sealing, now, {
-    changed: () => registry.forget(),
-    told: async (tenant, version, hasEndpoints) => {
+    onWrite: () => registry.invalidate(),
+    onTenantChanged: async (tenant, version, hasEndpoints) => {
       told.push([tenant, hasEndpoints]);
       versions.push(version);
     },
@@ -166,7 +166,7 @@ describe("the registry", () => {
 
     for (const change of ["url = 'https://evil.example/'", "id = 'other'"]) {
       await env.DB.exec(`UPDATE endpoints SET ${change}`);
-      here.registry.forget();
+      here.registry.invalidate();
       expect(
         (await endpointsOf(here)).map(({ secrets }) => secrets),
         change,
@@ -211,7 +211,7 @@ describe("the registry", () => {
     expect(await endpointsOf(there)).toHaveLength(1);
     await here.store.deleteEndpoint("acme", "main");
     expect(await endpointsOf(there)).toHaveLength(1);
-    expect(await there.registry.latest.endpoints("acme")).toEqual({ ok: true, value: [] });
+    expect(await there.registry.uncached.endpoints("acme")).toEqual({ ok: true, value: [] });
     expect(await endpointsOf(there)).toEqual([]);
   });
 
@@ -243,7 +243,7 @@ describe("the registry", () => {
         },
       },
       Date.now,
-      { changed: () => {}, told: async () => {} },
+      { onWrite: () => {}, onTenantChanged: async () => {} },
     );
     expect(await slow.putEndpoint({ ...NEW, description: "Another" }, "")).toBe(false);
     expect(await endpointsOf(isolate())).toMatchObject([{ secrets: ["whsec_one", "whsec_zero"] }]);
@@ -268,7 +268,7 @@ it("an endpoint's health is noted for the URL that it was seen with, and begins 
   const [endpoint] = await endpointsOf(here);
   if (!endpoint) throw new Error("There is no endpoint.");
   const { health } = here.store;
-  const now = () => endpointsOf({ registry: here.registry.latest });
+  const now = () => endpointsOf({ registry: here.registry.uncached });
 
   await health.failing(endpoint, 1_000);
   await health.failing(endpoint, 2_000);

@@ -3,7 +3,7 @@ import type { Policy } from "../../policy/rules/policy.ts";
 import type { Upload } from "../../uploads/rules/upload-state.ts";
 
 /** Whose uploads a caller may see and cancel: all of its tenant's, those of one creator, or none. */
-export type Reach =
+export type UploadVisibility =
   | { readonly kind: "tenant" }
   | { readonly kind: "creator"; readonly creator: string }
   | { readonly kind: "none" };
@@ -13,14 +13,14 @@ export type Reach =
  * creator; but only where the policy takes the creator from the caller. Otherwise it is what some client said, or the same
  * for all, and tells nothing of whose an upload is: then an end user has none here, and the tenant's backend has to ask.
  */
-export function reachOf({ subject }: Pick<Caller, "subject">, policy: Policy): Reach {
+export function visibilityOf({ subject }: Pick<Caller, "subject">, policy: Policy): UploadVisibility {
   if (subject === undefined) return { kind: "tenant" };
   // As `decideCreator` has it: the tenant's document decides, and says `caller` where it says nothing.
   const from = policy[0]?.creator ?? "caller";
   return from === "caller" ? { kind: "creator", creator: subject } : { kind: "none" };
 }
 
-export function reaches(reach: Reach, { creator }: Pick<Upload, "creator">): boolean {
+export function canAccess(reach: UploadVisibility, { creator }: Pick<Upload, "creator">): boolean {
   switch (reach.kind) {
     case "tenant":
       return true;
@@ -37,8 +37,8 @@ export function reaches(reach: Reach, { creator }: Pick<Upload, "creator">): boo
  * A question about uploads, kept within a reach: of the creator that was asked for, or of all that is reached. Undefined:
  * nothing of what is asked for is within.
  */
-export function within<Question extends { readonly creator?: string }>(
-  reach: Reach,
+export function restrictToVisible<Question extends { readonly creator?: string }>(
+  reach: UploadVisibility,
   question: Question,
 ): Question | undefined {
   switch (reach.kind) {

@@ -49,7 +49,7 @@ export const BACKGROUND_TENANT = "*";
 
 export type CallClass = "foreground" | "background";
 
-export type Grant =
+export type CallDecision =
   | { readonly granted: true }
   /** Seconds after which the call would be granted if nobody else asked meanwhile. */
   | { readonly granted: false; readonly retryAfterSeconds: number };
@@ -67,7 +67,7 @@ interface Activity {
 }
 
 /** The calls of the last 300 seconds. Times are seconds since the epoch, with fractions, and never go back. */
-export class CallWindow {
+export class SlidingWindowLimiter {
   /** In any window. When it changes, what was granted before still counts. */
   capacity: number;
   /** In order of time; those before `#first` have left the window. */
@@ -88,7 +88,7 @@ export class CallWindow {
   }
 
   /** Decides a call and, if it is granted, counts it. */
-  acquire(tenant: string, callClass: CallClass, now: number): Grant {
+  acquire(tenant: string, callClass: CallClass, now: number): CallDecision {
     this.#forget(now);
     const waitSeconds = Math.max(this.#closedUntil - now, this.#waitFor(tenant, callClass, now));
     if (waitSeconds > 0)
@@ -119,12 +119,12 @@ export class CallWindow {
   }
 
   /** How many calls there were in each second; each is taken for one at the second's end, never for an earlier one. */
-  tally(): readonly (readonly [at: number, calls: number])[] {
+  countsPerSecond(): readonly (readonly [at: number, calls: number])[] {
     return [...this.#perSecond];
   }
 
   /** The upstream refuses calls until then. */
-  close(until: number): void {
+  blockUntil(until: number): void {
     this.#closedUntil = Math.max(this.#closedUntil, until);
   }
 

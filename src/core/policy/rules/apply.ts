@@ -1,7 +1,7 @@
 import { METADATA_KEYS, CUSTOM_KEY } from "./metadata-keys.ts";
 import { type Problem, problem } from "../../shared/problem.ts";
-import { clip } from "../../shared/text.ts";
-import { type Result, accept, refuse } from "../../shared/result.ts";
+import { truncate } from "../../shared/text.ts";
+import { type Result, ok, err } from "../../shared/result.ts";
 import { decideCreator } from "./creator.ts";
 import { decideKey } from "./decide-key.ts";
 import type { Decision, Explanation, PolicyRequest } from "./policy-decision.ts";
@@ -11,7 +11,7 @@ import { FILE_NAME_KEY, FILE_TYPE_KEY, RESERVED_KEYS } from "./reserved-keys.ts"
 import type { Context, Rule } from "./rule.ts";
 
 /** The outcome, and how it came about: a line for everything that was asked or applied. */
-export interface Verdict {
+export interface PolicyResult {
   readonly result: Result<Decision>;
   readonly explanations: readonly Explanation[];
 }
@@ -20,7 +20,7 @@ export interface Verdict {
  * Judges a creation by a policy and builds what goes upstream from nothing: no text of the client's is copied that was
  * not read as a value of its key and found permitted.
  */
-export function applyPolicy(policy: Policy, request: PolicyRequest): Verdict {
+export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResult {
   const explanations: Explanation[] = [];
   const refusals: Problem[] = [];
   const note = (explanation: Explanation, refusal?: Problem) => {
@@ -37,18 +37,18 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): Verdict {
   const metadata = new Map<string, string>();
   const context: Context = { now: request.now, length: request.length };
   for (const [key, { type }] of METADATA_KEYS) {
-    const decided = decideKey({ key, type, rules: rulesFor(policy, key), asked: asked(request, key), context });
+    const decided = decideKey({ key, type, rules: rulesFor(policy, key), requested: asked(request, key), context });
     note(decided.explanation, decided.refusal);
     if (decided.text !== undefined) metadata.set(key, decided.text);
   }
-  for (const key of otherKeys(policy, request)) {
-    const decided = decideOther(policy, key, request.metadata.get(key) || undefined, context);
+  for (const key of customKeys(policy, request)) {
+    const decided = decideCustomKey(policy, key, request.metadata.get(key) || undefined, context);
     note(decided.explanation, decided.refusal);
     if (decided.text) metadata.set(key, decided.text);
   }
 
   const [refusal] = refusals;
-  if (refusal) return { result: refuse(refusal), explanations };
+  if (refusal) return { result: err(refusal), explanations };
   const decision: Decision = {
     length: request.length,
     metadata,
@@ -57,7 +57,7 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): Verdict {
     maxDurationSeconds: Number(metadata.get("maxdurationseconds")),
     expiresAt: Date.parse(metadata.get("expiry") ?? "") / 1000,
   };
-  return { result: accept(decision), explanations };
+  return { result: ok(decision), explanations };
 }
 
 /** Whether pages of this origin may create uploads. */
@@ -78,7 +78,7 @@ function checkOrigin(policy: Policy, { origin }: PolicyRequest, note: Note): voi
   note(
     { key: "origin", outcome: "refused", asked: origin, rule: "policy.origins" },
     problem("origin_not_allowed", "Pages of this origin may not create uploads here.", {
-      facts: { origin: clip(origin) },
+      facts: { origin: truncate(origin) },
     }),
   );
 }
@@ -106,7 +106,7 @@ function checkFileType(policy: Policy, { metadata }: PolicyRequest, note: Note):
   for (const { source, upload } of policy) {
     if (!upload.fileTypes) continue;
     if (upload.fileTypes.some((type) => mediaTypeMatches(type, declared))) continue;
-    const saying = declared ? `not "${clip(declared)}"` : "and filetype must say so";
+    const saying = declared ? `not "${truncate(declared)}"` : "and filetype must say so";
     return note(
       { key: FILE_TYPE_KEY, outcome: "refused", asked: declared, rule: `${source}.upload.fileTypes` },
       problem("file_type_not_allowed", `Files must be of type ${upload.fileTypes.join(", ")}, ${saying}.`, {
@@ -137,7 +137,7 @@ function rulesFor(policy: Policy, key: string): Rule<unknown>[] {
 }
 
 /** Keys beyond Stream's own that the client sends or a document names. */
-function otherKeys(policy: Policy, { metadata }: PolicyRequest): ReadonlySet<string> {
+function customKeys(policy: Policy, { metadata }: PolicyRequest): ReadonlySet<string> {
   const others = new Set<string>();
   for (const keys of [metadata, ...policy.map(({ rules }) => rules)])
     for (const key of keys.keys()) if (!METADATA_KEYS.has(key) && !RESERVED_KEYS.has(key)) others.add(key);
@@ -145,33 +145,34 @@ function otherKeys(policy: Policy, { metadata }: PolicyRequest): ReadonlySet<str
 }
 
 /** A key without a meaning to Stream goes on only where the tenant lets it through by name, and no grant objects. */
-function decideOther(policy: Policy, key: string, value: string | undefined, context: Context) {
+function decideCustomKey(policy: Policy, key: string, value: string | undefined, context: Context) {
   const rules: Rule<string>[] = [];
-  for (const [index, { source, rules: named, others }] of policy.entries()) {
+  for (const [index, { source, rules: named, customKeys }] of policy.entries()) {
     const rule = named.get(key);
     if (rule) rules.push(rule);
-    else if (others?.allow.has(key)) rules.push(letThrough(`${source}.metadata.*`, others));
-    else if (others || index === 0) rules.push(shutOut(`${source}.metadata.*`, key, others?.onViolation ?? "drop"));
+    else if (customKeys?.allow.has(key)) rules.push(allowRule(`${source}.metadata.*`, customKeys));
+    else if (customKeys || index === 0)
+      rules.push(denyRule(`${source}.metadata.*`, key, customKeys?.onViolation ?? "drop"));
   }
-  return decideKey({ key, type: CUSTOM_KEY.type, rules, asked: value, context });
+  return decideKey({ key, type: CUSTOM_KEY.type, rules, requested: value, context });
 }
 
-type Others = NonNullable<Policy[number]["others"]>;
+type CustomKeys = NonNullable<Policy[number]["customKeys"]>;
 
-function letThrough(path: string, { bounds, onViolation }: Others): Rule<string> {
+function allowRule(path: string, { bounds, onViolation }: CustomKeys): Rule<string> {
   return { path, required: false, bounds, onViolation };
 }
 
-function shutOut(path: string, key: string, onViolation: Others["onViolation"]): Rule<string> {
+function denyRule(path: string, key: string, onViolation: CustomKeys["onViolation"]): Rule<string> {
   const sentByItself = key === FILE_NAME_KEY || key === FILE_TYPE_KEY;
   return {
     path,
     required: false,
     deny: `${path}.allow`,
-    bounds: [NOTHING],
+    bounds: [DENY_ALL],
     onViolation: sentByItself ? "drop" : onViolation,
   };
 }
 
 /** Shuts a key out of a grant's `force` and `default` too. */
-const NOTHING = { verb: "allow", demand: "is not a key that this policy lets through", permits: () => false };
+const DENY_ALL = { verb: "allow", message: "is not a key that this policy lets through", allows: () => false };

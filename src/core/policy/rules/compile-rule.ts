@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { jsonObject } from "../../shared/strict-object.ts";
-import { type Result, accept, refuse } from "../../shared/result.ts";
+import { type Result, ok, err } from "../../shared/result.ts";
 import { problem } from "../../shared/problem.ts";
 import { RESERVED_KEYS } from "./reserved-keys.ts";
 import { CUSTOM_KEY, METADATA_KEYS, type MetadataKey, type Setting, type Verbs } from "./metadata-keys.ts";
-import type { AnyRule, Bound, Context, OtherKeys } from "./rule.ts";
+import type { AnyRule, Constraint, Context, CustomKeysRule } from "./rule.ts";
 
 /** Keys of a document: lower case, because that is how they are compared and how they go upstream. */
 const DOCUMENT_KEY = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
@@ -25,7 +25,7 @@ const customKey = v.pipe(
 );
 
 /** `*`: which other keys are let through as text, and what happens to the rest. */
-export const otherKeysSchema: v.GenericSchema<unknown, OtherKeys> = v.pipe(
+export const customKeysSchema: v.GenericSchema<unknown, CustomKeysRule> = v.pipe(
   jsonObject({
     allow: v.optional(v.array(customKey), []),
     maxLength: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
@@ -41,7 +41,7 @@ export const otherKeysSchema: v.GenericSchema<unknown, OtherKeys> = v.pipe(
 
 /** Compiles what a document says about one metadata key. Refuses what could never be satisfied. */
 export function compileRule(key: string, path: string, json: unknown): Result<AnyRule> {
-  const refused = (message: string, at = path) => refuse(problem("body_invalid", `${at}: ${message}`, { key: at }));
+  const refused = (message: string, at = path) => err(problem("body_invalid", `${at}: ${message}`, { key: at }));
   if (!DOCUMENT_KEY.test(key)) return refused("metadata keys are written in lower case");
   if (RESERVED_KEYS.has(key)) return refused("is a reserved key");
 
@@ -78,9 +78,9 @@ export function compileRule(key: string, path: string, json: unknown): Result<An
     ["max", max, all.filter((bound) => bound.verb === "min")],
   ] as const) {
     const broken = setting === undefined ? undefined : brokenBy(type, setting, within);
-    if (broken) return refused(`${broken.demand}, by the rule itself or by Stream`, `${path}.${verb}`);
+    if (broken) return refused(`${broken.message}, by the rule itself or by Stream`, `${path}.${verb}`);
   }
-  return accept({
+  return ok({
     path,
     ...(force !== undefined && { force: type.resolve(force) }),
     ...(fallback !== undefined && { default: type.resolve(fallback) }),
@@ -92,9 +92,13 @@ export function compileRule(key: string, path: string, json: unknown): Result<An
 }
 
 /** `auto` fits itself to the bounds of the moment; every other setting has to lie within them at any time. */
-function brokenBy<V>(type: MetadataKey<V>, setting: Setting, bounds: readonly Bound<V>[]): Bound<V> | undefined {
+function brokenBy<V>(
+  type: MetadataKey<V>,
+  setting: Setting,
+  bounds: readonly Constraint<V>[],
+): Constraint<V> | undefined {
   if (setting === "auto") return undefined;
   const context: Context = { now: 0, length: 0 };
   const value = type.resolve(setting)(context);
-  return bounds.find((bound) => !bound.permits(value, context));
+  return bounds.find((bound) => !bound.allows(value, context));
 }

@@ -1,5 +1,5 @@
 import { type Problem, problem } from "../../shared/problem.ts";
-import { clip } from "../../shared/text.ts";
+import { truncate } from "../../shared/text.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { CreatorSource, Policy } from "./policy.ts";
 
@@ -48,7 +48,7 @@ export function decideCreator(policy: Policy, request: PolicyRequest): CreatorDe
       explanation: { key: "creator", outcome: "refused", ...asked, rule: fixed?.rule ?? "stream.creator" },
       refusal: problem(
         "creator_invalid",
-        `A creator is 1 to ${MAX_CREATOR_CHARACTERS} printable ASCII characters, not "${clip(value)}".`,
+        `A creator is 1 to ${MAX_CREATOR_CHARACTERS} printable ASCII characters, not "${truncate(value)}".`,
         { key: "creator" },
       ),
     };

@@ -1,16 +1,16 @@
 import { type Problem, type ProblemCode, problem } from "../../shared/problem.ts";
-import { clip } from "../../shared/text.ts";
+import { truncate } from "../../shared/text.ts";
 import type { Explanation } from "./policy-decision.ts";
-import type { Bound, Context, KeyType, Rule } from "./rule.ts";
+import type { Constraint, Context, KeyType, Rule } from "./rule.ts";
 
 /** One metadata key of a creation, and all that has a say in it. */
-export interface KeyQuestion<V> {
+export interface KeyInput<V> {
   readonly key: string;
   readonly type: KeyType<V>;
   /** What each document says about the key, the tenant's first. */
   readonly rules: readonly Rule<V>[];
   /** The client's decoded text; an empty one has been left out by the caller. */
-  readonly asked: string | undefined;
+  readonly requested: string | undefined;
   readonly context: Context;
 }
 
@@ -25,19 +25,20 @@ export interface KeyDecision {
  * Decides one metadata key: what a rule forces; else what the client asks for, held against each document in turn; else
  * the most specific default; else its absence. Whatever comes of it satisfies every bound of every rule and of Stream.
  */
-export function decideKey<V>(question: KeyQuestion<V>): KeyDecision {
-  const { key, type, rules, asked } = question;
+export function decideKey<V>(question: KeyInput<V>): KeyDecision {
+  const { key, type, rules, requested } = question;
   // Most keys of most creations: nobody asks for them, and nobody has anything to say.
-  if (asked === undefined && rules.length === 0 && !type.default) return { explanation: { key, outcome: "absent" } };
+  if (requested === undefined && rules.length === 0 && !type.default)
+    return { explanation: { key, outcome: "absent" } };
 
-  const forced = useForce(question);
+  const forced = applyForce(question);
   if (forced) return forced;
-  const judged = asked === undefined ? {} : judgeAsked(question, asked);
+  const judged = requested === undefined ? {} : evaluateRequested(question, requested);
   if ("decision" in judged) return judged.decision;
-  return useDefault(question, judged.droppedBy) ?? useAbsence(question, judged.droppedBy);
+  return applyDefault(question, judged.droppedBy) ?? handleMissing(question, judged.droppedBy);
 }
 
-function useForce<V>(question: KeyQuestion<V>): KeyDecision | undefined {
+function applyForce<V>(question: KeyInput<V>): KeyDecision | undefined {
   const { type, rules, context } = question;
   const forcing = rules.find((rule) => rule.force);
   if (!forcing?.force) return undefined;
@@ -60,7 +61,7 @@ function useForce<V>(question: KeyQuestion<V>): KeyDecision | undefined {
 
 type Judgement = { readonly decision: KeyDecision } | { readonly droppedBy?: string };
 
-function judgeAsked<V>(question: KeyQuestion<V>, asked: string): Judgement {
+function evaluateRequested<V>(question: KeyInput<V>, asked: string): Judgement {
   const { key, type, rules, context } = question;
   const denying = rules.find((rule) => rule.deny);
   if (denying?.deny)
@@ -82,25 +83,26 @@ function judgeAsked<V>(question: KeyQuestion<V>, asked: string): Judgement {
   let clampedBy: string | undefined;
   for (const rule of rules) {
     for (const bound of rule.bounds) {
-      if (bound.permits(value, context)) continue;
+      if (bound.allows(value, context)) continue;
       const path = `${rule.path}.${bound.verb}`;
       if (rule.onViolation === "drop") return { droppedBy: path };
-      const nearest = rule.onViolation === "clamp" ? bound.nearest?.(value, context) : undefined;
-      if (nearest === undefined) return { decision: refused(question, "policy_violation", bound.demand, path) };
+      const nearest = rule.onViolation === "clamp" ? bound.clamp?.(value, context) : undefined;
+      if (nearest === undefined) return { decision: refused(question, "policy_violation", bound.message, path) };
       value = nearest;
       clampedBy = path;
     }
   }
   const broken = violated(type, value, context);
-  if (broken) return { decision: refused(question, "metadata_value_invalid", broken.demand, `stream.metadata.${key}`) };
+  if (broken)
+    return { decision: refused(question, "metadata_value_invalid", broken.message, `stream.metadata.${key}`) };
   // What one rule clamps to, a rule before it may forbid.
   const undone = clampedBy && violatedByAny(rules, value, context);
-  if (undone) return { decision: refused(question, "policy_conflict", undone.demand, clampedBy) };
+  if (undone) return { decision: refused(question, "policy_conflict", undone.message, clampedBy) };
   return { decision: applied(question, clampedBy ? "clamped" : "accepted", value, clampedBy) };
 }
 
 /** A default is nobody's wish: it gives way to any bound, and where it cannot, it is not there. */
-function useDefault<V>(question: KeyQuestion<V>, droppedBy: string | undefined): KeyDecision | undefined {
+function applyDefault<V>(question: KeyInput<V>, droppedBy: string | undefined): KeyDecision | undefined {
   const { key, type, rules, context } = question;
   const use = (from: ((context: Context) => V) | undefined, path: string) => {
     const value = from && fit(question, from(context));
@@ -118,12 +120,12 @@ function useDefault<V>(question: KeyQuestion<V>, droppedBy: string | undefined):
   return off ?? use(type.default, `stream.metadata.${key}`);
 }
 
-function setsByDefault<V>({ type, context }: KeyQuestion<V>, rule: Rule<V>): boolean {
+function setsByDefault<V>({ type, context }: KeyInput<V>, rule: Rule<V>): boolean {
   return rule.default !== undefined && type.format(rule.default(context)) !== undefined;
 }
 
-function useAbsence<V>(question: KeyQuestion<V>, droppedBy: string | undefined): KeyDecision {
-  const { key, type, rules, asked, context } = question;
+function handleMissing<V>(question: KeyInput<V>, droppedBy: string | undefined): KeyDecision {
+  const { key, type, rules, requested, context } = question;
   const requiring = rules.find((rule) => rule.required);
   if (requiring) return refused(question, "policy_violation", "is required", `${requiring.path}.required`);
   if (type.default)
@@ -135,10 +137,10 @@ function useAbsence<V>(question: KeyQuestion<V>, droppedBy: string | undefined):
     const path = `${rule.path}.${broken.verb}`;
     const value = rule.onViolation === "clamp" ? fit(question, type.absence as V) : undefined;
     return value === undefined
-      ? refused(question, "policy_violation", `is required and ${broken.demand}`, path)
+      ? refused(question, "policy_violation", `is required and ${broken.message}`, path)
       : applied(question, "clamped", value, path);
   }
-  return { explanation: { key, outcome: droppedBy ? "dropped" : "absent", asked, rule: droppedBy } };
+  return { explanation: { key, outcome: droppedBy ? "dropped" : "absent", asked: requested, rule: droppedBy } };
 }
 
 /** What one document keeps from the client, the next may not set in the client's stead: it only narrows. */
@@ -148,13 +150,13 @@ function settingRules<V>(rules: readonly Rule<V>[]): readonly Rule<V>[] {
 }
 
 /** The nearest value within all bounds. */
-function fit<V>(question: KeyQuestion<V>, wanted: V): V | undefined {
+function fit<V>(question: KeyInput<V>, wanted: V): V | undefined {
   const { type, rules, context } = question;
   let value: V | undefined = wanted;
   for (const { bounds } of [...rules, type]) {
     for (const bound of bounds) {
-      if (bound.permits(value, context)) continue;
-      value = bound.nearest?.(value, context);
+      if (bound.allows(value, context)) continue;
+      value = bound.clamp?.(value, context);
       if (value === undefined) return undefined;
     }
   }
@@ -162,20 +164,20 @@ function fit<V>(question: KeyQuestion<V>, wanted: V): V | undefined {
 }
 
 /** A value that keeps the key away (a flag that is off) is none where a rule requires the key. */
-function permitted<V>({ type, rules, context }: KeyQuestion<V>, value: V): boolean {
+function permitted<V>({ type, rules, context }: KeyInput<V>, value: V): boolean {
   if (violatedByAny(rules, value, context) || violated(type, value, context)) return false;
   return !rules.some((rule) => rule.required) || type.format(value) !== undefined;
 }
 
 interface Bounded<V> {
-  readonly bounds: readonly Bound<V>[];
+  readonly bounds: readonly Constraint<V>[];
 }
 
-function violated<V>({ bounds }: Bounded<V>, value: V, context: Context): Bound<V> | undefined {
-  return bounds.find((bound) => !bound.permits(value, context));
+function violated<V>({ bounds }: Bounded<V>, value: V, context: Context): Constraint<V> | undefined {
+  return bounds.find((bound) => !bound.allows(value, context));
 }
 
-function violatedByAny<V>(rules: readonly Bounded<V>[], value: V, context: Context): Bound<V> | undefined {
+function violatedByAny<V>(rules: readonly Bounded<V>[], value: V, context: Context): Constraint<V> | undefined {
   for (const rule of rules) {
     const broken = violated(rule, value, context);
     if (broken) return broken;
@@ -184,24 +186,24 @@ function violatedByAny<V>(rules: readonly Bounded<V>[], value: V, context: Conte
 }
 
 function applied<V>(
-  { key, type, asked }: KeyQuestion<V>,
+  { key, type, requested }: KeyInput<V>,
   outcome: Explanation["outcome"],
   value: V,
   rule: string | undefined,
 ): KeyDecision {
   const text = type.format(value);
-  return { explanation: { key, outcome, asked, applied: text, rule }, text };
+  return { explanation: { key, outcome, asked: requested, applied: text, rule }, text };
 }
 
 function refused<V>(
-  { key, asked }: KeyQuestion<V>,
+  { key, requested }: KeyInput<V>,
   code: ProblemCode,
   demand: string,
   rule: string | undefined,
 ): KeyDecision {
-  const quoted = asked === undefined ? "" : ` (asked for: "${clip(asked)}")`;
+  const quoted = requested === undefined ? "" : ` (asked for: "${truncate(requested)}")`;
   return {
-    explanation: { key, outcome: "refused", asked, rule },
+    explanation: { key, outcome: "refused", asked: requested, rule },
     refusal: problem(code, `${key} ${demand}${quoted}.`, { key, ...(rule && { facts: { rule } }) }),
   };
 }

@@ -24,7 +24,7 @@ export function parseHosts(text: string): readonly string[] | undefined {
 }
 
 /** Whether every page that `host` stands for is one that `pattern` stands for. */
-export function covers(pattern: string, host: string): boolean {
+export function hostMatches(pattern: string, host: string): boolean {
   if (pattern === host) return true;
   return pattern.startsWith("*.") && host.length > pattern.length - 1 && host.endsWith(pattern.slice(1));
 }
@@ -35,7 +35,7 @@ export function originMatches(pattern: string, origin: string): boolean {
   const wildcard = pattern.indexOf("//*.");
   if (wildcard < 0) return false;
   const scheme = pattern.slice(0, wildcard + 2);
-  return origin.startsWith(scheme) && covers(pattern.slice(scheme.length), origin.slice(scheme.length));
+  return origin.startsWith(scheme) && hostMatches(pattern.slice(scheme.length), origin.slice(scheme.length));
 }
 
 /** Serialised as browsers send it: scheme and host in lower case, a port only where it is not the scheme's own. */

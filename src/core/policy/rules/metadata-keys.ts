@@ -4,7 +4,7 @@ import { parseDuration } from "./duration.ts";
 import { formatTimestamp, parseTimestamp } from "../../shared/time.ts";
 import { isHost, parseHosts } from "./hosts.ts";
 import { compilePattern } from "./pattern.ts";
-import type { Bound, Context, KeyType } from "./rule.ts";
+import type { Constraint, Context, KeyType } from "./rule.ts";
 
 /**
  * The metadata keys that Stream gives a meaning: how each is read, written and bounded, and what a policy may say of it.
@@ -20,7 +20,7 @@ export interface MetadataKey<V> {
   /** A `force` or `default`, read once; as the value that it is in a creation. */
   resolve(setting: Setting): (context: Context) => V;
   /** The bounds that a rule's verbs make. */
-  bounds(verbs: Verbs): readonly Bound<V>[];
+  bounds(verbs: Verbs): readonly Constraint<V>[];
 }
 
 export type Setting = string | number | boolean | readonly string[];
@@ -52,14 +52,14 @@ const host = v.pipe(
 );
 
 /** Of a value that is the same in every creation. */
-const always =
+const constant =
   <V>(value: V) =>
   () =>
     value;
 
-const given = <A, T>(verb: A | undefined, make: (verb: A) => T): T[] => (verb === undefined ? [] : [make(verb)]);
+const ifSet = <A, T>(verb: A | undefined, make: (verb: A) => T): T[] => (verb === undefined ? [] : [make(verb)]);
 
-function textKey(bounds: readonly Bound<string>[] = []): MetadataKey<string> {
+function textKey(bounds: readonly Constraint<string>[] = []): MetadataKey<string> {
   return {
     type: { parse: (asked) => asked, format: (value) => value, expects: "text", bounds },
     setting: text,
@@ -74,11 +74,11 @@ function textKey(bounds: readonly Bound<string>[] = []): MetadataKey<string> {
       ),
       oneOf: choices(text),
     },
-    resolve: (setting) => always(String(setting)),
+    resolve: (setting) => constant(String(setting)),
     bounds: (verbs) => [
-      ...given(verbs.maxLength, maxLength),
-      ...given(verbs.pattern, (source) => pattern(compilePattern(source) ?? (() => false))),
-      ...given(verbs.oneOf, (values) => oneOf(values.map(String))),
+      ...ifSet(verbs.maxLength, maxLength),
+      ...ifSet(verbs.pattern, (source) => pattern(compilePattern(source) ?? (() => false))),
+      ...ifSet(verbs.oneOf, (values) => oneOf(values.map(String))),
     ],
   };
 }
@@ -109,11 +109,11 @@ function numberKey(options: {
     },
     setting: number,
     verbs: { min: number, max: number, oneOf: choices(number) },
-    resolve: (setting) => always(Number(setting)),
+    resolve: (setting) => constant(Number(setting)),
     bounds: (verbs) => [
-      ...given(verbs.min, (least) => min(Number(least))),
-      ...given(verbs.max, (most) => max(Number(most))),
-      ...given(verbs.oneOf, (values) => oneOf(values.map(Number))),
+      ...ifSet(verbs.min, (least) => min(Number(least))),
+      ...ifSet(verbs.max, (most) => max(Number(most))),
+      ...ifSet(verbs.oneOf, (values) => oneOf(values.map(Number))),
     ],
   };
 }
@@ -153,8 +153,8 @@ function timeKey(options: {
       return ({ now }) => now + secondsAhead;
     },
     bounds: (verbs) => [
-      ...given(verbs.min, (spelled) => notBefore(ahead(spelled), String(spelled))),
-      ...given(verbs.max, (spelled) => notAfter(ahead(spelled), String(spelled))),
+      ...ifSet(verbs.min, (spelled) => notBefore(ahead(spelled), String(spelled))),
+      ...ifSet(verbs.max, (spelled) => notAfter(ahead(spelled), String(spelled))),
     ],
   };
 }
@@ -164,7 +164,7 @@ const flagKey: MetadataKey<boolean> = {
   type: { parse: () => true, format: (on) => (on ? "" : undefined), expects: "a bare key", bounds: [] },
   setting: v.boolean(),
   verbs: {},
-  resolve: (setting) => always(Boolean(setting)),
+  resolve: (setting) => constant(Boolean(setting)),
   bounds: () => [],
 };
 
@@ -181,8 +181,8 @@ const hostsKey: MetadataKey<readonly string[]> = {
   },
   setting: choices(host),
   verbs: { within: choices(host) },
-  resolve: (setting) => always(Array.isArray(setting) ? setting.map(String) : []),
-  bounds: (verbs) => given(verbs.within, within),
+  resolve: (setting) => constant(Array.isArray(setting) ? setting.map(String) : []),
+  bounds: (verbs) => ifSet(verbs.within, within),
 };
 
 const AUTO = "auto";

@@ -2,10 +2,10 @@ import * as v from "valibot";
 import { jsonObject } from "../../shared/strict-object.ts";
 import { STREAM_MAX_UPLOAD_BYTES } from "../../uploads/rules/tus-creation.ts";
 import { problem } from "../../shared/problem.ts";
-import { type Result, accept, refuse } from "../../shared/result.ts";
-import { compileRule, otherKeysSchema } from "./compile-rule.ts";
+import { type Result, ok, err } from "../../shared/result.ts";
+import { compileRule, customKeysSchema } from "./compile-rule.ts";
 import { ORIGIN } from "./hosts.ts";
-import type { AnyRule, OtherKeys } from "./rule.ts";
+import type { AnyRule, CustomKeysRule } from "./rule.ts";
 
 /** What a creation may, must and will carry: one or more documents, the tenant's first, each narrowing those before. */
 export type Policy = readonly PolicyDocument[];
@@ -26,7 +26,7 @@ export interface PolicyDocument {
   /** Lower-case metadata key → what the document says about it. */
   readonly rules: ReadonlyMap<string, AnyRule>;
   /** What `*` says about the keys that have no rule of their own; undefined: nothing. */
-  readonly others?: OtherKeys;
+  readonly customKeys?: CustomKeysRule;
   readonly creator?: CreatorSource;
   /** Browser origins that may create uploads; undefined: any. */
   readonly origins?: readonly string[];
@@ -76,15 +76,15 @@ export function parsePolicy(json: unknown, source: PolicyDocument["source"]): Re
   if (minBytes > maxBytes) return invalid(`${source}.upload.minBytes`, { message: "is more than maxBytes" });
 
   const rules = new Map<string, AnyRule>();
-  let others: OtherKeys | undefined;
+  let customKeys: CustomKeysRule | undefined;
   const entries = Object.entries(metadata);
   if (entries.length > MAX_RULES) return invalid(`${source}.metadata`, { message: `has more than ${MAX_RULES} keys` });
   for (const [key, ruleJson] of entries) {
     const path = `${source}.metadata.${key}`;
     if (key === "*") {
-      const rest = v.safeParse(otherKeysSchema, ruleJson);
+      const rest = v.safeParse(customKeysSchema, ruleJson);
       if (!rest.success) return invalid(path, rest.issues[0]);
-      others = rest.output;
+      customKeys = rest.output;
       continue;
     }
     const rule = compileRule(key, path, ruleJson);
@@ -92,12 +92,12 @@ export function parsePolicy(json: unknown, source: PolicyDocument["source"]): Re
     rules.set(key, rule.value);
   }
 
-  return accept({
+  return ok({
     source,
     json,
     upload: { minBytes, maxBytes, ...(fileTypes && { fileTypes }) },
     rules,
-    ...(others && { others }),
+    ...(customKeys && { customKeys }),
     ...(creator && { creator: creator.from }),
     ...(origins && { origins }),
   });
@@ -107,5 +107,5 @@ export function parsePolicy(json: unknown, source: PolicyDocument["source"]): Re
 export function invalid(root: string, issue: { readonly message: string; readonly path?: unknown }): Result<never> {
   const within = v.getDotPath(issue as v.BaseIssue<unknown>);
   const key = within ? `${root}.${within}` : root;
-  return refuse(problem("body_invalid", `${key}: ${issue.message}`, { key }));
+  return err(problem("body_invalid", `${key}: ${issue.message}`, { key }));
 }

@@ -10,14 +10,14 @@ export interface Context {
 export type OnViolation = "reject" | "clamp" | "drop";
 
 /** One bound of a rule. */
-export interface Bound<V> {
+export interface Constraint<V> {
   /** The verb in the document: `max`, `within`, … */
   readonly verb: string;
   /** Completes the sentence "name …": `must be at most 200 characters long`. */
-  readonly demand: string;
-  permits(value: V, context: Context): boolean;
+  readonly message: string;
+  allows(value: V, context: Context): boolean;
   /** The permitted value that is nearest, where there is such a thing. */
-  nearest?(value: V, context: Context): V | undefined;
+  clamp?(value: V, context: Context): V | undefined;
 }
 
 /** What one document says about one metadata key. */
@@ -29,7 +29,7 @@ export interface Rule<V> {
   readonly required: boolean;
   /** The path of what keeps the client from setting the key. */
   readonly deny?: string;
-  readonly bounds: readonly Bound<V>[];
+  readonly bounds: readonly Constraint<V>[];
   readonly onViolation: OnViolation;
 }
 
@@ -46,7 +46,7 @@ export interface KeyType<V> {
   /** What `parse` reads, to complete the sentence "name must be …". */
   readonly expects: string;
   /** Stream's own bounds: no policy can widen them. */
-  readonly bounds: readonly Bound<V>[];
+  readonly bounds: readonly Constraint<V>[];
   /** Applied where no policy has a default: keys that must always go upstream. */
   readonly default?: (context: Context) => V;
   /**
@@ -55,8 +55,8 @@ export interface KeyType<V> {
    */
   readonly absence?: V;
 }
-export interface OtherKeys {
+export interface CustomKeysRule {
   readonly allow: ReadonlySet<string>;
-  readonly bounds: readonly Bound<string>[];
+  readonly bounds: readonly Constraint<string>[];
   readonly onViolation: "drop" | "reject";
 }

@@ -19,7 +19,7 @@ export interface RateUse {
 }
 
 /** What a creation is held against, besides the totals. */
-export interface Standing {
+export interface CurrentUsage {
   readonly totals: Totals;
   /** Live uploads of the creator. */
   readonly creatorPending: number;
@@ -34,7 +34,12 @@ export const RATE_WINDOW_SECONDS = 60;
 export const STORED_RETRY_SECONDS = 3600;
 
 /** The limit that one more upload of this size would break, as a refusal; undefined: it may come. */
-export function checkLimits(limits: Limits, standing: Standing, size: UploadSize, now: number): Problem | undefined {
+export function checkLimits(
+  limits: Limits,
+  standing: CurrentUsage,
+  size: UploadSize,
+  now: number,
+): Problem | undefined {
   const { totals, creatorPending, rates } = standing;
   const { quota = {} } = limits;
   type RetryAfter = number | "next expiry";

@@ -9,7 +9,7 @@ import {
 } from "./reservation.ts";
 
 /** The upload that a key stands for. */
-export interface EarlierUpload {
+export interface ExistingUpload {
   readonly id: string;
   readonly state: UploadState;
   readonly uid: string | null;
@@ -22,7 +22,11 @@ export interface EarlierUpload {
 }
 
 /** What the same key means while its upload is what it is; undefined: that upload is dead, and another may take its place. */
-export function recall(request: IdempotencyRequest, row: EarlierUpload, time: number): ReservationOutcome | undefined {
+export function resolveIdempotency(
+  request: IdempotencyRequest,
+  row: ExistingUpload,
+  time: number,
+): ReservationOutcome | undefined {
   const refuse = (refusal: Problem): ReservationOutcome => ({ kind: "refused", problem: refusal });
   const isDead = row.state === "expired" || row.state === "cancelled";
   if (row.fingerprint !== request.fingerprint && (request.once || !isDead))
@@ -36,7 +40,10 @@ export function recall(request: IdempotencyRequest, row: EarlierUpload, time: nu
       // Whether there is a video, and whether anything was uploaded, is not known until Stream has been asked.
       return refuse(
         problem("creation_in_progress", "The same creation is in progress, or what became of it is not known yet.", {
-          retryAfterSeconds: Math.max(IN_PROGRESS_RETRY_SECONDS, isOnItsWay(row, time) ? 0 : (row.due ?? time) - time),
+          retryAfterSeconds: Math.max(
+            IN_PROGRESS_RETRY_SECONDS,
+            isInProgress(row, time) ? 0 : (row.due ?? time) - time,
+          ),
         }),
       );
     case "ready":
@@ -56,6 +63,6 @@ export function recall(request: IdempotencyRequest, row: EarlierUpload, time: nu
 }
 
 /** Later than that nobody waits for its answer any more: whoever made the reservation is gone. */
-export function isOnItsWay({ state, created }: EarlierUpload, time: number): boolean {
+export function isInProgress({ state, created }: ExistingUpload, time: number): boolean {
   return state === "reserved" && time < created + MAX_CREATION_SECONDS;
 }

@@ -52,7 +52,7 @@ export function emptyTotals(now: number): Totals {
 }
 
 /** The totals at a later time: windows that are over begin again with nothing. */
-export function rollOver(totals: Totals, now: number): Totals {
+export function startNewWindows(totals: Totals, now: number): Totals {
   const fresh = emptyTotals(now);
   return {
     ...totals,
@@ -66,12 +66,16 @@ export function rollOver(totals: Totals, now: number): Totals {
  * counts as one of its day and month whatever becomes of it; its bytes and seconds too, unless nothing came of it. What has
  * been deleted is no longer stored.
  */
-export function count(totals: Totals, before: CountedUpload | undefined, after: CountedUpload | undefined): Totals {
+export function applyToTotals(
+  totals: Totals,
+  before: CountedUpload | undefined,
+  after: CountedUpload | undefined,
+): Totals {
   return add(add(totals, before, -1), after, 1);
 }
 
 /** Whether a change leaves all totals as they are: one live state, say, has become another. */
-export function countsAlike(before: CountedUpload, after: CountedUpload): boolean {
+export function sameTotals(before: CountedUpload, after: CountedUpload): boolean {
   const sameState = before.state === after.state || (isLive(before.state) && isLive(after.state));
   return sameState && before.bytes === after.bytes && before.seconds === after.seconds;
 }
@@ -80,7 +84,7 @@ export function countsAlike(before: CountedUpload, after: CountedUpload): boolea
  * Seconds to whole milliseconds, as what is measured is counted: sums of other fractions drift, and what they leave over would
  * never go. A total is far below the 2^53 milliseconds up to which this is exact.
  */
-export function wholeMilliseconds(seconds: number): number {
+export function roundToMilliseconds(seconds: number): number {
   return Math.round(seconds * 1000) / 1000;
 }
 
@@ -90,7 +94,7 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
   const stored = live || upload.state === "ready";
   const counts = stored || upload.state === "deleted";
   const bytes = counts ? upload.bytes : 0;
-  const seconds = counts ? wholeMilliseconds(upload.seconds) : 0;
+  const seconds = counts ? roundToMilliseconds(upload.seconds) : 0;
   const addTo = <Window extends Usage & { readonly start: number }>(window: Window): Window =>
     upload.created < window.start
       ? window
@@ -98,12 +102,12 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
           ...window,
           uploads: window.uploads + sign,
           bytes: window.bytes + sign * bytes,
-          seconds: wholeMilliseconds(window.seconds + sign * seconds),
+          seconds: roundToMilliseconds(window.seconds + sign * seconds),
         };
   return {
     pending: totals.pending + (live ? sign : 0),
     videos: totals.videos + (upload.state === "ready" ? sign : 0),
-    storedSeconds: wholeMilliseconds(totals.storedSeconds + (stored ? sign * seconds : 0)),
+    storedSeconds: roundToMilliseconds(totals.storedSeconds + (stored ? sign * seconds : 0)),
     day: addTo(totals.day),
     month: addTo(totals.month),
   };

@@ -55,7 +55,7 @@ export function beginSweep(now: number): Sweep {
 }
 
 /** A span of time, both ends within, and its videos. */
-export interface Stretch<Video> {
+export interface TimeSlice<Video> {
   readonly from: number;
   readonly to: number;
   /** Those of the margin as well. */
@@ -68,10 +68,10 @@ export interface Stretch<Video> {
  * margin is given up, and at last that second, which then may have more videos than are seen: Stream allows 4 creations a
  * second, and a page has 1,000.
  */
-export function stretchOf<Video extends { readonly created?: number }>(
+export function completeSlice<Video extends { readonly created?: number }>(
   { cursor, until }: Sweep,
   { videos, last }: { readonly videos: readonly Video[]; readonly last: boolean },
-): Stretch<Video> {
+): TimeSlice<Video> {
   const createdAt = ({ created }: Video) => created ?? cursor;
   const complete = videos.reduce((time, video) => Math.max(time, createdAt(video)), 0) - 1;
   const certain = complete - MARGIN_SECONDS >= cursor ? complete - MARGIN_SECONDS : Math.max(cursor, complete);
@@ -81,12 +81,12 @@ export function stretchOf<Video extends { readonly created?: number }>(
 }
 
 /** Whether a video of a stretch is counted with it: those of the margin are counted with the next. */
-export function countsFor({ to }: Stretch<unknown>, { created }: { readonly created?: number }): boolean {
+export function countsFor({ to }: TimeSlice<unknown>, { created }: { readonly created?: number }): boolean {
   return (created ?? to) <= to;
 }
 
 /** The sweep after one more page. */
-export function advanceSweep(sweep: Sweep, { to }: Stretch<unknown>, found: Omit<SweepCounts, "pages">): Sweep {
+export function advanceSweep(sweep: Sweep, { to }: TimeSlice<unknown>, found: Omit<SweepCounts, "pages">): Sweep {
   return {
     ...sweep,
     cursor: to + 1,
@@ -100,7 +100,7 @@ export function advanceSweep(sweep: Sweep, { to }: Stretch<unknown>, found: Omit
 }
 
 /** A sweep that has come to its end is no longer running. */
-export function standingAfter(sweep: Sweep, before: Reconciliation, now: number): Reconciliation {
+export function nextState(sweep: Sweep, before: Reconciliation, now: number): Reconciliation {
   const { cursor, until, ...finished } = sweep;
   const failure = before.failure && { failure: before.failure };
   return cursor > until

@@ -1,7 +1,7 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 
 /** Stream's answer to a creation that it did not accept. */
-export interface StreamRefusal {
+export interface StreamErrorResponse {
   readonly status: number;
   /** `errors` and `messages` of Cloudflare's envelope, as far as they could be read; the useful text is often in the latter. */
   readonly errors: readonly { readonly code: number; readonly message: string }[];
@@ -23,7 +23,7 @@ const UNAVAILABLE_RETRY_SECONDS = 10;
  * again at once: 429. What only the operator can mend (credential, account, route) is 502, never shown as the caller's
  * fault. The text of Stream goes to the log, clipped; it may name the account.
  */
-export function explainRefusal(refusal: StreamRefusal): Problem {
+export function toProblem(refusal: StreamErrorResponse): Problem {
   const { status, errors } = refusal;
   const facts = { upstreamErrors: errors.slice(0, 5).map(({ code, message }) => `${code} ${message}`.slice(0, 200)) };
   const says = (pattern: RegExp) => errors.some(({ message }) => pattern.test(message));

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { wholeMilliseconds } from "../../quota/rules/usage-totals.ts";
+import { roundToMilliseconds } from "../../quota/rules/usage-totals.ts";
 import { parseUid } from "./upload-url.ts";
 import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
-import { clip } from "../../shared/text.ts";
+import { truncate } from "../../shared/text.ts";
 import { TENANT_ID } from "../../shared/tenant.ts";
 import type { StreamVideo } from "./video.ts";
 
@@ -40,7 +40,7 @@ export function parseVideo(json: unknown): StreamVideo | undefined {
   if (!uid) return undefined;
   const tag = parseTag(video.meta?.[SLUICE_KEY]);
   // -1 means that it is unknown.
-  const maxDurationSeconds = wholeMilliseconds(Math.max(0, video.maxDurationSeconds ?? 0));
+  const maxDurationSeconds = roundToMilliseconds(Math.max(0, video.maxDurationSeconds ?? 0));
   const [created, expires] = [parseTime(video.created), parseTime(video.uploadExpiry)];
   return {
     report: reportOf(uid, video),
@@ -62,11 +62,11 @@ function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof 
       return {
         kind: "ready",
         uid,
-        ...(isKnown(duration) && { seconds: wholeMilliseconds(duration) }),
+        ...(isKnown(duration) && { seconds: roundToMilliseconds(duration) }),
         ...(isKnown(size) && { bytes: size }),
       };
     case "error":
-      return { kind: "failed", uid, ...(reason && { reason: clip(reason) }) };
+      return { kind: "failed", uid, ...(reason && { reason: truncate(reason) }) };
     default:
       return { kind: "processing", uid };
   }

@@ -7,7 +7,7 @@ export interface StreamSignature {
   /** Seconds since the epoch, as they were signed. */
   readonly time: string;
   /** HMAC-SHA256 of the time, a point and the body; 64 digits. */
-  readonly hexadecimal: string;
+  readonly signatureHex: string;
 }
 
 /** How far the time of an event may be from ours, either way: clocks differ, and an old event may be a replayed one. */
@@ -30,10 +30,10 @@ export function parseStreamSignature(header: string): StreamSignature | undefine
   }
   const [time, hexadecimal] = [parts.get("time"), parts.get("sig1")];
   if (time === undefined || hexadecimal === undefined) return undefined;
-  return TIME.test(time) && HEXADECIMAL.test(hexadecimal) ? { time, hexadecimal } : undefined;
+  return TIME.test(time) && HEXADECIMAL.test(hexadecimal) ? { time, signatureHex: hexadecimal } : undefined;
 }
 
 /** @param now seconds since the epoch */
-export function isTimely({ time }: StreamSignature, now: number): boolean {
+export function isWithinTolerance({ time }: StreamSignature, now: number): boolean {
   return Math.abs(now - Number(time)) <= SIGNATURE_TOLERANCE_SECONDS;
 }

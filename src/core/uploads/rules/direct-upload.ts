@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { jsonObject } from "../../shared/strict-object.ts";
 import { METADATA_KEYS } from "../../policy/rules/metadata-keys.ts";
-import { type Result, accept } from "../../shared/result.ts";
+import { type Result, ok } from "../../shared/result.ts";
 import type { CreationRequest } from "./tus-creation.ts";
 import { type UploadMetadata, encodeUploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
 
@@ -73,7 +73,7 @@ export function readDirectUpload(body: DirectUploadBody, creator: string | undef
   const metadata = parseUploadMetadata(encodeUploadMetadata([...given, ...Object.entries(body.meta ?? {})]));
   if (!metadata.ok) return metadata;
   const wanted = body.creator || creator;
-  return accept({
+  return ok({
     kind: "direct",
     length: BASIC_UPLOAD_MAX_BYTES,
     metadata: metadata.value,

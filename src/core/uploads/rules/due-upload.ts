@@ -1,5 +1,5 @@
 import type { StreamVideo, AbsentVideo } from "../../stream/rules/video.ts";
-import { type UploadEvent, type UploadProgress, type UploadState, isLive } from "./upload-state.ts";
+import { type UploadTransition, type UploadProgress, type UploadState, isLive } from "./upload-state.ts";
 
 /** An upload of which something has to be found out or done. Times are seconds since the epoch. */
 export interface DueUpload {
@@ -18,8 +18,8 @@ export interface DueUpload {
 }
 
 /** What has been found out or done. */
-export interface Finding {
-  readonly event?: UploadEvent;
+export interface DueOutcome {
+  readonly event?: UploadTransition;
   readonly video?: StreamVideo | AbsentVideo;
   /** When to look again; null: never. */
   readonly due: number | null;
@@ -31,7 +31,7 @@ const DUE_AFTER_CANCEL_SECONDS = 30;
 /** When something has to be done about an upload at Stream, after an event. */
 export function dueAfter(
   row: Pick<DueUpload, "state"> & { readonly due: number | null },
-  event: UploadEvent,
+  event: UploadTransition,
   { state, unwanted }: UploadProgress,
   now: number,
 ): number | null {

@@ -1,6 +1,6 @@
 import { type Problem, problem } from "../../shared/problem.ts";
-import { clip } from "../../shared/text.ts";
-import { type Result, accept, refuse } from "../../shared/result.ts";
+import { truncate } from "../../shared/text.ts";
+import { type Result, ok, err } from "../../shared/result.ts";
 import { type UploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
 
 /** The protocol version spoken here; tus has no other. https://tus.io/protocols/resumable-upload */
@@ -32,7 +32,7 @@ export type HeaderReader = (name: string) => string | undefined;
  */
 export function parseCreation(header: HeaderReader): Result<CreationRequest> {
   const unsupported = checkProtocol(header);
-  if (unsupported) return refuse(unsupported);
+  if (unsupported) return err(unsupported);
 
   const length = parseUploadLength(header);
   if (!length.ok) return length;
@@ -40,7 +40,7 @@ export function parseCreation(header: HeaderReader): Result<CreationRequest> {
   if (!metadata.ok) return metadata;
 
   const creator = header("upload-creator");
-  return accept({ kind: "tus", length: length.value, metadata: metadata.value, ...(creator ? { creator } : {}) });
+  return ok({ kind: "tus", length: length.value, metadata: metadata.value, ...(creator ? { creator } : {}) });
 }
 
 function checkProtocol(header: HeaderReader): Problem | undefined {
@@ -54,7 +54,7 @@ function checkProtocol(header: HeaderReader): Problem | undefined {
   const version = header("tus-resumable");
   if (version !== TUS_VERSION)
     return problem("tus_version_unsupported", "Tus-Resumable must be 1.0.0.", {
-      facts: { version: clip(version ?? "") },
+      facts: { version: truncate(version ?? "") },
     });
 
   // Partial uploads carry no metadata, so a policy could not be applied to what they are joined to.
@@ -71,17 +71,17 @@ const UPLOAD_LENGTH = /^(?:0|[1-9]\d*)$/;
 function parseUploadLength(header: HeaderReader): Result<number> {
   const text = header("upload-length");
   if (text === undefined)
-    return refuse(problem("upload_length_required", "Upload-Length must say how many bytes will be uploaded."));
+    return err(problem("upload_length_required", "Upload-Length must say how many bytes will be uploaded."));
   if (!UPLOAD_LENGTH.test(text))
-    return refuse(
-      problem("upload_length_invalid", `Upload-Length must be a non-negative integer, not "${clip(text)}".`),
+    return err(
+      problem("upload_length_invalid", `Upload-Length must be a non-negative integer, not "${truncate(text)}".`),
     );
   const length = Number(text);
   if (length > STREAM_MAX_UPLOAD_BYTES)
-    return refuse(
+    return err(
       problem("upload_too_large", `Stream takes at most ${STREAM_MAX_UPLOAD_BYTES} bytes.`, {
-        facts: { length: clip(text) },
+        facts: { length: truncate(text) },
       }),
     );
-  return accept(length);
+  return ok(length);
 }

@@ -1,6 +1,6 @@
 import { problem } from "../../shared/problem.ts";
-import { clip } from "../../shared/text.ts";
-import { type Result, accept, refuse } from "../../shared/result.ts";
+import { truncate } from "../../shared/text.ts";
+import { type Result, ok, err } from "../../shared/result.ts";
 
 /**
  * The pairs of an `Upload-Metadata` header: lower-case key → decoded value, "" where the key stands bare.
@@ -30,44 +30,44 @@ const MAX_METADATA_KEY_CHARACTERS = 128;
  */
 export function parseUploadMetadata(header: string): Result<UploadMetadata> {
   if (header.length > MAX_METADATA_HEADER_CHARACTERS)
-    return refuse(
+    return err(
       problem("upload_metadata_too_large", `Upload-Metadata may have ${MAX_METADATA_HEADER_CHARACTERS} characters.`),
     );
 
   const metadata = new Map<string, string>();
-  if (header.trim() === "") return accept(metadata);
+  if (header.trim() === "") return ok(metadata);
 
   const pairs = header.split(",");
   if (pairs.length > MAX_METADATA_KEYS)
-    return refuse(problem("upload_metadata_too_large", `Upload-Metadata may have ${MAX_METADATA_KEYS} keys.`));
+    return err(problem("upload_metadata_too_large", `Upload-Metadata may have ${MAX_METADATA_KEYS} keys.`));
 
   for (const pair of pairs) {
     const [key, base64 = "", ...rest] = pair.replace(SURROUNDING_BLANKS, "").split(" ");
-    if (!key) return refuse(problem("upload_metadata_invalid", "Upload-Metadata has an empty pair."));
+    if (!key) return err(problem("upload_metadata_invalid", "Upload-Metadata has an empty pair."));
     if (rest.length > 0)
-      return refuse(problem("upload_metadata_invalid", `"${clip(key)}" is followed by more than one value.`));
+      return err(problem("upload_metadata_invalid", `"${truncate(key)}" is followed by more than one value.`));
     if (!METADATA_KEY.test(key) || key.length > MAX_METADATA_KEY_CHARACTERS)
-      return refuse(
+      return err(
         problem(
           "upload_metadata_invalid",
-          `"${clip(key)}" is not a key: printable ASCII, at most ${MAX_METADATA_KEY_CHARACTERS}.`,
+          `"${truncate(key)}" is not a key: printable ASCII, at most ${MAX_METADATA_KEY_CHARACTERS}.`,
         ),
       );
 
     const lowerCaseKey = key.toLowerCase();
     if (metadata.has(lowerCaseKey))
-      return refuse(problem("upload_metadata_invalid", `"${clip(key)}" stands twice.`, { key: lowerCaseKey }));
+      return err(problem("upload_metadata_invalid", `"${truncate(key)}" stands twice.`, { key: lowerCaseKey }));
 
     const value = decodeValue(base64);
     if (value === undefined)
-      return refuse(
-        problem("upload_metadata_invalid", `The value of "${clip(key)}" is not the base64 of UTF-8 text.`, {
+      return err(
+        problem("upload_metadata_invalid", `The value of "${truncate(key)}" is not the base64 of UTF-8 text.`, {
           key: lowerCaseKey,
         }),
       );
     metadata.set(lowerCaseKey, value);
   }
-  return accept(metadata);
+  return ok(metadata);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { VideoJson } from "../../stream/rules/video-document.ts";
 import type { Upload, UploadState } from "./upload-state.ts";
 
 /** An upload as the ledger keeps it. */
-export interface KeptUpload extends Upload {
+export interface UploadRecord extends Upload {
   readonly upstream: string;
   /** The video has to go, whatever has become of it. */
   readonly unwanted: boolean;
@@ -27,6 +27,6 @@ export interface UploadQuery {
  * be the last.
  */
 export interface UploadPage {
-  readonly uploads: readonly KeptUpload[];
+  readonly uploads: readonly UploadRecord[];
   readonly cursor?: string;
 }

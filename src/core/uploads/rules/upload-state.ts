@@ -72,7 +72,7 @@ export type ExistingVideo = Exclude<VideoReport, { kind: "absent" }>;
 type ReadyVideo = Extract<VideoReport, { kind: "ready" }>;
 
 /** What may happen to an upload. */
-export type UploadEvent =
+export type UploadTransition =
   /** Stream has made the upload URL. */
   | { readonly kind: "issued"; readonly uid: string }
   /** Nobody knows whether it has. */
@@ -97,15 +97,15 @@ export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid"
 }
 
 /** It was ready, and has disappeared from Stream without having been asked to. */
-export function hasVanished({ state, unwanted }: Pick<UploadProgress, "state" | "unwanted">): boolean {
+export function isMissingUpstream({ state, unwanted }: Pick<UploadProgress, "state" | "unwanted">): boolean {
   return state === "deleted" && !unwanted;
 }
 
 /** The upload after an event: in the later one of the state it is in and the one that the event would bring it to. */
-export function advance(upload: UploadProgress, event: UploadEvent): UploadProgress {
-  const target = targetOf(upload.state, event);
+export function transition(upload: UploadProgress, event: UploadTransition): UploadProgress {
+  const target = nextState(upload.state, event);
   const later = target !== undefined && UPLOAD_STATES.indexOf(target) > UPLOAD_STATES.indexOf(upload.state);
-  const isBack = event.kind === "returned" && hasVanished(upload);
+  const isBack = event.kind === "returned" && isMissingUpstream(upload);
   const state = isBack ? "ready" : later ? target : upload.state;
   const report = "report" in event && event.report.kind !== "absent" ? event.report : undefined;
   const uid = upload.uid ?? ("uid" in event ? event.uid : report?.uid);
@@ -136,7 +136,7 @@ function sizeAfter(
   };
 }
 
-function targetOf(state: UploadState, event: UploadEvent): UploadState | undefined {
+function nextState(state: UploadState, event: UploadTransition): UploadState | undefined {
   switch (event.kind) {
     case "issued":
     case "expired":
@@ -174,7 +174,7 @@ function reportedState(state: UploadState, { kind }: VideoReport): UploadState |
 export type Abandoned = "delete" | "keep";
 
 /** What is to be done about an upload whose time has come, and of which Stream has a video. */
-export type DueStep =
+export type DueAction =
   /** What Stream says settles it. */
   | "settle"
   /** Bytes are being processed, or may still come: ask again later. */
@@ -188,7 +188,12 @@ export type DueStep =
  * @param unwanted the video has to go, whatever has become of it
  * @param urlIsDead the upload's time is over, so that nobody can upload to the video any more
  */
-export function dueStep(unwanted: boolean, { kind }: ExistingVideo, urlIsDead: boolean, abandoned: Abandoned): DueStep {
+export function decideDueAction(
+  unwanted: boolean,
+  { kind }: ExistingVideo,
+  urlIsDead: boolean,
+  abandoned: Abandoned,
+): DueAction {
   if (unwanted) return "delete";
   switch (kind) {
     case "pending":

@@ -22,7 +22,7 @@ export function retryDelaySeconds(attempts: number): number | undefined {
 export const MAX_FAILING_MS = 5 * 24 * 60 * 60 * 1000;
 
 /** What an answer means. `gone`: the endpoint wants nothing any more, as the Standard Webhooks specification has it. */
-export function judgeAnswer(status: number): "delivered" | "gone" | "failed" {
+export function classifyResponse(status: number): "delivered" | "gone" | "failed" {
   if (status >= 200 && status < 300) return "delivered";
   return status === 410 ? "gone" : "failed";
 }

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { AuditRow } from "../../../adapters/d1/audit-log.ts";
 import type { RegistryStore } from "../../../adapters/d1/admin-registry.ts";
 import type { AppEnv } from "../../app-env.ts";
-import { accept } from "../../../core/shared/result.ts";
+import { ok } from "../../../core/shared/result.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 import { pageOf, parseSlug, readPage } from "./schemas.ts";
@@ -18,7 +18,7 @@ export function auditRoutes(store: RegistryStore): Hono<AppEnv> {
     const page = readPage(c, AUDIT_CURSOR);
     if (!page.ok) return respondProblem(c, page.problem);
     const asked = c.req.query("tenant");
-    const tenant = asked === undefined ? accept(undefined) : parseSlug(asked, "tenant");
+    const tenant = asked === undefined ? ok(undefined) : parseSlug(asked, "tenant");
     if (!tenant.ok) return respondProblem(c, tenant.problem);
     const before = Number(page.value.after || Number.MAX_SAFE_INTEGER);
     const rows = await store.audit({

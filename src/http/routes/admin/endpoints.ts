@@ -6,13 +6,13 @@ import type { Config } from "../../../config.ts";
 import { MAX_ENDPOINTS_PER_TENANT } from "../../../core/webhooks/rules/endpoint.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { problem } from "../../../core/shared/problem.ts";
-import { type Result, accept } from "../../../core/shared/result.ts";
+import { type Result, ok } from "../../../core/shared/result.ts";
 import { UPLOAD_EVENT_TYPES } from "../../../core/webhooks/rules/upload-event.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 import { readJson } from "../../pipeline/json-body.ts";
-import { displayName, endpointUrl, readSlug, someOf } from "./schemas.ts";
+import { displayName, endpointUrl, readSlug, uniqueSubset } from "./schemas.ts";
 import { noSuchTenant } from "./tenants.ts";
 
 /** The Standard Webhooks specification wants 24 to 64. */
@@ -23,7 +23,7 @@ const endpointSchema = (allowLoopback: boolean) =>
     url: endpointUrl(allowLoopback),
     description: v.optional(displayName),
     /** Absent: all, those of later versions too. */
-    events: v.optional(someOf(UPLOAD_EVENT_TYPES)),
+    events: v.optional(uniqueSubset(UPLOAD_EVENT_TYPES)),
     disabled: v.optional(v.boolean(), false),
   });
 
@@ -95,7 +95,7 @@ function readName(c: Context<AppEnv>): Result<{ readonly tenant: string; readonl
   const tenant = readSlug(c, "tenant");
   if (!tenant.ok) return tenant;
   const id = readSlug(c, "id");
-  return id.ok ? accept({ tenant: tenant.value, id: id.value }) : id;
+  return id.ok ? ok({ tenant: tenant.value, id: id.value }) : id;
 }
 
 function newSecret(): string {

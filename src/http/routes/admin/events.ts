@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { RegistryStore } from "../../../adapters/d1/admin-registry.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { problem } from "../../../core/shared/problem.ts";
-import { type Result, accept, refuse } from "../../../core/shared/result.ts";
+import { type Result, ok, err } from "../../../core/shared/result.ts";
 import type { AppEnv } from "../../app-env.ts";
 import type { Attempt, KeptEvent } from "../../../core/webhooks/rules/delivery.ts";
 import type { Ledgers } from "../../../core/ports/ledger.ts";
@@ -77,7 +77,7 @@ const noSuchEvent = problem("not_found", "There is no such event.");
 async function readTenant(c: Context<AppEnv>, store: RegistryStore): Promise<Result<string>> {
   const tenant = readSlug(c, "tenant");
   if (!tenant.ok) return tenant;
-  return (await store.tenant(tenant.value)) ? accept(tenant.value) : refuse(noSuchTenant);
+  return (await store.tenant(tenant.value)) ? ok(tenant.value) : err(noSuchTenant);
 }
 
 function documentOf({ id, body }: KeptEvent) {

@@ -10,7 +10,7 @@ import type { AppEnv } from "../../app-env.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 import { readJson } from "../../pipeline/json-body.ts";
-import { pageOf, readPage, readSlug, safeUrl, scopes, slug, someOf } from "./schemas.ts";
+import { pageOf, readPage, readSlug, safeUrl, scopes, slug, uniqueSubset } from "./schemas.ts";
 import { publicKeySet } from "./jwk-set-schema.ts";
 
 /** RFC 7518 section 3.2: "A key of the same size as the hash output (for instance, 256 bits for HS256) or larger MUST be used". */
@@ -29,7 +29,7 @@ const issuerSchema = (allowLoopback: boolean) =>
     jsonObject({
       issuer: text,
       audience: text,
-      algorithms: v.optional(someOf(ASYMMETRIC_ALGORITHMS)),
+      algorithms: v.optional(uniqueSubset(ASYMMETRIC_ALGORITHMS)),
       jwksUrl: v.optional(safeUrl(allowLoopback)),
       jwks: v.optional(publicKeySet),
       secret: v.optional(

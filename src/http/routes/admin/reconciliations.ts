@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import { type Result, accept, refuse } from "../../../core/shared/result.ts";
+import { type Result, ok, err } from "../../../core/shared/result.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import type { SweepCounts } from "../../../core/reconciliation/rules/sweep.ts";
 import type { AppEnv } from "../../app-env.ts";
@@ -23,30 +23,30 @@ export function reconciliationRoutes(ports: ReconciliationPorts): Hono<AppEnv> {
 
   routes.get("/", async (c) => {
     const id = await readUpstream(ports.registry, c);
-    return id.ok ? respondStanding(ports, c, id.value) : respondProblem(c, id.problem);
+    return id.ok ? respondWithState(ports, c, id.value) : respondProblem(c, id.problem);
   });
 
   routes.post("/", async (c) => {
     const id = await readUpstream(ports.registry, c);
     if (!id.ok) return respondProblem(c, id.problem);
     const run = await reconcile(ports, id.value, "now");
-    return respondStanding(ports, c, id.value, run);
+    return respondWithState(ports, c, id.value, run);
   });
 
   routes.all("/", allowOnly("GET", "HEAD", "POST"));
   return routes;
 }
 
-async function readUpstream({ latest }: CachedRegistry, c: Context<AppEnv>): Promise<Result<string>> {
+async function readUpstream({ uncached }: CachedRegistry, c: Context<AppEnv>): Promise<Result<string>> {
   const id = readSlug(c, "upstream");
   if (!id.ok) return id;
-  const upstream = await latest.upstream(id.value);
+  const upstream = await uncached.upstream(id.value);
   if (!upstream.ok) return upstream;
-  return upstream.value ? accept(id.value) : refuse(noSuchUpstream);
+  return upstream.value ? ok(id.value) : err(noSuchUpstream);
 }
 
 /** With the run that has just been made, if there was one. */
-async function respondStanding(ports: ReconciliationPorts, c: Context<AppEnv>, upstream: string, run?: object) {
+async function respondWithState(ports: ReconciliationPorts, c: Context<AppEnv>, upstream: string, run?: object) {
   const read = await ports.reconciliations.read(upstream);
   if (!read.ok) return respondProblem(c, read.problem);
   const { running, finished, failure } = read.value.standing;

@@ -5,7 +5,7 @@ import { SCOPES } from "../../../core/auth/rules/caller.ts";
 import { isEndpointUrl } from "../../../core/webhooks/rules/endpoint.ts";
 import { isSafeUrl } from "../../../core/shared/safe-url.ts";
 import { problem } from "../../../core/shared/problem.ts";
-import { type Result, accept, refuse } from "../../../core/shared/result.ts";
+import { type Result, ok, err } from "../../../core/shared/result.ts";
 import { TENANT_ID } from "../../../core/shared/tenant.ts";
 import type { AppEnv } from "../../app-env.ts";
 
@@ -15,14 +15,14 @@ import type { AppEnv } from "../../app-env.ts";
 export const slug = v.pipe(v.string(), v.regex(TENANT_ID, "must match [a-z0-9][a-z0-9-]{0,31}"));
 
 /** A choice of some of these, each once. */
-export const someOf = <const T extends string>(names: readonly T[]) =>
+export const uniqueSubset = <const T extends string>(names: readonly T[]) =>
   v.pipe(
     v.array(v.picklist(names)),
     v.minLength(1),
     v.check((chosen) => new Set(chosen).size === chosen.length, "must not name anything twice"),
   );
 
-export const scopes = someOf(SCOPES);
+export const scopes = uniqueSubset(SCOPES);
 
 /** For people; neither control characters nor halves of surrogate pairs, which no database keeps as they are. */
 export const displayName = v.pipe(
@@ -57,8 +57,8 @@ export function readSlug(c: Context<AppEnv>, parameter: string): Result<string> 
 
 export function parseSlug(id: string, parameter: string): Result<string> {
   return TENANT_ID.test(id)
-    ? accept(id)
-    : refuse(problem("bad_request", "Ids match [a-z0-9][a-z0-9-]{0,31}.", { key: parameter }));
+    ? ok(id)
+    : err(problem("bad_request", "Ids match [a-z0-9][a-z0-9-]{0,31}.", { key: parameter }));
 }
 
 const DEFAULT_PAGE = 50;
@@ -72,10 +72,10 @@ export function readPage(c: Context<AppEnv>, cursors = ID_CURSOR): Result<Page> 
   const limit = c.req.query("limit") ?? String(DEFAULT_PAGE);
   const after = c.req.query("cursor") ?? "";
   if (!/^[1-9]\d{0,2}$/.test(limit) || Number(limit) > MAX_PAGE)
-    return refuse(problem("bad_request", `limit must be 1 to ${MAX_PAGE}.`, { key: "limit" }));
+    return err(problem("bad_request", `limit must be 1 to ${MAX_PAGE}.`, { key: "limit" }));
   if (!cursors.test(after))
-    return refuse(problem("bad_request", "cursor must be one that this list has given.", { key: "cursor" }));
-  return accept({ after, limit: Number(limit) });
+    return err(problem("bad_request", "cursor must be one that this list has given.", { key: "cursor" }));
+  return ok({ after, limit: Number(limit) });
 }
 
 /** A page, with the cursor of the next where there may be one. */

@@ -65,7 +65,7 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
       return respondProblem(
         c,
         !before && !revive && (await store.hasBeenDeleted(id.value))
-          ? deletedBefore
+          ? tenantIdRetired
           : problem("body_invalid", `upstream: there is no "${upstream}".`, { key: "upstream" }),
       );
     const after = await store.tenant(id.value);
@@ -91,7 +91,7 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
 }
 
 /** Its uploads, quotas and idempotency keys would be the new one's. */
-const deletedBefore = problem(
+const tenantIdRetired = problem(
   "conflict",
   "A tenant of this id has been deleted, and its uploads are kept. Choose another id, or have it back with ?revive=true.",
 );

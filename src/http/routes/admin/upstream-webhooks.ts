@@ -6,19 +6,19 @@ import { WEBHOOK_SECRET } from "../../../core/stream/rules/defaults.ts";
 import { BACKGROUND_TENANT } from "../../../core/budget/rules/call-window.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { problem } from "../../../core/shared/problem.ts";
-import { type Result, accept, refuse } from "../../../core/shared/result.ts";
+import { type Result, ok, err } from "../../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import type { AppEnv } from "../../app-env.ts";
 import type { Budget } from "../../../core/ports/budget.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import type { Upstream } from "../../../core/stream/rules/upstream.ts";
 import type { StreamWebhooks } from "../../../core/ports/stream.ts";
-import { registerWebhook } from "../../../core/stream-events/register-stream-webhook.ts";
+import { registerStreamWebhook } from "../../../core/stream-events/register-stream-webhook.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 import { readJson } from "../../pipeline/json-body.ts";
 import { readSlug, safeUrl } from "./schemas.ts";
-import { setByEnvironment, noSuchUpstream } from "./upstreams.ts";
+import { managedByEnvironment, noSuchUpstream } from "./upstreams.ts";
 
 export interface UpstreamWebhookPorts {
   readonly registry: CachedRegistry;
@@ -60,10 +60,10 @@ export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Hono<AppEnv>
     const upstream = await readUpstream(ports, c);
     if (!upstream.ok) return respondProblem(c, upstream.problem);
     const { id, accountId } = upstream.value;
-    if (id === DEFAULT_UPSTREAM) return respondProblem(c, setByEnvironment);
+    if (id === DEFAULT_UPSTREAM) return respondProblem(c, managedByEnvironment);
 
     const url = `${new URL(body.value.gateway ?? c.req.url).origin}/hooks/stream/${id}`;
-    const registered = await registerWebhook(ports.streamWebhooks, upstream.value, url, body.value.force);
+    const registered = await registerStreamWebhook(ports.streamWebhooks, upstream.value, url, body.value.force);
     if (!registered.ok) return respondProblem(c, registered.problem);
     const { secret, notificationUrl, replaced } = registered.value;
     if (!WEBHOOK_SECRET.test(secret))
@@ -84,15 +84,15 @@ async function readUpstream(
 ): Promise<Result<Upstream>> {
   const id = readSlug(c, "upstream");
   if (!id.ok) return id;
-  const upstream = await registry.latest.upstream(id.value, "vouched for");
+  const upstream = await registry.uncached.upstream(id.value, "vouched for");
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return refuse(noSuchUpstream);
+  if (!upstream.value) return err(noSuchUpstream);
   for (let call = 0; call < CALLS; call++) {
     const asking = await budget.acquire(upstream.value, BACKGROUND_TENANT, "foreground");
     if (!asking.granted)
-      return refuse(
+      return err(
         problem("upstream_busy", "Too many requests to Stream.", { retryAfterSeconds: asking.retryAfterSeconds }),
       );
   }
-  return accept(upstream.value);
+  return ok(upstream.value);
 }

@@ -78,7 +78,7 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
   routes.put("/:id", async (c) => {
     const id = readSlug(c, "id");
     if (!id.ok) return respondProblem(c, id.problem);
-    if (id.value === DEFAULT_UPSTREAM) return respondProblem(c, setByEnvironment);
+    if (id.value === DEFAULT_UPSTREAM) return respondProblem(c, managedByEnvironment);
     const body = await readJson(c.req.raw, schema);
     if (!body.ok) return respondProblem(c, body.problem);
     const {
@@ -115,7 +115,7 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
 
   routes.delete("/:id", async (c) => {
     const id = c.req.param("id");
-    if (id === DEFAULT_UPSTREAM) return respondProblem(c, setByEnvironment);
+    if (id === DEFAULT_UPSTREAM) return respondProblem(c, managedByEnvironment);
     if ((await store.deleteUpstream(id)) > 0) return c.body(null, 204);
     return respondProblem(
       c,
@@ -128,7 +128,7 @@ export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allow
   return routes;
 }
 
-export const setByEnvironment = problem("conflict", "The upstream default is configured by the environment.");
+export const managedByEnvironment = problem("conflict", "The upstream default is configured by the environment.");
 export const noSuchUpstream = problem("not_found", "There is no such upstream.");
 
 /** The credential stays where it is, and so do the webhook's secrets. */

@@ -10,7 +10,7 @@ import { requireScope } from "../../pipeline/require-scope.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { createdHeaders } from "../../pipeline/upload-headers.ts";
 import { createDirectUpload } from "../tenant/direct-uploads.ts";
-import { type KeptUploadPorts, cancelFound } from "../tenant/uploads.ts";
+import { type UploadResourcePorts, cancelUploadRequest } from "../tenant/uploads.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 import { refuseEndpointMethod } from "../tenant/create-upload.ts";
 
@@ -21,7 +21,7 @@ import { refuseEndpointMethod } from "../tenant/create-upload.ts";
  *
  * @see https://developers.cloudflare.com/api/resources/stream/
  */
-export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPorts): Hono<AppEnv> {
+export function cloudflareStreamRoutes(ports: CreateUploadPorts & UploadResourcePorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
 
   routes.get("/", async (c, next) => {
@@ -75,7 +75,7 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & KeptUploadPort
   routes.delete("/*", async (c, next) => {
     const uid = uidIn(c.req.path);
     if (uid === undefined) return next();
-    const cancelled = await cancelFound(ports, c, (access) => findVideo(ports, access, uid));
+    const cancelled = await cancelUploadRequest(ports, c, (access) => findVideo(ports, access, uid));
     // As Cloudflare does: a 200 without a body.
     return cancelled.ok ? c.body(null, 200) : respondProblem(c, cancelled.problem);
   });

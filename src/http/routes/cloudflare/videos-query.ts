@@ -1,4 +1,4 @@
-import { type Result, accept, refuse } from "../../../core/shared/result.ts";
+import { type Result, ok, err } from "../../../core/shared/result.ts";
 import { VIDEO_STATUSES } from "../../../core/stream/rules/video-document.ts";
 import type { VideoQuery } from "../../../core/uploads/list-videos.ts";
 import { type Query, badParameter, parseCreator, parseLimit, parseMoment, readQuery } from "../../pipeline/query.ts";
@@ -14,12 +14,11 @@ export function parseVideoQuery(parameters: Iterable<readonly [string, string]>)
   const query = read.value;
   for (const flag of ["asc", "include_counts"] as const)
     if (!["true", "false"].includes(query.get(flag) ?? "false"))
-      return refuse(badParameter(flag, "must be true or false"));
+      return err(badParameter(flag, "must be true or false"));
 
   const asked = query.get("status");
   const status = VIDEO_STATUSES.find((status) => status === asked);
-  if (asked !== undefined && !status)
-    return refuse(badParameter("status", `must be one of ${VIDEO_STATUSES.join(", ")}`));
+  if (asked !== undefined && !status) return err(badParameter("status", `must be one of ${VIDEO_STATUSES.join(", ")}`));
   const creator = parseCreator(query.get("creator"));
   if (!creator.ok) return creator;
   const before = eitherMoment(query, ["before", "end"], "up");
@@ -28,7 +27,7 @@ export function parseVideoQuery(parameters: Iterable<readonly [string, string]>)
   if (!after.ok) return after;
   const limit = parseLimit(query.get("limit"), { fallback: MAX_LIMIT, most: MAX_LIMIT });
   if (!limit.ok) return limit;
-  return accept({
+  return ok({
     limit: limit.value,
     ascending: query.get("asc") === "true",
     counted: query.get("include_counts") === "true",
@@ -45,7 +44,7 @@ function eitherMoment(
   [name, alias]: readonly [(typeof PARAMETERS)[number], (typeof PARAMETERS)[number]],
   rounding: "up" | "down",
 ): Result<number | undefined> {
-  if (query.has(name) && query.has(alias)) return refuse(badParameter(alias, `is another name for ${name}`));
+  if (query.has(name) && query.has(alias)) return err(badParameter(alias, `is another name for ${name}`));
   return query.has(alias)
     ? parseMoment(alias, query.get(alias), rounding)
     : parseMoment(name, query.get(name), rounding);

@@ -36,7 +36,7 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
     const request = {
       tenant: c.req.param("tenant") ?? "",
       header: (name: string) => headers.get(name) ?? undefined,
-      seeThrough: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
+      waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
     };
     const created = await createUpload(ports, request, event);
     if (!created.ok) return respondProblem(c, created.problem);

@@ -35,7 +35,7 @@ export async function createDirectUpload(ports: CreateUploadPorts, c: Context<Ap
   const request = {
     tenant: c.req.param("tenant") ?? "",
     header: (name: string) => c.req.header(name),
-    seeThrough: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
+    waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
     direct: direct.value,
   };
   return createUpload(ports, request, c.get("event"));

@@ -1,4 +1,4 @@
-import { type Result, accept, refuse } from "../../../core/shared/result.ts";
+import { type Result, ok, err } from "../../../core/shared/result.ts";
 import type { UploadQuery } from "../../../core/uploads/rules/upload-record.ts";
 import { UPLOAD_STATES } from "../../../core/uploads/rules/upload-state.ts";
 import { badParameter, parseCreator, parseLimit, parseMoment, readQuery } from "../../pipeline/query.ts";
@@ -21,18 +21,18 @@ export function parseUploadQuery(parameters: Iterable<readonly [string, string]>
 
   const state = UPLOAD_STATES.find((state) => state === asked);
   if (asked !== undefined && state === undefined)
-    return refuse(badParameter("state", `must be one of ${UPLOAD_STATES.join(", ")}`));
+    return err(badParameter("state", `must be one of ${UPLOAD_STATES.join(", ")}`));
   const creator = parseCreator(query.value.get("creator"));
   if (!creator.ok) return creator;
   if (cursor !== undefined && !CURSOR.test(cursor))
-    return refuse(badParameter("cursor", "must be the cursor of the page before"));
+    return err(badParameter("cursor", "must be the cursor of the page before"));
   const from = parseMoment("from", query.value.get("from"), "up");
   if (!from.ok) return from;
   const to = parseMoment("to", query.value.get("to"), "up");
   if (!to.ok) return to;
   const limit = parseLimit(query.value.get("limit"), { fallback: DEFAULT_LIMIT, most: MAX_LIMIT });
   if (!limit.ok) return limit;
-  return accept({
+  return ok({
     limit: limit.value,
     ...(state && { state }),
     ...(creator.value !== undefined && { creator: creator.value }),

@@ -12,10 +12,10 @@ import { allowOnly } from "../../pipeline/method-not-allowed.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 import { refuseEndpointMethod } from "./create-upload.ts";
 
-export type KeptUploadPorts = AuthenticatePorts & CancelUploadPorts;
+export type UploadResourcePorts = AuthenticatePorts & CancelUploadPorts;
 
 /** `GET /v1/:tenant/uploads`, and `GET` and `DELETE …/:id`: what has been created, and away with it. */
-export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
+export function uploadResourceRoutes(ports: UploadResourcePorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
 
   routes.get("/", async (c, next) => {
@@ -28,7 +28,7 @@ export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
     const page = await listUploads(ports, access.value, query.value);
     if (!page.ok) return respondProblem(c, page.problem);
     const { uploads, cursor } = page.value;
-    return c.json({ uploads: uploads.map(uploadDocument), ...(cursor !== undefined && { cursor }) }, 200, NOT_KEPT);
+    return c.json({ uploads: uploads.map(uploadDocument), ...(cursor !== undefined && { cursor }) }, 200, NO_STORE);
   });
 
   routes.all("/", refuseEndpointMethod);
@@ -44,15 +44,15 @@ export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
     const found = await findUpload(ports, access.value, c.req.param("id"));
     if (!found.ok) return respondProblem(c, found.problem);
     // HEAD would cost a call to Stream and say nothing.
-    if (view === undefined || c.req.method === "HEAD") return c.json(uploadDocument(found.value), 200, NOT_KEPT);
+    if (view === undefined || c.req.method === "HEAD") return c.json(uploadDocument(found.value), 200, NO_STORE);
     const video = await c.get("event").measure("stream", viewVideo(ports, access.value.tenant.id, found.value));
     if (!video.ok) return respondProblem(c, video.problem);
-    return c.json({ ...uploadDocument(found.value), video: video.value ?? null }, 200, NOT_KEPT);
+    return c.json({ ...uploadDocument(found.value), video: video.value ?? null }, 200, NO_STORE);
   });
 
   routes.delete("/:id", async (c) => {
-    const cancelled = await cancelFound(ports, c, (access) => findUpload(ports, access, c.req.param("id")));
-    return cancelled.ok ? c.json(uploadDocument(cancelled.value), 200, NOT_KEPT) : respondProblem(c, cancelled.problem);
+    const cancelled = await cancelUploadRequest(ports, c, (access) => findUpload(ports, access, c.req.param("id")));
+    return cancelled.ok ? c.json(uploadDocument(cancelled.value), 200, NO_STORE) : respondProblem(c, cancelled.problem);
   });
 
   routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "OPTIONS"));
@@ -60,8 +60,8 @@ export function keptUploadRoutes(ports: KeptUploadPorts): Hono<AppEnv> {
 }
 
 /** Cancels what is found for the caller; the runtime sees it through where the client hangs up. */
-export function cancelFound(
-  ports: KeptUploadPorts,
+export function cancelUploadRequest(
+  ports: UploadResourcePorts,
   c: Context<AppEnv>,
   find: CancelUploadRequest["find"],
 ): ReturnType<typeof cancelUpload> {
@@ -75,4 +75,4 @@ export function cancelFound(
 }
 
 /** What changes by itself is asked for anew. */
-const NOT_KEPT = { "Cache-Control": "no-store" };
+const NO_STORE = { "Cache-Control": "no-store" };
