@@ -27,7 +27,8 @@ export async function consumeDeliveries(batch: MessageBatch, ports: DeliverEvent
 
 /** Deliveries that have been repeated often enough. */
 export async function consumeDeadDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
-  const exhausted = (delivery: Delivery) => recordUndelivered(ports, delivery, "it was tried often enough");
+  const exhausted = (delivery: Delivery) =>
+    recordUndelivered(ports, delivery, "exhausted", "it was tried often enough");
   await each(batch, exhausted, () => DEAD_RETRY_SECONDS);
 }
 

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import Cloudflare from "cloudflare";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createStreamClient, patch } from "../../src/local-stream/client.ts";
-import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** The account behind the local Stream: lists, storage, limits, webhook; as Cloudflare's own SDK sees them, too. */

@@ -7,7 +7,8 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createStreamClient, head, patch, sendFile } from "../../src/local-stream/client.ts";
 import type { Fault } from "../../src/local-stream/faults.ts";
-import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { rawRequest } from "../support/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createStreamClient, encodeMetadata, head, patch, sendFile } from "../../src/local-stream/client.ts";
-import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** Uploads to the local Stream by real clients, and what becomes of them. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Metadata, createStreamClient, encodeMetadata } from "../../src/local-stream/client.ts";
-import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { rawRequest } from "../support/gateway.ts";
 
 /** The local Stream is what everything else is tested against: that it refuses what it should is tested first. */

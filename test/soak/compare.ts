@@ -1,5 +1,5 @@
 import type { UploadEventBody } from "../../src/core/webhooks/rules/upload-event.ts";
-import type { LocalStream } from "../../src/local-stream/server.ts";
+import type { LocalStream } from "../../src/local-stream/local-stream.ts";
 import { bearer } from "../support/gateway.ts";
 import type { Received } from "../support/webhook-receiver.ts";
 

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Gateway, startGateway } from "../../src/cli/gateway.ts";
 import { registerLocalWebhook } from "../../src/cli/local-webhook.ts";
-import { type LocalStream, type LocalStreamOptions, startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStreamOptions, startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 
 export const OPERATOR_TOKEN = "operator-token-of-the-tests";
 

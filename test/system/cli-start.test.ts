@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/paths.ts";
-import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { bearer, create } from "../support/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 

@@ -4,7 +4,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/paths.ts";
 import { createStreamClient } from "../../src/local-stream/client.ts";
-import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import {
   type TestGateway,
   OPERATOR_TOKEN,

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/paths.ts";
 import type { UploadState } from "../../src/core/uploads/rules/upload-state.ts";
-import { type LocalStream, startLocalStream } from "../../src/local-stream/server.ts";
+import { startLocalStream } from "../../src/local-stream/server.ts";
+import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { OPERATOR_TOKEN, bearer, create, metadataHeader, settingsFor } from "../support/gateway.ts";
 
 /** The gateway killed at random moments under a load of creations, and started again on the same data. */

@@ -49,11 +49,11 @@ describe("a dry run", () => {
         {
           key: "maxdurationseconds",
           outcome: "clamped",
-          asked: "99999",
+          requested: "99999",
           applied: "3600",
           rule: "policy.metadata.maxdurationseconds.max",
         },
-        { key: "color", outcome: "dropped", asked: "red", rule: "policy.metadata.*.allow" },
+        { key: "color", outcome: "dropped", requested: "red", rule: "policy.metadata.*.allow" },
       ]),
     });
     expect(harness.stream.requests()).toEqual([]);

@@ -152,7 +152,7 @@ describe("Stream's events", () => {
     const uid = await createStreamClient(harness.stream).upload(video, { name: "from the dashboard" });
     expect((await deliveriesOf(uid, 1)).map(({ status }) => status)).toEqual([200]);
     const lines = harness.log.filter((line) => line.includes(uid)).map((line) => JSON.parse(line) as object);
-    expect(lines).toMatchObject([{ streamEvent: "stranger", status: 200, route: "/hooks/stream/:upstream" }]);
+    expect(lines).toMatchObject([{ streamEvent: "unmanaged", status: 200, route: "/hooks/stream/:upstream" }]);
     expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
   });
 
@@ -229,9 +229,9 @@ describe("the reconciliation", () => {
     const id = "0190a000-0000-7000-8000-000000000000";
     const uid = await anHourAgo(() => client.upload(video, { sluice: `${acme.id}/${id}`, name: "restored" }));
     await harness.stream.settled(uid);
-    expect((await reconcile()).finished?.["adopted"]).toBe(1);
+    expect((await reconcile()).finished?.["imported"]).toBe(1);
     expect(await usage(acme)).toEqual(READY);
-    expect((await reconcile()).finished?.["adopted"]).toBe(0);
+    expect((await reconcile()).finished?.["imported"]).toBe(0);
     expect(await usage(acme)).toEqual(READY);
   });
 

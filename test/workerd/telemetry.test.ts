@@ -37,7 +37,7 @@ it("a refused creation names its problem, and the facts stay in the log", () => 
   expect(points).toMatchObject([{ indexes: [""], blobs: ["policy_violation", "", "", ""] }]);
 });
 
-it.each(["recorded", "stranger"] as const)("an event of Stream's is a data point too: %s", (streamEvent) => {
+it.each(["recorded", "unmanaged"] as const)("an event of Stream's is a data point too: %s", (streamEvent) => {
   const { points } = record((event) => {
     event.annotate({ upstream: "eu", streamEvent, ...(streamEvent === "recorded" && { tenant: "acme" }) });
     event.finish("/hooks/stream/:upstream", 200);

@@ -97,9 +97,9 @@ export function createRegistryStore(db: D1Database, sealing: FieldEncryption, no
 
     /**
      * 0 where there is no such upstream, or where it would be a new tenant with the ledger of one that has been deleted,
-     * which only `revive` permits; asked in the same statement, since either may be deleted meanwhile.
+     * which only `restore` permits; asked in the same statement, since either may be deleted meanwhile.
      */
-    putTenant({ id, name, policy, limits, upstream, suspended, abandoned }: NewTenant, revive = false) {
+    putTenant({ id, name, policy, limits, upstream, suspended, abandoned }: NewTenant, restore = false) {
       const query: Query = [
         `INSERT INTO tenants (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8
@@ -107,7 +107,7 @@ export function createRegistryStore(db: D1Database, sealing: FieldEncryption, no
              AND (?9 OR EXISTS (SELECT 1 FROM tenants WHERE id = ?1) OR NOT ${WAS_DELETED})
          ON CONFLICT (id) DO UPDATE SET name = ?2, policy = ?3, limits = ?4, upstream = ?5, suspended = ?6,
            abandoned = ?7, updated_at = ?8, version = max(version + 1, ?8)`,
-        [id, name, policy, limits, upstream, suspended, abandoned, now(), revive ? 1 : 0],
+        [id, name, policy, limits, upstream, suspended, abandoned, now(), restore ? 1 : 0],
       ];
       const documents = { policy: JSON.parse(policy) as unknown, limits: JSON.parse(limits) as unknown };
       const details = { name, ...documents, upstream, suspended: suspended !== 0, abandoned };

@@ -1,5 +1,5 @@
 import { type Result, ok, err } from "../../core/shared/result.ts";
-import type { Reconciliation } from "../../core/reconciliation/rules/sweep.ts";
+import type { Reconciliation, Sweep, SweepCounts } from "../../core/reconciliation/rules/sweep.ts";
 import type { ReconciliationStates } from "../../core/ports/reconciliation-state.ts";
 import { registryUnavailable } from "./database.ts";
 
@@ -28,19 +28,41 @@ export function createReconciliationStates(db: D1Database): ReconciliationStates
              ON CONFLICT (upstream) DO UPDATE SET revision = ?2 + 1, running = ?3, finished = ?4, failure = ?5
                WHERE revision = ?2`,
           )
-          .bind(upstream, revision, ...[running, finished, failure].map((part) => (part ? JSON.stringify(part) : null)))
+          .bind(
+            upstream,
+            revision,
+            running ? storedCounts(running) : null,
+            finished ? storedCounts(finished) : null,
+            failure ? JSON.stringify(failure) : null,
+          )
           .run();
         return meta.changes > 0;
       }),
   };
 }
 
-function standingOf(row: Row): Reconciliation {
-  const part = <K extends "running" | "finished" | "failure">(name: K) => {
-    const json = row[name];
-    return json === null ? {} : { [name]: JSON.parse(json) as Reconciliation[K] };
+function standingOf({ running, finished, failure }: Row): Reconciliation {
+  return {
+    ...(running !== null && { running: countsOf(running) as Sweep }),
+    ...(finished !== null && { finished: countsOf(finished) as FinishedSweep }),
+    ...(failure !== null && { failure: JSON.parse(failure) as NonNullable<Reconciliation["failure"]> }),
   };
-  return { ...part("running"), ...part("finished"), ...part("failure") };
+}
+
+type StoredCounts = Omit<SweepCounts, "imported" | "unmanaged"> & {
+  readonly adopted: number;
+  readonly strangers: number;
+};
+type FinishedSweep = NonNullable<Reconciliation["finished"]>;
+
+/** Stored counts keep the names of the version before: `adopted` is `imported`, `strangers` is `unmanaged`. */
+function storedCounts({ imported, unmanaged, ...rest }: SweepCounts): string {
+  return JSON.stringify({ ...rest, adopted: imported, strangers: unmanaged });
+}
+
+function countsOf(json: string): SweepCounts {
+  const { adopted, strangers, ...rest } = JSON.parse(json) as StoredCounts;
+  return { ...rest, imported: adopted, unmanaged: strangers };
 }
 
 async function orProblem<T>(work: () => Promise<T>): Promise<Result<T>> {

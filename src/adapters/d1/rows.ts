@@ -119,7 +119,7 @@ export function tenantOf(row: TenantRow): Tenant {
     limits: stored(limitsSchema, row.limits),
     upstream: row.upstream,
     suspended: row.suspended !== 0,
-    abandoned: row.abandoned,
+    unfinishedUploads: row.abandoned,
     version: row.version,
   };
 }

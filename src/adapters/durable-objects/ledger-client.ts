@@ -4,7 +4,7 @@ import { errorMessage } from "../../core/shared/text.ts";
 import type { ReservationOutcome } from "../../core/quota/rules/reservation.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
-import type { StoredUpload } from "./ledger-rpc.ts";
+import { type StoredUpload, attemptOf, comparisonOf, storedAttempt } from "./ledger-rpc.ts";
 import type { Ledgers } from "../../core/ports/ledger.ts";
 import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
 import type { Budget } from "../../core/ports/budget.ts";
@@ -56,10 +56,15 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
           .then((cancelled) => (cancelled === "stale" ? cancelled : read(cancelled))),
       ),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
-    reconcile: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page)),
+    reconcile: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page).then(comparisonOf)),
     events: (tenant, query) => orProblem(of(tenant).events(query)),
-    event: (tenant, id) => orProblem(of(tenant).event(id)),
-    recordAttempt: (tenant, eventId, attempt) => of(tenant).recordAttempt(eventId, attempt),
+    event: (tenant, id) =>
+      orProblem(
+        of(tenant)
+          .event(id)
+          .then((event) => event && { ...event, attempts: event.attempts.map(attemptOf) }),
+      ),
+    recordAttempt: (tenant, eventId, attempt) => of(tenant).recordAttempt(eventId, storedAttempt(attempt)),
   };
 }
 

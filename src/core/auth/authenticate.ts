@@ -40,7 +40,7 @@ export function versionOf({ caller, tenant }: Access): number {
 }
 
 /** Where even what is there now is older than what the ledger has been told. */
-export const TENANT_CHANGING = problem("registry_busy", "The tenant is being changed.", { retryAfterSeconds: 1 });
+export const TENANT_CHANGING = problem("tenant_changing", "The tenant is being changed.", { retryAfterSeconds: 1 });
 
 /** What identity providers issue stays under 8 KiB; so do grants. */
 const MAX_TOKEN_CHARACTERS = 8_192;

@@ -25,5 +25,5 @@ export interface TraceFields {
   readonly upstreamStatus?: number;
   readonly upstreamOutcome?: StreamOutcome["kind"];
   /** What became of an event of Stream's. */
-  readonly streamEvent?: "recorded" | "stranger";
+  readonly streamEvent?: "recorded" | "unmanaged";
 }

@@ -118,9 +118,9 @@ function difference(after: Sweep, before: Sweep): SweepCounts {
     pages: after.pages - before.pages,
     videos: after.videos - before.videos,
     settled: after.settled - before.settled,
-    adopted: after.adopted - before.adopted,
+    imported: after.imported - before.imported,
     missing: after.missing - before.missing,
-    strangers: after.strangers - before.strangers,
+    unmanaged: after.unmanaged - before.unmanaged,
   };
 }
 
@@ -141,8 +141,8 @@ async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise
   if (!compared.ok) return compared;
   const { to, ...found } = compared.value;
   const counted = stretch.videos.filter((video) => countsFor({ ...stretch, to }, video));
-  const strangers = counted.filter(({ tag }) => !tag || !tenants.value.has(tag.tenant)).length;
-  return ok(advanceSweep(sweep, { ...stretch, to }, { ...found, videos: counted.length, strangers }));
+  const unmanaged = counted.filter(({ tag }) => !tag || !tenants.value.has(tag.tenant)).length;
+  return ok(advanceSweep(sweep, { ...stretch, to }, { ...found, videos: counted.length, unmanaged }));
 }
 
 /** The oldest videos that have not been compared, for one call of the budget. */
@@ -190,7 +190,7 @@ async function compare(
   tenants: ReadonlySet<string>,
 ): Promise<Result<Required<Comparison>>> {
   const groups = Map.groupBy(videos, ({ tag }) => tag?.tenant);
-  const total = { settled: 0, adopted: 0, missing: 0, to };
+  const total = { settled: 0, imported: 0, missing: 0, to };
   const waiting = [...tenants];
   while (waiting.length > 0) {
     const asked = waiting.splice(0, LEDGERS_AT_ONCE);
@@ -202,7 +202,7 @@ async function compare(
     for (const answer of answers) {
       if (!answer.ok) return answer;
       total.settled += answer.value.settled;
-      total.adopted += answer.value.adopted;
+      total.imported += answer.value.imported;
       total.missing += answer.value.missing;
       total.to = Math.min(total.to, answer.value.to ?? total.to);
     }

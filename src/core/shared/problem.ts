@@ -76,6 +76,7 @@ export const PROBLEMS = {
   jwks_unavailable: { status: 503, cloudflare: 10503, title: "The issuer's keys are not available" },
   ledger_unavailable: { status: 503, cloudflare: 10503, title: "The ledger is not available" },
   registry_busy: { status: 503, cloudflare: 10503, title: "Too many look-ups" },
+  tenant_changing: { status: 503, cloudflare: 10503, title: "Tenant is being changed" },
   registry_unavailable: { status: 503, cloudflare: 10503, title: "The registry is not available" },
   queue_unavailable: { status: 503, cloudflare: 10503, title: "The queue is not available" },
   upstream_unknown: { status: 503, cloudflare: 10503, title: "The tenant's upstream is not configured" },

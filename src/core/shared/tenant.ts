@@ -1,6 +1,6 @@
 import type { Limits } from "../quota/rules/limits.ts";
 import type { Policy } from "../policy/rules/policy.ts";
-import type { Abandoned } from "../uploads/rules/upload-state.ts";
+import type { UnfinishedUploads } from "../uploads/rules/upload-state.ts";
 
 /** Fits the 32 characters of Stream's account tag, so that a tenant can stand in its place in Cloudflare's own paths. */
 export const TENANT_ID = /^[a-z0-9][a-z0-9-]{0,31}$/;
@@ -16,7 +16,7 @@ export interface Tenant {
   /** Id of the Stream account that this tenant's uploads go to. */
   readonly upstream: string;
   readonly suspended: boolean;
-  readonly abandoned: Abandoned;
+  readonly unfinishedUploads: UnfinishedUploads;
   /** Grows with every change; see `TenantLedger.learn`. */
   readonly version: number;
 }

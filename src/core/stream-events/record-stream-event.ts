@@ -37,7 +37,7 @@ export async function recordStreamNotification(
   upstream: Upstream,
   event: StreamVideo,
   trace: Trace,
-): Promise<Result<"recorded" | "stranger">> {
+): Promise<Result<"recorded" | "unmanaged">> {
   const first = await recordStreamEvent(ports, upstream, event, trace);
   if (!first.ok || first.value === "recorded") return first;
   const ids = await ports.directory.listUpstreamIds(upstream.accountId);
@@ -60,12 +60,12 @@ export async function recordStreamEvent(
   upstream: Upstream,
   event: StreamVideo,
   trace: Trace,
-): Promise<Result<"recorded" | "stranger">> {
+): Promise<Result<"recorded" | "unmanaged">> {
   trace.annotate({ upstream: upstream.id, uid: event.report.uid });
   const video = await withMeta(ports, upstream, event);
   const owner = await recordVideo(ports, upstream, video);
   if (!owner.ok) return owner;
-  const streamEvent = owner.value === undefined ? "stranger" : "recorded";
+  const streamEvent = owner.value === undefined ? "unmanaged" : "recorded";
   trace.annotate({ streamEvent, ...(owner.value !== undefined && { tenant: owner.value }) });
   return ok(streamEvent);
 }

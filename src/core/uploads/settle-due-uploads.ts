@@ -1,6 +1,6 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "./rules/direct-upload.ts";
-import { type Abandoned, decideDueAction } from "./rules/upload-state.ts";
+import { type UnfinishedUploads, decideDueAction } from "./rules/upload-state.ts";
 import { type VideoLookup, findLostVideo } from "./find-lost-video.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Registry } from "../ports/registry.ts";
@@ -54,7 +54,7 @@ export async function settleDueUploads(ports: SettleDuePorts, tenant: string): P
   if (uploads.length === 0) return undefined;
   const owner = await ports.registry.tenant(tenant);
   // Of a tenant that is no more, nothing is kept.
-  const abandoned = owner.ok ? (owner.value?.abandoned ?? "delete") : undefined;
+  const unfinished = owner.ok ? (owner.value?.unfinishedUploads ?? "delete") : undefined;
 
   /** By upstream: when its budget has calls again. */
   const waiting = new Map<string, number>();
@@ -64,8 +64,8 @@ export async function settleDueUploads(ports: SettleDuePorts, tenant: string): P
     if (waiting.has(upload.upstream)) continue;
     const upstream = await ports.registry.upstream(upload.upstream);
     const account = upstream.ok ? upstream.value : undefined;
-    if (abandoned && account) {
-      const waitSeconds = await settleOne(ports, upload, account, abandoned);
+    if (unfinished && account) {
+      const waitSeconds = await settleOne(ports, upload, account, unfinished);
       if (waitSeconds !== undefined) waiting.set(upload.upstream, ports.now() + waitSeconds);
     } else if (upstream.ok && !account)
       // The account is no longer used: nobody can be asked any more.
@@ -80,7 +80,7 @@ async function settleOne(
   ports: SettleDuePorts,
   upload: DueUpload,
   upstream: Upstream,
-  abandoned: Abandoned,
+  unfinished: UnfinishedUploads,
 ): Promise<number | undefined> {
   const now = ports.now();
   const unwanted = upload.unwanted !== 0;
@@ -96,7 +96,7 @@ async function settleOne(
   const { report } = video;
   const overtime = report.kind === "pending" ? await nextCheckOfRunning(ports.stream, upload, now) : undefined;
   const urlIsDead = upload.expires < now && overtime === undefined;
-  const step = report.kind === "absent" ? "settle" : decideDueAction(unwanted, report, urlIsDead, abandoned);
+  const step = report.kind === "absent" ? "settle" : decideDueAction(unwanted, report, urlIsDead, unfinished);
   if (step === "delete" && report.kind !== "absent") return remove(ports, upload, upstream, report.uid);
   ports.settle(upload, {
     event: step === "expire" ? { kind: "expired" } : { kind: "reported", report },

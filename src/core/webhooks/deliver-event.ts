@@ -37,7 +37,12 @@ export async function deliverEvent(
   if (!endpoints.ok) return { isDone: false };
   const endpoint = endpoints.value.find(({ id }) => id === delivery.endpoint);
   if (!endpoint || endpoint.disabled)
-    return recordUndelivered(ports, delivery, endpoint ? "the endpoint is disabled" : "the endpoint was deleted");
+    return recordUndelivered(
+      ports,
+      delivery,
+      "skipped",
+      endpoint ? "the endpoint is disabled" : "the endpoint was deleted",
+    );
 
   const at = ports.nowMs();
   const answer = await send(ports, endpoint, delivery);
@@ -62,9 +67,10 @@ export async function deliverEvent(
 export async function recordUndelivered(
   ports: Pick<DeliverEventPorts, "ledgers" | "nowMs">,
   { tenant, event, endpoint }: Delivery,
+  outcome: "exhausted" | "skipped",
   reason: string,
 ): Promise<DeliveryOutcome> {
-  const attempt: Attempt = { endpoint, at: ports.nowMs(), outcome: "given up", reason };
+  const attempt: Attempt = { endpoint, at: ports.nowMs(), outcome, reason };
   await ports.ledgers.recordAttempt(tenant, event.id, attempt);
   return { isDone: true, attempt };
 }

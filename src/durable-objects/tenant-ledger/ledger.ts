@@ -1,3 +1,4 @@
+import type { StoredComparison } from "../../adapters/durable-objects/ledger-rpc.ts";
 import { type CurrentUsage, checkLimits, rateStatus, rateUses } from "../../core/quota/rules/check-limits.ts";
 import {
   type ReleaseCause,
@@ -7,7 +8,7 @@ import {
 import { resolveIdempotency } from "../../core/quota/rules/idempotency.ts";
 import { type UploadTransition, transition, isMissingUpstream, isLive } from "../../core/uploads/rules/upload-state.ts";
 import { uploadEvent } from "../../core/webhooks/rules/upload-event.ts";
-import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
+import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import { type DueUpload, type DueOutcome, dueAfter } from "../../core/uploads/rules/due-upload.ts";
 import { LedgerQueries } from "./queries.ts";
@@ -139,7 +140,7 @@ export class Ledger {
     });
   }
 
-  reconcile(upstream: string, { from, to, videos }: VideoPage): Comparison {
+  reconcile(upstream: string, { from, to, videos }: VideoPage): StoredComparison {
     return this.store.transaction(() => {
       let [settled, adopted] = [0, 0];
       for (const video of videos) {

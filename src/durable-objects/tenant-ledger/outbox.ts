@@ -1,5 +1,6 @@
 import type { UploadEventBody } from "../../core/webhooks/rules/upload-event.ts";
-import type { Attempt, EventPage, EventQuery, KeptEvent } from "../../core/webhooks/rules/delivery.ts";
+import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts";
+import type { EventPage, EventQuery, KeptEvent } from "../../core/webhooks/rules/delivery.ts";
 
 /** Time enough to find out what went wrong, and to have it delivered again. */
 const KEEP_EVENTS_SECONDS = 30 * 24 * 60 * 60;
@@ -57,7 +58,7 @@ export class OutboxStore {
   }
 
   /** The oldest attempts first. */
-  find(id: string): (KeptEvent & { readonly attempts: readonly Attempt[] }) | undefined {
+  find(id: string): (KeptEvent & { readonly attempts: readonly StoredAttempt[] }) | undefined {
     const seq = this.#seqOf(id);
     const [row] = seq === undefined ? [] : this.#events("SELECT seq, body FROM events WHERE seq = ?", seq);
     if (!row) return undefined;
@@ -69,7 +70,7 @@ export class OutboxStore {
   }
 
   /** Of an event that is forgotten, nothing is kept. */
-  recordAttempt(id: string, { endpoint, at, outcome, status, reason, milliseconds }: Attempt): void {
+  recordAttempt(id: string, { endpoint, at, outcome, status, reason, milliseconds }: StoredAttempt): void {
     const seq = this.#seqOf(id);
     if (seq === undefined) return;
     this.#sql.exec(
@@ -110,11 +111,11 @@ export class OutboxStore {
   }
 }
 
-function attemptOf({ at, endpoint, outcome, status, reason, milliseconds }: AttemptRow): Attempt {
+function attemptOf({ at, endpoint, outcome, status, reason, milliseconds }: AttemptRow): StoredAttempt {
   return {
     endpoint,
     at,
-    outcome: outcome as Attempt["outcome"],
+    outcome: outcome as StoredAttempt["outcome"],
     ...(status !== null && { status }),
     ...(reason !== null && { reason }),
     ...(milliseconds !== null && { milliseconds }),

@@ -3,15 +3,19 @@ import { parseConfig } from "../../config.ts";
 import { type Dependencies, createDependencies } from "../../dependencies.ts";
 import { errorMessage } from "../../core/shared/text.ts";
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
-import type { Attempt, EventQuery } from "../../core/webhooks/rules/delivery.ts";
-import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
+import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
+import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import { publishEvents } from "../../core/webhooks/publish-events.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
 import { Ledger } from "./ledger.ts";
 import { storedUpload } from "./row-mapping.ts";
-import { type StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
+import {
+  type StoredUpload,
+  type StoredAttempt,
+  type StoredComparison,
+} from "../../adapters/durable-objects/ledger-rpc.ts";
 
 /** Each is mostly a call to Stream or two; the rest is done by the next alarm. */
 const DUE_PER_ALARM = 20;
@@ -135,7 +139,7 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /** Takes in all videos of a span of time; what is missing among them is looked for one by one. */
-  compare(upstream: string, page: VideoPage): Comparison {
+  compare(upstream: string, page: VideoPage): StoredComparison {
     return this.#book.reconcile(upstream, page);
   }
 
@@ -147,7 +151,7 @@ export class TenantLedger extends DurableObject<Env> {
     return this.#book.outbox.find(id);
   }
 
-  recordAttempt(id: string, attempt: Attempt): void {
+  recordAttempt(id: string, attempt: StoredAttempt): void {
     this.#book.outbox.recordAttempt(id, attempt);
   }
 

@@ -421,20 +421,20 @@ describe("the explanation", () => {
     );
     const lines = Object.fromEntries(explanations.map(({ key, ...line }) => [key, line]));
     expect(lines).toMatchObject({
-      length: { outcome: "accepted", asked: "1000" },
+      length: { outcome: "accepted", requested: "1000" },
       name: { outcome: "defaulted", applied: "Untitled", rule: "policy.metadata.name.default" },
       maxdurationseconds: {
         outcome: "clamped",
-        asked: "90",
+        requested: "90",
         applied: "60",
         rule: "policy.metadata.maxdurationseconds.max",
       },
       requiresignedurls: { outcome: "forced", applied: "", rule: "policy.metadata.requiresignedurls.force" },
-      watermark: { outcome: "refused", asked: "w2", rule: "policy.metadata.watermark.oneOf" },
+      watermark: { outcome: "refused", requested: "w2", rule: "policy.metadata.watermark.oneOf" },
       expiry: { outcome: "defaulted", rule: "stream.metadata.expiry" },
-      color: { outcome: "dropped", asked: "red", rule: "policy.metadata.*.allow" },
-      allowedorigins: { outcome: "accepted", asked: "Acme.com", applied: "acme.com" },
-      creator: { outcome: "accepted", asked: "u", applied: "u" },
+      color: { outcome: "dropped", requested: "red", rule: "policy.metadata.*.allow" },
+      allowedorigins: { outcome: "accepted", requested: "Acme.com", applied: "acme.com" },
+      creator: { outcome: "accepted", requested: "u", applied: "u" },
       thumbnailtimestamppct: { outcome: "absent" },
     });
   });

@@ -1,3 +1,4 @@
+import { startOfMonth } from "../../../src/core/shared/time.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -7,7 +8,6 @@ import {
   sameTotals,
   dayStart,
   emptyTotals,
-  monthStart,
   startNewWindows,
 } from "../../../src/core/quota/rules/usage-totals.ts";
 import { checkLimits, rateUses } from "../../../src/core/quota/rules/check-limits.ts";
@@ -121,7 +121,7 @@ describe("totals", () => {
 
   it("have windows that begin at midnight UTC", () => {
     expect(new Date(dayStart(NOON) * 1000).toISOString()).toBe("2026-11-22T00:00:00.000Z");
-    expect(new Date(monthStart(NOON) * 1000).toISOString()).toBe("2026-11-01T00:00:00.000Z");
+    expect(new Date(startOfMonth(NOON) * 1000).toISOString()).toBe("2026-11-01T00:00:00.000Z");
   });
 });
 

@@ -49,7 +49,7 @@ function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a"
       async reconcile(tenant, _, page) {
         if (tenant === faults.ledger) return err(problem("ledger_unavailable", "The ledger is down."));
         state.compared.push([tenant, page]);
-        return ok({ settled: 1, adopted: 0, missing: 0 });
+        return ok({ settled: 1, imported: 0, missing: 0 });
       },
     },
     reconciliations: {
@@ -89,22 +89,22 @@ it("compares every tenant of the upstream, also one without a video, and counts 
     pages: 1,
     videos: 3,
     settled: 2,
-    adopted: 0,
+    imported: 0,
     missing: 0,
-    strangers: 2,
+    unmanaged: 2,
   });
   expect(state.compared.map(([tenant, { videos }]) => [tenant, videos.length])).toEqual([
     ["a", 1],
     ["b", 0],
   ]);
-  expect(state.standing.finished).toMatchObject({ startedAt: NOW, endedAt: NOW, videos: 3, strangers: 2 });
+  expect(state.standing.finished).toMatchObject({ startedAt: NOW, endedAt: NOW, videos: 3, unmanaged: 2 });
   expect(await reconcile(ports, "eu", "if due")).toEqual({ upstream: "eu", outcome: "not due" });
   expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
 });
 
 it("compares a tenant that is on another upstream now, where its videos are", async () => {
   const { ports, state } = world([video(1_700_000_000, "moved")], ["a", "moved"]);
-  expect(await reconcile(ports, "eu", "now")).toMatchObject({ strangers: 0 });
+  expect(await reconcile(ports, "eu", "now")).toMatchObject({ unmanaged: 0 });
   expect(state.compared.map(([tenant]) => tenant)).toEqual(["moved", "a"]);
 });
 

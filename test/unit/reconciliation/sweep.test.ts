@@ -14,7 +14,7 @@ import {
 } from "../../../src/core/reconciliation/rules/sweep.ts";
 
 const NOW = 1_800_000_000;
-const NOTHING = { videos: 0, settled: 0, adopted: 0, missing: 0, strangers: 0 };
+const NOTHING = { videos: 0, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
 const at = (...times: number[]) => times.map((created) => ({ created }));
 
 /** A whole sweep over videos of these times, in pages of so many; gives its spans, and what was counted. */
@@ -103,10 +103,10 @@ describe("a reconciliation", () => {
   it("keeps the last sweep that ended until another one has", () => {
     const failure = { at: 1, reason: "down" };
     const sweep = beginSweep(NOW);
-    const over = advanceSweep(sweep, { from: 0, to: sweep.until, videos: [] }, { ...NOTHING, adopted: 2 });
+    const over = advanceSweep(sweep, { from: 0, to: sweep.until, videos: [] }, { ...NOTHING, imported: 2 });
     const ended = nextState(over, { failure }, NOW + 5);
     expect(ended).toEqual({
-      finished: { ...NOTHING, pages: 1, adopted: 2, startedAt: NOW, endedAt: NOW + 5 },
+      finished: { ...NOTHING, pages: 1, imported: 2, startedAt: NOW, endedAt: NOW + 5 },
       failure,
     });
     expect(nextState(sweep, ended, NOW)).toEqual({ ...ended, running: sweep });

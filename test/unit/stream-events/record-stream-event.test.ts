@@ -57,7 +57,7 @@ it("goes straight to the ledger that the tag names", async () => {
 it("asks no other ledger where the one that is named does not agree, and none that is not there", async () => {
   for (const tag of [TAG, { tenant: "nobody", uploadId: "one" }]) {
     const { record, asked } = world({ owner: "t001" });
-    expect(await record(video({ tag }))).toEqual(ok("stranger"));
+    expect(await record(video({ tag }))).toEqual(ok("unmanaged"));
     expect(asked).toEqual(tag === TAG ? ["t005"] : []);
   }
 });
@@ -71,7 +71,7 @@ it("comes again where the ledger cannot be reached", async () => {
 it("asks no ledger of a video that has meta and no tag in it, be it in the event or at Stream", async () => {
   for (const event of [video(), video({ json: { meta: {} } }), video({ json: {} })]) {
     const { record, asked } = world({ owner: "t001", atStream: video() });
-    expect(await record(event)).toEqual(ok("stranger"));
+    expect(await record(event)).toEqual(ok("unmanaged"));
     expect(asked.filter((name) => name !== "Stream")).toEqual([]);
   }
 });
@@ -81,7 +81,7 @@ it("asks the ledgers of a video whose meta nobody tells, some at a time, up to a
   expect(await found.record(video({ json: {} }))).toEqual(ok("recorded"));
   expect(found.asked.length).toBeLessThan(30);
   const beyond = world({ tenants: 300, owner: "t150", granted: false });
-  expect(await beyond.record(video({ json: {} }))).toEqual(ok("stranger"));
+  expect(await beyond.record(video({ json: {} }))).toEqual(ok("unmanaged"));
   expect(beyond.asked).toHaveLength(100);
 });
 

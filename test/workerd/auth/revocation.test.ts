@@ -39,7 +39,8 @@ function isolate() {
   };
 }
 
-const onTenantChanged: Listeners["onTenantChanged"] = (tenant, version) => env.LEDGER.getByName(tenant).learn(version, false);
+const onTenantChanged: Listeners["onTenantChanged"] = (tenant, version) =>
+  env.LEDGER.getByName(tenant).learn(version, false);
 
 /** The operator, by way of another isolate. */
 function operator(now = Date.now) {
@@ -101,7 +102,7 @@ it("nor by a database that was restored to what had been before, until the opera
   await operator().putTenant({ ...TENANT_ROW, name: "Acme" });
   await env.DB.prepare("UPDATE tenants SET version = ?").bind(before).run();
   const create = isolate();
-  expect(await codeOf(create(key))).toBe("registry_busy");
+  expect(await codeOf(create(key))).toBe("tenant_changing");
   // As the README gives it.
   await env.DB.exec("UPDATE tenants SET version = max(version + 1, (unixepoch() + 1) * 1000)");
   expect(await codeOf(create(key))).toBe(ADMITTED);
@@ -183,7 +184,7 @@ describe("an issuer that another call puts", () => {
     return createRegistryStore(env.DB, sealing, Date.now, {
       onWrite: () => {},
       async onTenantChanged(...change) {
-        await told(...change);
+        await onTenantChanged(...change);
         const now = other;
         other = undefined;
         await now?.();
@@ -294,7 +295,7 @@ function interrupted(at: number, when: "before" | "after"): RegistryStore {
   const db = { prepare: (sql: string) => env.DB.prepare(sql), withSession } as unknown as D1Database;
   return createRegistryStore(db, sealing, Date.now, {
     onWrite: () => {},
-    onTenantChanged: (...change) => step(() => told(...change)),
+    onTenantChanged: (...change) => step(() => onTenantChanged(...change)),
   });
 }
 

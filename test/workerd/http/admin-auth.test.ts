@@ -10,8 +10,8 @@ describe("tenants", () => {
     expect([another.status, await codeOf(another)]).toEqual([409, "conflict"]);
     expect((await asOperator("GET", "/tenants/acme")).status).toBe(404);
     for (const value of ["", "yes"])
-      expect(await codeOf(asOperator("PUT", `/tenants/acme?revive=${value}`, {}))).toBe("bad_request");
-    expect((await asOperator("PUT", "/tenants/acme?revive=true", {})).status).toBe(201);
+      expect(await codeOf(asOperator("PUT", `/tenants/acme?restore=${value}`, {}))).toBe("bad_request");
+    expect((await asOperator("PUT", "/tenants/acme?restore=true", {})).status).toBe(201);
     expect((await asOperator("PUT", "/tenants/acme", { suspended: true })).status).toBe(200);
     const noUpstream = await asOperator("PUT", "/tenants/acme", { upstream: "nowhere" });
     expect(await codeOf(noUpstream)).toBe("body_invalid");
@@ -20,7 +20,7 @@ describe("tenants", () => {
   it("that are there again do not have the keys that they had", async () => {
     const key = await seedTenant("acme");
     await asOperator("DELETE", "/tenants/acme");
-    await asOperator("PUT", "/tenants/acme?revive=true", {});
+    await asOperator("PUT", "/tenants/acme?restore=true", {});
     const answer = await request("GET", "/v1/acme/policy", { headers: { authorization: `Bearer ${key}` } });
     expect(await codeOf(answer)).toBe("credential_invalid");
   });

@@ -11,7 +11,7 @@ const TENANT = {
   limits: { pending: 3, quota: { month: { bytes: 5e12 } } },
   upstream: "default",
   suspended: true,
-  abandoned: "keep",
+  unfinishedUploads: "keep",
 };
 const UPSTREAM = { accountId: "account", apiToken: "stream-token" };
 const ISSUER = {
@@ -262,7 +262,7 @@ describe("a body that is none", () => {
     ["PUT", "/tenants/x", "limits.quota.year", { limits: { quota: { year: {} } } }],
     ["PUT", "/tenants/x", "upstream", { upstream: "EU" }],
     ["PUT", "/tenants/x", "suspended", { suspended: "false" }],
-    ["PUT", "/tenants/x", "abandoned", { abandoned: "burn" }],
+    ["PUT", "/tenants/x", "unfinishedUploads", { unfinishedUploads: "burn" }],
     ["POST", "/tenants/t/keys", "name", {}],
     ["POST", "/tenants/t/keys", "scopes", { name: "k", scopes: [] }],
     ["POST", "/tenants/t/keys", "scopes.0", { name: "k", scopes: ["all"] }],

@@ -9,7 +9,7 @@ import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/te
 import { KEEP_FINISHED_SECONDS } from "../../../src/durable-objects/tenant-ledger/schema.ts";
 import { OutboxStore } from "../../../src/durable-objects/tenant-ledger/outbox.ts";
 import type { Delivery } from "../../../src/core/webhooks/rules/delivery.ts";
-import type { Comparison } from "../../../src/core/reconciliation/rules/comparison.ts";
+import type { StoredComparison } from "../../../src/adapters/durable-objects/ledger-rpc.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import { agrees, asOperator, reserve } from "../support/worker.ts";
 
@@ -277,7 +277,7 @@ it("a comparison gets as far as it can at a time, and says so, however much is m
       JSON.stringify(Array.from({ length: 12_000 }, id)),
     ),
   );
-  const pages: Comparison[] = [];
+  const pages: StoredComparison[] = [];
   for (let next = from; next <= to; next = (pages.at(-1)?.to ?? to) + 1)
     pages.push(await tenant.compare("default", { from: next, to, videos: [] }));
   expect(pages.map(({ missing }) => missing <= 5_000)).toEqual([true, true, true]);

@@ -85,7 +85,7 @@ it("tells nothing before the first sweep, and finds nothing where all is well", 
   await issued(uploadId(1));
   later();
   const { run, finished } = await report("POST");
-  const counts = { pages: 1, videos: 1, settled: 0, adopted: 0, missing: 0, strangers: 0 };
+  const counts = { pages: 1, videos: 1, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
   expect(run).toEqual({ upstream: "eu", outcome: "finished", ...counts });
   expect(finished).toMatchObject(counts);
   expect(await report("GET")).toEqual({ finished });
@@ -100,13 +100,13 @@ it("finds what the ledger does not know, what Stream does not have, and what is 
   await made([["name", "uploaded in the dashboard"]]);
   await made([["sluice", `nobody/${uploadId(4)}`]]);
   later();
-  expect((await report("POST")).finished).toMatchObject({ videos: 4, adopted: 1, missing: 1, strangers: 2 });
+  expect((await report("POST")).finished).toMatchObject({ videos: 4, imported: 1, missing: 1, unmanaged: 2 });
   expect(await ledgers.find("acme", adopted)).toMatchObject({ ok: true, value: { state: "issued", upstream: "eu" } });
   // Its ledger asks for the one that is missing; then a second sweep has nothing to repair.
   await runDurableObjectAlarm(env.LEDGER.getByName("acme"));
   expect(await ledgers.find("acme", gone)).toMatchObject({ ok: true, value: { state: "expired" } });
   expect(await ledgers.find("acme", kept)).toMatchObject({ ok: true, value: { state: "issued" } });
-  expect((await report("POST")).finished).toMatchObject({ adopted: 0, missing: 0, strangers: 2 });
+  expect((await report("POST")).finished).toMatchObject({ imported: 0, missing: 0, unmanaged: 2 });
 });
 
 it("of two runs at once, only one writes what it has found", async () => {
@@ -122,9 +122,9 @@ it("of two runs at once, only one writes what it has found", async () => {
 
 it("leaves the newest videos to the next sweep", async () => {
   await made([["sluice", `acme/${uploadId(1)}`]]);
-  expect((await report("POST")).finished).toMatchObject({ videos: 0, adopted: 0, missing: 0 });
+  expect((await report("POST")).finished).toMatchObject({ videos: 0, imported: 0, missing: 0 });
   later();
-  expect((await report("POST")).finished).toMatchObject({ videos: 1, adopted: 1 });
+  expect((await report("POST")).finished).toMatchObject({ videos: 1, imported: 1 });
 });
 
 it("waits while Stream is down, keeps saying since when, and goes on where it was", async () => {
@@ -136,7 +136,7 @@ it("waits while Stream is down, keeps saying since when, and goes on where it wa
   expect(down.failure?.reason).toContain("Stream");
   expect(down.finished).toBeUndefined();
   const up = await report("POST");
-  expect(up.finished).toMatchObject({ adopted: 1 });
+  expect(up.finished).toMatchObject({ imported: 1 });
   expect(up.failure).toEqual(down.failure);
 });
 
@@ -152,10 +152,10 @@ describe("by the clock", () => {
   it("sweeps once, then rests for some hours, and writes one line each time", async () => {
     await made([["sluice", `acme/${uploadId(1)}`]]);
     later();
-    expect(await tick()).toMatchObject([{ runs: [{ upstream: "eu", outcome: "finished", adopted: 1 }] }]);
+    expect(await tick()).toMatchObject([{ runs: [{ upstream: "eu", outcome: "finished", imported: 1 }] }]);
     expect(await tick()).toEqual([{ job: "reconcile", runs: [{ upstream: "eu", outcome: "not due" }] }]);
     later(6 * 3_600);
-    expect(await tick()).toMatchObject([{ runs: [{ outcome: "finished", adopted: 0 }] }]);
+    expect(await tick()).toMatchObject([{ runs: [{ outcome: "finished", imported: 0 }] }]);
   });
 
   it("asks Stream for nothing while the budget has no call for it", async () => {

@@ -215,7 +215,7 @@ describe("whose the video is", () => {
   ])("is a stranger where it %s", async (_, meta) => {
     await issued("theirs", "acme", "b".repeat(32));
     const line = await told(video(meta));
-    expect(line).toMatchObject({ streamEvent: "stranger" });
+    expect(line).toMatchObject({ streamEvent: "unmanaged" });
     expect(line).not.toHaveProperty("tenant");
     expect(await stateOf("theirs")).toBe("issued");
   });
@@ -240,7 +240,7 @@ describe("whose the video is", () => {
     await seedTenant("zoe", { upstream: "us" });
     await issued("hers", "zoe");
     vi.stubGlobal("fetch", async () => new Response(null, { status: 503 }));
-    expect(await told(video(undefined))).toMatchObject({ streamEvent: "stranger" });
+    expect(await told(video(undefined))).toMatchObject({ streamEvent: "unmanaged" });
     await issued("one");
     const body = video({ sluice: "acme/one" });
     expect((await send(body, await sign(body), "us")).status).toBe(200);

@@ -19,7 +19,7 @@ export function asOperator(method: string, path: string, body?: unknown): Promis
 
 /** A tenant with a key, and whatever its document says; had it been deleted, it is there again. */
 export async function seedTenant(id: string, document: object = {}, key: object = { name: "test" }): Promise<string> {
-  const put = await asOperator("PUT", `/tenants/${id}?revive=true`, document);
+  const put = await asOperator("PUT", `/tenants/${id}?restore=true`, document);
   if (!put.ok) throw new Error(await put.text());
   const made = await asOperator("POST", `/tenants/${id}/keys`, key);
   if (!made.ok) throw new Error(await made.text());

@@ -90,7 +90,7 @@ it.each<[string, Fault[]]>([
 
 it("an upload that went on where its tenant keeps the abandoned ones is counted when Stream tells of it, a day late", async () => {
   const { id, tenant, ledger, uid } = await reserved("made", "attached");
-  await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", abandoned: "keep" });
+  await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", unfinishedUploads: "keep" });
   expect(await settle(ledger)).toMatchObject({ state: "expired" });
   expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0 });
 

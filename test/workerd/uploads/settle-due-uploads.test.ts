@@ -34,7 +34,7 @@ it("nothing was uploaded: the video is deleted, and the upload has expired", asy
 
 it("nothing was uploaded, and the tenant keeps such videos: it stays there, and the upload has expired", async () => {
   const { ledger, tenant } = await reserved("made", "attached");
-  await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", abandoned: "keep" });
+  await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", unfinishedUploads: "keep" });
   expect(await settle(ledger)).toMatchObject({ state: "expired", location: null, due: null });
   expect(await videos()).toHaveLength(1);
 });
@@ -289,7 +289,7 @@ it.each(["upstreams", "tenants"])(
   "while the registry cannot tell of %s an upload stays as it is, however late",
   async (table) => {
     const { ledger, tenant } = await reserved("made", "attached");
-    await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", abandoned: "keep" });
+    await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", unfinishedUploads: "keep" });
     await env.DB.exec(`ALTER TABLE ${table} RENAME TO elsewhere`);
     expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "issued" });
     await env.DB.exec(`ALTER TABLE elsewhere RENAME TO ${table}`);

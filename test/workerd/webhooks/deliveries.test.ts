@@ -182,7 +182,7 @@ describe("a delivery", () => {
     await change();
     expect((await consume([DELIVERY])).acked).toEqual(["m0"]);
     expect(requests).toEqual([]);
-    expect(attempts).toMatchObject([["acme", "event-1", { endpoint: "main", outcome: "given up", reason }]]);
+    expect(attempts).toMatchObject([["acme", "event-1", { endpoint: "main", outcome: "skipped", reason }]]);
   });
 
   it.each(["https://10.0.0.1/", "http://localhost:8080/", "https://db.internal/"])(
@@ -302,7 +302,7 @@ describe("a message", () => {
     expect((await consume([DELIVERY], 1, consumeDeadDeliveries)).acked).toEqual(["m0"]);
     expect(requests).toEqual([]);
     expect(attempts).toEqual([
-      ["acme", "event-1", { endpoint: "main", at: time, outcome: "given up", reason: "it was tried often enough" }],
+      ["acme", "event-1", { endpoint: "main", at: time, outcome: "exhausted", reason: "it was tried often enough" }],
     ]);
   });
 

@@ -1,3 +1,4 @@
+import { parseTimestamp } from "../../shared/time.ts";
 import { METADATA_KEYS, CUSTOM_KEY } from "./metadata-keys.ts";
 import { type Problem, problem } from "../../shared/problem.ts";
 import { truncate } from "../../shared/text.ts";
@@ -55,7 +56,7 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
     ...(creator.value !== undefined && { creator: creator.value }),
     // Both keys have a default of Stream's, so an accepted creation has them.
     maxDurationSeconds: Number(metadata.get("maxdurationseconds")),
-    expiresAt: Date.parse(metadata.get("expiry") ?? "") / 1000,
+    expiresAt: Number(parseTimestamp(metadata.get("expiry") ?? "")),
   };
   return { result: ok(decision), explanations };
 }
@@ -74,9 +75,9 @@ type Note = (explanation: Explanation, refusal?: Problem) => void;
 
 function checkOrigin(policy: Policy, { origin }: PolicyRequest, note: Note): void {
   if (origin === undefined) return;
-  if (originAllowed(policy, origin)) return note({ key: "origin", outcome: "accepted", asked: origin });
+  if (originAllowed(policy, origin)) return note({ key: "origin", outcome: "accepted", requested: origin });
   note(
-    { key: "origin", outcome: "refused", asked: origin, rule: "policy.origins" },
+    { key: "origin", outcome: "refused", requested: origin, rule: "policy.origins" },
     problem("origin_not_allowed", "Pages of this origin may not create uploads here.", {
       facts: { origin: truncate(origin) },
     }),
@@ -84,20 +85,20 @@ function checkOrigin(policy: Policy, { origin }: PolicyRequest, note: Note): voi
 }
 
 function checkLength(policy: Policy, { length }: PolicyRequest, note: Note): void {
-  const asked = String(length);
+  const requested = String(length);
   for (const { source, upload } of policy) {
     if (length > upload.maxBytes)
       return note(
-        { key: "length", outcome: "refused", asked, rule: `${source}.upload.maxBytes` },
+        { key: "length", outcome: "refused", requested, rule: `${source}.upload.maxBytes` },
         problem("upload_too_large", `An upload may have at most ${upload.maxBytes} bytes, not ${length}.`),
       );
     if (length < upload.minBytes)
       return note(
-        { key: "length", outcome: "refused", asked, rule: `${source}.upload.minBytes` },
+        { key: "length", outcome: "refused", requested, rule: `${source}.upload.minBytes` },
         problem("upload_too_small", `An upload must have at least ${upload.minBytes} bytes, not ${length}.`),
       );
   }
-  note({ key: "length", outcome: "accepted", asked });
+  note({ key: "length", outcome: "accepted", requested });
 }
 
 /** By what the client says: a first, cheap check. What the file really is, Stream finds out. */
@@ -108,7 +109,7 @@ function checkFileType(policy: Policy, { metadata }: PolicyRequest, note: Note):
     if (upload.fileTypes.some((type) => mediaTypeMatches(type, declared))) continue;
     const saying = declared ? `not "${truncate(declared)}"` : "and filetype must say so";
     return note(
-      { key: FILE_TYPE_KEY, outcome: "refused", asked: declared, rule: `${source}.upload.fileTypes` },
+      { key: FILE_TYPE_KEY, outcome: "refused", requested: declared, rule: `${source}.upload.fileTypes` },
       problem("file_type_not_allowed", `Files must be of type ${upload.fileTypes.join(", ")}, ${saying}.`, {
         key: FILE_TYPE_KEY,
       }),

@@ -25,7 +25,7 @@ interface CreatorDecision {
  * document may narrow it; two that fix different creators contradict each other.
  */
 export function decideCreator(policy: Policy, request: PolicyRequest): CreatorDecision {
-  const asked = request.creator === undefined ? {} : { asked: request.creator };
+  const requested = request.creator === undefined ? {} : { requested: request.creator };
   let fixed: { value: string | undefined; rule: string } | undefined;
   for (const [index, { source, creator }] of policy.entries()) {
     const from = creator ?? (index === 0 ? "caller" : "client");
@@ -34,7 +34,7 @@ export function decideCreator(policy: Policy, request: PolicyRequest): CreatorDe
     const rule = `${source}.creator.from`;
     if (fixed && fixed.value !== value)
       return {
-        explanation: { key: "creator", outcome: "refused", ...asked, rule },
+        explanation: { key: "creator", outcome: "refused", ...requested, rule },
         refusal: problem("policy_conflict", "The creator is fixed twice, to different values.", { key: "creator" }),
       };
     fixed ??= { value, rule };
@@ -42,10 +42,12 @@ export function decideCreator(policy: Policy, request: PolicyRequest): CreatorDe
 
   const value = fixed ? fixed.value : request.creator;
   if (value === undefined)
-    return { explanation: { key: "creator", outcome: request.creator === undefined ? "absent" : "dropped", ...asked } };
+    return {
+      explanation: { key: "creator", outcome: request.creator === undefined ? "absent" : "dropped", ...requested },
+    };
   if (!isCreator(value))
     return {
-      explanation: { key: "creator", outcome: "refused", ...asked, rule: fixed?.rule ?? "stream.creator" },
+      explanation: { key: "creator", outcome: "refused", ...requested, rule: fixed?.rule ?? "stream.creator" },
       refusal: problem(
         "creator_invalid",
         `A creator is 1 to ${MAX_CREATOR_CHARACTERS} printable ASCII characters, not "${truncate(value)}".`,
@@ -53,8 +55,8 @@ export function decideCreator(policy: Policy, request: PolicyRequest): CreatorDe
       ),
     };
   if (!fixed || value === request.creator)
-    return { explanation: { key: "creator", outcome: "accepted", ...asked, applied: value }, value };
-  return { explanation: { key: "creator", outcome: "forced", ...asked, applied: value, rule: fixed.rule }, value };
+    return { explanation: { key: "creator", outcome: "accepted", ...requested, applied: value }, value };
+  return { explanation: { key: "creator", outcome: "forced", ...requested, applied: value, rule: fixed.rule }, value };
 }
 
 function fixedCreator(from: Exclude<CreatorSource, "client">, { caller }: PolicyRequest): string | undefined {

@@ -140,7 +140,7 @@ function handleMissing<V>(question: KeyInput<V>, droppedBy: string | undefined):
       ? refused(question, "policy_violation", `is required and ${broken.message}`, path)
       : applied(question, "clamped", value, path);
   }
-  return { explanation: { key, outcome: droppedBy ? "dropped" : "absent", asked: requested, rule: droppedBy } };
+  return { explanation: { key, outcome: droppedBy ? "dropped" : "absent", requested: requested, rule: droppedBy } };
 }
 
 /** What one document keeps from the client, the next may not set in the client's stead: it only narrows. */
@@ -192,7 +192,7 @@ function applied<V>(
   rule: string | undefined,
 ): KeyDecision {
   const text = type.format(value);
-  return { explanation: { key, outcome, asked: requested, applied: text, rule }, text };
+  return { explanation: { key, outcome, requested: requested, applied: text, rule }, text };
 }
 
 function refused<V>(
@@ -203,7 +203,7 @@ function refused<V>(
 ): KeyDecision {
   const quoted = requested === undefined ? "" : ` (asked for: "${truncate(requested)}")`;
   return {
-    explanation: { key, outcome: "refused", asked: requested, rule },
+    explanation: { key, outcome: "refused", requested: requested, rule },
     refusal: problem(code, `${key} ${demand}${quoted}.`, { key, ...(rule && { facts: { rule } }) }),
   };
 }

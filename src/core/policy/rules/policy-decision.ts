@@ -33,7 +33,7 @@ export interface Explanation {
   /** A metadata key, or `length`, `filetype`, `creator`, `origin`. */
   readonly key: string;
   readonly outcome: "accepted" | "absent" | "defaulted" | "forced" | "clamped" | "dropped" | "refused";
-  readonly asked?: string | undefined;
+  readonly requested?: string | undefined;
   readonly applied?: string | undefined;
   /** Path into the document that decided, e.g. `policy.metadata.name.maxLength`; `stream.…` for a bound of Stream's. */
   readonly rule?: string | undefined;

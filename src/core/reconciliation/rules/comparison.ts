@@ -12,7 +12,7 @@ export interface Comparison {
   /** Uploads whose state Stream knew better. */
   readonly settled: number;
   /** Videos that carried the tenant's tag, and of which the ledger knew nothing. */
-  readonly adopted: number;
+  readonly imported: number;
   /** Uploads whose video was not there: Stream is asked about each of them before anything is changed. */
   readonly missing: number;
   /** How far it has come, where that is not the end of the span: there are too many uploads. */

@@ -171,7 +171,7 @@ function reportedState(state: UploadState, { kind }: VideoReport): UploadState |
 }
 
 /** What becomes at Stream of uploads that nobody has finished. */
-export type Abandoned = "delete" | "keep";
+export type UnfinishedUploads = "delete" | "keep";
 
 /** What is to be done about an upload whose time has come, and of which Stream has a video. */
 export type DueAction =
@@ -192,13 +192,13 @@ export function decideDueAction(
   unwanted: boolean,
   { kind }: ExistingVideo,
   urlIsDead: boolean,
-  abandoned: Abandoned,
+  unfinished: UnfinishedUploads,
 ): DueAction {
   if (unwanted) return "delete";
   switch (kind) {
     case "pending":
       if (!urlIsDead) return "wait";
-      return abandoned === "delete" ? "delete" : "expire";
+      return unfinished === "delete" ? "delete" : "expire";
     case "processing":
       return "wait";
     case "ready":

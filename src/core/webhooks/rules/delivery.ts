@@ -36,7 +36,8 @@ export interface Attempt {
   readonly endpoint: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
-  readonly outcome: "delivered" | "failed" | "given up";
+  /** `exhausted`: all attempts are used up; `skipped`: the endpoint is deleted or disabled. */
+  readonly outcome: "delivered" | "failed" | "exhausted" | "skipped";
   /** What the endpoint answered, if it did. */
   readonly status?: number;
   /** Why it failed, in a few words. */

@@ -41,6 +41,12 @@ function documentOf(row: AuditRow) {
     action: row.action,
     target: row.target,
     ...(row.tenant !== null && { tenant: row.tenant }),
-    details: JSON.parse(row.details) as unknown,
+    details: detailsOf(row),
   };
+}
+
+/** Entries keep the name that the column has: `abandoned` is the document's `unfinishedUploads`. */
+function detailsOf({ details }: AuditRow): object {
+  const { abandoned, ...rest } = JSON.parse(details) as Record<string, unknown>;
+  return abandoned === undefined ? rest : { ...rest, unfinishedUploads: abandoned };
 }

@@ -71,6 +71,6 @@ async function respondWithState(ports: ReconciliationPorts, c: Context<AppEnv>, 
   });
 }
 
-function countsOf({ pages, videos, settled, adopted, missing, strangers }: SweepCounts): SweepCounts {
-  return { pages, videos, settled, adopted, missing, strangers };
+function countsOf({ pages, videos, settled, imported, missing, unmanaged }: SweepCounts): SweepCounts {
+  return { pages, videos, settled, imported, missing, unmanaged };
 }

@@ -22,7 +22,7 @@ const tenantSchema = jsonObject({
   upstream: v.optional(slug, DEFAULT_UPSTREAM),
   suspended: v.optional(v.boolean(), false),
   /** What becomes of a video whose upload was never finished. */
-  abandoned: v.optional(v.picklist(["delete", "keep"]), "delete"),
+  unfinishedUploads: v.optional(v.picklist(["delete", "keep"]), "delete"),
 });
 
 /** `tenants` and `tenants/:id`. */
@@ -41,14 +41,15 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
     if (!id.ok) return respondProblem(c, id.problem);
     const body = await readJson(c.req.raw, tenantSchema);
     if (!body.ok) return respondProblem(c, body.problem);
-    const { name = null, policy, limits, upstream, suspended, abandoned } = body.value;
+    const { name = null, policy, limits, upstream, suspended, unfinishedUploads } = body.value;
     const parsed = parsePolicy(policy, "policy");
     if (!parsed.ok) return respondProblem(c, parsed.problem);
 
-    const query = readQuery(new URL(c.req.url).searchParams, ["revive"]);
+    const query = readQuery(new URL(c.req.url).searchParams, ["restore"]);
     if (!query.ok) return respondProblem(c, query.problem);
-    const revive = query.value.get("revive");
-    if (revive !== undefined && revive !== "true") return respondProblem(c, badParameter("revive", `must be "true"`));
+    const restore = query.value.get("restore");
+    if (restore !== undefined && restore !== "true")
+      return respondProblem(c, badParameter("restore", `must be "true"`));
 
     const before = await store.tenant(id.value);
     const row = {
@@ -58,13 +59,13 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
       limits: JSON.stringify(limits),
       upstream,
       suspended: suspended ? 1 : 0,
-      abandoned,
+      abandoned: unfinishedUploads,
     };
-    const written = await store.putTenant(row, revive === "true");
+    const written = await store.putTenant(row, restore === "true");
     if (written === 0)
       return respondProblem(
         c,
-        !before && !revive && (await store.hasBeenDeleted(id.value))
+        !before && !restore && (await store.hasBeenDeleted(id.value))
           ? tenantIdRetired
           : problem("body_invalid", `upstream: there is no "${upstream}".`, { key: "upstream" }),
       );
@@ -93,7 +94,7 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
 /** Its uploads, quotas and idempotency keys would be the new one's. */
 const tenantIdRetired = problem(
   "conflict",
-  "A tenant of this id has been deleted, and its uploads are kept. Choose another id, or have it back with ?revive=true.",
+  "A tenant of this id has been deleted, and its uploads are kept. Choose another id, or have it back with ?restore=true.",
 );
 
 export const noSuchTenant = problem("not_found", "There is no such tenant.");
@@ -106,7 +107,7 @@ function documentOf(row: TenantRow) {
     limits: JSON.parse(row.limits) as unknown,
     upstream: row.upstream,
     suspended: row.suspended !== 0,
-    abandoned: row.abandoned,
+    unfinishedUploads: row.abandoned,
     createdAt: new Date(row.created_at).toISOString(),
     updatedAt: new Date(row.updated_at).toISOString(),
   };
