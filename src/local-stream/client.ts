@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import * as tus from "tus-js-client";
-import type { LocalStream } from "./server.ts";
+import type { LocalStream } from "./local-stream.ts";
 
 /** Metadata of an upload; null makes a bare key. */
 export type Metadata = Readonly<Record<string, string | null>>;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Fault } from "./faults.ts";
 import { type Answer, json, readText } from "./http.ts";
-import type { LocalStream } from "./server.ts";
+import type { LocalStream } from "./local-stream.ts";
 
 /** What tests in the same process can do, those in another can do by HTTP. */
 export type Control = Omit<LocalStream, "close" | "settled">;

@@ -6,16 +6,15 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StreamApi } from "./api.ts";
 import { answerControl } from "./control.ts";
-import { type VideoDescription, describeVideo } from "./description.ts";
+import { describeVideo } from "./description.ts";
 import type { Fault } from "./faults.ts";
 import { type Answer, BodyTooLarge, fail, readText, send } from "./http.ts";
 import { DEFAULTS, type StreamSettings } from "./options.ts";
-import type { RecordedRequest } from "./recorder.ts";
 import { answerOfFault } from "./refusals.ts";
 import { Stream } from "./stream.ts";
 import { UploadHost } from "./upload-host.ts";
 import type { Video } from "./videos.ts";
-import type { Delivery } from "./webhook.ts";
+import type { LocalStream } from "./local-stream.ts";
 
 export type LocalStreamOptions = Partial<StreamSettings> & {
   /** On 127.0.0.1. 0, the default: any that is free. */
@@ -23,42 +22,6 @@ export type LocalStreamOptions = Partial<StreamSettings> & {
   /** Where everything is kept, to be there again after a restart. Without it, in a new folder that goes at the end. */
   readonly dataDir?: string;
 };
-
-/** A Cloudflare Stream on this machine. */
-export interface LocalStream {
-  /** Without a trailing slash. */
-  readonly url: string;
-  /** What stands in for https://api.cloudflare.com/client/v4 */
-  readonly apiBase: string;
-  /** `host:port` of the upload URLs. */
-  readonly uploadHost: string;
-  readonly accountId: string;
-  readonly token: string;
-  readonly email: string;
-  readonly globalKey: string;
-  /** What has come in, in order. */
-  requests(): readonly RecordedRequest[];
-  clearRequests(): void;
-  /** Only creations by tus, which is what the gateway sends. */
-  creations(): readonly RecordedRequest[];
-  /** As the API shows them, newest first. */
-  videos(): VideoDescription[];
-  /** Waits until a video is `ready` or in `error`. */
-  settled(uid: string): Promise<VideoDescription>;
-  /** Attempts to deliver events to the webhook, in order. */
-  deliveries(): readonly Delivery[];
-  /** Throws a `TypeError` where it is none. */
-  addFault(fault: Fault): void;
-  faults(): readonly Fault[];
-  clearFaults(): void;
-  /** Lets an upload URL die now. Throws a `TypeError` where there is no such video. */
-  expire(uid: string): void;
-  /** Lets time pass, in milliseconds: for expiry, limits and scheduled deletion. Processing takes real time. */
-  advance(milliseconds: number): void;
-  /** Forgets videos, faults, requests, limits, the webhook and the time that was let pass. */
-  reset(): void;
-  close(): Promise<void>;
-}
 
 /** Long enough for a large file on a slow machine. */
 const SETTLE_TIMEOUT_MS = 60_000;

@@ -1,11 +1,16 @@
-/** `2026-11-22T18:30:00.000Z`, from seconds since the epoch. */
-export function rfc3339(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
-}
+/**
+ * Conversions between times and seconds since the epoch: the only place in the core where `Date` is allowed, and always with
+ * an argument. The clock is a port: use cases take `now`.
+ */
+
+/** RFC 3339 section 5.6: a date, a time with seconds, and an offset. */
+const TIMESTAMP =
+  /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 /**
- * Seconds since the epoch, rounded down; undefined for what is not an RFC 3339 date-time or not a day of the calendar
- * (`Date` would take 31 February for 2 or 3 March).
+ * Reads an RFC 3339 date-time that is a day of the calendar. (`Date` alone would take 31 February for 2 or 3 March.)
+ *
+ * @returns seconds since the epoch, rounded down
  */
 export function parseTimestamp(text: string): number | undefined {
   const match = TIMESTAMP.exec(text);
@@ -13,7 +18,16 @@ export function parseTimestamp(text: string): number | undefined {
   const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
   const calendarDay = new Date(Date.UTC(year, month - 1, day));
   if (calendarDay.getUTCMonth() !== month - 1 || calendarDay.getUTCDate() !== day) return undefined;
-  const milliseconds = Date.parse(text.toUpperCase());
+  return parseTimeLeniently(text.toUpperCase());
+}
+
+/**
+ * Reads any date that JavaScript reads, for answers of Stream.
+ *
+ * @returns seconds since the epoch, rounded down
+ */
+export function parseTimeLeniently(text: string): number | undefined {
+  const milliseconds = Date.parse(text);
   return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000);
 }
 
@@ -22,6 +36,18 @@ export function formatTimestamp(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`;
 }
 
-/** RFC 3339, to the letter: a date, a time with seconds, and an offset. */
-export const TIMESTAMP =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+/** `2026-11-22T18:30:00.000Z`, from seconds since the epoch. */
+export function rfc3339(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}
+
+/**
+ * When a month begins, in UTC.
+ *
+ * @param seconds since the epoch: any time within the month
+ * @param monthsLater 1 for the beginning of the next month
+ */
+export function startOfMonth(seconds: number, monthsLater = 0): number {
+  const date = new Date(seconds * 1000);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + monthsLater, 1) / 1000;
+}

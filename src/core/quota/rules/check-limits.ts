@@ -1,7 +1,8 @@
+import { startOfMonth } from "../../shared/time.ts";
 import type { Limits, RateStatus } from "./limits.ts";
 import type { UploadSize } from "../../uploads/rules/upload-state.ts";
 import { type Problem, problem } from "../../shared/problem.ts";
-import { monthEnd, DAY_SECONDS, type Totals } from "./usage-totals.ts";
+import { DAY_SECONDS, type Totals } from "./usage-totals.ts";
 
 /** A creation of the last minute, whatever has become of it. */
 export interface RecentCreation {
@@ -51,7 +52,7 @@ export function checkLimits(
   for (const { name, allowed, used, resetSeconds } of rates) checks.push([name, allowed, used, 1, resetSeconds]);
   for (const [window, end] of [
     ["day", totals.day.start + DAY_SECONDS],
-    ["month", monthEnd(totals.month.start)],
+    ["month", startOfMonth(totals.month.start, 1)],
   ] as const) {
     const [allowed, used] = [quota[window], totals[window]];
     if (!allowed) continue;

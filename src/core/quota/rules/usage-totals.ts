@@ -1,3 +1,4 @@
+import { startOfMonth } from "../../shared/time.ts";
 import { type UploadSize, type UploadState, isLive } from "../../uploads/rules/upload-state.ts";
 
 /** The rules of a tenant's ledger: what counts, and when a creation is one too many. Times are seconds since the epoch. */
@@ -30,16 +31,6 @@ export function dayStart(now: number): number {
   return now - (now % DAY_SECONDS);
 }
 
-export function monthStart(now: number): number {
-  const date = new Date(now * 1000);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / 1000;
-}
-
-export function monthEnd(now: number): number {
-  const date = new Date(now * 1000);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1) / 1000;
-}
-
 export function emptyTotals(now: number): Totals {
   const nothing = { uploads: 0, bytes: 0, seconds: 0 };
   return {
@@ -47,7 +38,7 @@ export function emptyTotals(now: number): Totals {
     videos: 0,
     storedSeconds: 0,
     day: { start: dayStart(now), ...nothing },
-    month: { start: monthStart(now), ...nothing },
+    month: { start: startOfMonth(now), ...nothing },
   };
 }
 

@@ -18,11 +18,11 @@ export interface SweepCounts {
   /** Uploads whose state Stream knew better. */
   readonly settled: number;
   /** Videos of tenants whose ledger knew nothing of them. */
-  readonly adopted: number;
+  readonly imported: number;
   /** Uploads whose video was not there: Stream is asked about each of them. */
   readonly missing: number;
   /** Videos that were not made here. */
-  readonly strangers: number;
+  readonly unmanaged: number;
 }
 
 /** How an upstream's reconciliation stands. */
@@ -42,15 +42,15 @@ export const SETTLING_SECONDS = 600;
  * looked at with it, or the newest uploads of the span would seem to have none.
  */
 export const MARGIN_SECONDS = 120;
-/** Stream is younger. */
-const FIRST_VIDEO = Date.UTC(2017, 0, 1) / 1000;
+/** 2017-01-01, in seconds since the epoch: Stream is younger. */
+const FIRST_VIDEO = 1_483_228_800;
 
 export function isSweepDue({ running, finished }: Reconciliation, now: number): boolean {
   return running !== undefined || finished === undefined || finished.endedAt + SWEEP_INTERVAL_SECONDS <= now;
 }
 
 export function beginSweep(now: number): Sweep {
-  const counts = { pages: 0, videos: 0, settled: 0, adopted: 0, missing: 0, strangers: 0 };
+  const counts = { pages: 0, videos: 0, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
   return { startedAt: now, cursor: FIRST_VIDEO, until: now - SETTLING_SECONDS, ...counts };
 }
 
@@ -93,9 +93,9 @@ export function advanceSweep(sweep: Sweep, { to }: TimeSlice<unknown>, found: Om
     pages: sweep.pages + 1,
     videos: sweep.videos + found.videos,
     settled: sweep.settled + found.settled,
-    adopted: sweep.adopted + found.adopted,
+    imported: sweep.imported + found.imported,
     missing: sweep.missing + found.missing,
-    strangers: sweep.strangers + found.strangers,
+    unmanaged: sweep.unmanaged + found.unmanaged,
   };
 }
 

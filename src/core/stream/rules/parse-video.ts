@@ -1,3 +1,4 @@
+import { parseTimeLeniently } from "../../shared/time.ts";
 import * as v from "valibot";
 import { roundToMilliseconds } from "../../quota/rules/usage-totals.ts";
 import { parseUid } from "./upload-url.ts";
@@ -41,7 +42,7 @@ export function parseVideo(json: unknown): StreamVideo | undefined {
   const tag = parseTag(video.meta?.[SLUICE_KEY]);
   // -1 means that it is unknown.
   const maxDurationSeconds = roundToMilliseconds(Math.max(0, video.maxDurationSeconds ?? 0));
-  const [created, expires] = [parseTime(video.created), parseTime(video.uploadExpiry)];
+  const [created, expires] = [parseTimeLeniently(video.created ?? ""), parseTimeLeniently(video.uploadExpiry ?? "")];
   return {
     report: reportOf(uid, video),
     json: video,
@@ -81,9 +82,4 @@ function parseTag(value: unknown): StreamVideo["tag"] {
   if (typeof value !== "string") return undefined;
   const [tenant = "", uploadId = "", ...more] = value.split("/");
   return TENANT_ID.test(tenant) && uploadId && more.length === 0 ? { tenant, uploadId } : undefined;
-}
-
-function parseTime(value: string | null | undefined): number | undefined {
-  const milliseconds = Date.parse(value ?? "");
-  return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000);
 }
