@@ -67,7 +67,7 @@ async function upstreamOf(
   const [first, ...others] = ids.value;
   if (first === undefined || (accountId === undefined && others.length > 0))
     return err(problem("body_invalid", "The message does not tell whose account it is from, or a foreign one."));
-  const upstream = await registry.upstream(first, "vouched for");
+  const upstream = await registry.upstream(first, "trusted");
   if (!upstream.ok) return upstream;
   return upstream.value
     ? ok(upstream.value)

@@ -3,7 +3,7 @@ import { problem } from "../../core/shared/problem.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
 import type { Endpoint } from "../../core/webhooks/rules/delivery.ts";
-import type { CachedRegistry, Registry, Vouched } from "../../core/ports/registry.ts";
+import type { CachedRegistry, Registry, Trust } from "../../core/ports/registry.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
 import { ISS, type Issuer } from "../../core/auth/rules/issuer.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
@@ -71,14 +71,13 @@ export function createRegistry(
     cache: LookupCache<Result<T>>,
     name: string,
     load: () => Promise<Result<T> | undefined>,
-    past: "past the cache" | undefined,
-    vouched?: Vouched,
+    bypassCache: boolean,
+    trust?: Trust,
   ): Promise<Result<T | undefined>> {
     const cached = cache.get(name);
-    if (cached?.fresh && !past) return cached.value ?? ok(undefined);
-    // What was there a moment ago is not made up, nor is what somebody vouches for: a flood of names must not keep it from
-    // being read anew.
-    const seeking = cached || vouched ? undefined : cache.startLookup(name);
+    if (cached?.fresh && !bypassCache) return cached.value ?? ok(undefined);
+    // Cached and trusted names exist: a flood of made-up names must not keep them from being read again.
+    const seeking = cached || trust ? undefined : cache.startLookup(name);
     if (seeking === "too many")
       return err(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
     const suspect = seeking === "begins";
@@ -94,33 +93,33 @@ export function createRegistry(
     }
   }
 
-  const lookUps = (past?: "past the cache"): Registry => {
+  const lookUps = (bypassCache: boolean): Registry => {
     /** Any replica will do that has seen what was changed here; how far it lags behind other changes adds to their age. */
     const prepare = (sql: string, name: string) =>
       db
-        .withSession(past ? "first-primary" : (newest ?? "first-unconstrained"))
+        .withSession(bypassCache ? "first-primary" : (newest ?? "first-unconstrained"))
         .prepare(sql)
         .bind(name);
 
     return {
-      async tenant(id, vouched) {
+      async tenant(id, trust) {
         if (!TENANT_ID.test(id)) return ok(undefined);
         const load = async () => {
           const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
           return row ? readable(() => tenantOf(row)) : undefined;
         };
-        return lookUp(tenants, id, load, past, vouched);
+        return lookUp(tenants, id, load, bypassCache, trust);
       },
 
-      apiKey(id, vouched) {
+      apiKey(id, trust) {
         const load = async () => {
           const row = await prepare(API_KEY, id).first<ApiKeyRow & TenantVersion>();
           return row ? readable(() => apiKeyOf(row)) : undefined;
         };
-        return lookUp(apiKeys, id, load, past, vouched);
+        return lookUp(apiKeys, id, load, bypassCache, trust);
       },
 
-      async issuers(iss, vouched) {
+      async issuers(iss, trust) {
         if (!ISS.test(iss)) return ok([]);
         const load = async () => {
           const { results } = await prepare(ISSUERS, iss).all<IssuerRow & TenantVersion>();
@@ -132,11 +131,11 @@ export function createRegistry(
           );
           return readable(() => results.map((row, index) => issuerOf(row, secrets[index])));
         };
-        const found = await lookUp(issuers, iss, load, past, vouched);
+        const found = await lookUp(issuers, iss, load, bypassCache, trust);
         return found.ok ? ok(found.value ?? []) : found;
       },
 
-      async upstream(id, vouched) {
+      async upstream(id, trust) {
         if (id === DEFAULT_UPSTREAM) return ok(config.defaultUpstream);
         const load = async () => {
           const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
@@ -149,7 +148,7 @@ export function createRegistry(
           ]);
           return readable(() => upstreamOf(row, credential, webhookSecrets));
         };
-        return lookUp(upstreams, id, load, past, vouched);
+        return lookUp(upstreams, id, load, bypassCache, trust);
       },
 
       async endpoints(tenant) {
@@ -160,15 +159,15 @@ export function createRegistry(
           );
           return readable(() => results.map((row, index) => endpointOf(row, secrets[index], now())));
         };
-        const found = await lookUp(endpoints, tenant, load, past);
+        const found = await lookUp(endpoints, tenant, load, bypassCache);
         return found.ok ? ok(found.value ?? []) : found;
       },
     };
   };
 
   return {
-    ...lookUps(),
-    uncached: lookUps("past the cache"),
+    ...lookUps(false),
+    uncached: lookUps(true),
 
     invalidate: (bookmark) => {
       // Bookmarks sort by age, as text. Changes may be answered in another order than they were made in.

@@ -66,7 +66,7 @@ export async function authenticate(
       }),
     );
   // Not before: whoever has no credential of a tenant does not have it looked for.
-  const tenant = await ports.registry.tenant(credentials.tenant, "vouched for");
+  const tenant = await ports.registry.tenant(credentials.tenant, "trusted");
   if (!tenant.ok) return tenant;
   if (!tenant.value) return err(problem("not_found", "There is no such tenant."));
   if (tenant.value.suspended) return err(problem("tenant_suspended", "This tenant is suspended."));
@@ -187,7 +187,7 @@ async function identifyGrant(ports: AuthenticatePorts, token: string): Promise<R
 /** The version of what minted a grant: where that could no longer mint it, neither is the grant any good. */
 async function mintedUnder(ports: AuthenticatePorts, { mintedBy, tenant }: Grant): Promise<Result<number>> {
   if ("key" in mintedBy) {
-    const key = await ports.registry.apiKey(mintedBy.key, "vouched for");
+    const key = await ports.registry.apiKey(mintedBy.key, "trusted");
     if (!key.ok) return key;
     if (!key.value || key.value.revoked)
       return err(problem("credential_revoked", "The API key that made this grant has been revoked."));
@@ -195,7 +195,7 @@ async function mintedUnder(ports: AuthenticatePorts, { mintedBy, tenant }: Grant
       return err(problem("credential_expired", "The API key that made this grant has expired."));
     return ok(key.value.version);
   }
-  const issuers = await ports.registry.issuers(mintedBy.iss, "vouched for");
+  const issuers = await ports.registry.issuers(mintedBy.iss, "trusted");
   if (!issuers.ok) return issuers;
   const issuer = issuers.value.find(({ id }) => id === mintedBy.issuer);
   if (!issuer?.scopes.has("grants:create") || !maySpeakFor(issuer, tenant))

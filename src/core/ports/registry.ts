@@ -6,18 +6,18 @@ import type { Upstream } from "../stream/rules/upstream.ts";
 import type { Endpoint } from "../webhooks/rules/delivery.ts";
 
 /**
- * A name that a verified credential has given, or the registry itself. Any other may be made up, and is not looked for
- * where too many of them are.
+ * Marks a name taken from a verified credential or from the registry. Other names may be made up: their look-ups count
+ * against the negative-lookup limit.
  */
-export type Vouched = "vouched for";
+export type Trust = "trusted";
 
 /** Reads of what the operator configured. May be as old as the cache's bound, never older. */
 export interface Registry {
-  tenant(id: string, vouched?: Vouched): Promise<Result<Tenant | undefined>>;
-  apiKey(id: string, vouched?: Vouched): Promise<Result<ApiKeyRecord | undefined>>;
+  tenant(id: string, trust?: Trust): Promise<Result<Tenant | undefined>>;
+  apiKey(id: string, trust?: Trust): Promise<Result<ApiKeyRecord | undefined>>;
   /** All issuers whose tokens carry this `iss`. */
-  issuers(iss: string, vouched?: Vouched): Promise<Result<readonly Issuer[]>>;
-  upstream(id: string, vouched?: Vouched): Promise<Result<Upstream | undefined>>;
+  issuers(iss: string, trust?: Trust): Promise<Result<readonly Issuer[]>>;
+  upstream(id: string, trust?: Trust): Promise<Result<Upstream | undefined>>;
   /** Where a tenant wants its events, disabled endpoints included. */
   endpoints(tenant: string): Promise<Result<readonly Endpoint[]>>;
 }

@@ -126,7 +126,7 @@ function difference(after: Sweep, before: Sweep): SweepCounts {
 
 /** Compares one page, and gives the sweep as it stands then. */
 async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise<Result<Sweep>> {
-  const upstream = await ports.registry.upstream(id, "vouched for");
+  const upstream = await ports.registry.upstream(id, "trusted");
   if (!upstream.ok) return upstream;
   if (!upstream.value) return err(problem("upstream_unknown", "There is no such upstream."));
   let page = await listVideos(ports, upstream.value, sweep, PAGE_VIDEOS);

@@ -43,7 +43,7 @@ export async function recordStreamNotification(
   const ids = await ports.directory.listUpstreamIds(upstream.accountId);
   if (!ids.ok) return ids;
   for (const id of ids.value.filter((id) => id !== upstream.id)) {
-    const other = await ports.registry.upstream(id, "vouched for");
+    const other = await ports.registry.upstream(id, "trusted");
     if (!other.ok) return other;
     const recorded = other.value ? await recordStreamEvent(ports, other.value, event, trace) : first;
     if (!recorded.ok || recorded.value === "recorded") return recorded;

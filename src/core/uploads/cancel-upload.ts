@@ -73,7 +73,7 @@ async function deleteVideo(
   { id, uid, upstream: upstreamId }: UploadRecord,
 ): Promise<void> {
   if (uid === undefined) return;
-  const upstream = await registry.upstream(upstreamId, "vouched for");
+  const upstream = await registry.upstream(upstreamId, "trusted");
   if (!upstream.ok || !upstream.value) return;
   const call = await budget.acquire(upstream.value, tenant, "foreground");
   if (!call.granted) return;

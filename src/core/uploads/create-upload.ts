@@ -122,7 +122,7 @@ async function decide(
 
   const identity = await resolveIdempotencyKey(ports.hashes, caller, creation, header("idempotency-key"));
   if (!identity.ok) return identity;
-  const upstream = await ports.registry.upstream(tenant.upstream, "vouched for");
+  const upstream = await ports.registry.upstream(tenant.upstream, "trusted");
   if (!upstream.ok) return upstream;
   if (!upstream.value) return err(problem("upstream_unknown", "The gateway is not set up for this tenant."));
   return ok({

@@ -49,7 +49,7 @@ export async function viewVideo(
   { uid, upstream: id }: UploadRecord,
 ): Promise<Result<VideoJson | undefined>> {
   if (uid === undefined) return ok(undefined);
-  const upstream = await registry.upstream(id, "vouched for");
+  const upstream = await registry.upstream(id, "trusted");
   if (!upstream.ok) return upstream;
   if (!upstream.value) return err(problem("upstream_unknown", "The gateway is not set up for this upload."));
   const call = await budget.acquire(upstream.value, tenant, "foreground");

@@ -84,7 +84,7 @@ async function readUpstream(
 ): Promise<Result<Upstream>> {
   const id = readSlug(c, "upstream");
   if (!id.ok) return id;
-  const upstream = await registry.uncached.upstream(id.value, "vouched for");
+  const upstream = await registry.uncached.upstream(id.value, "trusted");
   if (!upstream.ok) return upstream;
   if (!upstream.value) return err(noSuchUpstream);
   for (let call = 0; call < CALLS; call++) {
