@@ -1,14 +1,14 @@
+import { versionOf } from "../auth/authenticate.ts";
 import type { Caller } from "../auth/rules/caller.ts";
 import type { Decision } from "../policy/rules/policy-decision.ts";
-import { problem } from "../shared/problem.ts";
-import type { IdempotencyRequest, ReservationOutcome } from "../quota/rules/reservation.ts";
-import type { Tenant } from "../shared/tenant.ts";
-import type { CreationRequest } from "./rules/tus-creation.ts";
-import { versionOf } from "../auth/authenticate.ts";
-import type { Ledgers } from "../ports/ledger.ts";
 import type { Budget } from "../ports/budget.ts";
+import type { Ledgers } from "../ports/ledger.ts";
 import type { RecentRejections } from "../ports/recent-rejections.ts";
+import type { IdempotencyRequest, ReservationOutcome } from "../quota/rules/reservation.ts";
+import { problem } from "../shared/problem.ts";
+import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
+import type { CreationRequest } from "./rules/tus-creation.ts";
 
 export interface AdmitPorts {
   readonly ledgers: Ledgers;
@@ -17,7 +17,7 @@ export interface AdmitPorts {
   readonly newUploadId: () => string;
 }
 
-/** A creation that may be made, as far as caller and policy are concerned. */
+/** A creation that the caller is authorized for and the policy allows. */
 export interface DecidedCreation {
   readonly kind: CreationRequest["kind"];
   readonly tenant: Tenant;
@@ -32,11 +32,11 @@ export type Admission =
   | Exclude<ReservationOutcome, { kind: "reserved" }>;
 
 /**
- * Asks the tenant's ledger for a place and the upstream's budget for a call, side by side. Where one refuses, what the
- * other gave goes back; a creation that is answered as before needs no call.
+ * Reserves quota in the tenant's ledger and a call in the upstream's budget, in parallel. If one refuses, the other is
+ * given back. A replayed creation needs no call.
  *
- * All tenants of an upstream share one budget: whoever was refused by the ledger a moment ago, and most likely is again, does
- * not keep it busy, however often it asks.
+ * All tenants of an upstream share one budget. A tenant that its ledger has recently refused therefore waits for the
+ * ledger first, so that its repeated requests do not load the budget.
  */
 export async function admit(
   { ledgers, budget, refusals, newUploadId }: AdmitPorts,
@@ -55,8 +55,8 @@ export async function admit(
     ...(idempotency && { idempotency }),
   });
   if (refusals.has(tenant.id)) {
-    const expected = await reserving;
-    if (expected.kind !== "reserved") return expected;
+    const reservation = await reserving;
+    if (reservation.kind !== "reserved") return reservation;
   }
   const [reservation, call] = await Promise.all([reserving, budget.acquire(upstream, tenant.id, "foreground")]);
   if (reservation.kind !== "reserved") {
@@ -68,7 +68,7 @@ export async function admit(
   await ledgers.release(tenant.id, id, "unsent");
   return {
     kind: "refused",
-    problem: problem("upstream_busy", "Too many uploads are being created at the moment.", {
+    problem: problem("upstream_busy", "The request budget for Stream is used up.", {
       retryAfterSeconds: call.retryAfterSeconds,
     }),
   };

@@ -12,19 +12,19 @@ export interface CancelUploadPorts extends ViewVideoPorts {
 }
 
 export interface CancelUploadRequest {
-  /** Finds out who asks, by what this registry knows. */
+  /** Authenticates the caller against this registry. */
   readonly authenticate: (registry: Registry) => Promise<Result<Access>>;
-  /** The upload, if the caller may see it. */
+  /** Looks up the upload; `not_found` if the caller may not see it. */
   readonly find: (access: Access) => Promise<Result<UploadRecord>>;
 }
 
 /**
- * Cancels an upload: the ledger first, so that nothing is held or handed out any longer, then the video. What cannot be
- * deleted now (Stream is down, the budget is empty, the creation's answer is still on its way) the ledger's alarm deletes
- * later; so the upload is cancelled whatever Stream says, and cancelling it again changes nothing.
+ * Cancels an upload: first in the ledger, which releases its quota and withholds its URL, then at Stream. If the video
+ * cannot be deleted now (Stream is down, the budget is empty, the creation is still in progress), the ledger's alarm deletes
+ * it later. The upload is therefore cancelled regardless of Stream, and cancelling it again has no effect.
  *
- * Stream does not take tus's DELETE on the upload URL (assumed: secondary source): the API's DELETE ends an upload that is
- * under way, too.
+ * Stream does not support the tus DELETE on the upload URL (assumed: secondary source). Deleting the video by the API also
+ * ends an upload in progress.
  */
 export async function cancelUpload(
   ports: CancelUploadPorts,
@@ -34,13 +34,13 @@ export async function cancelUpload(
   const cancelled = await cancelAs(ports, request, ports.registry, trace);
   if (cancelled !== "stale") return cancelled;
 
-  // The tenant has changed since it was cached here: it is decided anew, once, by what is there now.
-  const anew = await cancelAs(ports, request, ports.registry.uncached, trace);
-  if (anew !== "stale") return anew;
+  // The cached tenant is out of date: read the registry past the cache.
+  const retried = await cancelAs(ports, request, ports.registry.uncached, trace);
+  if (retried !== "stale") return retried;
   return err(TENANT_CHANGING);
 }
 
-/** Cancels what the caller may see, as a registry knows the caller. Stale: the ledger knows of a later tenant. */
+/** @returns `stale` if the ledger has seen a later version of the tenant than this registry */
 async function cancelAs(
   ports: CancelUploadPorts,
   { authenticate, find }: CancelUploadRequest,
@@ -49,24 +49,24 @@ async function cancelAs(
 ): Promise<Result<UploadRecord> | "stale"> {
   const access = await authenticate(registry);
   if (!access.ok) return access;
-  const found = await find(access.value);
-  if (!found.ok) return found;
-  const { id, uid, upstream, unwanted } = found.value;
+  const upload = await find(access.value);
+  if (!upload.ok) return upload;
+  const { id, uid, upstream, unwanted } = upload.value;
   trace.annotate({ uploadId: id, upstream, ...(uid !== undefined && { uid }) });
-  // Whoever cancelled it first has seen to the video.
-  if (unwanted) return found;
+  // The first cancellation deletes the video.
+  if (unwanted) return upload;
 
   const { tenant } = access.value;
   const cancelled = await ports.ledgers.cancel(tenant.id, id, versionOf(access.value));
   if (!cancelled.ok) return cancelled;
   if (cancelled.value === "stale") return "stale";
-  // It was there a moment ago; the ledger forgets what is long finished, and then there is nothing to cancel.
-  if (!cancelled.value) return found;
+  // The ledger has deleted the record since it was found: it removes finished uploads after a while.
+  if (!cancelled.value) return upload;
   await trace.measure("stream", deleteVideo(ports, tenant.id, cancelled.value));
   return ok(cancelled.value);
 }
 
-/** One call of the upstream's budget, if it has one. */
+/** Takes one call from the upstream's budget; does nothing if there is none. */
 async function deleteVideo(
   { registry, budget, stream, ledgers }: CancelUploadPorts,
   tenant: string,

@@ -1,20 +1,19 @@
-import { type DirectUploadBody, readDirectUpload, writeDirectUpload } from "./rules/direct-upload.ts";
-import type { RateStatus } from "../quota/rules/limits.ts";
+import { type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
 import { applyPolicy } from "../policy/rules/apply.ts";
-import type { Explanation } from "../policy/rules/policy-decision.ts";
-import { METADATA_KEYS } from "../policy/rules/metadata-keys.ts";
 import { narrow } from "../policy/rules/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../policy/rules/reserved-keys.ts";
-import { problem } from "../shared/problem.ts";
-import { type Result, ok, err } from "../shared/result.ts";
-import { type CreationRequest, type HeaderReader, parseCreation } from "./rules/tus-creation.ts";
-import { encodeUploadMetadata } from "./rules/upload-metadata.ts";
-import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit-upload.ts";
-import { type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
-import { resolveIdempotencyKey } from "./idempotency-key.ts";
-import type { Trace, TraceFields } from "../ports/trace.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
+import type { Trace } from "../ports/trace.ts";
+import type { RateStatus } from "../quota/rules/limits.ts";
+import { problem } from "../shared/problem.ts";
+import { type Result, ok, err } from "../shared/result.ts";
+import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit-upload.ts";
+import { resolveIdempotencyKey } from "./idempotency-key.ts";
+import { summarizeDecision } from "./rules/decision-summary.ts";
+import { type DirectUploadBody, readDirectUpload, writeDirectUpload } from "./rules/direct-upload.ts";
+import { type CreationRequest, type HeaderReader, parseCreation } from "./rules/tus-creation.ts";
+import { encodeUploadMetadata } from "./rules/upload-metadata.ts";
 
 export interface CreateUploadPorts extends AuthenticatePorts, AdmitPorts {
   readonly registry: CachedRegistry;
@@ -25,9 +24,9 @@ export interface CreateUploadRequest {
   /** The tenant in the path. */
   readonly tenant: string;
   readonly header: HeaderReader;
-  /** A basic link is asked for, by this body; absent: a tus creation, which is all in the headers. */
+  /** Body of a basic link request; absent for a tus creation, which has only headers. */
   readonly direct?: DirectUploadBody;
-  /** Has work come to its end even where the client hangs up meanwhile. */
+  /** Keeps the work running after the client disconnects (`ExecutionContext.waitUntil`). */
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
@@ -38,17 +37,19 @@ export interface CreatedUpload {
   readonly uid: string;
   /** The one-time upload URL. */
   readonly location: string;
-  /** Seconds since the epoch. */
+  /** When the upload URL expires, in seconds since the epoch. */
   readonly expiresAt: number;
-  /** The same creation had been answered before: this is the upload that it made then. */
+  /** True if an earlier request with the same idempotency key or grant created this upload. */
   readonly replayed: boolean;
-  /** How the limit of creations per minute stands now. */
+  /** Current state of the limit of creations per minute; absent if there is none, and for a replay. */
   readonly rate?: RateStatus;
 }
 
 /**
- * Creates an upload: reads the creation, finds out who asks, applies the policy, asks for admission, and has Stream make
- * the upload URL, for tus or for one form. Each step may refuse; nothing that comes after it has then happened.
+ * Creates an upload: parses the request, authenticates the caller, applies the policy, reserves quota and budget, and
+ * requests the upload URL from Stream (for tus, or for a single form). The first step that fails ends the creation.
+ *
+ * The functions below are in call order.
  */
 export async function createUpload(
   ports: CreateUploadPorts,
@@ -60,34 +61,17 @@ export async function createUpload(
   if (!creation.ok) return creation;
   trace.annotate({ uploadLength: creation.value.length });
 
-  const decided = await decide(ports, request, creation.value, trace);
+  const decided = await decideCreation(ports, request, creation.value, trace);
   if (!decided.ok) return decided;
 
-  // A client that hangs up must not leave a video behind that nobody has recorded.
+  // If the client disconnects, a video that Stream has created must still be recorded.
   const outcome = admitAndForward(ports, request, creation.value, decided.value, trace);
   request.waitUntil(outcome);
   return outcome;
 }
 
-/** Has a creation admitted, and does what follows from that. */
-async function admitAndForward(
-  ports: CreateUploadPorts,
-  request: CreateUploadRequest,
-  creation: CreationRequest,
-  decided: DecidedCreation,
-  trace: Trace,
-): Promise<Result<CreatedUpload>> {
-  const admission = await trace.measure("admit", admit(ports, decided));
-  if (admission.kind !== "stale") return handleAdmission(ports, decided, admission, trace);
-
-  // The tenant has changed since it was cached here: it is decided anew, once, by what is there now.
-  const anew = await decide({ ...ports, registry: ports.registry.uncached }, request, creation, trace);
-  if (!anew.ok) return anew;
-  return handleAdmission(ports, anew.value, await trace.measure("admit", admit(ports, anew.value)), trace);
-}
-
-/** Authenticates the caller and applies the policy. */
-async function decide(
+/** Authenticates the caller, applies the policy, and looks up the idempotency key and the tenant's upstream. */
+async function decideCreation(
   ports: AuthenticatePorts,
   { tenant: id, header }: CreateUploadRequest,
   creation: CreationRequest,
@@ -116,26 +100,43 @@ async function decide(
     caller,
     now: ports.now(),
   });
-  trace.annotate({ decision: summarise(explanations) });
+  trace.annotate({ decision: summarizeDecision(explanations) });
   if (!decision.ok) return decision;
   trace.annotate({ maxDurationSeconds: decision.value.maxDurationSeconds });
 
-  const identity = await resolveIdempotencyKey(ports.hashes, caller, creation, header("idempotency-key"));
-  if (!identity.ok) return identity;
+  const idempotency = await resolveIdempotencyKey(ports.hashes, caller, creation, header("idempotency-key"));
+  if (!idempotency.ok) return idempotency;
   const upstream = await ports.registry.upstream(tenant.upstream, "trusted");
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return err(problem("upstream_unknown", "The gateway is not set up for this tenant."));
+  if (!upstream.value) return err(problem("upstream_unknown", "The tenant's upstream is not configured."));
   return ok({
     kind: creation.kind,
     tenant,
     caller,
     decision: decision.value,
     upstream: upstream.value,
-    ...(identity.value && { idempotency: identity.value }),
+    ...(idempotency.value && { idempotency: idempotency.value }),
   });
 }
 
-/** What becomes of an admission: it is refused, answered as before, or forwarded to Stream. */
+/** Reserves quota and budget and acts on the answer; if the tenant has changed, decides again, once. */
+async function admitAndForward(
+  ports: CreateUploadPorts,
+  request: CreateUploadRequest,
+  creation: CreationRequest,
+  decided: DecidedCreation,
+  trace: Trace,
+): Promise<Result<CreatedUpload>> {
+  const admission = await trace.measure("admit", admit(ports, decided));
+  if (admission.kind !== "stale") return handleAdmission(ports, decided, admission, trace);
+
+  // The cached tenant is out of date: read the registry past the cache.
+  const retried = await decideCreation({ ...ports, registry: ports.registry.uncached }, request, creation, trace);
+  if (!retried.ok) return retried;
+  return handleAdmission(ports, retried.value, await trace.measure("admit", admit(ports, retried.value)), trace);
+}
+
+/** Rejects the creation, replays an earlier one, or forwards it to Stream. */
 async function handleAdmission(
   ports: CreateUploadPorts,
   creation: DecidedCreation,
@@ -159,7 +160,7 @@ async function handleAdmission(
   }
 }
 
-/** Has Stream make the upload URL. What was reserved is attached, released, or left to be found out. */
+/** Requests the upload URL from Stream, then attaches it to the reservation, or releases it, or marks it unknown. */
 async function forward(
   { stream, ledgers }: CreateUploadPorts,
   { kind, tenant, decision, upstream }: DecidedCreation,
@@ -187,7 +188,7 @@ async function forward(
     case "created": {
       const { uid, location } = outcome;
       trace.annotate({ uid });
-      // On disk before the client hears of it: an upload that was acknowledged is never lost.
+      // Persist before responding, so that an acknowledged upload survives a crash.
       const attached = await trace.measure("attach", ledgers.attach(tenant.id, id, uid, location));
       if (!attached.ok) return attached;
       return ok({ id, uid, location, expiresAt: decision.expiresAt, replayed: false, ...(rate && { rate }) });
@@ -203,12 +204,4 @@ async function forward(
     default:
       return outcome satisfies never;
   }
-}
-
-const LOGGED_KEYS: ReadonlySet<string> = new Set([...METADATA_KEYS.keys(), "length", "filetype", "creator", "origin"]);
-
-/** The decision for the log, without values. Names of the client's own making are left out: they may be anything. */
-function summarise(explanations: readonly Explanation[]): Required<TraceFields>["decision"] {
-  const lines = explanations.filter(({ key, outcome }) => outcome !== "absent" && LOGGED_KEYS.has(key));
-  return Object.fromEntries(lines.map(({ key, outcome }) => [key, outcome]));
 }

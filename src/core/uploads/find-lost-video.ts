@@ -1,16 +1,16 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
 import type { Budget } from "../ports/budget.ts";
-import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamApi } from "../ports/stream.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
 import type { AbsentVideo, StreamVideo } from "../stream/rules/video.ts";
 
-/** Around the moment a creation was sent: clocks differ, and Stream may have taken its time. */
+/** How far before and after the creation request to search: clocks differ, and Stream may have been slow. */
 const SEARCH_SECONDS = 120;
 
-/** With metadata as long as they may be, a larger page would be more than is read at once. */
+/** With metadata of maximum length, a larger page would exceed the limit for a response of Stream's API. */
 const PAGE_VIDEOS = 250;
 
-/** 5,000 videos: five times as many as one account's limit of calls can create in such a time. */
+/** 5,000 videos: five times as many as one account's call limit can create within the search range. */
 const MAX_PAGES = 20;
 
 export interface FindLostVideoPorts {
@@ -18,33 +18,37 @@ export interface FindLostVideoPorts {
   readonly budget: Pick<Budget, "acquire">;
 }
 
+/** A creation whose response from Stream was lost. */
 export interface LostCreation {
   readonly uploadId: string;
   readonly creator?: string;
-  /** Seconds since the epoch, when Stream was asked. */
-  readonly askedAt: number;
+  /** When the creation request was sent to Stream, in seconds since the epoch. */
+  readonly sentAt: number;
 }
 
-/** What Stream says of a video, if it says anything; or how many seconds to wait, where the budget refuses. */
+/** What Stream reports of a video (`undefined` if unknown), or seconds to wait if the budget has no call. */
 export type VideoLookup = { readonly video: StreamVideo | AbsentVideo | undefined } | { readonly waitSeconds: number };
 
-/** Looks for the video of a creation whose answer was lost, by the `sluice` key in its `meta`. One call for each page. */
+/**
+ * Searches for the video of a creation whose response was lost, by the `sluice` key in its `meta`. Takes one call from the
+ * budget per page.
+ */
 export async function findLostVideo(
   { stream, budget }: FindLostVideoPorts,
   upstream: Upstream,
-  { uploadId, creator, askedAt }: LostCreation,
+  { uploadId, creator, sentAt }: LostCreation,
 ): Promise<VideoLookup> {
-  const only = { before: askedAt + SEARCH_SECONDS, ...(creator !== undefined && { creator }) };
-  let since = askedAt - SEARCH_SECONDS;
+  const filter = { before: sentAt + SEARCH_SECONDS, ...(creator !== undefined && { creator }) };
+  let from = sentAt - SEARCH_SECONDS;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
-    const asking = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
-    if (!asking.granted) return { waitSeconds: asking.retryAfterSeconds };
-    const page = await stream.listVideosFrom(upstream, since, PAGE_VIDEOS, only);
+    const call = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
+    if (!call.granted) return { waitSeconds: call.retryAfterSeconds };
+    const page = await stream.listVideosFrom(upstream, from, PAGE_VIDEOS, filter);
     const video = page?.videos.find(({ tag }) => tag?.uploadId === uploadId);
     if (!page || video) return { video };
     if (page.last) return { video: { report: { kind: "absent" } } };
-    // The page may have been cut off within a second; where one second fills it, there is no way but on.
-    since = page.videos.reduce((time, { created = 0 }) => Math.max(time, created), since + 1);
+    // The page may end within a second, so read that second again; skip it if it fills a page by itself.
+    from = page.videos.reduce((time, { created = 0 }) => Math.max(time, created), from + 1);
   }
   return { video: undefined };
 }

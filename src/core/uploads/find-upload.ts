@@ -9,31 +9,31 @@ import type { Budget } from "../ports/budget.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 
-/** The same for an id that never existed, that is none, that is another tenant's, and that the caller may not see. */
-export const NO_SUCH_UPLOAD = problem("not_found", "There is no such upload.");
+/** One error for an invalid or unknown id, another tenant's upload, and an upload the caller may not see. */
+export const NO_SUCH_UPLOAD = problem("not_found", "Upload not found.");
 
-/** An upload that the caller may see, by its id or by Stream's identifier of its video. */
+/** Finds an upload that the caller may see, by its id or by the uid of its video. */
 export async function findUpload(
   { ledgers }: { readonly ledgers: Ledgers },
   { caller, tenant }: Access,
   idOrUid: string,
 ): Promise<Result<UploadRecord>> {
-  const found = await ledgers.find(tenant.id, idOrUid);
-  if (!found.ok) return found;
-  return found.value && canAccess(visibilityOf(caller, tenant.policy), found.value)
-    ? ok(found.value)
+  const record = await ledgers.find(tenant.id, idOrUid);
+  if (!record.ok) return record;
+  return record.value && canAccess(visibilityOf(caller, tenant.policy), record.value)
+    ? ok(record.value)
     : err(NO_SUCH_UPLOAD);
 }
 
-/** An upload whose video Stream would show the caller, if it were the only one that Stream has. */
+/** Finds an upload by the uid of its video, if the Cloudflare-compatible API shows a video for it. */
 export async function findVideo(
   ports: { readonly ledgers: Ledgers },
   access: Access,
   uid: string,
 ): Promise<Result<UploadRecord>> {
-  const found = await findUpload(ports, access, uid);
-  if (!found.ok) return found;
-  return videoDocument(found.value)?.uid === uid ? found : err(NO_SUCH_UPLOAD);
+  const upload = await findUpload(ports, access, uid);
+  if (!upload.ok) return upload;
+  return videoDocument(upload.value)?.uid === uid ? upload : err(NO_SUCH_UPLOAD);
 }
 
 export interface ViewVideoPorts {
@@ -42,7 +42,11 @@ export interface ViewVideoPorts {
   readonly stream: StreamApi;
 }
 
-/** How Stream shows the video of an upload at this moment; undefined: it has none. One call of the upstream's budget. */
+/**
+ * Reads the video of an upload from Stream. Takes one call from the upstream's budget.
+ *
+ * @returns `undefined` if Stream has no video for it
+ */
 export async function viewVideo(
   { registry, budget, stream }: ViewVideoPorts,
   tenant: string,
@@ -51,15 +55,15 @@ export async function viewVideo(
   if (uid === undefined) return ok(undefined);
   const upstream = await registry.upstream(id, "trusted");
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return err(problem("upstream_unknown", "The gateway is not set up for this upload."));
+  if (!upstream.value) return err(problem("upstream_unknown", "The upload's upstream is not configured."));
   const call = await budget.acquire(upstream.value, tenant, "foreground");
   if (!call.granted)
     return err(
-      problem("upstream_busy", "Stream is being asked for too much at the moment.", {
+      problem("upstream_busy", "The request budget for Stream is used up.", {
         retryAfterSeconds: call.retryAfterSeconds,
       }),
     );
   const video = await stream.video(upstream.value, uid);
-  if (!video) return err(problem("stream_error", "Stream does not show the video at the moment."));
+  if (!video) return err(problem("stream_error", "Stream did not return the video."));
   return ok("json" in video ? withoutTag(video.json) : undefined);
 }

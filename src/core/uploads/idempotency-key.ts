@@ -1,17 +1,20 @@
 import type { Caller } from "../auth/rules/caller.ts";
 import { GRANT_KEY } from "../policy/rules/reserved-keys.ts";
-import { problem } from "../shared/problem.ts";
-import type { IdempotencyRequest } from "../quota/rules/reservation.ts";
-import { type Result, ok, err } from "../shared/result.ts";
-import type { CreationRequest } from "./rules/tus-creation.ts";
 import type { SecretHashes } from "../ports/hashes.ts";
+import type { IdempotencyRequest } from "../quota/rules/reservation.ts";
+import { problem } from "../shared/problem.ts";
+import { type Result, ok, err } from "../shared/result.ts";
+import { truncate } from "../shared/text.ts";
+import type { CreationRequest } from "./rules/tus-creation.ts";
 
-/** What a client may send as `Idempotency-Key`. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
+/** A valid `Idempotency-Key`. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 
 /**
- * How a creation is known again when it is sent anew: by its grant, which is for one upload whatever key comes with it; or
- * by the client's `Idempotency-Key`, together with whose it is. Undefined: by nothing.
+ * The key and fingerprint that identify a repeated creation. A grant is a key by itself, since it is for a single upload,
+ * and takes precedence over the client's `Idempotency-Key`, which counts per caller.
+ *
+ * @returns `undefined` if the request has neither
  */
 export async function resolveIdempotencyKey(
   hashes: SecretHashes,
@@ -20,16 +23,21 @@ export async function resolveIdempotencyKey(
   header: string | undefined,
 ): Promise<Result<IdempotencyRequest | undefined>> {
   if (header !== undefined && !IDEMPOTENCY_KEY.test(header))
-    return err(problem("idempotency_key_invalid", "Idempotency-Key is 1 to 255 printable ASCII characters."));
-  const once = caller.kind === "grant";
-  if (!once && header === undefined) return ok(undefined);
+    return err(
+      problem(
+        "idempotency_key_invalid",
+        `Idempotency-Key must be 1 to 255 printable ASCII characters (found: "${truncate(header)}").`,
+      ),
+    );
+  const singleUse = caller.kind === "grant";
+  if (!singleUse && header === undefined) return ok(undefined);
 
   const { kind, length, metadata, creator = null } = creation;
-  const asked = [...metadata].filter(([key]) => key !== GRANT_KEY).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const key = once ? ["grant", caller.credential] : [caller.kind, caller.subject ?? caller.credential, header];
+  const pairs = [...metadata].filter(([key]) => key !== GRANT_KEY).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const key = singleUse ? ["grant", caller.credential] : [caller.kind, caller.subject ?? caller.credential, header];
   return ok({
     key: JSON.stringify(key),
-    fingerprint: await hashes.digest(JSON.stringify([kind, length, creator, asked])),
-    once,
+    fingerprint: await hashes.digest(JSON.stringify([kind, length, creator, pairs])),
+    once: singleUse,
   });
 }

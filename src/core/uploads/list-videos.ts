@@ -5,47 +5,50 @@ import { type VideoDocument, type VideoStatus, stateOfStatus, videoDocument } fr
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 
-/** Asked for at a time: a video has one or two KB. */
-const PAGE = 500;
-/** What one list looks through, at most; more than any list that is asked for with care. */
+/** Uploads read from the ledger at a time; each has one or two KB. */
+const PAGE_UPLOADS = 500;
+/** Upper bound for one list: 20,000 uploads. */
 const MAX_PAGES = 40;
 
 export interface VideoQuery {
   readonly creator?: string;
   readonly status?: VideoStatus;
-  /** Created later, and earlier; seconds since the epoch. */
+  /** Exclusive bounds of the creation time; seconds since the epoch. */
   readonly after: number;
   readonly before: number;
   readonly limit: number;
   readonly ascending: boolean;
+  /** Whether the total is requested. */
   readonly counted: boolean;
 }
 
 export interface ListedVideos {
   readonly videos: readonly VideoDocument[];
-  /** All that match, where that was asked for. */
+  /** Number of matching videos, if requested. */
   readonly total?: number;
 }
 
 /**
- * The videos that the caller may see, the newest first or the oldest, under Cloudflare's names and by its parameters. From
- * the ledger: Stream would show those of all tenants, and each list would be a call of the budget.
+ * Lists the videos that the caller may see, with Cloudflare's field names and parameters. Reads the ledger instead of
+ * Stream, whose list covers all tenants and would take a call from the budget.
+ *
+ * @returns `bad_request` if more than `MAX_PAGES` pages would have to be read: a truncated list would look complete
  */
 export async function listVideos(
   { ledgers }: { readonly ledgers: Ledgers },
   { caller, tenant }: Access,
   query: VideoQuery,
 ): Promise<Result<ListedVideos>> {
-  const reached = restrictToVisible(visibilityOf(caller, tenant.policy), query);
-  if (!reached) return ok({ videos: [], ...(query.counted && { total: 0 }) });
+  const visible = restrictToVisible(visibilityOf(caller, tenant.policy), query);
+  if (!visible) return ok({ videos: [], ...(query.counted && { total: 0 }) });
 
-  const { creator, status, after, before, limit, ascending, counted } = reached;
+  const { creator, status, after, before, limit, ascending, counted } = visible;
   const videos: VideoDocument[] = [];
   let total = 0;
   let cursor: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page = await ledgers.list(tenant.id, {
-      limit: PAGE,
+      limit: PAGE_UPLOADS,
       ascending,
       ...(creator !== undefined && { creator }),
       ...(status && { state: stateOfStatus(status) }),
@@ -64,6 +67,5 @@ export async function listVideos(
     ({ cursor } = page.value);
     if (cursor === undefined) return ok({ videos, ...(counted && { total }) });
   }
-  // A list that ended here would look like all there is.
-  return err(problem("bad_request", "There is too much to look through: ask for a shorter time by after and before."));
+  return err(problem("bad_request", "The range contains too many videos. Narrow it with `after` and `before`."));
 }

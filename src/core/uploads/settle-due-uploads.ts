@@ -1,157 +1,170 @@
 import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
-import { BASIC_UPLOAD_MAX_BYTES } from "./rules/direct-upload.ts";
-import { type UnfinishedUploads, decideDueAction } from "./rules/upload-state.ts";
-import { type VideoLookup, findLostVideo } from "./find-lost-video.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Registry } from "../ports/registry.ts";
-import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamApi } from "../ports/stream.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import { type VideoLookup, findLostVideo } from "./find-lost-video.ts";
+import { BASIC_UPLOAD_MAX_BYTES } from "./rules/direct-upload.ts";
 import type { DueUpload, DueOutcome } from "./rules/due-upload.ts";
+import { type UnfinishedUploads, decideDueAction } from "./rules/upload-state.ts";
 
 export interface SettleDuePorts {
   readonly registry: Pick<Registry, "tenant" | "upstream">;
   readonly stream: StreamApi;
   readonly budget: Budget;
   readonly due: () => readonly DueUpload[];
-  readonly settle: (upload: DueUpload, finding: DueOutcome) => void;
+  readonly settle: (upload: DueUpload, outcome: DueOutcome) => void;
   /** Seconds since the epoch. */
   readonly now: () => number;
 }
 
-/** An alarm has 15 minutes, and the search for one lost video may take half of them; what is still due, the next one does. */
+/**
+ * Stops starting further uploads: an alarm has 15 minutes, and searching one lost video may take half of them. The next
+ * alarm continues.
+ */
 const MAX_RUN_SECONDS = 300;
 
-/** Between two questions about a video that is being processed, or of which Stream does not say anything: soon at first. */
+/** First interval between two checks of a video that is still being processed, or of a Stream that does not answer. */
 const MIN_PAUSE_SECONDS = 60;
 
-/** A hundred such videos take 17 calls of the budget in 5 minutes; what becomes of them Stream mostly tells by itself. */
+/**
+ * Longest interval between two checks. A hundred such videos take 17 calls of the budget in 5 minutes; Stream usually
+ * reports the result by itself.
+ */
 const MAX_PAUSE_SECONDS = 1_800;
 
 /**
- * Whether Stream lets an upload that has begun go on after its URL has expired is not known: if it does, for so long. As
- * long a Stream that does not say anything is waited for, and an account that is gone, since settings may only be wrong at
- * the moment. What is there after all, the reconciliation finds.
+ * Grace period for uploads still running after their URL expired (undocumented by Stream). Also how long to wait for a
+ * Stream that does not answer, or for an account that is not configured, which may be a temporary mistake. The
+ * reconciliation finds a video that turns up later.
  */
 const GRACE_PERIOD_SECONDS = 6 * 60 * 60;
+
 /**
- * Between two questions about such an upload. Few are asked, since a HEAD may take the upload's lock and so break off the
- * PATCH that is running (assumed: `@tus/server` does; clients go on by themselves).
+ * Interval between two checks of such a running upload. Long, since a HEAD may take the upload's lock and abort the PATCH
+ * in progress (assumed: `@tus/server` does; clients then resume by themselves).
  */
 const RUNNING_RETRY_SECONDS = 1_800;
 
-/** A form may have been begun just before its basic link died. The largest, at 1 Mbit/s, takes 27 minutes. */
+/** A form may start just before its basic link expires. The largest, at 1 Mbit/s, takes 27 minutes. */
 const MAX_FORM_SECONDS = 1_800;
 
 /**
- * Asks Stream about uploads whose URL should be dead, and settles each by what it says: Stream itself tells nobody about
- * uploads that were abandoned, nor about creations whose answer was lost. Takes away the videos that nobody wants, where
- * that has not been done at once. Background work: it takes what the tenants leave of the budget.
+ * Checks the due uploads, mostly those whose URL has expired, at Stream and settles each by the result: Stream sends no
+ * notification for unfinished uploads, nor for creations whose response was lost. Also deletes videos whose deletion was
+ * requested and has not succeeded yet.
  *
- * @returns when to go on, where a budget has no more calls now
+ * Runs in the background: it takes only calls that the tenants leave in the budget.
+ *
+ * @returns when to continue (seconds since the epoch), if a budget has no calls left now
  */
-export async function settleDueUploads(ports: SettleDuePorts, tenant: string): Promise<number | undefined> {
+export async function settleDueUploads(ports: SettleDuePorts, tenantId: string): Promise<number | undefined> {
   const uploads = ports.due();
   if (uploads.length === 0) return undefined;
-  const owner = await ports.registry.tenant(tenant);
-  // Of a tenant that is no more, nothing is kept.
-  const unfinished = owner.ok ? (owner.value?.unfinishedUploads ?? "delete") : undefined;
+  const tenant = await ports.registry.tenant(tenantId);
+  // Unfinished videos of a deleted tenant are deleted.
+  const unfinished = tenant.ok ? (tenant.value?.unfinishedUploads ?? "delete") : undefined;
 
-  /** By upstream: when its budget has calls again. */
-  const waiting = new Map<string, number>();
+  /** Upstream id → when its budget has calls again. */
+  const exhausted = new Map<string, number>();
   const startedAt = ports.now();
   for (const upload of uploads) {
     if (ports.now() - startedAt > MAX_RUN_SECONDS) break;
-    if (waiting.has(upload.upstream)) continue;
+    if (exhausted.has(upload.upstream)) continue;
     const upstream = await ports.registry.upstream(upload.upstream);
     const account = upstream.ok ? upstream.value : undefined;
     if (unfinished && account) {
-      const waitSeconds = await settleOne(ports, upload, account, unfinished);
-      if (waitSeconds !== undefined) waiting.set(upload.upstream, ports.now() + waitSeconds);
+      const waitSeconds = await settleUpload(ports, upload, account, unfinished);
+      if (waitSeconds !== undefined) exhausted.set(upload.upstream, ports.now() + waitSeconds);
     } else if (upstream.ok && !account)
-      // The account is no longer used: nobody can be asked any more.
+      // The account is no longer configured, so the video cannot be read.
       ports.settle(upload, onNoAnswer(upload, ports.now()));
-    else ports.settle(upload, { due: afterPause(upload, ports.now()) });
+    else ports.settle(upload, { due: nextCheck(upload, ports.now()) });
   }
-  return waiting.size === 0 ? undefined : Math.min(...waiting.values());
+  return exhausted.size === 0 ? undefined : Math.min(...exhausted.values());
 }
 
-/** Seconds to wait, where the budget refuses. */
-async function settleOne(
+/** @returns seconds to wait, if the budget refuses a call */
+async function settleUpload(
   ports: SettleDuePorts,
   upload: DueUpload,
   upstream: Upstream,
   unfinished: UnfinishedUploads,
 ): Promise<number | undefined> {
   const now = ports.now();
-  const unwanted = upload.unwanted !== 0;
-  if (unwanted && upload.uid !== null) return remove(ports, upload, upstream, upload.uid);
+  const deletionRequested = upload.unwanted !== 0;
+  if (deletionRequested && upload.uid !== null) return deleteVideo(ports, upload, upstream, upload.uid);
 
-  const asked = await lookUpVideo(ports, upload, upstream);
-  if ("waitSeconds" in asked) return asked.waitSeconds;
-  const { video } = asked;
+  const lookup = await lookUpVideo(ports, upload, upstream);
+  if ("waitSeconds" in lookup) return lookup.waitSeconds;
+  const { video } = lookup;
   if (!video) {
     ports.settle(upload, onNoAnswer(upload, now));
     return undefined;
   }
   const { report } = video;
-  const overtime = report.kind === "pending" ? await nextCheckOfRunning(ports.stream, upload, now) : undefined;
-  const urlIsDead = upload.expires < now && overtime === undefined;
-  const step = report.kind === "absent" ? "settle" : decideDueAction(unwanted, report, urlIsDead, unfinished);
-  if (step === "delete" && report.kind !== "absent") return remove(ports, upload, upstream, report.uid);
+  const runningCheck = report.kind === "pending" ? await nextCheckOfRunning(ports.stream, upload, now) : undefined;
+  const urlIsDead = upload.expires < now && runningCheck === undefined;
+  const action =
+    report.kind === "absent" ? "settle" : decideDueAction(deletionRequested, report, urlIsDead, unfinished);
+  if (action === "delete" && report.kind !== "absent") return deleteVideo(ports, upload, upstream, report.uid);
   ports.settle(upload, {
-    event: step === "expire" ? { kind: "expired" } : { kind: "reported", report },
+    event: action === "expire" ? { kind: "expired" } : { kind: "reported", report },
     video,
-    due: step === "wait" ? (overtime ?? afterPause(upload, now)) : null,
+    due: action === "wait" ? (runningCheck ?? nextCheck(upload, now)) : null,
   });
   return undefined;
 }
 
-/** Nobody says anything: then in the end an upload holds nothing any longer. */
-function onNoAnswer(upload: DueUpload, now: number): DueOutcome {
-  return now > upload.expires + GRACE_PERIOD_SECONDS
-    ? { event: { kind: "expired" }, due: null }
-    : { due: afterPause(upload, now) };
+/** Reads the video by its uid; searches for it if the creation's response was lost. */
+async function lookUpVideo(ports: SettleDuePorts, upload: DueUpload, upstream: Upstream): Promise<VideoLookup> {
+  const { id, uid, creator, created } = upload;
+  if (uid === null)
+    return findLostVideo(ports, upstream, { uploadId: id, sentAt: created, ...(creator !== null && { creator }) });
+  const call = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
+  return call.granted ? { video: await ports.stream.video(upstream, uid) } : { waitSeconds: call.retryAfterSeconds };
 }
 
-/** When to go on with an upload: after as long as its URL has been dead already, so that the pauses grow. */
-function afterPause({ expires }: DueUpload, now: number): number {
-  return Math.max(now, expires) + Math.min(Math.max(now - expires, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS);
-}
-
-/** When to look again at an upload that may be running though its URL should be dead; undefined: it is not. */
+/**
+ * When to check an upload again that may still be running although its URL should have expired.
+ *
+ * @returns `undefined` if it is not running
+ */
 async function nextCheckOfRunning(
   stream: StreamApi,
   { location, bytes, expires }: DueUpload,
   now: number,
 ): Promise<number | undefined> {
   if (location === null || now <= expires || now > expires + GRACE_PERIOD_SECONDS) return undefined;
-  // Basic links reserve so much, and of a form nobody can be asked; what is as large by chance is only waited for.
+  // Only basic links reserve this size, and a form's progress cannot be read. A tus upload of this size just waits longer.
   if (bytes === BASIC_UPLOAD_MAX_BYTES && now < expires + MAX_FORM_SECONDS) return expires + MAX_FORM_SECONDS;
   return (await stream.isUploadInProgress(location)) ? now + RUNNING_RETRY_SECONDS : undefined;
 }
 
-async function lookUpVideo(ports: SettleDuePorts, upload: DueUpload, upstream: Upstream): Promise<VideoLookup> {
-  const { id, uid, creator, created } = upload;
-  if (uid === null)
-    return findLostVideo(ports, upstream, { uploadId: id, askedAt: created, ...(creator !== null && { creator }) });
-  const asking = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
-  return asking.granted
-    ? { video: await ports.stream.video(upstream, uid) }
-    : { waitSeconds: asking.retryAfterSeconds };
-}
-
-/** Seconds to wait, where the budget refuses. */
-async function remove(
+/** @returns seconds to wait, if the budget refuses the call */
+async function deleteVideo(
   { budget, stream, settle, now }: SettleDuePorts,
   upload: DueUpload,
   upstream: Upstream,
   uid: string,
 ): Promise<number | undefined> {
-  const deleting = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
-  if (!deleting.granted) return deleting.retryAfterSeconds;
-  const gone = await stream.deleteVideo(upstream, uid);
-  // What has to go holds nothing, and is not left there.
-  const refused = upload.unwanted === 0 ? onNoAnswer(upload, now()) : { due: afterPause(upload, now()) };
-  settle(upload, gone ? { event: { kind: "expired" }, due: null } : refused);
+  const call = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
+  if (!call.granted) return call.retryAfterSeconds;
+  const deleted = await stream.deleteVideo(upstream, uid);
+  // A requested deletion is retried until it succeeds; such an upload no longer holds quota.
+  const onFailure = upload.unwanted === 0 ? onNoAnswer(upload, now()) : { due: nextCheck(upload, now()) };
+  settle(upload, deleted ? { event: { kind: "expired" }, due: null } : onFailure);
   return undefined;
+}
+
+/** Checks again later; after the grace period, expires the upload, so that it stops holding quota. */
+function onNoAnswer(upload: DueUpload, now: number): DueOutcome {
+  return now > upload.expires + GRACE_PERIOD_SECONDS
+    ? { event: { kind: "expired" }, due: null }
+    : { due: nextCheck(upload, now) };
+}
+
+/** Waits as long again as the URL has been expired, between the minimum and maximum pause: the intervals double. */
+function nextCheck({ expires }: DueUpload, now: number): number {
+  return Math.max(now, expires) + Math.min(Math.max(now - expires, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS);
 }

@@ -3,31 +3,32 @@ import { type Result, ok } from "../shared/result.ts";
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 
-/** Under Cloudflare's names. https://developers.cloudflare.com/api/resources/stream/subresources/videos/methods/storage_usage/ */
+/** With Cloudflare's field names. https://developers.cloudflare.com/api/resources/stream/subresources/videos/methods/storage_usage/ */
 export interface StorageUsage {
   readonly creator?: string;
-  /** Reservations included. */
+  /** Includes reservations. */
   readonly totalStorageMinutes: number;
-  /** What the tenant may store; absent: as much as the account does. */
+  /** The tenant's limit; absent if only the account's applies. */
   readonly totalStorageMinutesLimit?: number;
   readonly videoCount: number;
 }
 
 /**
- * What is stored of the uploads that the caller may see, or of one creator's.
+ * Returns the storage used by the uploads that the caller may see.
  *
- * @param asked the creator; undefined: all
+ * @param requestedCreator restricts it to one creator; `undefined` for all
  */
 export async function storageUsage(
   { ledgers }: { readonly ledgers: Ledgers },
   { caller, tenant }: Access,
-  asked: string | undefined,
+  requestedCreator: string | undefined,
 ): Promise<Result<StorageUsage>> {
-  const reached = restrictToVisible(visibilityOf(caller, tenant.policy), asked === undefined ? {} : { creator: asked });
-  const stored = reached ? await ledgers.storage(tenant.id, reached.creator) : ok({ seconds: 0, videos: 0 });
+  const query = requestedCreator === undefined ? {} : { creator: requestedCreator };
+  const visible = restrictToVisible(visibilityOf(caller, tenant.policy), query);
+  const stored = visible ? await ledgers.storage(tenant.id, visible.creator) : ok({ seconds: 0, videos: 0 });
   if (!stored.ok) return stored;
   const { storedSeconds } = tenant.limits;
-  const creator = reached?.creator ?? asked;
+  const creator = visible?.creator ?? requestedCreator;
   return ok({
     ...(creator !== undefined && { creator }),
     totalStorageMinutes: stored.value.seconds / 60,

@@ -8,7 +8,7 @@ import { NOON } from "../../support/policy-fixtures.ts";
 /** The search for the video of a creation whose answer was lost, among the others of its time. */
 
 const upstream = { id: "live" } as Upstream;
-const lost = { uploadId: "lost", askedAt: NOON };
+const lost = { uploadId: "lost", sentAt: NOON };
 const video = (uploadId: string, created: number): StreamVideo => ({
   report: { kind: "pending", uid: uploadId.padStart(32, "0") },
   tag: { tenant: "acme", uploadId },
