@@ -56,7 +56,7 @@ export function createApp(dependencies: Dependencies): Hono<AppEnv> {
 
   app.notFound((c) => respondProblem(c, problem("not_found", "There is nothing at this path.")));
   app.onError((error, c) => {
-    c.get("event").fields.error = `${error.name}: ${error.message}`;
+    c.get("log").fields.error = `${error.name}: ${error.message}`;
     return respondProblem(c, problem("internal_error", "Something went wrong inside the gateway."));
   });
   return app;

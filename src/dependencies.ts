@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import { createDeliveryQueue } from "./adapters/webhooks/delivery-queue.ts";
-import { type AuthFailureLimiter, createAuthFailureLimiter } from "./adapters/auth/auth-failure-limiter.ts";
+import type { AuthFailureLimiter } from "./core/ports/auth-failure-limiter.ts";
+import { createAuthFailureLimiter } from "./adapters/auth/auth-failure-limiter.ts";
 import { createBudget, createLedgers } from "./adapters/durable-objects/ledger-client.ts";
 import { createRecentRejections } from "./adapters/durable-objects/recent-rejections.ts";
 import { createRegistryIndex } from "./adapters/d1/registry-index.ts";

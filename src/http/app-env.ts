@@ -1,12 +1,11 @@
-import type { AuthFailureLimiter } from "../adapters/auth/auth-failure-limiter.ts";
+import type { AuthFailureLimiter } from "../core/ports/auth-failure-limiter.ts";
 import type { RequestLog } from "../core/ports/telemetry.ts";
 
 /** What every handler finds in its context. */
 export interface AppEnv {
-  Bindings: Env;
   Variables: {
     requestId: string;
-    event: RequestLog;
+    log: RequestLog;
     failures: AuthFailureLimiter;
   };
 }

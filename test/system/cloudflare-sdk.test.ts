@@ -65,7 +65,7 @@ describe("Cloudflare's SDK", () => {
   it("is told what it cannot ask for here", async () => {
     await expect(clientOf(key).list({ account_id, search: "cats" })).rejects.toMatchObject({
       status: 400,
-      errors: [{ code: 10005, message: expect.stringContaining("search is not a parameter here") }],
+      errors: [{ code: 10005, message: expect.stringContaining('Unknown query parameter "search"') }],
     });
   });
 

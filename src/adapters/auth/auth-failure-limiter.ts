@@ -1,10 +1,5 @@
+import type { AuthFailureLimiter } from "../../core/ports/auth-failure-limiter.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
-
-/** Counts failed attempts to be let in, per client address. */
-export interface AuthFailureLimiter {
-  /** Counts one more; where there have been too many, gives the seconds after which it makes sense to try again. */
-  countFailure(address: string): Promise<number | undefined>;
-}
 
 /** As `wrangler.toml` configures the binding. */
 const WINDOW_MS = 60_000;

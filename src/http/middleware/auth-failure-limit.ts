@@ -1,5 +1,5 @@
 import type { Context, MiddlewareHandler } from "hono";
-import type { AuthFailureLimiter } from "../../adapters/auth/auth-failure-limiter.ts";
+import type { AuthFailureLimiter } from "../../core/ports/auth-failure-limiter.ts";
 import { type Problem, PROBLEMS, problem } from "../../core/shared/problem.ts";
 import type { AppEnv } from "../app-env.ts";
 

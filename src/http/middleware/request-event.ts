@@ -7,7 +7,7 @@ import type { AppEnv } from "../app-env.ts";
 export function requestLog(telemetry: Telemetry): MiddlewareHandler<AppEnv> {
   return async function wideEvent(c, next) {
     const event = telemetry.begin(c.get("requestId"), c.req.method);
-    c.set("event", event);
+    c.set("log", event);
     try {
       await next();
       const timing = event.serverTiming();

@@ -13,6 +13,6 @@ export const tusEndpoint: MiddlewareHandler<AppEnv> = function tusEndpoint(c, ne
 
 /** A POST to these is a creation, which analytics count, however early it is refused. */
 export const creationEndpoint: MiddlewareHandler<AppEnv> = function creationEndpoint(c, next) {
-  c.get("event").isCreation = c.req.method === "POST";
+  c.get("log").isCreation = c.req.method === "POST";
   return next();
 };

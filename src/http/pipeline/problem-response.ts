@@ -11,7 +11,7 @@ import { rateHeaders } from "./upload-headers.ts";
  */
 export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Promise<Response> {
   const problem = await limitAuthFailures(c, refusal);
-  c.get("event").setProblem(problem);
+  c.get("log").setProblem(problem);
   const { status, title, cloudflare } = PROBLEMS[problem.code];
   const headers: Record<string, string> = {
     "Content-Type": "application/problem+json",

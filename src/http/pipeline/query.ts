@@ -1,68 +1,79 @@
+import * as v from "valibot";
 import { isCreator } from "../../core/policy/rules/creator.ts";
-import { parseTimestamp } from "../../core/shared/time.ts";
-import { type Problem, problem } from "../../core/shared/problem.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { type Result, err, ok } from "../../core/shared/result.ts";
 import { truncate } from "../../core/shared/text.ts";
-import { type Result, ok, err } from "../../core/shared/result.ts";
+import { parseTimestamp } from "../../core/shared/time.ts";
 
-/** The parameters of a query, each with its one value. */
-export type Query<Name extends string> = ReadonlyMap<Name, string>;
+/** `v.object` of query parameters, possibly in a pipe. Messages complete the sentence "limit …". */
+export type QuerySchema = v.GenericSchema & { readonly entries: object };
 
 /**
- * Reads the parameters that are known here. Any other is refused, and so is one that stands twice: a filter that were
- * silently ignored would show more than was asked for.
+ * Reads the query. Unknown and repeated parameters are refused: a filter that was silently ignored would show more than was
+ * requested.
  */
-export function readQuery<Name extends string>(
-  pairs: Iterable<readonly [name: string, value: string]>,
-  known: readonly Name[],
-): Result<Query<Name>> {
-  const query = new Map<Name, string>();
-  for (const [given, value] of pairs) {
-    const name = known.find((name) => name === given);
-    if (name === undefined)
-      return err(badParameter(truncate(given), `is not a parameter here: there are ${known.join(", ")}`));
-    if (query.has(name)) return err(badParameter(name, "stands twice"));
+export function readQuery<S extends QuerySchema>(url: string, schema: S): Result<v.InferOutput<S>> {
+  const supported = Object.keys(schema.entries);
+  const query = new Map<string, string>();
+  for (const [name, value] of new URL(url).searchParams) {
+    const key = truncate(name);
+    if (!supported.includes(name))
+      return err(
+        problem("bad_request", `Unknown query parameter "${key}". Supported: ${supported.join(", ")}.`, { key }),
+      );
+    if (query.has(name))
+      return err(problem("bad_request", `Query parameter "${key}" is given more than once.`, { key }));
     query.set(name, value);
   }
-  return ok(query);
+
+  const parsed = v.safeParse(schema, Object.fromEntries(query));
+  if (parsed.success) return ok(parsed.output);
+  const [issue] = parsed.issues;
+  const key = String(issue.path?.[0].key);
+  const received = truncate(query.get(key) ?? "");
+  return err(problem("bad_request", `${key} ${issue.message} (received: "${received}").`, { key }));
 }
 
-/** @param demand completes the sentence "limit …" */
-export function badParameter(name: string, demand: string): Problem {
-  return problem("bad_request", `${name} ${demand}.`, { key: name });
-}
+/** The maximum number of items to return. */
+export const limit = ({ fallback, max }: { readonly fallback: number; readonly max: number }) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((text) => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : 0)),
+      v.check((limit) => limit >= 1 && limit <= max, `must be 1 to ${max}`),
+    ),
+    String(fallback),
+  );
 
-/** Whose uploads are asked for; undefined: everyone's. */
-export function parseCreator(text: string | undefined): Result<string | undefined> {
-  if (text === undefined || isCreator(text)) return ok(text);
-  return err(badParameter("creator", "must be a creator: 1 to 64 printable ASCII characters"));
-}
+/** Where the previous page ended. */
+export const cursor = (pattern: RegExp) =>
+  v.pipe(v.string(), v.regex(pattern, "must be the cursor of the previous page"));
 
-const COUNT = /^[1-9]\d{0,8}$/;
+export const flag = v.optional(
+  v.pipe(
+    v.picklist(["true", "false"], "must be true or false"),
+    v.transform((text) => text === "true"),
+  ),
+  "false",
+);
 
-/** How many may be shown. */
-export function parseLimit(
-  text: string | undefined,
-  { fallback, most }: { readonly fallback: number; readonly most: number },
-): Result<number> {
-  if (text === undefined) return ok(fallback);
-  const limit = COUNT.test(text) ? Number(text) : 0;
-  return limit >= 1 && limit <= most ? ok(limit) : err(badParameter("limit", `must be 1 to ${most}`));
-}
+export const oneOf = <const T extends string>(names: readonly T[]) =>
+  v.picklist(names, `must be one of ${names.join(", ")}`);
+
+/** The creator of uploads. */
+export const creator = v.pipe(v.string(), v.check(isCreator, "must be 1 to 64 printable ASCII characters"));
 
 /**
- * A moment, in whole seconds since the epoch.
+ * A time, as whole seconds since the epoch.
  *
  * @param rounding `up` for bounds like "at or after" and "before", `down` for "after"
  */
-export function parseMoment(
-  name: string,
-  text: string | undefined,
-  rounding: "up" | "down",
-): Result<number | undefined> {
-  if (text === undefined) return ok(undefined);
-  const seconds = parseTimestamp(text);
-  if (seconds === undefined)
-    return err(badParameter(name, "must be a time as RFC 3339 writes it, e.g. 2026-11-22T12:00:00Z"));
-  const fraction = /\.\d*[1-9]/.test(text);
-  return ok(fraction && rounding === "up" ? seconds + 1 : seconds);
-}
+export const time = (rounding: "up" | "down") =>
+  v.pipe(
+    v.string(),
+    v.transform((text) => {
+      const seconds = parseTimestamp(text) ?? Number.NaN;
+      return rounding === "up" && /\.\d*[1-9]/.test(text) ? seconds + 1 : seconds;
+    }),
+    v.number("must be an RFC 3339 date-time, e.g. 2026-11-22T12:00:00Z"),
+  );

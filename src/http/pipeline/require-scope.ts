@@ -1,22 +1,20 @@
 import type { Context } from "hono";
+import { type Access, type AuthenticatePorts, authenticate } from "../../core/auth/authenticate.ts";
 import type { Scope } from "../../core/auth/rules/caller.ts";
 import type { Result } from "../../core/shared/result.ts";
 import type { AppEnv } from "../app-env.ts";
-import { type Access, type AuthenticatePorts, authenticate } from "../../core/auth/authenticate.ts";
 
-/** Authenticates a request of a tenant's JSON API and notes who it is. */
-export async function requireScope(
-  ports: AuthenticatePorts,
-  c: Context<AppEnv>,
-  scope: Scope,
-): Promise<Result<Access>> {
-  const event = c.get("event");
-  const authorization = c.req.header("authorization");
-  const credentials = { tenant: c.req.param("tenant") ?? "", ...(authorization !== undefined && { authorization }) };
-  const access = await event.measure("authenticate", authenticate(ports, credentials, scope));
-  if (access.ok) {
-    const { caller, tenant } = access.value;
-    event.annotate({ tenant: tenant.id, callerKind: caller.kind, credential: caller.credential });
-  }
-  return access;
+/** Authenticates the caller for the tenant in the path, requires a scope, and adds the caller to the request log. */
+export function requireScope(ports: AuthenticatePorts, scope: Scope): (c: Context<AppEnv>) => Promise<Result<Access>> {
+  return async function requireScope(c) {
+    const log = c.get("log");
+    const authorization = c.req.header("authorization");
+    const credentials = { tenant: c.req.param("tenant") ?? "", ...(authorization !== undefined && { authorization }) };
+    const access = await log.measure("authenticate", authenticate(ports, credentials, scope));
+    if (access.ok) {
+      const { caller, tenant } = access.value;
+      log.annotate({ tenant: tenant.id, callerKind: caller.kind, credential: caller.credential });
+    }
+    return access;
+  };
 }

@@ -1,12 +1,13 @@
 import { Hono } from "hono";
 import type { AppEnv } from "../app-env.ts";
-import { allowOnly } from "../pipeline/method-not-allowed.ts";
+import { handle } from "../pipeline/handle.ts";
+import { resource } from "../pipeline/resource.ts";
 import uploadEvent from "./upload-event.schema.json" with { type: "json" };
 
-/** Published schemas of what tenants are sent. A schema of one version only ever grows. */
+/** Published schemas of webhook events. A released schema version only gains members. */
 export function schemaRoutes(): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
-  routes.get("/upload-event.v1.json", (c) => c.json(uploadEvent, 200, { "Content-Type": "application/schema+json" }));
-  routes.all("/upload-event.v1.json", allowOnly("GET", "HEAD"));
+  const read = handle({}, (c) => c.json(uploadEvent, 200, { "Content-Type": "application/schema+json" }));
+  resource(routes, "/upload-event.v1.json", { GET: read });
   return routes;
 }

@@ -48,7 +48,7 @@ export function streamWebhookRoutes(ports: StreamWebhookPorts): Hono<AppEnv> {
 
     const video = parseVideo(parseJson(body)?.value);
     if (!video) return respondProblem(c, problem("body_invalid", "The body does not describe a video."));
-    const recording = recordStreamNotification(ports, upstream.value, video, c.get("event"));
+    const recording = recordStreamNotification(ports, upstream.value, video, c.get("log"));
     // What has been begun is brought to its end, though Stream may not wait for it.
     c.executionCtx.waitUntil(recording);
     const recorded = await recording;

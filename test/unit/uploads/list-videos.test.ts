@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Access } from "../../../src/core/auth/authenticate.ts";
 import { listVideos } from "../../../src/core/uploads/list-videos.ts";
-import { parseVideoQuery } from "../../../src/http/routes/cloudflare/videos-query.ts";
+import { readQuery } from "../../../src/http/pipeline/query.ts";
+import { videosQuery } from "../../../src/http/routes/cloudflare/videos-query.ts";
 import type { Ledgers } from "../../../src/core/ports/ledger.ts";
 import type { UploadRecord, UploadQuery } from "../../../src/core/uploads/rules/upload-record.ts";
 import type { UploadState } from "../../../src/core/uploads/rules/upload-state.ts";
@@ -34,7 +35,10 @@ function ledgerOf(pages: number, state: UploadState = "issued") {
 }
 
 function list(ledgers: Ledgers, parameters: Iterable<readonly [string, string]>) {
-  const query = parseVideoQuery(parameters);
+  const query = readQuery(
+    `https://sluice.example/?${new URLSearchParams(Object.fromEntries(parameters)).toString()}`,
+    videosQuery,
+  );
   return query.ok ? listVideos({ ledgers }, access, query.value) : query;
 }
 

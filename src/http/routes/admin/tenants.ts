@@ -6,7 +6,7 @@ import type { TenantRow } from "../../../adapters/d1/rows.ts";
 import { limitsSchema } from "../../../core/quota/rules/limits.ts";
 import { parsePolicy } from "../../../core/policy/rules/policy.ts";
 import { problem } from "../../../core/shared/problem.ts";
-import { badParameter, readQuery } from "../../pipeline/query.ts";
+import { flag, readQuery } from "../../pipeline/query.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
@@ -45,11 +45,9 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
     const parsed = parsePolicy(policy, "policy");
     if (!parsed.ok) return respondProblem(c, parsed.problem);
 
-    const query = readQuery(new URL(c.req.url).searchParams, ["restore"]);
+    const query = readQuery(c.req.url, v.object({ restore: flag }));
     if (!query.ok) return respondProblem(c, query.problem);
-    const restore = query.value.get("restore");
-    if (restore !== undefined && restore !== "true")
-      return respondProblem(c, badParameter("restore", `must be "true"`));
+    const { restore } = query.value;
 
     const before = await store.tenant(id.value);
     const row = {
@@ -61,7 +59,7 @@ export function tenantRoutes(store: RegistryStore): Hono<AppEnv> {
       suspended: suspended ? 1 : 0,
       abandoned: unfinishedUploads,
     };
-    const written = await store.putTenant(row, restore === "true");
+    const written = await store.putTenant(row, restore);
     if (written === 0)
       return respondProblem(
         c,

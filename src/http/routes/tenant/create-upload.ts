@@ -31,7 +31,7 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
   });
 
   routes.post("/", async (c) => {
-    const event = c.get("event");
+    const event = c.get("log");
     const { headers } = c.req.raw;
     const request = {
       tenant: c.req.param("tenant") ?? "",

@@ -4,9 +4,9 @@ import type { Result } from "../../../core/shared/result.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../../../core/uploads/create-upload.ts";
-import { allowOnly } from "../../pipeline/method-not-allowed.ts";
+import { handle } from "../../pipeline/handle.ts";
+import { resource } from "../../pipeline/resource.ts";
 import { createdHeaders } from "../../pipeline/upload-headers.ts";
-import { respondProblem } from "../../pipeline/problem-response.ts";
 import { readJson } from "../../pipeline/json-body.ts";
 
 /**
@@ -16,15 +16,15 @@ import { readJson } from "../../pipeline/json-body.ts";
 export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
 
-  routes.post("/", async (c) => {
+  const create = handle({}, async (c) => {
     const created = await createDirectUpload(ports, c);
-    if (!created.ok) return respondProblem(c, created.problem);
+    if (!created.ok) return created;
     const { id, uid, location, expiresAt } = created.value;
     const body = { id, uid, uploadURL: location, expiresAt: rfc3339(expiresAt) };
     return c.json(body, 201, createdHeaders(created.value));
   });
 
-  routes.all("/", allowOnly("OPTIONS", "POST"));
+  resource(routes, "/", { POST: create }, { preflight: true });
   return routes;
 }
 
@@ -38,5 +38,5 @@ export async function createDirectUpload(ports: CreateUploadPorts, c: Context<Ap
     waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
     direct: direct.value,
   };
-  return createUpload(ports, request, c.get("event"));
+  return createUpload(ports, request, c.get("log"));
 }

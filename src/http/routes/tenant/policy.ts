@@ -1,34 +1,27 @@
 import { Hono } from "hono";
+import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
+import { checkPolicy, checkPolicySchema } from "../../../core/policy/check-policy.ts";
 import { PROBLEMS } from "../../../core/shared/problem.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import type { AppEnv } from "../../app-env.ts";
-import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
-import { checkPolicy, checkPolicySchema } from "../../../core/policy/check-policy.ts";
+import { handle } from "../../pipeline/handle.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
-import { allowOnly } from "../../pipeline/method-not-allowed.ts";
-import { respondProblem } from "../../pipeline/problem-response.ts";
-import { readJson } from "../../pipeline/json-body.ts";
+import { resource } from "../../pipeline/resource.ts";
 
-/** `GET /v1/:tenant/policy`, and `POST …/check`: a creation decided and explained key by key, and not made. */
+/** `GET /v1/:tenant/policy`, and `POST …/check`: decides and explains a creation key by key, without creating anything. */
 export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
+  const access = requireScope(ports, "policy:read");
 
-  routes.get("/", async (c) => {
-    const access = await requireScope(ports, c, "policy:read");
-    if (!access.ok) return respondProblem(c, access.problem);
-    const { id, policy } = access.value.tenant;
+  const read = handle({ access }, (c, { access }) => {
+    const { id, policy } = access.tenant;
     return c.json({ tenant: id, policy: policy[0]?.json ?? {} });
   });
 
-  routes.post("/check", async (c) => {
-    const access = await requireScope(ports, c, "policy:read");
-    if (!access.ok) return respondProblem(c, access.problem);
-    const body = await readJson(c.req.raw, checkPolicySchema);
-    if (!body.ok) return respondProblem(c, body.problem);
-    const check = checkPolicy(access.value, body.value, ports.now());
-    if (!check.ok) return respondProblem(c, check.problem);
-
-    const { outcome, explanations } = check.value;
+  const check = handle({ access, body: checkPolicySchema }, (c, { access, body }) => {
+    const checked = checkPolicy(access, body, ports.now());
+    if (!checked.ok) return checked;
+    const { outcome, explanations } = checked.value;
     if (!outcome.ok) {
       const { code, detail, key } = outcome.problem;
       const { status } = PROBLEMS[code];
@@ -46,7 +39,7 @@ export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
     });
   });
 
-  routes.all("/", allowOnly("GET", "HEAD", "OPTIONS"));
-  routes.all("/check", allowOnly("OPTIONS", "POST"));
+  resource(routes, "/", { GET: read }, { preflight: true });
+  resource(routes, "/check", { POST: check }, { preflight: true });
   return routes;
 }

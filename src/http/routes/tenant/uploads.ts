@@ -1,78 +1,92 @@
 import { type Context, Hono } from "hono";
-import { badParameter, readQuery } from "../../pipeline/query.ts";
-import { uploadDocument } from "../../../core/webhooks/rules/upload-event.ts";
-import type { AppEnv } from "../../app-env.ts";
+import * as v from "valibot";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
+import type { Result } from "../../../core/shared/result.ts";
 import { type CancelUploadPorts, type CancelUploadRequest, cancelUpload } from "../../../core/uploads/cancel-upload.ts";
 import { findUpload, viewVideo } from "../../../core/uploads/find-upload.ts";
 import { listUploads } from "../../../core/uploads/list-uploads.ts";
-import { parseUploadQuery } from "./uploads-query.ts";
+import type { UploadRecord } from "../../../core/uploads/rules/upload-record.ts";
+import { UPLOAD_STATES } from "../../../core/uploads/rules/upload-state.ts";
+import { uploadDocument } from "../../../core/webhooks/rules/upload-event.ts";
+import type { AppEnv } from "../../app-env.ts";
+import { handle } from "../../pipeline/handle.ts";
+import { creator, cursor, limit, oneOf, time } from "../../pipeline/query.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
-import { allowOnly } from "../../pipeline/method-not-allowed.ts";
-import { respondProblem } from "../../pipeline/problem-response.ts";
+import { resource, withoutHead } from "../../pipeline/resource.ts";
 import { refuseEndpointMethod } from "./create-upload.ts";
 
 export type UploadResourcePorts = AuthenticatePorts & CancelUploadPorts;
 
-/** `GET /v1/:tenant/uploads`, and `GET` and `DELETE …/:id`: what has been created, and away with it. */
+const listQuery = v.object({
+  state: v.exactOptional(oneOf(UPLOAD_STATES)),
+  creator: v.exactOptional(creator),
+  from: v.exactOptional(time("up")),
+  to: v.exactOptional(time("up")),
+  /** The id of the last upload on the previous page. */
+  cursor: v.exactOptional(cursor(/^[0-9a-f-]{36}$/)),
+  /** An upload is about 300 bytes of JSON, so a page stays well under 1 MB. */
+  limit: limit({ fallback: 50, max: 1_000 }),
+});
+
+const viewQuery = v.object({ view: v.exactOptional(oneOf(["stream"])) });
+
+/** `GET /v1/:tenant/uploads`, `GET` and `DELETE /v1/:tenant/uploads/:id`: lists, reads and cancels uploads. */
 export function uploadResourceRoutes(ports: UploadResourcePorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
 
-  routes.get("/", async (c, next) => {
-    // Hono answers HEAD as it does GET; to a tus client it would be the answer of an upload URL.
-    if (c.req.method === "HEAD") return next();
-    const access = await requireScope(ports, c, "uploads:read");
-    if (!access.ok) return respondProblem(c, access.problem);
-    const query = parseUploadQuery(new URL(c.req.url).searchParams);
-    if (!query.ok) return respondProblem(c, query.problem);
-    const page = await listUploads(ports, access.value, query.value);
-    if (!page.ok) return respondProblem(c, page.problem);
+  const list = handle({ access: requireScope(ports, "uploads:read"), query: listQuery }, async (c, input) => {
+    const page = await listUploads(ports, input.access, input.query);
+    if (!page.ok) return page;
     const { uploads, cursor } = page.value;
     return c.json({ uploads: uploads.map(uploadDocument), ...(cursor !== undefined && { cursor }) }, 200, NO_STORE);
   });
-
+  // To a tus client, a response to HEAD would look like that of an upload URL.
+  routes.get("/", withoutHead(list));
   routes.all("/", refuseEndpointMethod);
 
-  routes.get("/:id", async (c) => {
-    const access = await requireScope(ports, c, "uploads:read");
-    if (!access.ok) return respondProblem(c, access.problem);
-    const query = readQuery(new URL(c.req.url).searchParams, ["view"]);
-    if (!query.ok) return respondProblem(c, query.problem);
-    const view = query.value.get("view");
-    if (view !== undefined && view !== "stream") return respondProblem(c, badParameter("view", `must be "stream"`));
+  resource(
+    routes,
+    "/:id",
+    {
+      GET: handle({ access: requireScope(ports, "uploads:read"), query: viewQuery }, async (c, { access, query }) => {
+        const upload = await findUpload(ports, access, c.req.param("id") ?? "");
+        if (!upload.ok) return upload;
+        const document = uploadDocument(upload.value);
+        // A call to Stream would be wasted on HEAD.
+        if (query.view === undefined || c.req.method === "HEAD") return c.json(document, 200, NO_STORE);
+        const video = await c.get("log").measure("stream", viewVideo(ports, access.tenant.id, upload.value));
+        return video.ok ? c.json({ ...document, video: video.value ?? null }, 200, NO_STORE) : video;
+      }),
 
-    const found = await findUpload(ports, access.value, c.req.param("id"));
-    if (!found.ok) return respondProblem(c, found.problem);
-    // HEAD would cost a call to Stream and say nothing.
-    if (view === undefined || c.req.method === "HEAD") return c.json(uploadDocument(found.value), 200, NO_STORE);
-    const video = await c.get("event").measure("stream", viewVideo(ports, access.value.tenant.id, found.value));
-    if (!video.ok) return respondProblem(c, video.problem);
-    return c.json({ ...uploadDocument(found.value), video: video.value ?? null }, 200, NO_STORE);
-  });
-
-  routes.delete("/:id", async (c) => {
-    const cancelled = await cancelUploadRequest(ports, c, (access) => findUpload(ports, access, c.req.param("id")));
-    return cancelled.ok ? c.json(uploadDocument(cancelled.value), 200, NO_STORE) : respondProblem(c, cancelled.problem);
-  });
-
-  routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "OPTIONS"));
+      DELETE: handle({}, async (c) => {
+        const cancelled = await cancelUploadRequest(ports, c, (access) =>
+          findUpload(ports, access, c.req.param("id") ?? ""),
+        );
+        return cancelled.ok ? c.json(uploadDocument(cancelled.value), 200, NO_STORE) : cancelled;
+      }),
+    },
+    { preflight: true },
+  );
   return routes;
 }
 
-/** Cancels what is found for the caller; the runtime sees it through where the client hangs up. */
+/**
+ * Cancels an upload, also if the client disconnects. The use case authenticates the caller, since it may have to do so
+ * again: see `cancelUpload`.
+ */
 export function cancelUploadRequest(
   ports: UploadResourcePorts,
   c: Context<AppEnv>,
   find: CancelUploadRequest["find"],
-): ReturnType<typeof cancelUpload> {
+): Promise<Result<UploadRecord>> {
   const request: CancelUploadRequest = {
-    authenticate: (registry) => requireScope({ ...ports, registry }, c, "uploads:delete"),
+    authenticate: (registry) => requireScope({ ...ports, registry }, "uploads:delete")(c),
     find,
   };
-  const cancellation = cancelUpload(ports, request, c.get("event"));
+  const cancellation = cancelUpload(ports, request, c.get("log"));
   c.executionCtx.waitUntil(cancellation);
   return cancellation;
 }
 
-/** What changes by itself is asked for anew. */
+/** Uploads change without a request of the client. */
 const NO_STORE = { "Cache-Control": "no-store" };

@@ -1,0 +1,9 @@
+/** Counts failed authentication attempts per client address. */
+export interface AuthFailureLimiter {
+  /**
+   * Counts a failed attempt.
+   *
+   * @returns seconds to wait before the next attempt if there have been too many, else `undefined`
+   */
+  countFailure(address: string): Promise<number | undefined>;
+}
