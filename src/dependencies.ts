@@ -6,7 +6,7 @@ import { createBudget, createLedgers } from "./adapters/durable-objects/ledger-c
 import { createRecentRejections } from "./adapters/durable-objects/recent-rejections.ts";
 import { createRegistryIndex } from "./adapters/d1/registry-index.ts";
 import { createReconciliationStates } from "./adapters/d1/reconciliation-state.ts";
-import { createRegistry } from "./adapters/d1/cached-registry.ts";
+import { type InvalidatableRegistry, createRegistry } from "./adapters/d1/cached-registry.ts";
 import { createRegistryStore } from "./adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "./adapters/d1/field-encryption.ts";
 import { secretHashes } from "./adapters/auth/hashing.ts";
@@ -27,6 +27,7 @@ import type { Ledgers } from "./core/ports/ledger.ts";
 import type { Budget } from "./core/ports/budget.ts";
 import type { CachedRegistry, RegistryIndex } from "./core/ports/registry.ts";
 import type { StreamApi } from "./core/ports/stream.ts";
+import type { DeliveryQueue } from "./core/ports/webhooks.ts";
 
 /** What the routes are made with: every port of the use cases, and what the middleware needs. */
 export interface Dependencies
@@ -47,36 +48,51 @@ export interface Dependencies
   readonly telemetry: Telemetry;
 }
 
-/** Puts an adapter behind each port; nothing is constructed anywhere else. */
-export function createDependencies(env: Env, config: Config): Dependencies {
-  const sealing = createFieldEncryption(config.masterKeys);
-  const ledgers = createLedgers(env.LEDGER);
+/** What a ledger needs to publish its events and settle its due uploads. */
+export interface LedgerDependencies {
+  readonly registry: InvalidatableRegistry;
+  readonly stream: StreamApi;
+  readonly budget: Budget;
+  readonly deliveries: DeliveryQueue;
+}
+
+export function createLedgerDependencies(env: Env, config: Config): LedgerDependencies {
   const budget = createBudget(env.BUDGET);
-  const registry = createRegistry(env.DB, config, sealing, Date.now);
-  const store = createRegistryStore(env.DB, sealing, Date.now, {
-    onWrite: (bookmark) => registry.invalidate(bookmark),
-    onTenantChanged: (tenant, version, hasEndpoints) => ledgers.syncTenantVersion(tenant, version, hasEndpoints),
-  });
   return {
-    config,
-    registry,
-    store,
-    health: store.health,
-    deliveries: createDeliveryQueue(env.DELIVERIES),
-    webhooks: createWebhooks(Date.now),
-    tokens: createTokens(config.grantKeys, config.allowLoopback),
-    hashes: secretHashes,
-    ledgers,
-    budget,
-    refusals: createRecentRejections(Date.now),
-    directory: createRegistryIndex(env.DB, config),
-    reconciliations: createReconciliationStates(env.DB),
-    streamWebhooks: createStreamWebhooks(config.streamDeadlineMs),
+    registry: createRegistry(env.DB, config, createFieldEncryption(config.masterKeys), Date.now),
     stream: createStreamApi({
       deadlineMs: config.streamDeadlineMs,
       allowLoopback: config.allowLoopback,
       onRateLimited: (upstream, seconds) => budget.block(upstream, seconds),
     }),
+    budget,
+    deliveries: createDeliveryQueue(env.DELIVERIES),
+  };
+}
+
+/** Puts an adapter behind each port; nothing is constructed anywhere else. */
+export function createDependencies(env: Env, config: Config): Dependencies {
+  const shared = createLedgerDependencies(env, config);
+  const { registry } = shared;
+  const ledgers = createLedgers(env.LEDGER);
+  const sealing = createFieldEncryption(config.masterKeys);
+  const store = createRegistryStore(env.DB, sealing, Date.now, {
+    onWrite: (bookmark) => registry.invalidate(bookmark),
+    onTenantChanged: (tenant, version, hasEndpoints) => ledgers.syncTenantVersion(tenant, version, hasEndpoints),
+  });
+  return {
+    ...shared,
+    config,
+    store,
+    health: store.health,
+    webhooks: createWebhooks(Date.now),
+    tokens: createTokens(config.grantKeys, config.allowLoopback),
+    hashes: secretHashes,
+    ledgers,
+    refusals: createRecentRejections(Date.now),
+    directory: createRegistryIndex(env.DB, config),
+    reconciliations: createReconciliationStates(env.DB),
+    streamWebhooks: createStreamWebhooks(config.streamDeadlineMs),
     failures: createAuthFailureLimiter(env.FAILURES, Date.now),
     telemetry: createTelemetry(env.ANALYTICS),
     nowMs: Date.now,

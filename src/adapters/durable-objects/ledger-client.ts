@@ -3,13 +3,12 @@ import { type Problem, problem } from "../../core/shared/problem.ts";
 import { errorMessage } from "../../core/shared/text.ts";
 import type { ReservationOutcome } from "../../core/quota/rules/reservation.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
-import type { VideoJson } from "../../core/stream/rules/video-document.ts";
-import { type StoredUpload, attemptOf, comparisonOf, storedAttempt } from "./ledger-rpc.ts";
+import { type StoredUpload, attemptOf, comparisonOf, storedAttempt, uploadRecordOf } from "./ledger-rpc.ts";
 import type { Ledgers } from "../../core/ports/ledger.ts";
 import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
 import type { Budget } from "../../core/ports/budget.ts";
 
-/** An object that is moved or overloaded is there again in a moment. */
+/** A moved or overloaded object is usually available again within a second. */
 const RETRY_SECONDS = 1;
 
 /** The ledgers, one Durable Object per tenant. */
@@ -20,8 +19,8 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
 
     reserve: (tenant, request) =>
       orElse(of(tenant).reserve(request).then(readOutcome), async (reason) => {
-        // It may have come through, and only its answer been lost. By another stub, since one that failed stays broken; sent
-        // when the call has failed, and so (assumed) after it: else the reservation stays until its time is over.
+        // The call may have succeeded and only its answer been lost. A stub stays broken after a failure, so this uses a new
+        // one. (Assumed: the object runs this release after the failed call; otherwise the reservation stays until it expires.)
         await orElse(of(tenant).release(request.id, "unsent"), () => undefined);
         return { kind: "refused", problem: unavailable(reason) };
       }),
@@ -34,26 +33,26 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
         : err(problem("upload_cancelled", "The upload was cancelled while it was being created."));
     },
 
-    // Where these do not get through, the upload stays as it is until its time is over, and is settled then.
+    // If one of these calls fails, the upload keeps its state until it is due, and the alarm settles it.
     release: (tenant, id, cause) => orElse(of(tenant).release(id, cause), () => undefined),
     markUnknown: (tenant, id) => orElse(of(tenant).leaveUnknown(id), () => undefined),
     cancelOrphaned: (tenant, id, uid) => orElse(of(tenant).discard(id, uid), () => undefined),
     confirmVideoDeleted: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
 
     usage: (tenant) => orProblem(of(tenant).usage()),
-    find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(read)),
+    find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(recordOf)),
     list: (tenant, query) =>
       orProblem(
         of(tenant)
           .list(query)
-          .then((page) => ({ ...page, uploads: page.uploads.map(readUpload) })),
+          .then((page) => ({ ...page, uploads: page.uploads.map(uploadRecordOf) })),
       ),
     storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
     cancel: (tenant, id, version) =>
       orProblem(
         of(tenant)
           .cancel(id, version)
-          .then((cancelled) => (cancelled === "stale" ? cancelled : read(cancelled))),
+          .then((cancelled) => (cancelled === "stale" ? cancelled : recordOf(cancelled))),
       ),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
     reconcile: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page).then(comparisonOf)),
@@ -72,12 +71,8 @@ function readOutcome(json: string): ReservationOutcome {
   return JSON.parse(json) as ReservationOutcome;
 }
 
-function read(stored: StoredUpload | undefined): UploadRecord | undefined {
-  return stored && readUpload(stored);
-}
-
-function readUpload({ video, ...upload }: StoredUpload): UploadRecord {
-  return { ...upload, ...(video !== undefined && { video: JSON.parse(video) as VideoJson }) };
+function recordOf(stored: StoredUpload | undefined): UploadRecord | undefined {
+  return stored && uploadRecordOf(stored);
 }
 
 function orProblem<T>(answer: Promise<T>): Promise<Result<T>> {
@@ -112,7 +107,7 @@ function readGrant(retryAfterSeconds: number): CallDecision {
   return retryAfterSeconds === 0 ? { granted: true } : { granted: false, retryAfterSeconds };
 }
 
-/** What an object answers; or what takes its place when it cannot be reached. */
+/** Awaits the answer of an object. @param instead gives the answer if the call fails */
 async function orElse<T>(answer: Promise<T>, instead: (reason: string) => T | Promise<T>): Promise<T> {
   try {
     return await answer;

@@ -1,26 +1,70 @@
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
+import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
+import type { UploadState } from "../../core/uploads/rules/upload-state.ts";
 import type { Attempt } from "../../core/webhooks/rules/delivery.ts";
 
 /**
- * What crosses the calls of a ledger object. A Worker and an object of neighbouring versions talk to each other during a
- * deployment, so these shapes keep their names, whatever the core calls them.
+ * The types that cross the RPC calls of a ledger, mapped from and to those of the core. Workers and objects of neighbouring
+ * versions call each other during a deployment, so these field names stay. `test/workerd/golden` holds them.
  */
 
-/** As it leaves the object: its calls carry Stream's own object as text. */
-export type StoredUpload = Omit<UploadRecord, "video"> & { readonly video?: string };
+export interface StoredUpload {
+  readonly id: string;
+  readonly state: UploadState;
+  readonly uid?: string;
+  readonly creator?: string;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly created: number;
+  readonly expires: number;
+  readonly upstream: string;
+  readonly failure?: string;
+  /** `restoredCount` in the core. */
+  readonly returns: number;
+  /** `deletionRequested` in the core. */
+  readonly unwanted: boolean;
+  /** JSON. */
+  readonly video?: string;
+}
 
-/** `adopted` is the core's `imported`. */
-export type StoredComparison = Omit<Comparison, "imported"> & { readonly adopted: number };
+export interface StoredComparison {
+  readonly settled: number;
+  /** `imported` in the core. */
+  readonly adopted: number;
+  readonly missing: number;
+  readonly to?: number;
+}
 
-/** `given up` is the core's `exhausted` and `skipped`; the reason tells which. */
-export type StoredAttempt = Omit<Attempt, "outcome"> & { readonly outcome: "delivered" | "failed" | "given up" };
+export interface StoredAttempt {
+  readonly endpoint: string;
+  readonly at: number;
+  /** `given up` is `exhausted` or `skipped` in the core, depending on the reason. */
+  readonly outcome: "delivered" | "failed" | "given up";
+  readonly status?: number;
+  readonly reason?: string;
+  readonly milliseconds?: number;
+}
 
-/** The reason of attempts that were used up, as it is stored. */
+/** The stored reason of exhausted attempts. */
 const EXHAUSTED_REASON = "it was tried often enough";
+
+export function uploadRecordOf({ returns, unwanted, video, ...upload }: StoredUpload): UploadRecord {
+  return {
+    ...upload,
+    restoredCount: returns,
+    deletionRequested: unwanted,
+    ...(video !== undefined && { video: JSON.parse(video) as VideoJson }),
+  };
+}
 
 export function comparisonOf({ adopted, ...rest }: StoredComparison): Comparison {
   return { ...rest, imported: adopted };
+}
+
+export function attemptOf({ outcome, ...rest }: StoredAttempt): Attempt {
+  if (outcome !== "given up") return { ...rest, outcome };
+  return { ...rest, outcome: rest.reason === EXHAUSTED_REASON ? "exhausted" : "skipped" };
 }
 
 export function storedAttempt({ outcome, ...rest }: Attempt): StoredAttempt {
@@ -35,9 +79,4 @@ export function storedAttempt({ outcome, ...rest }: Attempt): StoredAttempt {
     default:
       return outcome satisfies never;
   }
-}
-
-export function attemptOf({ outcome, ...rest }: StoredAttempt): Attempt {
-  if (outcome !== "given up") return { ...rest, outcome };
-  return { ...rest, outcome: rest.reason === EXHAUSTED_REASON ? "exhausted" : "skipped" };
 }

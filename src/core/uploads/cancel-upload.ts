@@ -51,10 +51,10 @@ async function cancelAs(
   if (!access.ok) return access;
   const upload = await find(access.value);
   if (!upload.ok) return upload;
-  const { id, uid, upstream, unwanted } = upload.value;
+  const { id, uid, upstream, deletionRequested } = upload.value;
   trace.annotate({ uploadId: id, upstream, ...(uid !== undefined && { uid }) });
   // The first cancellation deletes the video.
-  if (unwanted) return upload;
+  if (deletionRequested) return upload;
 
   const { tenant } = access.value;
   const cancelled = await ports.ledgers.cancel(tenant.id, id, versionOf(access.value));

@@ -92,8 +92,7 @@ async function settleUpload(
   unfinished: UnfinishedUploads,
 ): Promise<number | undefined> {
   const now = ports.now();
-  const deletionRequested = upload.unwanted !== 0;
-  if (deletionRequested && upload.uid !== null) return deleteVideo(ports, upload, upstream, upload.uid);
+  if (upload.deletionRequested && upload.uid !== null) return deleteVideo(ports, upload, upstream, upload.uid);
 
   const lookup = await lookUpVideo(ports, upload, upstream);
   if ("waitSeconds" in lookup) return lookup.waitSeconds;
@@ -106,10 +105,10 @@ async function settleUpload(
   const runningCheck = report.kind === "pending" ? await nextCheckOfRunning(ports.stream, upload, now) : undefined;
   const urlIsDead = upload.expires < now && runningCheck === undefined;
   const action =
-    report.kind === "absent" ? "settle" : decideDueAction(deletionRequested, report, urlIsDead, unfinished);
+    report.kind === "absent" ? "settle" : decideDueAction(upload.deletionRequested, report, urlIsDead, unfinished);
   if (action === "delete" && report.kind !== "absent") return deleteVideo(ports, upload, upstream, report.uid);
   ports.settle(upload, {
-    event: action === "expire" ? { kind: "expired" } : { kind: "reported", report },
+    transition: action === "expire" ? { kind: "expired" } : { kind: "reported", report },
     video,
     due: action === "wait" ? (runningCheck ?? nextCheck(upload, now)) : null,
   });
@@ -152,15 +151,15 @@ async function deleteVideo(
   if (!call.granted) return call.retryAfterSeconds;
   const deleted = await stream.deleteVideo(upstream, uid);
   // A requested deletion is retried until it succeeds; such an upload no longer holds quota.
-  const onFailure = upload.unwanted === 0 ? onNoAnswer(upload, now()) : { due: nextCheck(upload, now()) };
-  settle(upload, deleted ? { event: { kind: "expired" }, due: null } : onFailure);
+  const onFailure = upload.deletionRequested ? { due: nextCheck(upload, now()) } : onNoAnswer(upload, now());
+  settle(upload, deleted ? { transition: { kind: "expired" }, due: null } : onFailure);
   return undefined;
 }
 
 /** Checks again later; after the grace period, expires the upload, so that it stops holding quota. */
 function onNoAnswer(upload: DueUpload, now: number): DueOutcome {
   return now > upload.expires + GRACE_PERIOD_SECONDS
-    ? { event: { kind: "expired" }, due: null }
+    ? { transition: { kind: "expired" }, due: null }
     : { due: nextCheck(upload, now) };
 }
 

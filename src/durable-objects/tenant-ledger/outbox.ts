@@ -2,9 +2,9 @@ import type { UploadEventBody } from "../../core/webhooks/rules/upload-event.ts"
 import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts";
 import type { EventPage, EventQuery, KeptEvent } from "../../core/webhooks/rules/delivery.ts";
 
-/** Time enough to find out what went wrong, and to have it delivered again. */
+/** Retention of events: time to find the cause of failed deliveries and redeliver. */
 const KEEP_EVENTS_SECONDS = 30 * 24 * 60 * 60;
-/** Looked at, and deleted, at a time, so that no alarm takes long. */
+/** Rows read and deleted per `prune`, so that each alarm stays short. */
 const PRUNE_ROWS = 500;
 
 interface EventRow extends Record<string, SqlStorageValue> {
@@ -22,12 +22,12 @@ interface AttemptRow extends Record<string, SqlStorageValue> {
 }
 
 /**
- * Events of a tenant's uploads, written together with what they tell of, and what became of them. Their ids hold their
- * numbers, so they are found without an index.
+ * The webhook events of a tenant and their delivery attempts. Events are written in the transaction that changes the
+ * upload. Event ids contain the sequence number, so look-ups need no separate index.
  */
-export class OutboxStore {
+export class Outbox {
   readonly #sql: SqlStorage;
-  /** Of an event's id. It holds the tenant, since one endpoint may serve several; a point may not be in it. */
+  /** Of event ids. Contains the tenant, since one endpoint may serve several. Webhook ids must not contain a full stop. */
   readonly #prefix: string;
 
   constructor(sql: SqlStorage, tenant: string) {
@@ -39,7 +39,7 @@ export class OutboxStore {
     this.#sql.exec("INSERT INTO events (created, body) VALUES (?, ?)", now, JSON.stringify(body));
   }
 
-  /** The oldest events after one's number, with the number of the last. */
+  /** The oldest events after a sequence number; `last` is the sequence number of the last one. */
   after(seq: number, limit: number): { readonly events: readonly KeptEvent[]; readonly last: number } {
     const rows = this.#events("SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit);
     return { events: rows.map((row) => this.#event(row)), last: rows.at(-1)?.seq ?? seq };
@@ -57,7 +57,7 @@ export class OutboxStore {
     return { events, ...(last && events.length === limit && { cursor: last.id }) };
   }
 
-  /** The oldest attempts first. */
+  /** An event with its attempts, oldest first. */
   find(id: string): (KeptEvent & { readonly attempts: readonly StoredAttempt[] }) | undefined {
     const seq = this.#seqOf(id);
     const [row] = seq === undefined ? [] : this.#events("SELECT seq, body FROM events WHERE seq = ?", seq);
@@ -69,7 +69,7 @@ export class OutboxStore {
     return { ...this.#event(row), attempts };
   }
 
-  /** Of an event that is forgotten, nothing is kept. */
+  /** Does nothing if the event has been pruned. */
   recordAttempt(id: string, { endpoint, at, outcome, status, reason, milliseconds }: StoredAttempt): void {
     const seq = this.#seqOf(id);
     if (seq === undefined) return;
@@ -86,9 +86,9 @@ export class OutboxStore {
     );
   }
 
-  /** Forgets old events. Never the newest of all: its number, and with it its id, must not come again. */
+  /** Deletes old events, but never the newest: SQLite would reuse its sequence number, and so its id. */
   prune(now: number): void {
-    // The oldest have the lowest numbers; so no more than these are looked at, though most are not old enough.
+    // The oldest events have the lowest sequence numbers, so reading PRUNE_ROWS rows is enough.
     const oldest = `SELECT seq, created FROM events WHERE seq < (SELECT max(seq) FROM events)
                     ORDER BY seq LIMIT ${PRUNE_ROWS}`;
     const old = `SELECT seq FROM (${oldest}) WHERE created < ?`;

@@ -5,28 +5,28 @@ import { MAX_ID, lowerBoundAt, timestampOf } from "../../core/uploads/rules/uplo
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import type { UploadRow } from "./schema.ts";
 
-/** Far more than machines' clocks are apart. */
+/** Upper bound for the difference between the clocks of two machines. */
 const CLOCK_SKEW_SECONDS = 60;
 
 /**
- * Ids are made before their uploads: by the way to the ledger, or to Stream, where an upload was brought in from there. And by
- * other machines' clocks.
+ * How far an id's time may be from its upload's `created`: the time from the id to the ledger (or to Stream, for imported
+ * uploads), and the difference between the clocks of two machines.
  */
 const ID_SLACK_SECONDS = 120;
 
 /**
- * Looked at for one page of a list, so that a rare state among a million uploads is not looked for all at once; and for one
- * comparison. No second has so many.
+ * Rows scanned for one page of a list, so that a rare state among a million uploads does not need one long query; and for one
+ * `expectedBetween`. Must exceed the number of uploads in any one second.
  */
 const MAX_SCAN = 5_000;
 
-/** Whatever is live is due some day, and so found among what is due. */
+/** All live uploads have a due time, so this condition uses the index of due uploads. */
 const LIVE = `due IS NOT NULL AND state IN (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
 
 type ExpectedRow = Pick<UploadRow, "id" | "uid" | "upstream" | "state">;
 interface RecentRow extends RecentCreation, Record<string, SqlStorageValue> {}
 
-/** Reads of a ledger's uploads; each is bounded by an index, a limit, or the number of live uploads. */
+/** Reads uploads. Each query is bounded by an index, a limit, or the number of live uploads. */
 export class LedgerQueries {
   readonly #sql: SqlStorage;
 
@@ -46,34 +46,34 @@ export class LedgerQueries {
     return this.#first("SELECT * FROM uploads WHERE idempotency = ?", key);
   }
 
-  /** Uploads that were reserved later than that, the oldest first. */
+  /** Uploads reserved after a time, oldest first. */
   reservedAfter(time: number): RecentCreation[] {
     const query = "SELECT id, creator, created FROM uploads WHERE id >= ? AND created > ? ORDER BY created";
-    // Ids are made by other machines' clocks.
+    // Other machines create the ids.
     return this.#sql.exec<RecentRow>(query, lowerBoundAt(time - CLOCK_SKEW_SECONDS), time).toArray();
   }
 
-  /** How many of a creator's uploads are live. */
+  /** Number of live uploads of a creator. */
   countPendingOf(creator: string): number {
     return this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0;
   }
 
-  /** When the first of the live uploads' URLs dies. */
+  /** The earliest expiry of a live upload's URL. */
   nextExpiry(): number | undefined {
     return this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`);
   }
 
-  /** Uploads of which something has to be found out or done by now. */
+  /** The uploads that are due by now, earliest first. */
   due(now: number, limit: number): UploadRow[] {
     return this.#all("SELECT * FROM uploads WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?", now, limit);
   }
 
-  /** When the next of them will be. */
+  /** The earliest due time. */
   nextDue(): number | undefined {
     return this.#value("SELECT min(due) AS value FROM uploads WHERE due IS NOT NULL");
   }
 
-  /** Newest first, or oldest first; with a cursor, there may be more. Ids only narrow down what was created from and to. */
+  /** One page of uploads. Ids narrow the scan; `created` decides. @returns a cursor if there may be more */
   list({ state, creator, from, to, ascending, cursor, limit }: UploadQuery): { rows: UploadRow[]; cursor?: string } {
     const order = ascending ? "ASC" : "DESC";
     const bottom = from === undefined ? "" : lowerBoundAt(from - ID_SLACK_SECONDS);
@@ -104,13 +104,13 @@ export class LedgerQueries {
     return { rows, ...(last !== undefined && { cursor: last }) };
   }
 
-  /** Id of the last row that was looked at; undefined: there are no more. */
+  /** @returns the id of the last scanned row, or undefined if no rows are left */
   #lastOf(query: string, ...values: (string | number)[]): string | undefined {
     const [block] = this.#sql.exec<{ last: string; rows: number }>(query, ...values, MAX_SCAN).toArray();
     return block?.rows === MAX_SCAN ? block.last : undefined;
   }
 
-  /** What a creator's uploads hold. */
+  /** Seconds of a creator's live and ready uploads, and the number of ready ones. */
   storageOf(creator: string): { readonly seconds: number; readonly videos: number } {
     const { seconds, videos } = this.#sql
       .exec<{ seconds: number; videos: number }>(
@@ -123,8 +123,8 @@ export class LedgerQueries {
   }
 
   /**
-   * Uploads whose video should be at Stream, by when they were created; both ends are within. `to` may be less than was asked
-   * for: there are too many to be looked at.
+   * The uploads, created from `from` to `to` (inclusive), whose video is expected at Stream. @returns `to` is earlier than
+   * requested if there are more than MAX_SCAN uploads
    */
   expectedBetween(upstream: string, from: number, to: number): { readonly rows: ExpectedRow[]; readonly to: number } {
     const block = this.#sql

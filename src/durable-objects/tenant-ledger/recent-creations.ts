@@ -1,26 +1,25 @@
 import { type RecentCreation, RATE_WINDOW_SECONDS } from "../../core/quota/rules/check-limits.ts";
 
-/** An object takes about 1,000 requests a second; a higher limit per minute than this is none. */
+/** Memory bound. An object handles about 1,000 requests a second; rate limits above this number have no effect. */
 const MAX_RECENT = 10_000;
 
 /**
- * A tenant's creations of the last minute, in memory, so that they need not be read for each creation; read once, when they
- * are first asked for. Those that Stream refused are among them and have no row: an object that starts anew does not know
- * them.
+ * A tenant's creations of the last minute, in memory: read from disk on first use instead of on each creation. Creations that
+ * Stream rejected are included but have no row, so a restart loses them.
  */
 export class RecentCreations {
-  readonly #read: (after: number) => RecentCreation[];
-  /** The oldest first. */
+  readonly #load: (after: number) => RecentCreation[];
+  /** Oldest first. */
   #creations: RecentCreation[] | undefined;
 
-  /** @param read those that are on disk, the oldest first */
-  constructor(read: (after: number) => RecentCreation[]) {
-    this.#read = read;
+  /** @param load reads the stored creations after a time, oldest first */
+  constructor(load: (after: number) => RecentCreation[]) {
+    this.#load = load;
   }
 
   at(time: number): readonly RecentCreation[] {
     const minute = time - RATE_WINDOW_SECONDS;
-    const creations = (this.#creations ??= this.#read(minute));
+    const creations = (this.#creations ??= this.#load(minute));
     while (creations[0] && creations[0].created <= minute) creations.shift();
     return creations;
   }
@@ -29,7 +28,7 @@ export class RecentCreations {
     if (this.#creations && this.#creations.push(creation) > MAX_RECENT) this.#creations.shift();
   }
 
-  /** It was none after all. */
+  /** Takes back a creation that was not sent to Stream. */
   remove(id: string): void {
     this.#creations = this.#creations?.filter((creation) => creation.id !== id);
   }

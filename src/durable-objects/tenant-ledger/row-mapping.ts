@@ -1,17 +1,21 @@
+import type { StoredComparison, StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
 import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../../core/policy/rules/metadata-keys.ts";
 import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
-import type { UploadProgress } from "../../core/uploads/rules/upload-state.ts";
-import { UPLOAD_ID } from "../../core/uploads/rules/upload-id.ts";
+import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
-import { type NewUpload, type UploadRow, KEEP_FINISHED_SECONDS } from "./schema.ts";
-import type { StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
+import { DUE_AFTER_EXPIRY_SECONDS, type DueUpload } from "../../core/uploads/rules/due-upload.ts";
+import { UPLOAD_ID } from "../../core/uploads/rules/upload-id.ts";
+import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
+import type { Upload, UploadProgress } from "../../core/uploads/rules/upload-state.ts";
+import type { NewUpload, UploadRow } from "./schema.ts";
 
-/** Rows of a ledger, from and to what they mean. Times are seconds since the epoch. */
+/**
+ * Maps rows of `uploads` to the types of the core and of RPC, and back. The column `unwanted` is `deletionRequested`, and
+ * `returns` is `restoredCount`. Times are seconds since the epoch.
+ */
 
-/** Stream may be a little late in letting a URL die, and its clock may be a little slow. */
-const DUE_AFTER_EXPIRY_SECONDS = 60;
-
+/** The keys become the columns of the INSERT, so absent values are left out. */
 export function reservedUpload(request: ReservationRequest, now: number): NewUpload {
   const { id, creator, idempotency, upstream, bytes, seconds, expires } = request;
   return {
@@ -29,12 +33,14 @@ export function reservedUpload(request: ReservationRequest, now: number): NewUpl
 }
 
 /**
- * An upload of which only Stream knows. One that failed counts for nothing, and one that nobody has uploaded to for as long
- * as finished ones are kept may have been here before: undefined.
+ * An upload for a video that is at Stream but not in the ledger.
+ *
+ * @returns undefined if the video failed (it counts for nothing), or is pending for longer than the retention of finished
+ *   uploads (the ledger may have had it before)
  */
 export function importedUpload(upstream: string, video: StreamVideo, now: number): NewUpload | undefined {
   const { tag, report, creator = null, created = now, expires = now } = video;
-  // Whoever may edit the account's videos may write a tag, and under another id no list would show the upload.
+  // Anyone with access to the account can write a tag. Lists would not show an upload with another kind of id.
   if (!tag || !UPLOAD_ID.test(tag.uploadId) || report.kind === "failed") return undefined;
   if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
   const ready = report.kind === "ready";
@@ -49,7 +55,7 @@ export function importedUpload(upstream: string, video: StreamVideo, now: number
     created,
     expires,
     due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,
-    // It may have been here before, and its tenant been told of it: what is told now comes after that.
+    // The ledger may have had it before: its events then need higher sequence numbers than those already sent.
     returns: 1,
     bytes_measured: Number(ready && report.bytes !== undefined),
     seconds_measured: Number(ready && report.seconds !== undefined),
@@ -57,8 +63,8 @@ export function importedUpload(upstream: string, video: StreamVideo, now: number
   };
 }
 
-export function storedUpload(row: UploadRow): StoredUpload {
-  const { id, state, uid, creator, bytes, seconds, created, expires, upstream, failure, returns, video } = row;
+export function uploadOf(row: UploadRow): Upload {
+  const { id, state, uid, creator, bytes, seconds, created, expires, failure } = row;
   return {
     id,
     state,
@@ -68,49 +74,71 @@ export function storedUpload(row: UploadRow): StoredUpload {
     seconds,
     created,
     expires,
-    upstream,
     ...(failure !== null && { failure }),
-    returns,
-    unwanted: row.unwanted !== 0,
-    ...(video !== null && { video }),
+    restoredCount: row.returns,
   };
 }
 
+export function storedUpload(row: UploadRow): StoredUpload {
+  const { restoredCount, ...upload } = uploadOf(row);
+  return {
+    ...upload,
+    upstream: row.upstream,
+    returns: restoredCount,
+    unwanted: row.unwanted !== 0,
+    ...(row.video !== null && { video: row.video }),
+  };
+}
+
+export function storedComparison({ imported, ...rest }: Comparison): StoredComparison {
+  return { ...rest, adopted: imported };
+}
+
+export function dueUpload(row: UploadRow): DueUpload {
+  const { id, state, uid, location, creator, upstream, bytes, created, expires } = row;
+  const deletionRequested = row.unwanted !== 0;
+  return { id, state, uid, location, creator, upstream, bytes, created, expires, deletionRequested };
+}
+
 export function progressOf(row: UploadRow): UploadProgress {
-  const { state, bytes, seconds, uid, failure, returns } = row;
+  const { state, bytes, seconds, uid, failure } = row;
   return {
     state,
     bytes,
     seconds,
-    returns,
-    unwanted: row.unwanted !== 0,
+    restoredCount: row.returns,
+    deletionRequested: row.unwanted !== 0,
     measured: { bytes: row.bytes_measured !== 0, seconds: row.seconds_measured !== 0 },
     ...(uid !== null && { uid }),
     ...(failure !== null && { failure }),
   };
 }
 
-export function progressColumns({ measured, unwanted, uid, failure, ...progress }: UploadProgress) {
+export function progressColumns(progress: UploadProgress) {
+  const { state, bytes, seconds, uid, failure, measured } = progress;
   return {
-    ...progress,
+    state,
+    bytes,
+    seconds,
     uid: uid ?? null,
     failure: failure ?? null,
-    unwanted: Number(unwanted),
+    unwanted: Number(progress.deletionRequested),
+    returns: progress.restoredCount,
     bytes_measured: Number(measured.bytes),
     seconds_measured: Number(measured.seconds),
   };
 }
 
-/** Stream's objects have one or two KB; `meta` may make one larger. */
+/** Stream's video objects have 1 to 2 KB; a large `meta` can exceed this. */
 const MAX_VIDEO_CHARACTERS = 16_384;
 
-/** Null: too long to be kept. */
+/** @returns null if the text is too long to be stored */
 export function shortJson(json: VideoJson): string | null {
   const text = JSON.stringify(json);
   return text.length <= MAX_VIDEO_CHARACTERS ? text : null;
 }
 
-/** What may change of an upload. */
+/** The columns that can change after the insert. */
 export type UploadChange = Partial<
   Pick<UploadRow, "location" | "idempotency" | "due" | "video"> & ReturnType<typeof progressColumns>
 >;

@@ -1,16 +1,16 @@
 import type { UploadState } from "../../core/uploads/rules/upload-state.ts";
 
 /**
- * A tenant's ledger, version by version: an object brings itself up to date when it starts. What has been released is not
- * changed any more; a change is one more step. Times are seconds since the epoch.
+ * Append-only migrations of a tenant's ledger: never edit a released step. An object migrates itself when it starts. Times
+ * are seconds since the epoch.
  *
- * Each index is one more row written per creation, so there are no more than are asked for:
+ * Each index is one more row written per creation, so there is one only for each of these look-ups:
  *
- * - by `id`, when an upload is attached or released; and for lists, since ids sort by time
- * - by `idempotency`, when the same creation comes again
- * - by `uid`, when Stream or the tenant speaks of the video
- * - by creator in order of time, for a creator's list
- * - those that are due for something, by creator: among them all live ones (`pendingPerCreator`), and few others
+ * - by `id`: attach and release; and lists, since ids sort by time
+ * - by `idempotency`: repeated creations
+ * - by `uid`: notifications from Stream, and requests by uid
+ * - by creator and time: a creator's list
+ * - due uploads by creator: includes all live uploads (`pendingPerCreator`), and few others
  */
 const STEPS = [
   `CREATE TABLE IF NOT EXISTS uploads (
@@ -37,7 +37,7 @@ const STEPS = [
      totals  TEXT NOT NULL
    );`,
 
-  // An upload may be settled for good, and then nothing is due; and it is told to the tenant's endpoints.
+  // `due` becomes nullable: a settled upload has nothing left to do. Adds webhook events.
   `DROP INDEX IF EXISTS live_uploads;
    ALTER TABLE uploads RENAME COLUMN due TO was_due;
    ALTER TABLE uploads ADD COLUMN due INTEGER;
@@ -68,28 +68,28 @@ const STEPS = [
      PRIMARY KEY (event, at, endpoint)
    ) WITHOUT ROWID;`,
 
-  // Only what a tenant has asked for is deleted at Stream: of what is over and done with, nobody knows any more who wanted it.
+  // A video is deleted at Stream only on request. For uploads with nothing due, whether there was a request is not known.
   `ALTER TABLE uploads ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
    UPDATE uploads SET unwanted = 1 WHERE due IS NOT NULL AND state IN ('cancelled', 'deleted');
    ALTER TABLE uploads ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE uploads ADD COLUMN bytes_measured INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE uploads ADD COLUMN seconds_measured INTEGER NOT NULL DEFAULT 0;`,
 
-  // The totals are those of the uploads up to this `seq`; newer ones are counted when the object starts.
+  // The stored totals include uploads up to this `seq`; the object adds newer ones when it starts.
   `ALTER TABLE ledger ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
    UPDATE ledger SET counted = (SELECT coalesce(max(seq), 0) FROM uploads);`,
 ];
 
-/** Takes the steps that this ledger has not taken yet. */
+/** Runs the steps that this ledger has not run yet. */
 export function migrateLedger(sql: SqlStorage): void {
   sql.exec("CREATE TABLE IF NOT EXISTS schema (one INTEGER PRIMARY KEY CHECK (one = 1), steps INTEGER NOT NULL)");
-  const taken = sql.exec<{ steps: number }>("SELECT steps FROM schema").toArray()[0]?.steps ?? 0;
-  if (taken >= STEPS.length) return;
-  for (const step of STEPS.slice(taken)) sql.exec(step);
+  const done = sql.exec<{ steps: number }>("SELECT steps FROM schema").toArray()[0]?.steps ?? 0;
+  if (done >= STEPS.length) return;
+  for (const step of STEPS.slice(done)) sql.exec(step);
   sql.exec("INSERT OR REPLACE INTO schema (one, steps) VALUES (1, ?)", STEPS.length);
 }
 
-/** A row of `uploads`. */
+/** A row of `uploads`. Stored names stay; `row-mapping.ts` maps them to those of the core. */
 export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly id: string;
   readonly state: UploadState;
@@ -103,23 +103,21 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly seconds: number;
   readonly created: number;
   readonly expires: number;
-  /** When something has to be found out or done at Stream; null: never again. */
+  /** When the video has to be checked or deleted at Stream; null: never. */
   readonly due: number | null;
   readonly failure: string | null;
-  /** 1: the video has to go, whatever has become of it. */
+  /** `deletionRequested`, as 0 or 1. */
   readonly unwanted: number;
-  /** How often the video was there again after it had disappeared. */
+  /** `restoredCount`. */
   readonly returns: number;
-  /** 1: they are what Stream has measured, and no longer what was reserved. */
+  /** 1: measured by Stream; 0: still the reservation. */
   readonly bytes_measured: number;
   readonly seconds_measured: number;
-  /** JSON: Stream's own object of the video, as it was last seen. */
+  /** JSON: the latest video object from Stream. */
   readonly video: string | null;
 }
 
-/** Finished uploads that are not at Stream count for nothing once their month is over; kept a little longer, to be seen. */
-export const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
-/** What is known of an upload from the beginning. */
+/** The columns of a new upload; the others get their defaults. */
 export type NewUpload = Pick<
   UploadRow,
   "id" | "state" | "upstream" | "bytes" | "seconds" | "created" | "expires" | "due"

@@ -6,26 +6,27 @@ import {
   emptyTotals,
   startNewWindows,
 } from "../../core/quota/rules/usage-totals.ts";
-import { KEEP_FINISHED_SECONDS, type NewUpload, type UploadRow, migrateLedger } from "./schema.ts";
+import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
+import { type NewUpload, type UploadRow, migrateLedger } from "./schema.ts";
 import type { UploadChange } from "./row-mapping.ts";
 
-/** Looked at by one alarm, so that none takes long. */
+/** Rows scanned per `prune`, so that each alarm stays short. */
 const PRUNE_ROWS = 500;
 
 /**
- * New uploads that the totals on disk may not know of: their own rows are enough, and are counted when the object starts. One row
- * less is written per creation.
+ * New uploads that the totals on disk may lack. Their own rows are enough: the object counts them when it starts. Saves one
+ * row write per creation.
  */
 const MAX_UNCOUNTED = 64;
 
-/** What there is one of in a ledger. */
+/** The single row of `ledger`. */
 interface LedgerState {
-  /** Of the tenant: decisions must not be older. */
+  /** Of the tenant. Decisions made with an older version are stale. */
   readonly version: number;
   readonly totals: Totals;
-  /** Whether the tenant wants to be told of its uploads. */
+  /** Whether the tenant has endpoints, so that events are stored. */
   readonly hasEndpoints: boolean;
-  /** Number of the last event that was handed to the queue. */
+  /** Sequence number of the last event that was sent to the queue. */
   readonly published: number;
 }
 
@@ -39,30 +40,30 @@ interface LedgerRow extends Record<string, SqlStorageValue> {
 
 interface CountedRow extends CountedUpload, Record<string, SqlStorageValue> {}
 
-/** The rows of one ledger; whatever changes an upload changes the totals with it. Synchronous, as SQLite in an object is. */
+/** Writes the rows of one ledger, and the totals with each change of an upload. Synchronous, like SQLite in an object. */
 export class LedgerStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
-  readonly #begun: () => () => void;
-  /** In memory, so that it need not be read for each creation. */
+  readonly #onTransactionStart: () => () => void;
+  /** In memory, so that a creation does not read it. */
   #ledger: LedgerState;
-  /** Uploads that the totals on disk do not know of. */
+  /** Number of uploads that the totals on disk lack. */
   #uncounted = 0;
-  /** The number of the last row that was looked at; an object that starts anew begins anew. */
+  /** `seq` of the last row that `prune` scanned; starts at 0 with each start of the object. */
   #prunedTo = 0;
 
-  /** @param begun is told of each transaction, and what it gives back of those that fail */
-  constructor(storage: DurableObjectStorage, begun: () => () => void = () => () => {}) {
+  /** @param onTransactionStart called before each transaction; returns a function that is called if it fails */
+  constructor(storage: DurableObjectStorage, onTransactionStart: () => () => void = () => () => {}) {
     this.#storage = storage;
-    this.#begun = begun;
+    this.#onTransactionStart = onTransactionStart;
     this.#sql = storage.sql;
     storage.transactionSync(() => migrateLedger(storage.sql));
     this.#ledger = this.#read();
   }
 
-  /** Does all of it or, where it throws, nothing. */
+  /** Commits all of `work`, or nothing if it throws. */
   transaction<T>(work: () => T): T {
-    const undo = this.#begun();
+    const undo = this.#onTransactionStart();
     try {
       return this.#storage.transactionSync(work);
     } catch (error) {
@@ -84,12 +85,12 @@ export class LedgerStore {
     return this.#ledger.published;
   }
 
-  /** A change that was overtaken by a later one says nothing any more. */
-  learn(version: number, hasEndpoints: boolean): void {
+  /** Ignores versions older than the stored one. */
+  syncTenantVersion(version: number, hasEndpoints: boolean): void {
     if (version >= this.version) this.#write({ version, hasEndpoints });
   }
 
-  notePublished(published: number): void {
+  markPublished(published: number): void {
     this.#write({ published });
   }
 
@@ -97,7 +98,7 @@ export class LedgerStore {
     return startNewWindows(this.#ledger.totals, now);
   }
 
-  /** What a new upload does not say is as the columns' defaults are. */
+  /** Columns that are absent from `upload` get their defaults. */
   insert(upload: NewUpload, now: number): void {
     if (this.#uncounted >= MAX_UNCOUNTED) this.#write({});
     const columns = Object.keys(upload);
@@ -109,38 +110,38 @@ export class LedgerStore {
     this.#ledger = { ...this.#ledger, totals: applyToTotals(this.totals(now), undefined, upload) };
   }
 
-  /** Makes a reservation an upload URL, without reading it first: every creation waits for that. False: it is none any more. */
+  /** Turns a reservation into an upload URL without reading it first: creations wait for this. @returns false if not reserved */
   issue(id: string, uid: string, location: string): boolean {
     const query = "UPDATE uploads SET state = 'issued', uid = ?, location = ? WHERE id = ? AND state = 'reserved'";
     return this.#sql.exec(query, uid, location, id).rowsWritten > 0;
   }
 
-  /** Writes what is not the same: each column that has an index is one more row written. */
-  change(row: UploadRow, change: UploadChange, now: number): UploadRow {
+  /** Writes changed columns only: each indexed column costs one more row write. */
+  update(row: UploadRow, change: UploadChange, now: number): UploadRow {
     const changes = Object.entries(change).filter(([column, value]) => row[column] !== value);
     if (changes.length === 0) return row;
     const columns = changes.map(([column]) => `${column} = ?`).join(", ");
     const values = changes.map(([, value]) => value);
     this.#sql.exec(`UPDATE uploads SET ${columns} WHERE id = ?`, ...values, row.id);
-    const changed: UploadRow = { ...row, ...change };
-    if (!sameTotals(row, changed)) this.#count(row, changed, now);
-    return changed;
+    const updated: UploadRow = { ...row, ...change };
+    if (!sameTotals(row, updated)) this.#count(row, updated, now);
+    return updated;
   }
 
-  /** Has something found out about uploads, however many; that counts for nothing. */
+  /** Makes any number of uploads due. Does not affect the totals. */
   makeDue(ids: readonly string[], due: number): void {
     this.#sql.exec("UPDATE uploads SET due = ? WHERE id IN (SELECT value FROM json_each(?))", due, JSON.stringify(ids));
   }
 
   delete(row: UploadRow, now: number): void {
     this.#sql.exec("DELETE FROM uploads WHERE id = ?", row.id);
-    // Of its day and month it is taken away altogether, as if it had never been asked for.
+    // Removes it from its day and month too.
     this.#count(row, undefined, now);
   }
 
   /**
-   * Forgets finished uploads that count for nothing any more; a block of rows at a time, since most are kept. Never the
-   * newest of all: its number must not come again.
+   * Deletes finished uploads after their retention, one block of rows per call. Never deletes the newest row: SQLite would
+   * reuse its `seq`.
    */
   prune(now: number): void {
     const before = now - KEEP_FINISHED_SECONDS;
@@ -164,7 +165,7 @@ export class LedgerStore {
     this.#prunedTo = last && last.created < before ? last.seq : 0;
   }
 
-  /** The totals as they would be if they were counted anew; for tests and repair. */
+  /** The totals computed from all rows; for tests and repair. */
   recount(now: number): Totals {
     let totals = emptyTotals(now);
     for (const row of this.#sql.exec<UploadRow>("SELECT * FROM uploads"))

@@ -1,65 +1,63 @@
 import { DurableObject } from "cloudflare:workers";
+import type { StoredAttempt, StoredComparison, StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
 import { parseConfig } from "../../config.ts";
-import { type Dependencies, createDependencies } from "../../dependencies.ts";
-import { errorMessage } from "../../core/shared/text.ts";
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
-import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
 import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
-import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
+import { errorMessage } from "../../core/shared/text.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
-import { publishEvents } from "../../core/webhooks/publish-events.ts";
+import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
+import { publishEvents } from "../../core/webhooks/publish-events.ts";
+import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
+import { type LedgerDependencies, createLedgerDependencies } from "../../dependencies.ts";
 import { Ledger } from "./ledger.ts";
-import { storedUpload } from "./row-mapping.ts";
-import {
-  type StoredUpload,
-  type StoredAttempt,
-  type StoredComparison,
-} from "../../adapters/durable-objects/ledger-rpc.ts";
+import { storedComparison, storedUpload } from "./row-mapping.ts";
 
-/** Each is mostly a call to Stream or two; the rest is done by the next alarm. */
+/** Due uploads per alarm; most need one or two calls to Stream. The next alarm handles the rest. */
 const DUE_PER_ALARM = 20;
 
-/** After an alarm that failed. */
+/** Pause after a failed alarm, and before publishing is tried again. */
 const RETRY_SECONDS = 60;
 
 /**
- * An alarm that is so late does not come any more: one that fails is tried again for two minutes. Until then it may be about to
- * come, or running.
+ * An alarm that is this late is lost: the platform retries a failed alarm for two minutes. Until then it may be about to
+ * run, or running.
  */
 const LOST_ALARM_SECONDS = 300;
 
-/** Events are handed over at once; if that does not happen, after so long. */
+/** Events are published right after the commit; the alarm does it after this time if that failed. */
 const PUBLISH_RETRY_SECONDS = 5;
 
-/** Handed over at a time. */
+/** Events per read. */
 const PUBLISH_BATCH = 50;
 
 /**
- * The ledger of one tenant: what it has reserved and uploaded, what that counts for, and what its endpoints are to be told.
- * An object runs one event at a time, and a method without `await` is one event: each of these is one transaction, and is
- * on disk before it is answered.
+ * The ledger of one tenant: its uploads, their totals, and its events. An object runs one event at a time, and a method
+ * without `await` runs as one event: each of these methods is one transaction, and its writes are on disk before its answer
+ * leaves.
  *
- * A creation waits for two such writes before its answer, and neither can go: without `reserve` a retry would make a second
- * video, and a crash lose count; without `attach` an upload that was acknowledged could be lost. They are one row each and its
- * indexes; every 64th writes the totals too, so that few uploads have to be counted when the object starts. Beside `reserve`,
- * every 32nd waits for a row of the budget: without it, a restart would forget calls that Stream has counted.
+ * A creation waits for two writes, and needs both: without `reserve` a retry would create a second video, and a crash would
+ * lose the count; without `attach` an acknowledged upload could be lost. Each writes one row and its indexes; every 64th
+ * also writes the totals, so that few uploads have to be counted when the object starts. In parallel with `reserve`, every
+ * 32nd creation waits for a row of the budget: without it, a restart would forget calls that Stream has counted.
+ *
+ * Workers and objects of neighbouring versions call each other during a deployment: method names and arguments stay.
  */
 export class TenantLedger extends DurableObject<Env> {
-  readonly #book: Ledger;
+  readonly #ledger: Ledger;
   readonly #tenant: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch; null: no alarm is set. */
   #alarmAt: number | null = null;
   #publishing = false;
-  #dependencies: Dependencies | undefined;
+  #dependencies: LedgerDependencies | undefined;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
-    if (state.id.name === undefined) throw new Error("A ledger is reached by its tenant's name only.");
+    if (state.id.name === undefined) throw new Error("A ledger needs a name: get it with `getByName(<tenant id>)`.");
     this.#tenant = state.id.name;
-    this.#book = new Ledger(state.storage, this.#tenant, {
+    this.#ledger = new Ledger(state.storage, this.#tenant, {
       now,
-      scheduleAlarm: (seconds) => this.#wakeAt(seconds),
+      scheduleAlarm: (seconds) => this.#scheduleAlarm(seconds),
       onTransactionStart: () => this.#rememberAlarm(),
       onEventQueued: () => this.#publishSoon(),
     });
@@ -68,147 +66,141 @@ export class TenantLedger extends DurableObject<Env> {
     });
   }
 
-  /** Nothing that was decided by an older version of the tenant is accepted any more. */
+  /** Makes decisions based on an older version of the tenant stale, and stores events if it has endpoints. */
   learn(version: number, hasEndpoints: boolean): void {
-    const { store } = this.#book;
-    store.transaction(() => store.learn(version, hasEndpoints));
+    this.#ledger.syncTenantVersion(version, hasEndpoints);
   }
 
   /**
-   * Reserves a place for an upload, or says why there is none: a `ReservationOutcome`, as JSON. For an answer that is an object,
-   * both sides of a call keep something that further calls could be made on; every creation waits for this one.
+   * Reserves an upload, or refuses it. @returns a `ReservationOutcome` as JSON: for an object, both sides of the call would
+   * keep state for further calls on it, and every creation waits for this answer
    */
   reserve(request: ReservationRequest): string {
-    return JSON.stringify(this.#book.reserve(request));
+    return JSON.stringify(this.#ledger.reserve(request));
   }
 
-  /** The reservation has become an upload URL. False: it is no longer one, and the URL must not be handed out. */
+  /** Turns a reservation into an upload URL. @returns false if it is no longer reserved: do not hand out the URL */
   attach(id: string, uid: string, location: string): boolean {
-    return this.#book.attach(id, uid, location);
+    return this.#ledger.attach(id, uid, location);
   }
 
-  /** There is certainly no video: nothing is held any longer, and the same creation may come again. */
+  /** There is certainly no video: removes the reservation and frees its idempotency key. */
   release(id: string, cause: ReleaseCause): void {
-    this.#book.release(id, cause);
+    this.#ledger.release(id, cause);
   }
 
-  /** Nobody knows whether there is a video: the reservation stays until it can be asked for. */
+  /** The outcome of the creation is unknown: keeps the reservation until the video can be looked up. */
   leaveUnknown(id: string): void {
-    this.#book.markUnknown(id);
+    this.#ledger.markUnknown(id);
   }
 
-  /** There is a video, whose URL cannot be handed out: nothing is held any longer, and the video has to go. */
+  /** Stream made a video whose URL cannot be handed out: cancels the upload and makes the deletion of the video due. */
   discard(id: string, uid: string): void {
-    this.#book.cancelOrphaned(id, uid);
+    this.#ledger.cancelOrphaned(id, uid);
   }
 
   usage() {
-    return this.#book.store.totals(now());
+    return this.#ledger.usage();
   }
 
   find(idOrUid: string): StoredUpload | undefined {
-    const row = this.#book.find(idOrUid);
+    const row = this.#ledger.find(idOrUid);
     return row && storedUpload(row);
   }
 
   list(query: UploadQuery): { readonly uploads: readonly StoredUpload[]; readonly cursor?: string } {
-    const { rows, cursor } = this.#book.uploads.list(query);
+    const { rows, cursor } = this.#ledger.list(query);
     return { uploads: rows.map(storedUpload), ...(cursor !== undefined && { cursor }) };
   }
 
   storage(creator: string | undefined): { readonly seconds: number; readonly videos: number } {
-    if (creator !== undefined) return this.#book.uploads.storageOf(creator);
+    if (creator !== undefined) return this.#ledger.storageOf(creator);
     const { storedSeconds, videos } = this.usage();
     return { seconds: storedSeconds, videos };
   }
 
-  /** The upload is cancelled, or deleted where it was ready; it holds nothing any longer, and its video has to go. */
+  /** Cancels the upload, or deletes it if it was ready, and makes the deletion of its video due. */
   cancel(id: string, version: number): StoredUpload | "stale" | undefined {
-    const row = this.#book.cancel(id, version);
+    const row = this.#ledger.cancel(id, version);
     return row === "stale" ? row : row && storedUpload(row);
   }
 
-  /** The video of an upload that nobody wants is no longer at Stream. */
+  /** The video of a cancelled upload no longer exists at Stream. */
   confirmGone(id: string): void {
-    this.#book.confirmVideoDeleted(id);
+    this.#ledger.confirmVideoDeleted(id);
   }
 
-  /** Takes in what Stream says of a video. False: none of these uploads is meant. */
+  /** Applies a report from Stream. @returns false if it belongs to none of this tenant's uploads */
   record(upstream: string, video: StreamVideo): boolean {
-    return this.#book.recordVideo(upstream, video);
+    return this.#ledger.recordVideo(upstream, video);
   }
 
-  /** Takes in all videos of a span of time; what is missing among them is looked for one by one. */
+  /** Compares the uploads of a time span with all its videos at Stream, and makes uploads with a missing video due. */
   compare(upstream: string, page: VideoPage): StoredComparison {
-    return this.#book.reconcile(upstream, page);
+    return storedComparison(this.#ledger.reconcile(upstream, page));
   }
 
   events(query: EventQuery) {
-    return this.#book.outbox.list(query);
+    return this.#ledger.listEvents(query);
   }
 
   event(id: string) {
-    return this.#book.outbox.find(id);
+    return this.#ledger.findEvent(id);
   }
 
   recordAttempt(id: string, attempt: StoredAttempt): void {
-    this.#book.outbox.recordAttempt(id, attempt);
+    this.#ledger.recordAttempt(id, attempt);
   }
 
   /**
-   * Hands over what has not been handed over, and finds out what became of uploads whose time is over. Alarms come at
-   * least once, and give up after six failures; so this one never fails, and sets the next itself.
+   * Publishes events and settles due uploads. The platform runs an alarm at least once, and stops after six failures, so
+   * this method never throws and sets the next alarm itself.
    */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
-    const { store, outbox } = this.#book;
     let retryAt: number | undefined;
     try {
       await this.#publish();
       retryAt = await this.#settleDue();
-      store.transaction(() => {
-        store.prune(now());
-        outbox.prune(now());
-      });
+      this.#ledger.prune();
     } catch (error) {
-      console.error(`A ledger's alarm failed: ${errorMessage(error)}`);
+      console.error(`The alarm of a ledger failed: ${errorMessage(error)}`);
       retryAt = now() + RETRY_SECONDS;
     }
-    this.#wakeForWork(retryAt ?? now() + 1);
+    this.#scheduleWork(retryAt ?? now() + 1);
   }
 
-  /** Goes on with the alarm that is set. One that was lost is set anew: nothing else would wake a ledger that rests. */
+  /** Keeps a stored alarm. Replaces a lost one, since nothing else would wake an idle ledger. */
   #resume(alarmAt: number | null): void {
     const lost = now() - LOST_ALARM_SECONDS;
     if (alarmAt !== null && alarmAt > lost * 1000) {
       this.#alarmAt = alarmAt;
       return;
     }
-    // An alarm that is running is not one that is set; it sets the next by itself.
-    const nextDue = this.#book.uploads.nextDue();
+    // `getAlarm` returns null while the alarm is running; that alarm sets the next one.
+    const nextDue = this.#ledger.nextDue();
     const isRunning = nextDue !== undefined && nextDue > lost && nextDue <= now();
-    if (!isRunning) this.#wakeForWork(now() + RETRY_SECONDS);
+    if (!isRunning) this.#scheduleWork(now() + RETRY_SECONDS);
   }
 
-  /** Sets the alarm for what is to be done, where there is anything; for uploads no earlier than that. */
-  #wakeForWork(earliest: number): void {
-    const { store, uploads, outbox } = this.#book;
-    // Also what is being handed over at this moment: should that come to nothing, there would be no other alarm.
-    if (outbox.hasAfter(store.published)) this.#wakeAt(now() + RETRY_SECONDS);
-    const nextDue = uploads.nextDue();
-    if (nextDue !== undefined) this.#wakeAt(Math.max(nextDue, earliest));
+  /** Sets the alarm for pending work, if any. @param earliest for due uploads, in seconds since the epoch */
+  #scheduleWork(earliest: number): void {
+    // Includes events that are being published now: if that fails, no other alarm is set.
+    if (this.#ledger.hasUnpublishedEvents()) this.#scheduleAlarm(now() + RETRY_SECONDS);
+    const nextDue = this.#ledger.nextDue();
+    if (nextDue !== undefined) this.#scheduleAlarm(Math.max(nextDue, earliest));
   }
 
   #settleDue(): Promise<number | undefined> {
     const { registry, stream, budget } = this.#use();
-    const due = () => this.#book.uploads.due(now(), DUE_PER_ALARM);
-    const settle = this.#book.settle.bind(this.#book);
+    const due = () => this.#ledger.dueUploads(DUE_PER_ALARM);
+    const settle = this.#ledger.settle.bind(this.#ledger);
     return settleDueUploads({ registry, stream, budget, due, settle, now }, this.#tenant);
   }
 
-  /** Once it is on disk; should it fail, the alarm does it again and says why. */
+  /** Publishes after the current event, once its writes are on disk. If that fails, the alarm tries again and logs why. */
   #publishSoon(): void {
-    this.#wakeAt(now() + PUBLISH_RETRY_SECONDS);
+    this.#scheduleAlarm(now() + PUBLISH_RETRY_SECONDS);
     this.ctx.waitUntil(
       Promise.resolve()
         .then(() => this.#publish())
@@ -216,28 +208,28 @@ export class TenantLedger extends DurableObject<Env> {
     );
   }
 
-  /** Hands events to the queue; where that does not succeed, the alarm tries again. */
+  /** Sends unpublished events to the queue; if that fails, the alarm tries again. */
   async #publish(): Promise<void> {
-    const { store, outbox } = this.#book;
-    if (this.#publishing || !outbox.hasAfter(store.published)) return;
+    if (this.#publishing || !this.#ledger.hasUnpublishedEvents()) return;
     this.#publishing = true;
     try {
       const { registry, deliveries } = this.#use();
-      const unpublished = () => outbox.after(store.published, PUBLISH_BATCH);
-      const published = (last: number) => store.transaction(() => store.notePublished(last));
+      const unpublished = () => this.#ledger.unpublishedEvents(PUBLISH_BATCH);
+      const published = (last: number) => this.#ledger.markPublished(last);
       const ports = { registry: registry.uncached, deliveries, unpublished, published };
-      if (!(await publishEvents(ports, this.#tenant))) this.#wakeAt(now() + RETRY_SECONDS);
+      if (!(await publishEvents(ports, this.#tenant))) this.#scheduleAlarm(now() + RETRY_SECONDS);
     } finally {
       this.#publishing = false;
     }
   }
 
-  #use(): Dependencies {
-    this.#dependencies ??= createDependencies(this.env, parseConfig(this.env));
+  /** Created on first use: creations need none of it. */
+  #use(): LedgerDependencies {
+    this.#dependencies ??= createLedgerDependencies(this.env, parseConfig(this.env));
     return this.#dependencies;
   }
 
-  /** An alarm that was set in a transaction goes with it where it fails. */
+  /** @returns restores the alarm after a failed transaction, which has undone `setAlarm` too */
   #rememberAlarm(): () => void {
     const alarmAt = this.#alarmAt;
     return () => {
@@ -245,8 +237,8 @@ export class TenantLedger extends DurableObject<Env> {
     };
   }
 
-  /** Sets the alarm, unless an earlier one is set: within the same transaction as what it is for. */
-  #wakeAt(seconds: number): void {
+  /** Sets the alarm, unless an earlier one is set, in the transaction that makes the work due. */
+  #scheduleAlarm(seconds: number): void {
     const milliseconds = seconds * 1000;
     if (this.#alarmAt !== null && this.#alarmAt <= milliseconds) return;
     this.#alarmAt = milliseconds;
@@ -254,6 +246,7 @@ export class TenantLedger extends DurableObject<Env> {
   }
 }
 
+/** Seconds since the epoch. */
 function now(): number {
   return Math.floor(Date.now() / 1000);
 }

@@ -16,7 +16,7 @@ const due = (id: string): DueUpload => ({
   bytes: 5,
   created: NOON - 3_600,
   expires: NOON - 1_800,
-  unwanted: 0,
+  deletionRequested: false,
 });
 
 it("takes on no more uploads than an alarm has time for, and leaves the others due", async () => {

@@ -6,7 +6,7 @@ import {
   type UploadTransition,
   type UploadProgress,
   type UploadState,
-  transition,
+  applyTransition,
   decideDueAction,
   isLive,
 } from "../../../src/core/uploads/rules/upload-state.ts";
@@ -23,7 +23,7 @@ const EVENTS = {
   processing: { kind: "reported", report: { kind: "processing", uid } },
   ready: { kind: "reported", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
   failed: { kind: "reported", report: { kind: "failed", uid, reason: "ERR_NON_VIDEO" } },
-  returned: { kind: "returned", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
+  restored: { kind: "restored", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
 } as const satisfies Record<string, UploadTransition>;
 type EventName = keyof typeof EVENTS;
 
@@ -47,14 +47,14 @@ const COLUMNS: readonly EventName[] = [
   "processing",
   "ready",
   "failed",
-  "returned",
+  "restored",
 ];
 const start: UploadProgress = {
   state: "reserved",
   bytes: 1_000,
   seconds: 600,
-  unwanted: false,
-  returns: 0,
+  deletionRequested: false,
+  restoredCount: 0,
   measured: { bytes: false, seconds: false },
 };
 /** For every state and every event, in the order of the columns above: the state that comes after. */
@@ -77,7 +77,7 @@ describe("the life of an upload", () => {
     expect(cases).toHaveLength(UPLOAD_STATES.length * COLUMNS.length);
   });
   it.each(cases)("%s, %s: %s", (state, event, after) => {
-    expect(transition({ ...start, state }, EVENTS[event]).state).toBe(after);
+    expect(applyTransition({ ...start, state }, EVENTS[event]).state).toBe(after);
   });
 });
 
@@ -85,7 +85,7 @@ describe("what Stream says", () => {
   const reserved: UploadProgress = { ...start, state: "issued", uid };
 
   it("replaces what was reserved by what is real", () => {
-    expect(transition(reserved, EVENTS.ready)).toEqual({
+    expect(applyTransition(reserved, EVENTS.ready)).toEqual({
       ...reserved,
       state: "ready",
       bytes: 900,
@@ -96,9 +96,9 @@ describe("what Stream says", () => {
 
   it("keeps the size where Stream does not say it", () => {
     const report = { kind: "ready", uid, seconds: 1 } as const;
-    expect(transition(reserved, { kind: "reported", report })).toMatchObject({ bytes: 1_000, seconds: 1 });
+    expect(applyTransition(reserved, { kind: "reported", report })).toMatchObject({ bytes: 1_000, seconds: 1 });
     const unmeasured = { kind: "ready", uid } as const;
-    expect(transition(reserved, { kind: "reported", report: unmeasured })).toMatchObject({
+    expect(applyTransition(reserved, { kind: "reported", report: unmeasured })).toMatchObject({
       bytes: 1_000,
       seconds: 600,
     });
@@ -112,29 +112,29 @@ describe("what Stream says", () => {
   });
 
   it("tells why a video failed, until it is ready after all", () => {
-    const failed = transition(reserved, EVENTS.failed);
+    const failed = applyTransition(reserved, EVENTS.failed);
     expect(failed).toMatchObject({ state: "failed", failure: "ERR_NON_VIDEO" });
-    expect(transition(failed, EVENTS.ready)).not.toHaveProperty("failure");
+    expect(applyTransition(failed, EVENTS.ready)).not.toHaveProperty("failure");
   });
 
   it("brings the video's identifier to an upload whose answer was lost, and never another one", () => {
     const { uid: _, ...lost } = { ...reserved, state: "unknown" as const };
-    expect(transition(lost, EVENTS.pending)).toMatchObject({ state: "unknown", uid });
+    expect(applyTransition(lost, EVENTS.pending)).toMatchObject({ state: "unknown", uid });
     const other = { kind: "reported", report: { kind: "pending", uid: "f".repeat(32) } } as const;
-    expect(transition(reserved, other)).toMatchObject({ uid });
+    expect(applyTransition(reserved, other)).toMatchObject({ uid });
   });
 });
 
 it("is cancelled where nobody was given its URL, and its video has to go", () => {
-  expect(after(["discarded"])).toMatchObject({ state: "cancelled", unwanted: true, uid });
-  expect(after(["cancelled", "discarded"])).toMatchObject({ state: "cancelled", unwanted: true, uid });
+  expect(after(["discarded"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
+  expect(after(["cancelled", "discarded"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
 });
 
 /** Absence and return are no events of Stream's, but what it answers when it is asked: of that, the order counts. */
-const TOLD = (Object.keys(ALL) as (keyof typeof ALL)[]).filter((name) => name !== "absent" && name !== "returned");
+const TOLD = (Object.keys(ALL) as (keyof typeof ALL)[]).filter((name) => name !== "absent" && name !== "restored");
 const events = fc.array(fc.constantFrom(...TOLD), { maxLength: 12 });
 const after = (names: readonly (keyof typeof ALL)[]) =>
-  names.reduce((upload, name) => transition(upload, ALL[name]), start);
+  names.reduce((upload, name) => applyTransition(upload, ALL[name]), start);
 
 it("ends the same, in state and counters, in whatever order and however often the same events come", () => {
   const shuffled = events.chain((names) =>
@@ -158,8 +158,8 @@ it("never goes back, unless its video is there again, and tells of each state on
       let upload = start;
       const told: number[] = [];
       for (const name of sequence) {
-        const next = transition(upload, EVENTS[name]);
-        if (next.returns === upload.returns)
+        const next = applyTransition(upload, EVENTS[name]);
+        if (next.restoredCount === upload.restoredCount)
           expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
         if (next.state !== upload.state) {
           const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, ...next }, 0);
@@ -190,9 +190,20 @@ it.each([
 );
 
 it("stays deleted where its tenant wanted it so, whatever is seen of its video", () => {
-  expect(after(["ready", "absent", "returned"])).toMatchObject({ state: "ready", unwanted: false, returns: 1 });
-  expect(after(["ready", "cancelled", "returned"])).toMatchObject({ state: "deleted", unwanted: true, returns: 0 });
-  expect(after(["ready", "absent", "cancelled", "returned"])).toMatchObject({ state: "deleted", unwanted: true });
+  expect(after(["ready", "absent", "restored"])).toMatchObject({
+    state: "ready",
+    deletionRequested: false,
+    restoredCount: 1,
+  });
+  expect(after(["ready", "cancelled", "restored"])).toMatchObject({
+    state: "deleted",
+    deletionRequested: true,
+    restoredCount: 0,
+  });
+  expect(after(["ready", "absent", "cancelled", "restored"])).toMatchObject({
+    state: "deleted",
+    deletionRequested: true,
+  });
 });
 
 it("holds a reservation while its URL is, or may be, alive", () => {
@@ -201,7 +212,7 @@ it("holds a reservation while its URL is, or may be, alive", () => {
 
 it("tells tenants in terms of their uploads", () => {
   const size = { bytes: 900, seconds: 12.5 };
-  const upload = { id: "u", state: "ready" as const, uid, created: 0, expires: 1_800, returns: 0, ...size };
+  const upload = { id: "u", state: "ready" as const, uid, created: 0, expires: 1_800, restoredCount: 0, ...size };
   expect(uploadEvent("acme", upload, 60)).toEqual({
     type: "upload.ready",
     version: 1,

@@ -6,8 +6,8 @@ import { UPLOAD_EVENT_TYPES } from "../../../src/core/webhooks/rules/upload-even
 import { lowerBoundAt } from "../../../src/core/uploads/rules/upload-id.ts";
 import type { ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
-import { KEEP_FINISHED_SECONDS } from "../../../src/durable-objects/tenant-ledger/schema.ts";
-import { OutboxStore } from "../../../src/durable-objects/tenant-ledger/outbox.ts";
+import { KEEP_FINISHED_SECONDS } from "../../../src/core/uploads/rules/upload-record.ts";
+import { Outbox } from "../../../src/durable-objects/tenant-ledger/outbox.ts";
 import type { Delivery } from "../../../src/core/webhooks/rules/delivery.ts";
 import type { StoredComparison } from "../../../src/adapters/durable-objects/ledger-rpc.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
@@ -497,7 +497,7 @@ describe("what a tenant's endpoints are told", () => {
         cursors.push(cursor);
         return cursor;
       };
-      new OutboxStore({ exec } as unknown as SqlStorage, "acme").prune(now());
+      new Outbox({ exec } as unknown as SqlStorage, "acme").prune(now());
       expect(sql.exec("SELECT count(*) AS kept FROM events").one()).toEqual({ kept: 4_998 });
       return cursors.reduce((sum, cursor) => sum + cursor.rowsRead, 0);
     });

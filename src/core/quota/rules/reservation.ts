@@ -1,10 +1,15 @@
+import type { Problem } from "../../shared/problem.ts";
 import type { Limits, RateStatus } from "./limits.ts";
-import { type Problem } from "../../shared/problem.ts";
 
-/** What a creation asks of the ledger. Times are seconds since the epoch. */
+/**
+ * What a creation reserves in the ledger. Times are seconds since the epoch.
+ *
+ * Each creation sends this object over RPC, also between neighbouring versions during a deployment. So it is sent without
+ * mapping, and its field names and those of `IdempotencyRequest` stay.
+ */
 export interface ReservationRequest {
   readonly id: string;
-  /** Of the tenant, as the creation was decided by. */
+  /** Of the tenant that the creation was decided with. */
   readonly version: number;
   readonly limits: Limits;
   readonly upstream: string;
@@ -15,20 +20,20 @@ export interface ReservationRequest {
   readonly idempotency?: IdempotencyRequest;
 }
 
-/** Why a reservation is given back: Stream was asked and refused it for certain, or was not asked at all. */
+/** Why a reservation is released: Stream definitely rejected the creation, or received none. */
 export type ReleaseCause = "refused" | "unsent";
 
 export interface IdempotencyRequest {
-  /** Tells whose key it is as well: two callers that choose the same one do not meet. */
+  /** Includes the caller, so that equal keys of two callers do not collide. */
   readonly key: string;
-  /** Of what was asked for. */
+  /** Hash of the requested creation. */
   readonly fingerprint: string;
-  /** A grant: for one creation, and for no other while the ledger has an upload of it, even one that nothing came of. */
+  /** Single use, for grants: one fingerprint as long as the ledger has an upload of the key, even a dead one. */
   readonly once: boolean;
 }
 
 export type ReservationOutcome =
-  | { readonly kind: "reserved"; readonly rate?: RateStatus }
+  | { readonly kind: "reserved"; readonly rate?: RateStatus | undefined }
   /** The same creation has an upload URL that is alive. */
   | {
       readonly kind: "replayed";
@@ -37,15 +42,15 @@ export type ReservationOutcome =
       readonly location: string;
       readonly expires: number;
     }
-  /** Decided by a tenant that has changed since. */
+  /** The tenant has changed since the creation was decided. */
   | { readonly kind: "stale" }
   | { readonly kind: "refused"; readonly problem: Problem };
 
-/** A URL that is about to die is as good as dead to a client that gets it again. */
+/** A URL that expires within this time is not replayed: the client could hardly use it. */
 export const REPLAY_MARGIN_SECONDS = 60;
 
-/** The longest that a creation is on its way: so long the platform lets it go on once its client has left. */
+/** Upper bound for a creation in progress: how long the platform lets it run after its client has disconnected. */
 export const MAX_CREATION_SECONDS = 30;
 
-/** A creation that is on its way takes a moment. */
+/** `Retry-After` while the same creation is in progress. */
 export const IN_PROGRESS_RETRY_SECONDS = 1;

@@ -1,56 +1,65 @@
-import type { StreamVideo, AbsentVideo } from "../../stream/rules/video.ts";
-import { type UploadTransition, type UploadProgress, type UploadState, isLive } from "./upload-state.ts";
+import type { AbsentVideo, StreamVideo } from "../../stream/rules/video.ts";
+import { type UploadProgress, type UploadState, type UploadTransition, isLive } from "./upload-state.ts";
 
-/** An upload of which something has to be found out or done. Times are seconds since the epoch. */
+/** An upload whose video has to be checked or deleted at Stream. Times are seconds since the epoch. */
 export interface DueUpload {
   readonly id: string;
   readonly state: UploadState;
   readonly uid: string | null;
-  /** The upload URL; null: nobody has it. */
+  /** The upload URL; null: no client has it. */
   readonly location: string | null;
   readonly creator: string | null;
   readonly upstream: string;
   readonly bytes: number;
   readonly created: number;
   readonly expires: number;
-  /** 1: the video has to go, whatever has become of it. */
-  readonly unwanted: number;
+  /** The video has to be deleted, whatever its state. */
+  readonly deletionRequested: boolean;
 }
 
-/** What has been found out or done. */
+/** Result of checking a due upload. */
 export interface DueOutcome {
-  readonly event?: UploadTransition;
+  readonly transition?: UploadTransition;
   readonly video?: StreamVideo | AbsentVideo;
-  /** When to look again; null: never. */
+  /** When to check again; null: never. */
   readonly due: number | null;
 }
 
-/** Whoever cancels an upload has its video deleted at once; if that does not happen, the alarm does it. */
+/** Delay after the expiry of the upload URL: Stream may expire it late, and its clock may be slow. */
+export const DUE_AFTER_EXPIRY_SECONDS = 60;
+
+/** Delay before the alarm deletes the video of a cancelled upload, in case the immediate delete failed. */
 const DUE_AFTER_CANCEL_SECONDS = 30;
 
-/** When something has to be done about an upload at Stream, after an event. */
-export function dueAfter(
-  row: Pick<DueUpload, "state"> & { readonly due: number | null },
-  event: UploadTransition,
-  { state, unwanted }: UploadProgress,
+/**
+ * When an upload is due after a transition.
+ *
+ * @param before state and due time before the transition
+ * @param after the upload after the transition
+ * @returns seconds since the epoch, or null if nothing is left to do at Stream
+ */
+export function dueAfterTransition(
+  before: Pick<DueUpload, "state"> & { readonly due: number | null },
+  change: UploadTransition,
+  after: UploadProgress,
   now: number,
 ): number | null {
-  if (isLive(state)) return row.due;
-  if (!unwanted) return null;
-  switch (event.kind) {
+  if (isLive(after.state)) return before.due;
+  if (!after.deletionRequested) return null;
+  switch (change.kind) {
     case "cancelled":
-      if (event.uid !== undefined) return now;
-      // While the creation is on its way, there is nothing to be found yet.
-      return row.state === "reserved" ? row.due : now + DUE_AFTER_CANCEL_SECONDS;
+      if (change.uid !== undefined) return now;
+      // While the creation is in progress, there is no video to delete yet.
+      return before.state === "reserved" ? before.due : now + DUE_AFTER_CANCEL_SECONDS;
     case "issued":
     case "lost":
-    case "returned":
+    case "restored":
       return now;
     case "reported":
-      return event.report.kind === "absent" ? null : now;
+      return change.report.kind === "absent" ? null : now;
     case "expired":
-      return row.due;
+      return before.due;
     default:
-      return event satisfies never;
+      return change satisfies never;
   }
 }

@@ -1,31 +1,37 @@
 import type { VideoJson } from "../../stream/rules/video-document.ts";
 import type { Upload, UploadState } from "./upload-state.ts";
 
-/** An upload as the ledger keeps it. */
+/**
+ * Retention of finished uploads without a video at Stream. They stop counting when their month ends, and stay a little
+ * longer so that tenants can read them.
+ */
+export const KEEP_FINISHED_SECONDS = 40 * 24 * 60 * 60;
+
+/** An upload as the ledger stores it. */
 export interface UploadRecord extends Upload {
   readonly upstream: string;
-  /** The video has to go, whatever has become of it. */
-  readonly unwanted: boolean;
-  /** Stream's own object of the video, as it was last seen; undefined: not yet. */
+  /** The video has to be deleted, whatever its state. */
+  readonly deletionRequested: boolean;
+  /** The latest video object from Stream; undefined until Stream has sent one. */
   readonly video?: VideoJson;
 }
+
+/** A ledger object receives these fields over RPC, so their names are fixed. */
 export interface UploadQuery {
   readonly state?: UploadState;
   readonly creator?: string;
-  /** Seconds since the epoch: created at or after, and before. */
+  /** Created at or after; seconds since the epoch. */
   readonly from?: number;
+  /** Created before; seconds since the epoch. */
   readonly to?: number;
-  /** The oldest first. */
+  /** Oldest first; the default is newest first. */
   readonly ascending?: boolean;
-  /** Of the page before. */
+  /** The `cursor` of the previous page. */
   readonly cursor?: string;
   readonly limit: number;
 }
 
-/**
- * The newest first, unless it is asked otherwise. A page with a cursor may be short of its limit, or empty, and still not
- * be the last.
- */
+/** A page with a cursor may hold fewer uploads than the limit, or none, without being the last. */
 export interface UploadPage {
   readonly uploads: readonly UploadRecord[];
   readonly cursor?: string;

@@ -1,17 +1,16 @@
 /**
- * The life of an upload, as the tenant's ledger keeps it. In this order: an upload never goes back, so that what Stream
- * says of it may come twice, late and in any order, and ends in the same state. With one exception: a video that had
- * disappeared may be there again.
+ * The states of an upload, in order. An upload only moves forward, so Stream notifications may arrive twice, late and in
+ * any order and lead to the same state. The one exception: a missing video that reappears at Stream.
  *
- * - `reserved`: admitted; Stream has been or is being asked for an upload URL
- * - `unknown`: Stream was asked and nobody knows what it did; there may be a video, whose URL nobody has
+ * - `reserved`: admitted; the creation at Stream is in progress
+ * - `unknown`: the creation has no known outcome; Stream may have a video, but no client has its URL
  * - `issued`: the client has an upload URL
- * - `expired`: the upload URL died and nothing had been uploaded
+ * - `expired`: the upload URL expired before any upload
  * - `failed`, `ready`: Stream has processed the video
- * - `cancelled`: the tenant did not want it, before it was ready; or nobody could be given its URL
- * - `deleted`: it was ready, and then the tenant did not want it any longer, or it disappeared from Stream
+ * - `cancelled`: cancelled by the tenant before it was ready, or by the gateway because the URL could not be handed out
+ * - `deleted`: was ready, then deleted by the tenant or missing at Stream
  *
- * A reservation that Stream certainly refused leaves nothing behind.
+ * A reservation that Stream definitely rejected is removed.
  */
 export const UPLOAD_STATES = [
   "reserved",
@@ -33,10 +32,10 @@ export function isLive(state: UploadState): boolean {
   return LIVE_STATES.some((live) => live === state);
 }
 
-/** What an upload counts for. */
+/** The size that an upload counts with. */
 export interface UploadSize {
   readonly bytes: number;
-  /** Of video: reserved while it is live, real once it is ready. */
+  /** Of video: the reservation while the upload is live, the real duration once it is ready. */
   readonly seconds: number;
 }
 
@@ -44,26 +43,26 @@ export interface UploadSize {
 export interface Upload extends UploadSize {
   readonly id: string;
   readonly state: UploadState;
-  /** Stream's identifier of the video; unknown until Stream has answered. */
+  /** Stream's identifier of the video; undefined until Stream has returned it. */
   readonly uid?: string;
   readonly creator?: string;
   readonly created: number;
-  /** When the upload URL dies. */
+  /** Expiry of the upload URL. */
   readonly expires: number;
-  /** Why Stream could not process the video, by its code: `ERR_NON_VIDEO`, … */
+  /** Stream's code for a failed video: `ERR_NON_VIDEO`, … */
   readonly failure?: string;
-  /** How often its video was there again after it had disappeared. */
-  readonly returns: number;
+  /** How often the video reappeared at Stream after it was missing. */
+  readonly restoredCount: number;
 }
 
-/** What Stream says of a video, as far as it matters to its upload. */
+/** What Stream reports about a video, reduced to what its upload needs. */
 export type VideoReport =
-  /** There is no such video. */
+  /** The video does not exist. */
   | { readonly kind: "absent" }
-  /** There is an upload URL, and nothing has been uploaded. */
+  /** The upload URL exists; nothing has been uploaded. */
   | { readonly kind: "pending"; readonly uid: string }
   | { readonly kind: "processing"; readonly uid: string }
-  /** How long and how large the file is, where Stream says it. */
+  /** With the duration and file size, where Stream reports them. */
   | { readonly kind: "ready"; readonly uid: string; readonly seconds?: number; readonly bytes?: number }
   /** `reason` is Stream's code. */
   | { readonly kind: "failed"; readonly uid: string; readonly reason?: string };
@@ -71,56 +70,58 @@ export type VideoReport =
 export type ExistingVideo = Exclude<VideoReport, { kind: "absent" }>;
 type ReadyVideo = Extract<VideoReport, { kind: "ready" }>;
 
-/** What may happen to an upload. */
 export type UploadTransition =
-  /** Stream has made the upload URL. */
+  /** Stream returned the upload URL. */
   | { readonly kind: "issued"; readonly uid: string }
-  /** Nobody knows whether it has. */
+  /** The outcome of the creation at Stream is unknown. */
   | { readonly kind: "lost" }
-  /** The upload URL is dead, and nothing had been uploaded. */
+  /** The upload URL expired before any upload. */
   | { readonly kind: "expired" }
-  /** With a uid: nobody could be given the URL of that video, which Stream has made. */
+  /** With a uid: the gateway cancels, because the URL of that video could not be handed out. */
   | { readonly kind: "cancelled"; readonly uid?: string }
   | { readonly kind: "reported"; readonly report: VideoReport }
-  /** The video had disappeared, and Stream has it: seen there now, and not told late. */
-  | { readonly kind: "returned"; readonly report: ReadyVideo };
+  /** A missing video is at Stream again. Only for a video that Stream lists now: a late notification is no proof. */
+  | { readonly kind: "restored"; readonly report: ReadyVideo };
 
-/** What of an upload an event may change. */
-export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "returns"> {
+/** The fields of an upload that a transition may change. */
+export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "restoredCount"> {
   /**
-   * The tenant has asked for the video to go. Only then is it deleted at Stream, whatever else has become of it; but for a
-   * video whose URL nobody ever had, which is the gateway's own.
+   * The tenant cancelled or deleted the upload, or the gateway cancelled it because its URL could not be handed out. A video
+   * with content is deleted at Stream only if this is set.
    */
-  readonly unwanted: boolean;
-  /** Whether bytes and seconds are what Stream has measured, and no longer what was reserved. */
+  readonly deletionRequested: boolean;
+  /** Whether bytes and seconds were measured by Stream, and are no longer the reservation. */
   readonly measured: { readonly [Size in keyof UploadSize]: boolean };
 }
 
-/** It was ready, and has disappeared from Stream without having been asked to. */
-export function isMissingUpstream({ state, unwanted }: Pick<UploadProgress, "state" | "unwanted">): boolean {
-  return state === "deleted" && !unwanted;
+/** The video was ready and has since disappeared from Stream without a deletion request. */
+export function isMissingUpstream({
+  state,
+  deletionRequested,
+}: Pick<UploadProgress, "state" | "deletionRequested">): boolean {
+  return state === "deleted" && !deletionRequested;
 }
 
-/** The upload after an event: in the later one of the state it is in and the one that the event would bring it to. */
-export function transition(upload: UploadProgress, event: UploadTransition): UploadProgress {
-  const target = nextState(upload.state, event);
-  const later = target !== undefined && UPLOAD_STATES.indexOf(target) > UPLOAD_STATES.indexOf(upload.state);
-  const isBack = event.kind === "returned" && isMissingUpstream(upload);
-  const state = isBack ? "ready" : later ? target : upload.state;
-  const report = "report" in event && event.report.kind !== "absent" ? event.report : undefined;
-  const uid = upload.uid ?? ("uid" in event ? event.uid : report?.uid);
+/** The upload after a transition: in its current state or the state that the transition leads to, whichever is later. */
+export function applyTransition(upload: UploadProgress, transition: UploadTransition): UploadProgress {
+  const target = nextState(upload.state, transition);
+  const isLater = target !== undefined && UPLOAD_STATES.indexOf(target) > UPLOAD_STATES.indexOf(upload.state);
+  const isRestored = transition.kind === "restored" && isMissingUpstream(upload);
+  const state = isRestored ? "ready" : isLater ? target : upload.state;
+  const report = "report" in transition && transition.report.kind !== "absent" ? transition.report : undefined;
+  const uid = upload.uid ?? ("uid" in transition ? transition.uid : report?.uid);
   const failure = upload.failure ?? (report?.kind === "failed" ? report.reason : undefined);
   return {
     ...sizeAfter(upload, report),
     state,
-    unwanted: upload.unwanted || event.kind === "cancelled",
-    returns: upload.returns + (isBack ? 1 : 0),
+    deletionRequested: upload.deletionRequested || transition.kind === "cancelled",
+    restoredCount: upload.restoredCount + (isRestored ? 1 : 0),
     ...(uid !== undefined && { uid }),
     ...(state === "failed" && failure !== undefined && { failure }),
   };
 }
 
-/** What was reserved, until Stream has measured it; if it says so twice, the larger one, whichever came first. */
+/** The reservation until Stream has measured the video. Of two measurements the larger counts, whichever came first. */
 function sizeAfter(
   { bytes, seconds, measured }: UploadProgress,
   report: VideoReport | undefined,
@@ -136,20 +137,20 @@ function sizeAfter(
   };
 }
 
-function nextState(state: UploadState, event: UploadTransition): UploadState | undefined {
-  switch (event.kind) {
+function nextState(state: UploadState, transition: UploadTransition): UploadState | undefined {
+  switch (transition.kind) {
     case "issued":
     case "expired":
-      return event.kind;
+      return transition.kind;
     case "lost":
       return "unknown";
     case "cancelled":
       return state === "ready" ? "deleted" : "cancelled";
     case "reported":
-    case "returned":
-      return reportedState(state, event.report);
+    case "restored":
+      return reportedState(state, transition.report);
     default:
-      return event satisfies never;
+      return transition satisfies never;
   }
 }
 
@@ -170,31 +171,31 @@ function reportedState(state: UploadState, { kind }: VideoReport): UploadState |
   }
 }
 
-/** What becomes at Stream of uploads that nobody has finished. */
+/** What happens at Stream to the empty videos of uploads that no client finished. */
 export type UnfinishedUploads = "delete" | "keep";
 
-/** What is to be done about an upload whose time has come, and of which Stream has a video. */
+/** What to do about a due upload whose video exists at Stream. */
 export type DueAction =
-  /** What Stream says settles it. */
+  /** Apply Stream's report. */
   | "settle"
-  /** Bytes are being processed, or may still come: ask again later. */
+  /** The video is being processed, or bytes may still arrive: check again later. */
   | "wait"
-  /** Its URL is dead and nothing was uploaded; the empty video stays at Stream. */
+  /** The URL expired before any upload; keep the empty video at Stream. */
   | "expire"
-  /** Away with the video: nobody wants it, or nobody can upload to it any more. */
+  /** Delete the video: its deletion was requested, or its URL expired before any upload. */
   | "delete";
 
 /**
- * @param unwanted the video has to go, whatever has become of it
- * @param urlIsDead the upload's time is over, so that nobody can upload to the video any more
+ * @param deletionRequested the video has to be deleted, whatever its state
+ * @param urlIsDead the upload URL has expired and no upload is running
  */
 export function decideDueAction(
-  unwanted: boolean,
+  deletionRequested: boolean,
   { kind }: ExistingVideo,
   urlIsDead: boolean,
   unfinished: UnfinishedUploads,
 ): DueAction {
-  if (unwanted) return "delete";
+  if (deletionRequested) return "delete";
   switch (kind) {
     case "pending":
       if (!urlIsDead) return "wait";

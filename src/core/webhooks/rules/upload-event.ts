@@ -58,7 +58,7 @@ const TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> = {
 export function uploadEvent(tenant: string, upload: Upload, now: number): UploadEventBody | undefined {
   const type = TYPE_OF[upload.state];
   if (!type) return undefined;
-  const sequence = upload.returns * UPLOAD_EVENT_TYPES.length + UPLOAD_EVENT_TYPES.indexOf(type) + 1;
+  const sequence = upload.restoredCount * UPLOAD_EVENT_TYPES.length + UPLOAD_EVENT_TYPES.indexOf(type) + 1;
   return {
     type,
     version: UPLOAD_EVENT_VERSION,

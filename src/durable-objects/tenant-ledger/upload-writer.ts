@@ -1,0 +1,52 @@
+import { dueAfterTransition } from "../../core/uploads/rules/due-upload.ts";
+import { type UploadTransition, applyTransition, isLive } from "../../core/uploads/rules/upload-state.ts";
+import { uploadEvent } from "../../core/webhooks/rules/upload-event.ts";
+import type { LedgerHost } from "./host.ts";
+import type { Outbox } from "./outbox.ts";
+import { type UploadChange, progressColumns, progressOf, uploadOf } from "./row-mapping.ts";
+import type { NewUpload, UploadRow } from "./schema.ts";
+import type { LedgerStore } from "./store.ts";
+
+/** Writes uploads together with everything that depends on them: totals, alarm and the event for the tenant's endpoints. */
+export class UploadWriter {
+  readonly #store: LedgerStore;
+  readonly #outbox: Outbox;
+  readonly #tenant: string;
+  readonly #host: LedgerHost;
+
+  constructor(store: LedgerStore, outbox: Outbox, tenant: string, host: LedgerHost) {
+    this.#store = store;
+    this.#outbox = outbox;
+    this.#tenant = tenant;
+    this.#host = host;
+  }
+
+  insert(upload: NewUpload): void {
+    this.#store.insert(upload, this.#host.now());
+    if (upload.due !== null) this.#host.scheduleAlarm(upload.due);
+  }
+
+  update(row: UploadRow, change: UploadChange): UploadRow {
+    return this.#store.update(row, change, this.#host.now());
+  }
+
+  /** Applies a transition, and queues an event if it changes the state. @param more further columns to write */
+  apply(row: UploadRow, transition: UploadTransition, more: UploadChange = {}): UploadRow {
+    const after = applyTransition(progressOf(row), transition);
+    const due = dueAfterTransition(row, transition, after, this.#host.now());
+    const change = { due, location: row.location, ...more, ...progressColumns(after) };
+    const updated = this.update(row, isLive(after.state) ? change : { ...change, location: null });
+    if (updated.due !== null && updated.due !== row.due) this.#host.scheduleAlarm(updated.due);
+    if (after.state !== row.state) this.queueEvent(updated);
+    return updated;
+  }
+
+  /** Stores the event of an upload's state if the tenant has endpoints. */
+  queueEvent(row: UploadRow): void {
+    const now = this.#host.now();
+    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, uploadOf(row), now);
+    if (!body) return;
+    this.#outbox.add(body, now);
+    this.#host.onEventQueued();
+  }
+}
