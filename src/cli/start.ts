@@ -110,7 +110,7 @@ async function assertPortFree(name: "PORT" | "STREAM_PORT", port: number): Promi
   await new Promise<void>((resolve, reject) => {
     probe.once("error", reject).listen(port, "127.0.0.1", () => probe.close(() => resolve()));
   }).catch(() => {
-    throw new Error(`Port ${port} is taken. Choose another with ${name}=…`);
+    throw new Error(`Port ${port} is in use. Choose another with ${name}=…`);
   });
 }
 

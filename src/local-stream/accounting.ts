@@ -3,7 +3,7 @@ import type { Video } from "./videos.ts";
 /** What a creation without `maxdurationseconds` reserves. [S] */
 const DEFAULT_RESERVED_SECONDS = 14_400;
 
-/** Seconds that an upload of this length at most takes from the account's storage, at once. [C] */
+/** Seconds that a creation with this maximum duration reserves of the account's storage. [C] */
 export function reservedSeconds(maxDurationSeconds: number | null): number {
   return maxDurationSeconds ?? DEFAULT_RESERVED_SECONDS;
 }
@@ -17,12 +17,12 @@ export function countedSeconds(video: Video, now: number): number {
   return video.state === "error" || isExpired(video, now) ? 0 : reservedSeconds(video.maxDurationSeconds);
 }
 
-/** Its link has expired, and nothing has come. */
+/** The upload URL has expired before the upload finished. */
 export function isExpired(video: Video, now: number): boolean {
   return video.state === "pendingupload" && video.uploadExpiry <= now;
 }
 
-/** It counts for the limit of videos that are queued or encoding. [C] */
+/** Counts against the limit of videos that are queued or encoding. [C] */
 export function isQueued({ state }: Video): boolean {
   return state === "queued" || state === "inprogress";
 }

@@ -15,10 +15,15 @@ export class ApiLimit {
     this.#blockMs = apiBlockMs;
   }
 
-  /** Counts a call at this time; where it is one too many, the seconds for which all are blocked. */
+  /**
+   * Counts a call.
+   *
+   * @param now milliseconds since the epoch
+   * @returns the seconds for which all calls are blocked, if the limit is exceeded
+   */
   count(now: number): number | undefined {
     if (now >= this.#blockedUntil) {
-      // Calls come in order: the first that still counts is found from the front.
+      // Calls are in order of time, so the search starts at the oldest.
       const first = this.#calls.findIndex((at) => at > now - this.#windowMs);
       this.#calls = first < 0 ? [] : this.#calls.slice(first);
       if (this.#calls.length < this.#limit) {

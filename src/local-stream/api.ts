@@ -13,7 +13,7 @@ const PATH = /^\/client\/v4\/accounts\/([^/]+)\/stream(?:\/([^/]+))?$/;
 /** [C] */
 const MAX_ACCOUNT_CHARACTERS = 32;
 
-/** A call of the API that has come in whole: whatever becomes of the connection, it is carried out. */
+/** A complete API call. It is carried out even if the connection breaks. */
 export interface ApiCall {
   readonly method: string;
   readonly url: URL;
@@ -23,7 +23,7 @@ export interface ApiCall {
   readonly body: string;
 }
 
-/** The part of Cloudflare's API that is about Stream, for one account. */
+/** Cloudflare's Stream API for one account. */
 export class StreamApi {
   readonly #stream: Stream;
   readonly #urlOf: (video: Video) => string;
@@ -36,7 +36,7 @@ export class StreamApi {
   answer(call: ApiCall): Answer {
     const { settings, clock, apiLimit } = this.#stream;
     if (!this.#authenticated(call.headers)) return refuseCredential(401);
-    // The limit is one user's: who is not known has none. [U]
+    // The limit is per user, so calls without a valid credential do not count. [U]
     const blockedSeconds = apiLimit.count(clock.now());
     if (blockedSeconds !== undefined) return refuseRate(settings.apiLimit, blockedSeconds);
     const [path, account = "", resource] = PATH.exec(call.url.pathname) ?? [];
@@ -84,7 +84,7 @@ export class StreamApi {
   }
 
   #create({ url, body, headersDistinct }: ApiCall): Answer {
-    // Without direct_user, Location needs a token to be used [C]: that is for backends that upload themselves, not here.
+    // Without direct_user, the Location works only with a token [C]; not supported here.
     demand(url.searchParams.get("direct_user") === "true", "direct_user must be true here");
     demand(body === "", "a creation has no body"); // [C] that it needs none, [U] that it is refused
     const creation = readTusCreation(headersDistinct, this.#rules());
@@ -108,7 +108,7 @@ export class StreamApi {
     return { now: this.#stream.clock.now(), watermarks: this.#stream.settings.watermarks };
   }
 
-  /** The queue and the account's storage are checked when the URL is made. [C] */
+  /** Checks the queue and the account's storage when the URL is created. [C] */
   #admit(kind: Video["kind"], creation: Creation): Video | Answer {
     const { settings, videos } = this.#stream;
     if (this.#stream.queued() >= settings.maxQueued) return refuseQueue(settings.maxQueued);
@@ -153,7 +153,7 @@ export class StreamApi {
       case "GET":
         return succeed(describeVideo(video));
       case "DELETE":
-        this.#stream.delete(video); // frees a reservation, too [C]
+        this.#stream.delete(video); // also frees a reservation [C]
         return { status: 200 };
       case "POST":
         return this.#edit(video, parseJson(body));

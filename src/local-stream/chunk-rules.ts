@@ -7,8 +7,9 @@ const MAX_CHUNK_BYTES = 200 * MIB;
 const CHUNK_STEP_BYTES = MIB / 4;
 
 /**
- * What is wrong with a chunk of so many bytes at this offset of an upload of this length. That it is refused with 400
- * before it is read is [U].
+ * Checks the size of a chunk. A broken rule is 400 before the chunk is read [U].
+ *
+ * @returns the rule that is broken, if any
  */
 export function findBrokenChunkRule(bytes: number, offset: number, length: number): string | undefined {
   if (bytes > MAX_CHUNK_BYTES) return `a chunk has at most ${MAX_CHUNK_BYTES} bytes`;

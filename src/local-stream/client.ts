@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import * as tus from "tus-js-client";
 import type { LocalStream } from "./local-stream.ts";
 
-/** Metadata of an upload; null makes a bare key. */
+/** Upload metadata; null is a key without a value. */
 export type Metadata = Readonly<Record<string, string | null>>;
 
 export interface ApiAnswer<T = Record<string, unknown>> {
@@ -13,19 +13,19 @@ export interface ApiAnswer<T = Record<string, unknown>> {
   readonly messages: readonly { code: number; message: string }[];
 }
 
-/** Speaks to a local Stream as those do who have its token, and as uploaders do who have none. */
+/** A client of a local Stream: API calls with the token, uploads without. */
 export function createStreamClient(stream: LocalStream, token = stream.token) {
   const authorization = { Authorization: `Bearer ${token}` };
   const base = `${stream.apiBase}/accounts/${stream.accountId}/stream`;
 
-  /** A creation; headers that are undefined stay away. */
+  /** Sends a creation, without the headers that are undefined. */
   function create(headers: Readonly<Record<string, string | undefined>> = {}, query = "?direct_user=true") {
     const all = { ...authorization, "Tus-Resumable": "1.0.0", "Upload-Length": "1000", ...headers };
     const sent = Object.entries(all).filter((header): header is [string, string] => header[1] !== undefined);
     return fetch(base + query, { method: "POST", headers: Object.fromEntries(sent) });
   }
 
-  /** Makes an upload URL. */
+  /** Creates an upload URL. */
   async function createUpload(length: number, metadata: Metadata = {}, creator?: string) {
     const answer = await create({
       "Upload-Length": String(length),
@@ -36,7 +36,7 @@ export function createStreamClient(stream: LocalStream, token = stream.token) {
     return { uid: answer.headers.get("stream-media-id") ?? "", location: answer.headers.get("location") ?? "" };
   }
 
-  /** Any call of the API, by its path behind `/stream`. */
+  /** Calls the API. @param path below `/stream` */
   async function api<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<ApiAnswer<T>> {
     const answer = await fetch(base + path, {
       method,
@@ -48,7 +48,7 @@ export function createStreamClient(stream: LocalStream, token = stream.token) {
     return { ...envelope, status: answer.status, headers: answer.headers };
   }
 
-  /** Creates an upload and sends the file by tus-js-client; gives the uid. */
+  /** Creates an upload and sends the file with tus-js-client. @returns the uid */
   async function upload(file: Buffer, metadata: Metadata = {}, creator?: string): Promise<string> {
     const { uid, location } = await createUpload(file.byteLength, metadata, creator);
     await sendFile(location, file);
@@ -65,7 +65,7 @@ export function encodeMetadata(metadata: Metadata): string | undefined {
   return pairs.length === 0 ? undefined : pairs.join(",");
 }
 
-/** Sends a file to an upload URL, or what is missing of it. */
+/** Sends a file to an upload URL, or resumes it. */
 export function sendFile(location: string, file: Buffer | string, options: Partial<tus.UploadOptions> = {}) {
   const bytes = typeof file === "string" ? readFileSync(file) : file;
   return new Promise<void>((resolve, reject) => {
@@ -80,7 +80,7 @@ export function sendFile(location: string, file: Buffer | string, options: Parti
   });
 }
 
-/** One PATCH as it is, with nothing done to make it right. A stream goes in chunked encoding. */
+/** Sends one unchecked PATCH. A stream is sent in chunked encoding. */
 export function patch(
   location: string,
   offset: number,
@@ -99,7 +99,7 @@ export function patch(
   });
 }
 
-/** Where an upload stands. */
+/** Reads an upload's offset. */
 export async function head(location: string): Promise<{ status: number; offset: number }> {
   const { status, headers } = await fetch(location, { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } });
   return { status, offset: Number(headers.get("upload-offset") ?? Number.NaN) };

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-/** Time as this Stream has it: tests may let it pass. */
+/** The clock of this Stream; tests can advance it. */
 export class Clock {
   #offsetMs = 0;
   #resets = 0;
@@ -20,7 +20,7 @@ export class Clock {
     this.#resets++;
   }
 
-  /** How often all was forgotten. */
+  /** Number of resets so far. */
   get resets(): number {
     return this.#resets;
   }
@@ -34,7 +34,7 @@ export class Clock {
     this.#stop.abort();
   }
 
-  /** Real time, whatever the offset. Rejects when the Stream is closed. */
+  /** Waits in real time, ignoring the offset. Rejects when the Stream is closed. */
   async sleep(milliseconds: number): Promise<void> {
     if (milliseconds > 0) await wait(milliseconds, undefined, { signal: this.stopped });
     this.stopped.throwIfAborted();

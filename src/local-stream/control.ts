@@ -3,18 +3,18 @@ import type { Fault } from "./faults.ts";
 import { type Answer, json, readText } from "./http.ts";
 import type { LocalStream } from "./local-stream.ts";
 
-/** What tests in the same process can do, those in another can do by HTTP. */
+/** What tests in the same process can call, tests in another process can call over HTTP. */
 export type Control = Omit<LocalStream, "close" | "settled">;
 
 /**
- * Under `/_control/`, all of it JSON:
+ * Routes under `/_control/`, all JSON:
  *
  * - `GET info`: URLs, account and credentials
- * - `GET requests`, `GET creations`, `GET videos`, `GET deliveries`; `DELETE requests` forgets them
+ * - `GET requests`, `GET creations`, `GET videos`, `GET deliveries`; `DELETE requests` clears them
  * - `GET faults`, `POST faults` (a `Fault`, or a list of them), `DELETE faults`
  * - `POST expire` (`{uid}`), `POST advance` (`{milliseconds}`), `POST reset`
  *
- * None of it is recorded, or counted against the API's limit.
+ * They are neither recorded nor counted against the API limit.
  */
 export async function answerControl(control: Control, request: IncomingMessage, { pathname }: URL): Promise<Answer> {
   try {

@@ -3,7 +3,7 @@ import type { Video } from "./videos.ts";
 /** A video as the API shows it. */
 export type VideoDescription = ReturnType<typeof describeVideo>;
 
-/** The documented fields [C]; what an absent value looks like (null or -1) follows Cloudflare's samples [S]. */
+/** The documented fields [C]; absent values (null or -1) follow Cloudflare's samples [S]. */
 export function describeVideo(video: Video) {
   const time = (milliseconds: number | null) => (milliseconds === null ? null : new Date(milliseconds).toISOString());
   const ready = video.state === "ready";

@@ -1,29 +1,29 @@
-/** What can go wrong on demand, so that tests see how others bear it. */
+/** A fault that a test injects. */
 export interface Fault {
   /**
-   * Which operation it befalls: `create`, a creation by tus; `api`, any other call of the API (links for basic uploads,
-   * too); `head` and `patch`, the upload host (the form of a basic upload counts as `patch`); `webhook`, an event.
+   * The operation that fails: `create`, a tus creation; `api`, any other API call (basic links included); `head` and `patch`,
+   * the upload host (the form of a basic upload counts as `patch`); `webhook`, a notification.
    */
   readonly on: (typeof OPERATIONS)[number];
   /**
-   * - `latency`: goes on after `milliseconds`; a client that has left does not stop it
-   * - `reset`: the connection breaks before anything was done
-   * - `reset-after`: it breaks when everything was done, but not answered; on `patch` with `bytes`, after so many
-   * - `status`: answers with `status`, `headers` and `body`, and does nothing
-   * - `refuse`: answers as Stream does in the situation `as`, and does nothing
-   * - `location`: answers 201 with this `Location`, `{url}` standing for the right one; without `location`, with none
+   * - `latency`: continues after `milliseconds`, even if the client has disconnected
+   * - `reset`: breaks the connection before any work
+   * - `reset-after`: breaks the connection after the work, before the answer; on `patch` with `bytes`, after that many bytes
+   * - `status`: answers with `status`, `headers` and `body`, without any work
+   * - `refuse`: answers as Stream does in the situation `as`, without any work
+   * - `location`: answers 201 with this `Location`, where `{url}` is the right one; without `location`, omits the header
    * - `uid`: answers 201 with this `stream-media-id`
-   * - `headers`: answers 201 with these `headers` besides
-   * - `lose`, `repeat`: of webhooks
+   * - `headers`: answers 201 with these additional `headers`
+   * - `lose`, `repeat`: loses or repeats a webhook call
    */
   readonly kind: (typeof KINDS)[number];
-  /** How often; once, unless it says otherwise. With a probability: until the faults are cleared. */
+  /** How many operations fail. Default: 1; with a probability, until the faults are cleared. */
   readonly times?: number;
-  /** Share of the operations that it befalls: 0 to 1. */
+  /** Share of the operations that fail: 0 to 1. */
   readonly probability?: number;
-  /** Of the random numbers behind the probability: equal seeds, equal fates. 1, unless it says otherwise. */
+  /** Seed of the random numbers behind the probability. Default: 1. */
   readonly seed?: number;
-  /** Waited before anything else, by faults of every kind. */
+  /** Delay before the fault, for faults of every kind. */
   readonly milliseconds?: number;
   readonly bytes?: number;
   readonly status?: number;
@@ -49,45 +49,45 @@ const KINDS = [
 ] as const;
 const REFUSALS = ["rate", "queue", "storage", "unauthorized", "forbidden", "unavailable"] as const;
 
-interface Waiting {
+interface PendingFault {
   readonly fault: Fault;
   left: number;
   readonly random: () => number;
 }
 
-/** The faults that are waiting for their operation, first come first served. */
+/** Pending faults, applied in the order in which they were added. */
 export class Faults {
-  #waiting: Waiting[] = [];
+  #pending: PendingFault[] = [];
 
-  /** Throws a `TypeError` where it is none. */
+  /** Throws a `TypeError` for an invalid fault. */
   add(fault: Fault): void {
     checkFault(fault);
     const left = fault.times ?? (fault.probability === undefined ? 1 : Number.POSITIVE_INFINITY);
-    this.#waiting.push({ fault, left, random: createRandom(fault.seed ?? 1) });
+    this.#pending.push({ fault, left, random: createRandom(fault.seed ?? 1) });
   }
 
   clear(): void {
-    this.#waiting = [];
+    this.#pending = [];
   }
 
-  /** Those that have not befallen all they will. */
+  /** Faults that still apply. */
   list(): readonly Fault[] {
-    return this.#waiting.map(({ fault }) => fault);
+    return this.#pending.map(({ fault }) => fault);
   }
 
-  /** The fault that befalls this operation, if any. */
+  /** Takes the fault for this operation, if any. */
   take(on: Fault["on"]): Fault | undefined {
-    const found = this.#waiting.find(
+    const pending = this.#pending.find(
       ({ fault, random }) => fault.on === on && (fault.probability === undefined || random() < fault.probability),
     );
-    if (!found) return undefined;
-    found.left--;
-    if (found.left <= 0) this.#waiting = this.#waiting.filter((one) => one !== found);
-    return found.fault;
+    if (!pending) return undefined;
+    pending.left--;
+    if (pending.left <= 0) this.#pending = this.#pending.filter((one) => one !== pending);
+    return pending.fault;
   }
 }
 
-/** Faults come from other processes as well; one with a slip in it would let a test pass that has tested nothing. */
+/** Other processes send faults too; a misspelt fault would let a test pass without testing anything. */
 function checkFault({ on, kind, as, times, probability }: Fault): void {
   const known = <T>(list: readonly T[], value: T, name: string) => {
     if (!list.includes(value)) throw new TypeError(`${name} must be one of ${list.join(", ")}`);
@@ -100,7 +100,7 @@ function checkFault({ on, kind, as, times, probability }: Fault): void {
     throw new TypeError("probability must be 0 to 1");
 }
 
-/** mulberry32: the same after the same seed, so that a failing test fails again. */
+/** mulberry32: the same seed gives the same numbers, so that a failing test is repeatable. */
 function createRandom(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** One answer; without a body, none is sent. */
+/** An HTTP response; `body` is optional. */
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 
-/** Of a JSON body: far more than any operation needs. [U] */
+/** Limit of a JSON body, far above what any operation needs. [U] */
 const MAX_BODY_BYTES = 1024 * 1024;
 
 export function send(response: ServerResponse, { status, headers = {}, body }: Answer): void {
@@ -16,12 +16,12 @@ export function send(response: ServerResponse, { status, headers = {}, body }: A
   response.end(body);
 }
 
-/** Cloudflare's envelope of a success. [C] */
+/** Cloudflare's envelope for a success. [C] */
 export function succeed(result: unknown, more: object = {}): Answer {
   return json(200, { result, success: true, errors: [], messages: [], ...more });
 }
 
-/** Cloudflare's envelope of a failure: the useful text is in `messages`. [C] */
+/** Cloudflare's envelope for a failure: the useful text is in `messages`. [C] */
 export function fail(status: number, code: number, text: string, headers: Record<string, string> = {}): Answer {
   const failure = { code, message: TITLES[code] ?? "Error" };
   const body = { result: null, success: false, errors: [failure], messages: [{ code, message: text }] };
@@ -42,16 +42,16 @@ export function json(status: number, body: unknown, headers: Record<string, stri
   return { status, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
 }
 
-/** A body that is longer than any honest one. */
+/** The body exceeds MAX_BODY_BYTES. */
 export class BodyTooLarge extends Error {}
 
-/** The whole body as text. Throws `BodyTooLarge`. */
+/** Reads the whole body as text. Throws `BodyTooLarge`. */
 export async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength;
-    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk); // the rest passes by: leaving now would break the connection
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk); // the rest is read and dropped: stopping here would break the connection
   }
   if (bytes > MAX_BODY_BYTES) throw new BodyTooLarge(`a body has at most ${MAX_BODY_BYTES} bytes`);
   return Buffer.concat(chunks).toString("utf8");

@@ -1,12 +1,12 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 
-/** Replaces the file in one step: whoever is killed meanwhile leaves the old one or the new one, never half of it. */
+/** Replaces the file atomically: after a kill, the file is the old one or the new one. */
 export function writeJson(path: string, value: unknown): void {
   writeFileSync(`${path}.new`, JSON.stringify(value));
   renameSync(`${path}.new`, path);
 }
 
-/** Undefined where there is no such file. */
+/** @returns `undefined` if the file does not exist */
 export function readJson(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, "utf8"));

@@ -1,12 +1,12 @@
 import { demand, readTime } from "./values.ts";
 import { type Video, VIDEO_STATES } from "./videos.ts";
 
-/** [C] also the default. */
+/** [C] Also the default. */
 const MAX_LIST = 1_000;
-/** States that a list may ask for, whether or not a video is ever in them here. [C] */
+/** States that the filter accepts, including those that no video reaches here. [C] */
 const STATES: ReadonlySet<string> = new Set([...VIDEO_STATES, "downloading", "live-inprogress"]);
 
-/** What a list asks for, and which videos belong to it. */
+/** The filter, order and size of a list. */
 export interface Listing {
   readonly limit: number;
   readonly ascending: boolean;
@@ -14,7 +14,7 @@ export interface Listing {
   readonly matches: (video: Video) => boolean;
 }
 
-/** The query of `GET /stream`. Throws `RuleBroken`; a parameter that is not documented is ignored. [U] */
+/** Reads the query of `GET /stream`. Throws `RuleBroken`; ignores undocumented parameters. [U] */
 export function readListing(query: URLSearchParams): Listing {
   const limit = Number(query.get("limit") ?? MAX_LIST);
   demand(Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIST, `limit must be 1 to ${MAX_LIST}`); // [C], 0 [U]

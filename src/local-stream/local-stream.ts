@@ -7,7 +7,7 @@ import type { Delivery } from "./webhook.ts";
 export interface LocalStream {
   /** Without a trailing slash. */
   readonly url: string;
-  /** What stands in for https://api.cloudflare.com/client/v4 */
+  /** Replaces https://api.cloudflare.com/client/v4 */
   readonly apiBase: string;
   /** `host:port` of the upload URLs. */
   readonly uploadHost: string;
@@ -15,26 +15,26 @@ export interface LocalStream {
   readonly token: string;
   readonly email: string;
   readonly globalKey: string;
-  /** What has come in, in order. */
+  /** All received requests, in order. */
   requests(): readonly RecordedRequest[];
   clearRequests(): void;
-  /** Only creations by tus, which is what the gateway sends. */
+  /** Only tus creations. */
   creations(): readonly RecordedRequest[];
   /** As the API shows them, newest first. */
   videos(): VideoDescription[];
   /** Waits until a video is `ready` or in `error`. */
   settled(uid: string): Promise<VideoDescription>;
-  /** Attempts to deliver events to the webhook, in order. */
+  /** Webhook calls, in order. */
   deliveries(): readonly Delivery[];
-  /** Throws a `TypeError` where it is none. */
+  /** Throws a `TypeError` for an invalid fault. */
   addFault(fault: Fault): void;
   faults(): readonly Fault[];
   clearFaults(): void;
-  /** Lets an upload URL die now. Throws a `TypeError` where there is no such video. */
+  /** Expires an upload URL now. Throws a `TypeError` for an unknown video. */
   expire(uid: string): void;
-  /** Lets time pass, in milliseconds: for expiry, limits and scheduled deletion. Processing takes real time. */
+  /** Advances the clock for expiry, limits and scheduled deletion. Processing takes real time. */
   advance(milliseconds: number): void;
-  /** Forgets videos, faults, requests, limits, the webhook and the time that was let pass. */
+  /** Clears videos, faults, requests, limits and the webhook, and resets the clock. */
   reset(): void;
   close(): Promise<void>;
 }

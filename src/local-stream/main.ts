@@ -1,6 +1,6 @@
 /**
- * `node src/local-stream/main.ts [--port N] [--data FOLDER]`: a local Stream as a process of its own. STREAM_PORT and
- * STREAM_DATA do the same. Prints one line of JSON when it is ready; Ctrl-C ends it.
+ * `node src/local-stream/main.ts [--port N] [--data FOLDER]`: runs a local Stream as a separate process.
+ * STREAM_PORT and STREAM_DATA are alternatives to the flags. Prints one line of JSON when it is ready; Ctrl-C stops it.
  */
 import { parseArgs } from "node:util";
 import { startLocalStream } from "./server.ts";

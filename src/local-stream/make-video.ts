@@ -1,9 +1,9 @@
 import { open, rm } from "node:fs/promises";
 import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 
-/** One frame a second: what is inside does not matter, only how long it lasts. */
+/** One frame a second: only the duration matters, not the picture. */
 const FRAME_SECONDS = 1;
-/** Size and type, and the 64-bit size that a box of any length may have. ISO/IEC 14496-12 section 4.2. */
+/** Size, type and 64-bit size of a box. ISO/IEC 14496-12 section 4.2. */
 const LARGE_BOX_HEADER_BYTES = 16;
 
 /** The shortest parameter sets that describe a 16 × 16 H.264 stream (ISO/IEC 14496-15 section 5.3.3). */
@@ -12,10 +12,10 @@ const AVC_CONFIGURATION = Uint8Array.from([
 ]);
 
 export interface VideoOptions {
-  /** Where to write it; what is there is replaced. */
+  /** Output file; replaced if it exists. */
   readonly path: string;
   readonly seconds: number;
-  /** Of the file: padded with a `free` box, which takes no space on disk. */
+  /** Size of the file: padded with a `free` box, which takes no space on disk. */
   readonly bytes?: number;
 }
 

@@ -1,9 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { demand } from "./values.ts";
 
-/** A value of `Upload-Metadata`, under the key in lower case. */
+/** A value of `Upload-Metadata`. */
 export interface MetadataValue {
-  /** As it was sent. */
+  /** In the case in which it was sent. */
   readonly key: string;
   readonly text: string;
 }
@@ -11,10 +11,10 @@ export interface MetadataValue {
 /**
  * tus 1.0.0, `Upload-Metadata`: "one or more comma-separated key-value pairs. The key and value MUST be separated by a
  * space. The key MUST NOT contain spaces and commas and MUST NOT be empty. … All keys MUST be unique." A value may be
- * left out. Spaces around the comma are taken, as the API schema's example has them. [C]
+ * left out. Spaces around the comma are accepted, as in the API schema's example. [C]
  *
- * Keys are compared without case [C]; how Stream treats duplicates, and base64 that is not canonical, is not known: it is
- * refused here, so that whoever gets past this is safe with any parser. [U]
+ * Keys are compared without case [C]. How Stream treats duplicates and non-canonical base64 is unknown: both are refused, so
+ * that a client that is accepted here is safe with any parser. [U]
  */
 export function parseMetadata(header: string | undefined): Map<string, MetadataValue> {
   const metadata = new Map<string, MetadataValue>();
@@ -23,7 +23,7 @@ export function parseMetadata(header: string | undefined): Map<string, MetadataV
     const [key = "", value = "", ...rest] = pair.replaceAll(/^ +| +$/g, "").split(" ");
     demand(/^[\x21-\x2b\x2d-\x7e]+$/.test(key), "Upload-Metadata: a key is empty or not ASCII");
     demand(rest.length === 0, `Upload-Metadata: ${key} has more than one value`);
-    demand(!metadata.has(key.toLowerCase()), `Upload-Metadata: ${key} stands twice`);
+    demand(!metadata.has(key.toLowerCase()), `Upload-Metadata: ${key} is sent more than once`);
     metadata.set(key.toLowerCase(), { key, text: decode(key, value) });
   }
   return metadata;

@@ -1,4 +1,4 @@
-/** What this Stream is like. Every setting has a default. */
+/** Settings of a local Stream. Every setting has a default. */
 export interface StreamSettings {
   /** At most 32 characters. [C] */
   readonly accountId: string;
@@ -8,17 +8,17 @@ export interface StreamSettings {
   readonly globalKey: string;
   /** Uids of the account's watermark profiles. */
   readonly watermarks: readonly string[];
-  /** Seconds of video that the account has paid for. */
+  /** Seconds of video storage that the account has. */
   readonly storageSeconds: number;
-  /** API calls in any `apiWindowMs`; one more, and all are blocked for `apiBlockMs`. */
+  /** API calls in any `apiWindowMs`; one more blocks all calls for `apiBlockMs`. */
   readonly apiLimit: number;
   readonly apiWindowMs: number;
   readonly apiBlockMs: number;
-  /** Videos that may be queued or encoding when an upload URL is made. */
+  /** Videos that may be queued or encoding when an upload URL is created. */
   readonly maxQueued: number;
   /** Milliseconds in each of the states `queued` and `inprogress`. */
   readonly processingMs: number;
-  /** Whether an upload that has begun may go on after its URL has expired. Not known of Stream. [U] */
+  /** Whether an upload in progress may continue after its URL has expired. Unknown for Stream. [U] */
   readonly startedMayFinish: boolean;
   /** Whether a browser may send `Authorization` to the upload host. Some hosts refuse it. [U] */
   readonly uploadHostAllowsAuthorization: boolean;

@@ -1,12 +1,12 @@
 import { ALL_FORMATS, FilePathSource, Input } from "mediabunny";
 
-/** What a file turned out to be. */
+/** The result of inspecting a file. */
 export type Media =
   | { readonly kind: "video"; readonly duration: number; readonly width: number; readonly height: number }
   | { readonly kind: "malformed" }
   | { readonly kind: "other" };
 
-/** How processing ended. */
+/** The result of processing a video. */
 export type Outcome =
   | {
       readonly state: "ready";
@@ -19,11 +19,11 @@ export type Outcome =
 /** Seconds: the bound is [S], the code [C]. */
 const MIN_DURATION_SECONDS = 0.1;
 
-/** Reads what is known about the media from the file itself; never more than its indexes, however large it is. */
+/** Inspects a file. Reads only its indexes, whatever its size. */
 export async function inspectFile(path: string): Promise<Media> {
   const input = new Input({ source: new FilePathSource(path), formats: ALL_FORMATS });
   try {
-    // It throws for files of a few bytes.
+    // `canRead` throws for files of a few bytes.
     if (!(await input.canRead().catch(() => false))) return { kind: "other" };
     if ((await input.getTracks()).length === 0) return { kind: "malformed" };
     const track = await input.getPrimaryVideoTrack();
@@ -37,8 +37,8 @@ export async function inspectFile(path: string): Promise<Media> {
   }
 }
 
-/** The codes are [C]; which file gets which, and the texts, [U]. A file with sound only counts as no video. [U] */
-export function judge(media: Media, maxDurationSeconds: number | null): Outcome {
+/** The codes are [C]; their assignment to files, and the texts, are [U]. An audio-only file is not a video. [U] */
+export function decideOutcome(media: Media, maxDurationSeconds: number | null): Outcome {
   switch (media.kind) {
     case "other":
       return failed("ERR_NON_VIDEO", "The file was not recognized as a valid video file.");

@@ -1,22 +1,22 @@
 import type { IncomingMessage } from "node:http";
 
-/** A request as it came in. */
+/** A received request. */
 export interface RecordedRequest {
   /** Milliseconds since the epoch, by the Stream's clock. */
   readonly at: number;
   readonly method: string;
   /** Path and query. */
   readonly url: string;
-  /** Names and values in turn, in the order and the case in which they came. */
+  /** Names and values in turn, in the received order and case. */
   readonly rawHeaders: readonly string[];
-  /** Bytes of the body that have come so far. */
+  /** Bytes of the body received so far. */
   readonly bodyBytes: number;
 }
 
-/** So many requests are remembered; the oldest go. */
+/** Number of requests kept; the oldest are dropped. */
 const MAX_RECORDED = 50_000;
 
-/** Remembers what was received, so that tests can compare the wire byte by byte. */
+/** Records requests, so that tests can compare them byte by byte. */
 export class Recorder {
   #requests: RecordedRequest[] = [];
 
@@ -24,7 +24,7 @@ export class Recorder {
     return this.#requests;
   }
 
-  /** Creations by tus, which is what a gateway sends. */
+  /** tus creations. */
   creations(): readonly RecordedRequest[] {
     return this.#requests.filter(({ method, url }) => method === "POST" && /\/stream(?:\?|$)/.test(url));
   }
@@ -43,18 +43,18 @@ export class Recorder {
 }
 
 /**
- * Calls `counted` with the bytes that have come, each time some have. It stands where Node hands them to the request: a
- * listener for `data` would start their flow before anybody else is there to take them.
+ * Calls `onBytes` with the total so far, for each chunk. It wraps `push`, since a `data` listener would start the flow before the
+ * consumer is attached.
  */
-export function countBody(request: IncomingMessage, counted: (bytes: number) => void): void {
+export function countBody(request: IncomingMessage, onBytes: (bytes: number) => void): void {
   const push = request.push.bind(request);
   let bytes = 0;
   request.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    const wanted = push(chunk, encoding);
+    const wantsMore = push(chunk, encoding);
     if (chunk instanceof Uint8Array) {
       bytes += chunk.byteLength;
-      counted(bytes);
+      onBytes(bytes);
     }
-    return wanted;
+    return wantsMore;
   };
 }

@@ -1,9 +1,9 @@
 import type { Fault } from "./faults.ts";
 import { type Answer, fail } from "./http.ts";
 
-/** How Stream says no, whether it means it or a test asked for it. */
+/** Stream's refusals, whether real or injected by a test. */
 
-/** More calls than the limit: blocked for so many seconds. [C] */
+/** The call limit is exceeded: all calls are blocked for `retryAfterSeconds`. [C] */
 export function refuseRate(limit: number, retryAfterSeconds: number): Answer {
   const seconds = String(retryAfterSeconds);
   return fail(429, 971, "Please wait and consider throttling your request speed", {
@@ -14,7 +14,7 @@ export function refuseRate(limit: number, retryAfterSeconds: number): Answer {
   });
 }
 
-/** Too many videos queued or encoding. 429 or 413 [C]; which of them, and the code, [U]. */
+/** Too many videos queued or encoding. 429 or 413 [C]; the choice and the code are [U]. */
 export function refuseQueue(limit: number): Answer {
   return fail(429, 10005, `at most ${limit} videos may be queued or encoding`);
 }
@@ -29,7 +29,7 @@ export function refuseCredential(status: 401 | 403): Answer {
   return fail(status, 10000, status === 401 ? "Authentication error" : "the token lacks the permission Stream Write");
 }
 
-/** What a fault of the kind `refuse` or `status` answers. */
+/** The response of a fault of the kind `refuse` or `status`. */
 export function answerOfFault(fault: Fault, apiLimit: number, queueLimit: number): Answer {
   if (fault.kind !== "refuse") {
     const { status = 500, headers, body = "" } = fault;

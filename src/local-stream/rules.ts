@@ -1,6 +1,6 @@
 /**
- * What Stream demands of a creation and of an edit. Stricter than Stream is known to be wherever that is unknown: whoever
- * gets past this has kept every rule there is. The rules for single values are in `values.ts`.
+ * Stream's rules for a creation and an edit. Strict where Stream's behaviour is unknown, so that a client that is accepted here
+ * keeps every possible rule. The rules for single values are in `values.ts`.
  */
 import { parseMetadata } from "./metadata.ts";
 import {
@@ -16,14 +16,14 @@ import {
   readWatermark,
 } from "./values.ts";
 
-/** A creation that keeps all rules. */
+/** A valid creation. */
 export interface Creation {
-  /** Bytes; null for a basic upload, whose length comes with it. */
+  /** Bytes; null for a basic upload, whose length is known when the form arrives. */
   readonly length: number | null;
   readonly creator: string | null;
-  /** Every metadata key that is no option below, in the case in which it was sent, decoded. */
+  /** Every metadata key that is not an option below, in the case in which it was sent, decoded. */
   readonly meta: Readonly<Record<string, unknown>>;
-  /** Seconds; null where the client named none. */
+  /** Seconds; null if the client set none. */
   readonly maxDurationSeconds: number | null;
   /** Milliseconds since the epoch. */
   readonly uploadExpiry: number;
@@ -35,7 +35,7 @@ export interface Creation {
   readonly scheduledDeletion: number | null;
 }
 
-/** What an edit may change; a field that is absent stays as it was. */
+/** The changes of an edit; absent fields keep their value. */
 export type Edit = Partial<Omit<Creation, "length" | "watermark">>;
 
 export interface RuleContext {
@@ -45,7 +45,7 @@ export interface RuleContext {
   readonly watermarks: readonly string[];
 }
 
-/** The creation in the headers of a tus `POST`, names in lower case. Throws `RuleBroken`. */
+/** Reads a creation from the headers of a tus `POST`, names in lower case. Throws `RuleBroken`. */
 export function readTusCreation(
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
   { now, watermarks }: RuleContext,
@@ -62,15 +62,15 @@ export function readTusCreation(
   const length = readLength(header("upload-length") ?? "");
   const creator = readCreator(header("upload-creator"), "Upload-Creator");
   const metadata = parseMetadata(header("upload-metadata"));
-  /** The value of a key under a rule, or what stands for an absent one. */
+  /** Applies a rule to the value of a key. @param absent the value of an absent key */
   const value = <T, D>(key: string, rule: (text: string) => T, absent: D): T | D => {
-    const found = metadata.get(key);
-    return found ? rule(found.text) : absent;
+    const entry = metadata.get(key);
+    return entry ? rule(entry.text) : absent;
   };
   return {
     length,
     creator,
-    // Any other key is stored without a word [C]; that its case stays as it was is [S]: Uppy's `relativePath` comes back so.
+    // Other keys are stored without a check [C]; that they keep their case is [S]: Uppy's `relativePath` does.
     meta: Object.fromEntries(
       [...metadata]
         .filter(([key]) => !OPTIONS.has(key))
@@ -91,7 +91,7 @@ export function readTusCreation(
   };
 }
 
-/** Keys that are options of the video, not part of its `meta`. [U] that they are left out of it. */
+/** Keys that are options of the video. That they are left out of `meta` is [U]. */
 const OPTIONS: ReadonlySet<string> = new Set([
   "maxdurationseconds",
   "expiry",
@@ -102,7 +102,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   "scheduleddeletion",
 ]);
 
-/** The creation in the JSON of a `direct_upload`. Throws `RuleBroken`. */
+/** Reads a creation from the JSON of a `direct_upload`. Throws `RuleBroken`. */
 export function readDirectUpload(json: unknown, { now, watermarks }: RuleContext): Creation {
   const body = readObject(json, "the body");
   demand(body["maxDurationSeconds"] !== undefined, "maxDurationSeconds is required"); // [C]
@@ -122,11 +122,11 @@ export function readDirectUpload(json: unknown, { now, watermarks }: RuleContext
   };
 }
 
-/** The changes in the JSON of an edit of a video that is, or is not, still waiting for its upload. Throws `RuleBroken`. */
+/** Reads an edit from JSON. Throws `RuleBroken`. @param video `pending` while it waits for its upload */
 export function readEdit(json: unknown, { now }: RuleContext, video: { uid: string; pending: boolean }): Edit {
   const body = readObject(json, "the body");
   demand(body["uid"] === undefined || body["uid"] === video.uid, "uid does not match"); // [C] that it is for verification
-  // "Can be set for a video that is not yet uploaded" [C]; what happens later is not said. [U]
+  // "Can be set for a video that is not yet uploaded" [C]; afterwards undocumented. [U]
   const late = ["maxDurationSeconds", "uploadExpiry"].find((name) => body[name] !== undefined && !video.pending);
   demand(late === undefined, `${late} can only be set before the upload`);
   const uploadExpiry = body["uploadExpiry"];

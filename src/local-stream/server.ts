@@ -17,25 +17,25 @@ import type { Video } from "./videos.ts";
 import type { LocalStream } from "./local-stream.ts";
 
 export type LocalStreamOptions = Partial<StreamSettings> & {
-  /** On 127.0.0.1. 0, the default: any that is free. */
+  /** Port on 127.0.0.1. Default: 0, any free port. */
   readonly port?: number;
-  /** Where everything is kept, to be there again after a restart. Without it, in a new folder that goes at the end. */
+  /** Folder for state that survives a restart. Default: a temporary folder, removed on close. */
   readonly dataDir?: string;
 };
 
-/** Long enough for a large file on a slow machine. */
+/** Enough for a large file on a slow machine. */
 const SETTLE_TIMEOUT_MS = 60_000;
-/** Of all headers together, as at Cloudflare's edge: no shorter limit for `Upload-Metadata` is published. [U] */
+/** Limit of all headers together, as at Cloudflare's edge; no lower limit for `Upload-Metadata` is published. [U] */
 const MAX_HEADER_BYTES = 131_072;
-/** A connection that is closed while it rests looks like a fault to whoever takes it up again. */
+/** Closing an idle connection looks like a fault to a client that reuses it. */
 const KEEP_ALIVE_MS = 120_000;
 
-/** Starts a Stream on 127.0.0.1. Rejects where the port is taken. */
+/** Starts a Stream on 127.0.0.1. Rejects if the port is in use. */
 export async function startLocalStream(options: LocalStreamOptions = {}): Promise<LocalStream> {
-  const { port = 0, dataDir, ...given } = options;
-  const settings: StreamSettings = { ...DEFAULTS, ...given };
+  const { port = 0, dataDir, ...settingsGiven } = options;
+  const settings: StreamSettings = { ...DEFAULTS, ...settingsGiven };
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS });
-  server.requestTimeout = 0; // a large file on a slow line takes as long as it takes
+  server.requestTimeout = 0; // a large file on a slow connection needs no time limit
   const host = await listen(server, port);
   const url = `http://${host}`;
 
@@ -51,7 +51,7 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
 
   server.on("request", (request, response) => {
     handle(request, response).catch((error: unknown) => {
-      // Whoever has left, or is being sent away, needs no answer.
+      // The client has disconnected, or the server is closing.
       if (response.destroyed || stream.clock.stopped.aborted) response.destroy();
       else if (error instanceof BodyTooLarge) send(response, fail(413, 10005, error.message));
       else {
@@ -80,7 +80,7 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
     const fault = stream.faults.take(creation ? "create" : "api");
     const { resets } = stream.clock;
     await stream.clock.sleep(fault?.milliseconds ?? 0);
-    // What was held up is forgotten with all else.
+    // A reset also drops delayed requests.
     if (fault?.kind === "reset" || stream.clock.resets !== resets) return void response.destroy();
     if (fault?.kind === "status" || fault?.kind === "refuse")
       return send(response, answerOfFault(fault, settings.apiLimit, settings.maxQueued));
@@ -103,7 +103,7 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
   };
 }
 
-/** A folder that cannot be used gives the port back. */
+/** Closes the server if the data folder is not usable. */
 function openStream(settings: StreamSettings, dataDir: string, server: Server): Stream {
   try {
     return new Stream(settings, dataDir);
@@ -113,11 +113,11 @@ function openStream(settings: StreamSettings, dataDir: string, server: Server): 
   }
 }
 
-/** Gives the address. */
+/** @returns `host:port` */
 async function listen(server: Server, port: number): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "EADDRINUSE" ? new Error(`Port ${port} is taken.`) : error);
+      reject(error.code === "EADDRINUSE" ? new Error(`Port ${port} is in use.`) : error);
     });
     server.listen(port, "127.0.0.1", resolve);
   });
@@ -154,7 +154,7 @@ function createControl(stream: Stream) {
   };
 }
 
-/** A creation's answer with something wrong in it. */
+/** A creation's response, changed by a fault. */
 function alter(answer: Answer, fault: Fault): Answer {
   const { Location: url = "", ...rest } = answer.headers ?? {};
   switch (fault.kind) {

@@ -6,12 +6,12 @@ import { Clock } from "./clock.ts";
 import { describeVideo } from "./description.ts";
 import { Faults } from "./faults.ts";
 import type { StreamSettings } from "./options.ts";
-import { inspectFile, judge } from "./processing.ts";
+import { inspectFile, decideOutcome } from "./processing.ts";
 import { Recorder } from "./recorder.ts";
 import { type Video, Videos } from "./videos.ts";
 import { Webhook } from "./webhook.ts";
 
-/** The state of one Stream account, and what happens in it without being asked. */
+/** The state of one Stream account, with its background processing. */
 export class Stream {
   readonly settings: StreamSettings;
   readonly clock = new Clock();
@@ -20,7 +20,7 @@ export class Stream {
   readonly apiLimit: ApiLimit;
   readonly videos: Videos;
   readonly webhook: Webhook;
-  /** Where the bytes are. */
+  /** Folder of the uploaded bytes. */
   readonly uploads: string;
   readonly #processing = new Set<Promise<void>>();
 
@@ -33,11 +33,11 @@ export class Stream {
     this.webhook = new Webhook(join(dataDir, "webhook.json"), this.faults, this.clock);
   }
 
-  /** Takes up what an earlier process on the same data left undone. */
+  /** Continues the work of an earlier process on the same data folder. */
   resume(): void {
     for (const video of this.videos.all()) {
       if (isQueued(video)) this.#process(video.uid);
-      // It was killed between the last byte and the note of it.
+      // The process was killed after the last byte and before recording it.
       else if (video.kind === "tus" && video.state === "pendingupload" && this.bytesOf(video) === video.length)
         this.uploaded(video, video.length);
     }
@@ -47,18 +47,18 @@ export class Stream {
     return join(this.uploads, video.uploadId);
   }
 
-  /** Bytes of a tus upload that have come. */
+  /** Bytes received of a tus upload. */
   bytesOf(video: Video): number {
     return statSync(this.fileOf(video), { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  /** Whether its URL is dead. */
+  /** Whether the upload URL has expired. */
   isExpired(video: Video): boolean {
     if (!isExpired(video, this.clock.now())) return false;
     return !(this.settings.startedMayFinish && this.bytesOf(video) > 0);
   }
 
-  /** The last byte has come. */
+  /** Records a complete upload and starts processing. */
   uploaded(video: Video, size: number): void {
     if (this.videos.update(video.uid, { state: "queued", uploaded: this.clock.now(), size })) this.#process(video.uid);
   }
@@ -69,7 +69,7 @@ export class Stream {
     rmSync(`${this.fileOf(video)}.json`, { force: true });
   }
 
-  /** Videos are gone when their time has come. [C] */
+  /** Deletes videos whose scheduled deletion is due. [C] */
   deleteScheduled(): void {
     const now = this.clock.now();
     for (const video of this.videos.all())
@@ -90,7 +90,7 @@ export class Stream {
     return total;
   }
 
-  /** Forgets all, as if the account were new. */
+  /** Resets the account to an empty one. */
   reset(): void {
     for (const video of this.videos.all()) this.delete(video);
     this.faults.clear();
@@ -101,7 +101,7 @@ export class Stream {
     this.clock.reset();
   }
 
-  /** Resolves when nothing is going on any more. */
+  /** Resolves when all processing has stopped. */
   async close(): Promise<void> {
     this.clock.stop();
     await Promise.allSettled(this.#processing);
@@ -116,7 +116,7 @@ export class Stream {
     this.#processing.add(running);
   }
 
-  /** queued → inprogress → ready or error, then the webhook: for abandoned uploads none ever comes. [C] */
+  /** queued → inprogress → ready or error, then the webhook. Unfinished uploads send none. [C] */
   async #encode(uid: string): Promise<void> {
     await this.clock.sleep(this.settings.processingMs);
     const video = this.videos.update(uid, { state: "inprogress" });
@@ -124,7 +124,7 @@ export class Stream {
     const media = await inspectFile(this.fileOf(video));
     await this.clock.sleep(this.settings.processingMs);
     const now = this.clock.now();
-    const outcome = judge(media, this.videos.get(uid)?.maxDurationSeconds ?? null);
+    const outcome = decideOutcome(media, this.videos.get(uid)?.maxDurationSeconds ?? null);
     const ended = this.videos.update(uid, { ...outcome, ...(outcome.state === "ready" && { readyAt: now }) });
     if (ended) await this.webhook.notify(uid, describeVideo(ended));
   }

@@ -11,9 +11,8 @@ import type { Stream } from "./stream.ts";
 import type { Video } from "./videos.ts";
 
 /**
- * The host that bytes go to: tus for URLs that the API has made, without creation and without termination [S], and the form
- * of basic uploads. What tus itself demands of HEAD and PATCH, `@tus/server` checks. `Upload-Metadata` on a PATCH is
- * ignored: what the creation said is final. [C]
+ * The upload host: tus for URLs that the API created, without creation and termination [S], and the form of basic uploads.
+ * `@tus/server` checks the tus rules of HEAD and PATCH. `Upload-Metadata` on a PATCH is ignored: the creation's is final. [C]
  */
 export class UploadHost {
   readonly #stream: Stream;
@@ -24,15 +23,15 @@ export class UploadHost {
   }
 
   /**
-   * Opened when it is needed: the store makes its folder in the background as it is made itself, and fails uncaught where the
-   * Stream is closed, and the folder gone, meanwhile.
+   * Opens lazily: the store's constructor creates its folder in the background, with an uncaught error if the Stream is closed
+   * and the folder removed in the meantime.
    */
   #open() {
     this.#opened ??= openTus(this.#stream);
     return this.#opened;
   }
 
-  /** Readies the place for the bytes of a tus upload. An empty one is complete at once. [U] */
+  /** Prepares a tus upload. An empty upload completes at once. [U] */
   async prepare(video: Video): Promise<void> {
     await this.#open().store.create(new Upload({ id: video.uploadId, size: video.length ?? 0, offset: 0 }));
     if (video.length === 0) this.#stream.uploaded(video, 0);
@@ -40,26 +39,26 @@ export class UploadHost {
 
   async handle(request: IncomingMessage, response: ServerResponse, uploadId: string): Promise<void> {
     if (request.method === "OPTIONS") return send(response, { status: 204, headers: this.#preflight() });
-    // Errors too: a browser cannot tell one without it from a broken connection.
+    // Also on errors: without it, a browser reports a network failure.
     response.setHeader("Access-Control-Allow-Origin", "*");
     response.setHeader("Access-Control-Expose-Headers", EXPOSED_HEADERS);
     const video = this.#stream.videos.byUploadId(uploadId);
     if (!video) return send(response, { status: 404 });
     if (this.#stream.isExpired(video)) return send(response, { status: 410 }); // or 404 [U]
-    // Neither creation nor termination. [S]
+    // No creation, no termination. [S]
     if (video.kind === "tus" && request.method !== "HEAD" && request.method !== "PATCH")
       return send(response, { status: 405 });
 
     const fault = this.#stream.faults.take(request.method === "HEAD" ? "head" : "patch");
-    if (fault && (await this.#befall(fault, request, response))) return;
+    if (fault && (await this.#applyFault(fault, request, response))) return;
     if (video.kind === "basic") return send(response, await receiveForm(request, this.#stream, video));
     const refusal = request.method === "PATCH" ? refuseChunk(request, video) : undefined;
     if (refusal) return send(response, refusal);
     return this.#open().tus.handle(request, response);
   }
 
-  /** True where nothing is left to be done. */
-  async #befall(fault: Fault, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+  /** @returns true if the request is finished */
+  async #applyFault(fault: Fault, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const { clock, settings } = this.#stream;
     await clock.sleep(fault.milliseconds ?? 0);
     switch (fault.kind) {
@@ -78,7 +77,7 @@ export class UploadHost {
     }
   }
 
-  /** Whether the real host lets browsers send `Authorization` is not known; here nobody's key has any business. [U] */
+  /** Whether the real host accepts `Authorization` from browsers is unknown; by default this one refuses it. [U] */
   #preflight() {
     const more = this.#stream.settings.uploadHostAllowsAuthorization ? ", Authorization" : "";
     return {
@@ -95,7 +94,7 @@ function openTus(stream: Stream) {
   const tus = new Server({
     path: "/tus",
     datastore: store,
-    // The URLs have a query, which is no part of the id.
+    // The id is the last path segment, without the query.
     getFileIdFromRequest: (request) => new URL(request.url).pathname.split("/").at(-1),
     onUploadFinish: async (_, upload) => {
       const video = stream.videos.byUploadId(upload.id);
@@ -108,7 +107,7 @@ function openTus(stream: Stream) {
 
 const EXPOSED_HEADERS = "Location, Tus-Resumable, Upload-Length, Upload-Offset";
 
-/** Breaks the connection once so many bytes of the body have come; without a number, when the answer would begin. */
+/** Breaks the connection after `bytes` of the body; without `bytes`, before the response. */
 function breakAfter(request: IncomingMessage, response: ServerResponse, bytes: number | undefined): void {
   if (bytes === undefined) {
     response.writeHead = () => {
@@ -122,9 +121,9 @@ function breakAfter(request: IncomingMessage, response: ServerResponse, bytes: n
   });
 }
 
-/** That a chunk has to say its length is [U]: real clients do. One without a body or an offset is left to tus itself. */
+/** That a chunk needs a `Content-Length` is [U]; real clients send it. `@tus/server` handles a missing body or offset. */
 function refuseChunk({ headers }: IncomingMessage, video: Video): Answer | undefined {
-  if (headers["transfer-encoding"] !== undefined) return { status: 411, body: "a chunk must say its length" };
+  if (headers["transfer-encoding"] !== undefined) return { status: 411, body: "a chunk must have a Content-Length" };
   const [bytes, offset] = [Number(headers["content-length"] ?? Number.NaN), Number(headers["upload-offset"])];
   if (Number.isNaN(bytes) || Number.isNaN(offset)) return undefined;
   const broken = findBrokenChunkRule(bytes, offset, video.length ?? 0);

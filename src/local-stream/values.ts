@@ -1,9 +1,9 @@
 /**
- * The rules for each value of a creation or an edit, whatever it came in: tus metadata or JSON. Each says what it rests
- * on: [C] Cloudflare's documentation, API schema or SDK, [S] secondary sources, [U] an assumption.
+ * The rules for single values of a creation or an edit, from tus metadata or JSON. Each states its source: [C] Cloudflare's
+ * documentation, API schema or SDK, [S] secondary sources, [U] an assumption.
  */
 
-/** A broken rule: 400 with the text in `messages`. */
+/** A broken rule: becomes a 400 with the text in `messages`. */
 export class RuleBroken extends Error {}
 
 export function demand(kept: boolean, rule: string): asserts kept {
@@ -30,10 +30,10 @@ const MAX_EXPIRY_MS = 360 * MINUTE_MS;
 const MIN_DELETION_DAYS = 30;
 /** [C] */
 const MAX_DELETION_DAYS = 1_096;
-/** Requests take a moment; an expiry of exactly two minutes may arrive a little late. [U] */
+/** Tolerance for the duration of the request: an expiry of exactly two minutes may arrive late. [U] */
 const CLOCK_SLACK_MS = 5_000;
 
-/** tus 1.0.0: a non-negative integer. */
+/** Bytes. tus 1.0.0: a non-negative integer. */
 export function readLength(text: string): number {
   demand(/^(?:0|[1-9]\d*)$/.test(text), "Upload-Length must be a non-negative integer"); // [C]
   const length = Number(text);
@@ -41,7 +41,7 @@ export function readLength(text: string): number {
   return length;
 }
 
-/** An empty one is none. [U] */
+/** An empty creator counts as none. [U] */
 export function readCreator(value: unknown, name: string): string | null {
   if (value === undefined || value === null || value === "") return null;
   demand(typeof value === "string", `${name} must be text`);
@@ -84,7 +84,7 @@ const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
 const HOST = new RegExp(String.raw`^(?:\*\.)?${LABEL}(?:\.${LABEL})*(?::([1-9]\d{0,4}))?$`, "i");
 const MAX_PORT = 65_535;
 
-/** Hosts that may show the video; none means all. */
+/** Hosts that may embed the video; an empty list means all. */
 export function readOrigins(origins: readonly unknown[]): readonly string[] {
   return origins.map((origin) => {
     demand(typeof origin === "string", "allowed origins must be text");
@@ -113,7 +113,7 @@ export function readWatermark(uid: unknown, profiles: readonly string[]): string
 const RFC_3339 =
   /^(?<date>\d{4}-\d\d-\d\d)[Tt](?<time>(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?<fraction>\.\d+)?(?<zone>[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
-/** RFC 3339 section 5.6; a day that is not in the calendar is none. Milliseconds since the epoch. [C] */
+/** RFC 3339 section 5.6, a real calendar day only. @returns milliseconds since the epoch [C] */
 export function readTime(name: string, value: unknown): number {
   const { date, time, fraction = "", zone } = (typeof value === "string" && RFC_3339.exec(value)?.groups) || {};
   const midnight = Date.parse(`${date}T00:00:00Z`);

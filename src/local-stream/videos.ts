@@ -4,19 +4,19 @@ import { join } from "node:path";
 import { readJson, writeJson } from "./json-file.ts";
 import type { Creation } from "./rules.ts";
 
-/** [C] `downloading` is left out: it is for videos copied from a URL. */
+/** [C] Without `downloading`, which is for videos copied from a URL. */
 export const VIDEO_STATES = ["pendingupload", "queued", "inprogress", "ready", "error"] as const;
 export type VideoState = (typeof VIDEO_STATES)[number];
 
 export interface Video extends Creation {
   readonly uid: string;
-  /** Last part of the upload URL: another id than the uid, as in Cloudflare's own examples. [C] */
+  /** Last part of the upload URL; differs from the uid, as in Cloudflare's examples. [C] */
   readonly uploadId: string;
   readonly kind: "tus" | "basic";
   /** Times in milliseconds since the epoch. */
   readonly created: number;
   readonly modified: number;
-  /** When the last byte came. */
+  /** When the last byte arrived. */
   readonly uploaded: number | null;
   readonly readyAt: number | null;
   readonly state: VideoState;
@@ -44,7 +44,7 @@ const UNPROCESSED = {
   errorReasonText: "",
 } as const satisfies VideoChanges;
 
-/** The account's videos, a file each, so that they are there again after a restart. */
+/** The account's videos, stored as one file each, so that they survive a restart. */
 export class Videos {
   readonly #videos = new Map<string, Video>();
   readonly #uidOfUpload = new Map<string, string>();
@@ -59,7 +59,7 @@ export class Videos {
       .filter((name) => name.endsWith(".json"))
       .map((name) => readJson(join(folder, name)) as Video)
       .toSorted((a, b) => a.created - b.created);
-    for (const video of videos) this.#keep({ ...UNPROCESSED, ...video });
+    for (const video of videos) this.#index({ ...UNPROCESSED, ...video });
   }
 
   create(kind: Video["kind"], creation: Creation): Video {
@@ -74,7 +74,7 @@ export class Videos {
       size: creation.length ?? 0,
       ...UNPROCESSED,
     };
-    this.#keep(video);
+    this.#index(video);
     writeJson(this.#fileOf(video.uid), video);
     return video;
   }
@@ -96,12 +96,12 @@ export class Videos {
     return this.#videos.values();
   }
 
-  /** The video as it is now; undefined where it has been deleted meanwhile. */
+  /** @returns the changed video, `undefined` if it has been deleted */
   update(uid: string, changes: VideoChanges): Video | undefined {
     const video = this.#videos.get(uid);
     if (!video) return undefined;
     const changed = { ...video, ...changes, modified: this.#now() };
-    this.#keep(changed);
+    this.#index(changed);
     writeJson(this.#fileOf(uid), changed);
     return changed;
   }
@@ -112,7 +112,7 @@ export class Videos {
     rmSync(this.#fileOf(uid), { force: true });
   }
 
-  #keep(video: Video): void {
+  #index(video: Video): void {
     this.#videos.set(video.uid, video);
     this.#uidOfUpload.set(video.uploadId, video.uid);
   }

@@ -3,27 +3,27 @@ import type { Clock } from "./clock.ts";
 import type { Faults } from "./faults.ts";
 import { readJson, writeJson } from "./json-file.ts";
 
-/** What the API shows of the account's webhook. [C] */
+/** The account's webhook as the API shows it. [C] */
 export interface WebhookSetting {
   readonly notificationUrl: string;
   readonly secret: string;
   readonly modified: string;
 }
 
-/** An attempt to deliver an event. */
+/** One webhook call. */
 export interface Delivery {
   readonly uid: string;
   readonly url: string;
   readonly body: string;
   readonly signature: string;
-  /** What the receiver answered; null while it has not, and where it could not be reached. */
+  /** The receiver's status; null before it answers, or if it is unreachable. */
   status: number | null;
 }
 
-/** A receiver that takes longer is given up. [U] */
+/** Timeout of a call. [U] */
 const TIMEOUT_MS = 10_000;
 const SECRET_BYTES = 32;
-const MAX_REMEMBERED = 10_000;
+const MAX_KEPT = 10_000;
 
 /** The one webhook of the account. Survives a restart. */
 export class Webhook {
@@ -60,7 +60,7 @@ export class Webhook {
     writeJson(this.#file, null);
   }
 
-  /** Tells of a video that has been processed. Whether a delivery that failed is repeated is not documented: not here. [U] */
+  /** Notifies the webhook of a processed video. Retries are undocumented; there are none here. [U] */
   async notify(uid: string, video: unknown): Promise<void> {
     if (!this.#setting) return;
     const fault = this.#faults.take("webhook");
@@ -72,13 +72,13 @@ export class Webhook {
     if (fault?.kind === "repeat") await this.#deliver(uid, notificationUrl, secret, body);
   }
 
-  /** `Webhook-Signature`: HMAC-SHA256 over the time, a point and the raw body. [C] */
+  /** `Webhook-Signature`: HMAC-SHA256 over the time, a dot and the raw body. [C] */
   async #deliver(uid: string, url: string, secret: string, body: string): Promise<void> {
     const time = Math.floor(this.#clock.now() / 1000);
     const signature = `time=${time},sig1=${createHmac("sha256", secret).update(`${time}.${body}`).digest("hex")}`;
     const delivery: Delivery = { uid, url, body, signature, status: null };
     this.deliveries.push(delivery);
-    if (this.deliveries.length > MAX_REMEMBERED) this.deliveries.shift();
+    if (this.deliveries.length > MAX_KEPT) this.deliveries.shift();
     try {
       const answer = await fetch(url, {
         method: "POST",

@@ -262,11 +262,11 @@ describe("a process of its own", () => {
     expect(await once(child, "exit")).toEqual([0, null]);
   });
 
-  it("says that its port is taken, and ends", async () => {
+  it("says that its port is in use, and ends", async () => {
     const child = start(["--port", new URL(stream.url).port]);
     let errors = "";
     child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
     expect(await once(child, "close")).toEqual([1, null]);
-    expect(errors).toMatch(/^Port \d+ is taken\.\n$/);
+    expect(errors).toMatch(/^Port \d+ is in use\.\n$/);
   });
 });

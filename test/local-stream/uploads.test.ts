@@ -259,8 +259,8 @@ describe("the server", () => {
     await second.close();
   });
 
-  it("says so when its port is taken", async () => {
-    await expect(startLocalStream({ port: Number(new URL(stream.url).port) })).rejects.toThrow(/^Port \d+ is taken/);
+  it("says so when its port is in use", async () => {
+    await expect(startLocalStream({ port: Number(new URL(stream.url).port) })).rejects.toThrow(/^Port \d+ is in use/);
   });
 
   it("does not start where it cannot keep its data, and holds no port then", async () => {

@@ -105,7 +105,7 @@ describe("npm start", () => {
     ] as const) {
       const cli = run("start.ts", [], { [name]: port, [other]: await freePort() });
       expect(await cli.exited).toBe(1);
-      expect(cli.errors.text).toContain(`Port ${port} is taken. Choose another with ${name}=`);
+      expect(cli.errors.text).toContain(`Port ${port} is in use. Choose another with ${name}=`);
     }
     blocker.close();
   });
