@@ -11,7 +11,7 @@ import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
-/** The account behind the local Stream: lists, storage, limits, webhook; as Cloudflare's own SDK sees them, too. */
+/** The local Stream's API: lists, storage, limits, webhook, also through Cloudflare's SDK. */
 
 const SECONDS = 2;
 const LIMIT = 60;
@@ -36,8 +36,8 @@ afterAll(async () => {
 });
 beforeEach(() => stream.reset());
 
-describe("Cloudflare's SDK", () => {
-  it("creates, lists, shows, edits and deletes videos, and makes links and webhooks", async () => {
+describe("the cloudflare SDK", () => {
+  it("creates, lists, reads, edits and deletes videos, and creates links and webhooks", async () => {
     const sdk = new Cloudflare({ apiToken: stream.token, baseURL: stream.apiBase, maxRetries: 0 });
     const account_id = stream.accountId;
     const made = await sdk.stream
@@ -68,7 +68,7 @@ describe("Cloudflare's SDK", () => {
   });
 });
 
-describe("a list", () => {
+describe("GET /stream", () => {
   beforeEach(async () => {
     for (const [name, creator] of [
       ["One Cat", "u1"],
@@ -94,11 +94,11 @@ describe("a list", () => {
     ["?video_name=dog", ["dog"]],
     ["?status=pendingupload&creator=u2", ["two cats"]],
     ["?status=ready", []],
-  ])("%s gives what was asked for", async (query, expected) => {
+  ])("filters, orders and limits with %s", async (query, expected) => {
     expect(await names(query)).toEqual(expected);
   });
 
-  it("can be read page by page, by the time of creation", async () => {
+  it("is read page by page with the time of creation", async () => {
     const [newest, middle] = stream.videos();
     expect(await names(`?before=${middle?.created}`)).toEqual(["One Cat"]);
     expect(await names(`?after=${middle?.created}`)).toEqual(["dog"]);
@@ -114,14 +114,14 @@ describe("a list", () => {
     },
   );
 
-  it("and every other call needs a credential, a known path and a known video", async () => {
+  it("refuses a missing credential, an unknown path and an unknown video, like every call", async () => {
     expect((await createStreamClient(stream, "wrong").api("GET", "")).status).toBe(401);
     expect((await client.api("GET", "/unknown")).status).toBe(404);
     expect((await client.api("GET", `/${stream.videos()[0]?.uid}/clip`)).status).toBe(404);
     expect((await client.api("PUT", `/${stream.videos()[0]?.uid}`)).status).toBe(405);
   });
 
-  it("loses a video when its scheduled deletion has come", async () => {
+  it("omits a video after its scheduled deletion", async () => {
     const scheduleddeletion = new Date(Date.now() + 31 * DAY_MS).toISOString();
     await client.createUpload(1, { name: "brief", scheduleddeletion });
     expect(await names("?search=brief")).toEqual(["brief"]);
@@ -130,13 +130,13 @@ describe("a list", () => {
   });
 });
 
-describe("the account's storage", () => {
+describe("account storage", () => {
   const stored = async (query = "") => {
     const { result } = await client.api<{ totalStorageMinutes: number }>("GET", `/storage-usage${query}`);
     return result.totalStorageMinutes * 60;
   };
 
-  it("is reserved by creations, 4 hours where they name no duration, and refused when it is spent", async () => {
+  it("is reserved by creations, 4 hours without a duration, and refused when it is used up", async () => {
     await client.createUpload(1);
     await client.createUpload(1, { maxdurationseconds: "600" }, "u1");
     await client.api("POST", "/direct_upload", { maxDurationSeconds: 100, creator: "u1" });
@@ -147,7 +147,7 @@ describe("the account's storage", () => {
     expect((await client.create()).status).toBe(413);
   });
 
-  it("is given back when a video is processed, fails, expires or is deleted", async () => {
+  it("is released when a video is processed, fails, expires or is deleted", async () => {
     const ready = await client.upload(video, { maxdurationseconds: "600" });
     const failed = await client.upload(video, { maxdurationseconds: "1" });
     await Promise.all([stream.settled(ready), stream.settled(failed)]);
@@ -163,7 +163,7 @@ describe("the account's storage", () => {
     expect(await stored()).toBe(0);
   });
 
-  it("follows an edit, and refuses one that would take more than is left", async () => {
+  it("follows an edit, and refuses an edit that exceeds it", async () => {
     const { uid } = await client.createUpload(1, { maxdurationseconds: "600" });
     await client.api("POST", `/${uid}`, { maxDurationSeconds: 1_200 });
     expect(await stored()).toBe(1_200);
@@ -173,8 +173,8 @@ describe("the account's storage", () => {
   });
 });
 
-describe("the limits", () => {
-  it("block every call for five minutes once too many were made in five", async () => {
+describe("account limits", () => {
+  it("block every call for five minutes after too many calls in five minutes", async () => {
     for (let call = 0; call < LIMIT; call++) expect((await client.api("GET", "")).status).toBe(200);
     const blocked = await client.create();
     expect([blocked.status, await blocked.json()]).toMatchObject([429, { errors: [{ code: 971 }] }]);
@@ -190,20 +190,20 @@ describe("the limits", () => {
     expect((await client.api("GET", "")).status).toBe(200);
   });
 
-  it("count the calls of any five minutes, and none that has no credential", async () => {
+  it("count the calls of a sliding window, without those that lack a credential", async () => {
     const stranger = createStreamClient(stream, "wrong");
     for (let call = 0; call < LIMIT; call++) {
       if (call === LIMIT / 2) stream.advance(299_000);
       expect((await stranger.api("GET", "")).status).toBe(401);
       expect((await client.api("GET", "")).status).toBe(200);
     }
-    // The first half has left the window.
+    // The first half is out of the window.
     stream.advance(1_001);
     for (let call = 0; call < LIMIT / 2; call++) expect((await client.api("GET", "")).status).toBe(200);
     expect((await client.api("GET", "")).status).toBe(429);
   });
 
-  it("let no URL be made while too many videos are queued or encoding", async () => {
+  it("refuse an upload URL while too many videos are queued or encoding", async () => {
     const slow = await startLocalStream({ maxQueued: 2, processingMs: 5_000 });
     const { create, upload, api } = createStreamClient(slow);
     await upload(video);
@@ -217,7 +217,7 @@ describe("the limits", () => {
   });
 });
 
-describe("the webhook", () => {
+describe("account webhook", () => {
   let receiver: Server;
   const received: { signature: string; body: string }[] = [];
   let notificationUrl: string;
@@ -240,7 +240,7 @@ describe("the webhook", () => {
   const register = async (url = notificationUrl) =>
     (await client.api<{ secret: string }>("PUT", "/webhook", { notificationUrl: url })).result.secret;
 
-  it("is told of videos that are ready or failed, signed over the body as it is", async () => {
+  it("is called for videos that are ready or failed, signed over the raw body", async () => {
     const secret = await register();
     const ready = await client.upload(video, { name: "é" }, "u1");
     await expect.poll(() => received.length).toBe(1);
@@ -267,7 +267,7 @@ describe("the webhook", () => {
     ]);
   });
 
-  it("hears nothing of uploads that were abandoned, or deleted while they were processed", async () => {
+  it("is not called for unfinished uploads, nor for videos deleted during processing", async () => {
     await register();
     const { location } = await client.createUpload(10_000_000);
     await patch(location, 0, new Uint8Array(5 * 1024 * 1024));
@@ -277,7 +277,7 @@ describe("the webhook", () => {
     expect(received).toEqual([]);
   });
 
-  it("gets another secret with another URL, and keeps it with the same", async () => {
+  it("gets a new secret with a new URL, and keeps it with the same URL", async () => {
     const secret = await register();
     expect(await register()).toBe(secret);
     expect(await register("http://127.0.0.1:9/")).not.toBe(secret);
@@ -285,14 +285,14 @@ describe("the webhook", () => {
       expect((await client.api("PUT", "/webhook", body)).status).toBe(400);
   });
 
-  it("that is down does no harm", async () => {
+  it("may be down without any effect on the video", async () => {
     await register("http://127.0.0.1:9/");
     const uid = await client.upload(video);
     await expect.poll(() => stream.deliveries()).toMatchObject([{ uid, status: null }]);
     expect(await stream.settled(uid)).toMatchObject({ status: { state: "ready" } });
   });
 
-  it("comes twice, late or never when a fault says so", async () => {
+  it("is called twice, late or never as faults demand", async () => {
     await register();
     for (const kind of ["lose", "repeat"] as const) stream.addFault({ on: "webhook", kind });
     stream.addFault({ on: "webhook", kind: "latency", milliseconds: 400 });

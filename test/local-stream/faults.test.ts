@@ -12,7 +12,7 @@ import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { rawRequest } from "../support/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
-/** What goes wrong on demand goes wrong as it was told, once, and by HTTP as well. */
+/** Injected faults: they do what they say, once, in process and over HTTP. */
 
 const MIB = 1024 * 1024;
 
@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 beforeEach(() => stream.reset());
 
-describe("a creation", () => {
+describe("a fault on a creation", () => {
   it.each<[Omit<Fault, "on">, number, object]>([
     [{ kind: "status", status: 500, body: "<html>" }, 500, {}],
     [{ kind: "status", status: 307, headers: { location: "http://127.0.0.1:9/" } }, 307, {}],
@@ -45,7 +45,7 @@ describe("a creation", () => {
     [{ kind: "refuse", as: "unauthorized" }, 401, { "content-type": "application/json" }],
     [{ kind: "refuse", as: "forbidden" }, 403, { "content-type": "application/json" }],
     [{ kind: "refuse", as: "unavailable" }, 503, { "content-type": "application/json" }],
-  ])("under %o is refused, and makes nothing; the next one is not", async (fault, status, headers) => {
+  ])("%o refuses one creation, and creates no video", async (fault, status, headers) => {
     stream.addFault({ on: "create", ...fault });
     const url = `${client.base}?direct_user=true`;
     const sent = ["Authorization", `Bearer ${stream.token}`, "Tus-Resumable", "1.0.0", "Upload-Length", "1"];
@@ -61,7 +61,7 @@ describe("a creation", () => {
     [{ kind: "location", location: "/tus/1" }, (_, uid) => ["/tus/1", uid]],
     [{ kind: "location", location: "{url}, https://b.example/" }, (url, uid) => [`${url}, https://b.example/`, uid]],
     [{ kind: "uid", uid: "../etc" }, (url) => [url, "../etc"]],
-  ])("under %o makes its video, and answers wrongly", async (fault, expected) => {
+  ])("%o creates the video and falsifies the response", async (fault, expected) => {
     stream.addFault({ on: "create", ...fault });
     const answer = await client.create();
     const [video] = stream.videos();
@@ -70,14 +70,14 @@ describe("a creation", () => {
     expect([answer.status, location, uid]).toEqual([201, ...expected(right, video?.uid ?? "")]);
   });
 
-  it("is answered with other headers besides", async () => {
+  it("adds headers to the response", async () => {
     stream.addFault({ on: "create", kind: "headers", headers: { "x-ratelimit-remaining": "0" } });
     const answer = await client.create();
     expect([answer.status, answer.headers.get("x-ratelimit-remaining")]).toEqual([201, "0"]);
     expect(answer.headers.get("stream-media-id")).toBe(stream.videos()[0]?.uid);
   });
 
-  it("breaks before or after the video is made, or comes late", async () => {
+  it("breaks the connection before or after the video is created, or delays it", async () => {
     stream.addFault({ on: "create", kind: "reset" });
     await expect(client.create()).rejects.toThrow("fetch failed");
     expect(stream.videos()).toHaveLength(0);
@@ -90,7 +90,7 @@ describe("a creation", () => {
     expect(Date.now() - begun).toBeGreaterThanOrEqual(295);
   });
 
-  it("is made in the end, though whoever asked has left", async () => {
+  it("creates the video even after the client has disconnected", async () => {
     stream.addFault({ on: "create", kind: "latency", milliseconds: 300 });
     const headers = { ...client.authorization, "Tus-Resumable": "1.0.0", "Upload-Length": "1" };
     const url = `${client.base}?direct_user=true`;
@@ -98,7 +98,7 @@ describe("a creation", () => {
     await expect.poll(() => stream.videos()).toHaveLength(1);
   });
 
-  it("does nothing once all has been forgotten meanwhile", async () => {
+  it("has no effect after a reset", async () => {
     stream.addFault({ on: "create", kind: "latency", milliseconds: 200 });
     const creation = client.create();
     await expect.poll(() => stream.faults()).toEqual([]);
@@ -108,8 +108,8 @@ describe("a creation", () => {
   });
 });
 
-describe("an upload", () => {
-  it("breaks after so many bytes, and is resumed from what was stored", async () => {
+describe("a fault on an upload", () => {
+  it("breaks it after a number of bytes, and it is resumed from the stored offset", async () => {
     const { uid, location } = await client.createUpload(large.byteLength);
     stream.addFault({ on: "patch", kind: "reset-after", bytes: 6 * MIB });
     await expect(patch(location, 0, large)).rejects.toThrow("fetch failed");
@@ -120,7 +120,7 @@ describe("an upload", () => {
     expect(await stream.settled(uid)).toMatchObject({ status: { state: "ready" }, size: large.byteLength });
   });
 
-  it("whose last answer is lost was stored all the same", async () => {
+  it("loses the last response of an upload that is stored", async () => {
     const { uid, location } = await client.createUpload(large.byteLength);
     stream.addFault({ on: "patch", kind: "reset-after" });
     await expect(patch(location, 0, large)).rejects.toThrow("fetch failed");
@@ -128,7 +128,7 @@ describe("an upload", () => {
     expect(await stream.settled(uid)).toMatchObject({ status: { state: "ready" } });
   });
 
-  it("bears errors and slowness of the upload host", async () => {
+  it("makes the upload host fail or slow down", async () => {
     const { uid, location } = await client.createUpload(large.byteLength);
     stream.addFault({ on: "head", kind: "status", status: 503 });
     stream.addFault({ on: "head", kind: "reset" });
@@ -140,8 +140,8 @@ describe("an upload", () => {
   });
 });
 
-describe("a fault", () => {
-  it("befalls as often as it says, in the order in which it came, and no other operation", async () => {
+describe("Faults", () => {
+  it("applies each fault as often as it says, in order, to its operation only", async () => {
     stream.addFault({ on: "api", kind: "status", status: 500, times: 2 });
     stream.addFault({ on: "api", kind: "status", status: 502 });
     expect((await client.create()).status).toBe(201);
@@ -151,7 +151,7 @@ describe("a fault", () => {
     expect(statuses).toEqual([500, 500, 502, 200]);
   });
 
-  it("with a probability befalls the same calls after the same seed, until it is cleared", async () => {
+  it("applies a fault with a probability to the same calls for the same seed, until it is cleared", async () => {
     const round = async (seed: number) => {
       stream.addFault({ on: "create", kind: "status", status: 500, probability: 0.5, seed });
       const statuses = [];
@@ -173,17 +173,17 @@ describe("a fault", () => {
     ["with an unknown refusal", { on: "create", kind: "refuse", as: "x" }],
     ["that never comes", { on: "create", kind: "reset", times: 0 }],
     ["with an impossible probability", { on: "create", kind: "reset", probability: 2 }],
-  ])("%s is refused at once", (_, fault) => {
+  ])("rejects %s", (_, fault) => {
     expect(() => stream.addFault(fault as Fault)).toThrow(TypeError);
   });
 });
 
-it("a body that is too long for the API is refused", async () => {
+it("refuses a body that is too long for the API", async () => {
   const answer = await client.api("POST", "/direct_upload", "x".repeat(1_100_000));
   expect([answer.status, answer.messages[0]?.message]).toEqual([413, expect.stringContaining("1048576")]);
 });
 
-describe("by HTTP", () => {
+describe("/_control", () => {
   const control = async (method: string, path: string, body?: unknown) => {
     const answer = await fetch(`${stream.url}/_control/${path}`, {
       method,
@@ -192,7 +192,7 @@ describe("by HTTP", () => {
     return [answer.status, (await answer.json()) as Record<string, unknown>[]] as const;
   };
 
-  it("faults are set, seen and cleared", async () => {
+  it("sets, lists and clears faults", async () => {
     const fault = { on: "create", kind: "status", status: 503 };
     expect(await control("POST", "faults", [fault, fault])).toEqual([200, [fault, fault]]);
     expect((await client.create()).status).toBe(503);
@@ -201,7 +201,7 @@ describe("by HTTP", () => {
     expect((await client.create()).status).toBe(201);
   });
 
-  it("requests, creations, videos and deliveries are seen, uploads expire, time passes, all is forgotten", async () => {
+  it("lists requests, creations, videos and deliveries, expires uploads, advances the clock and resets", async () => {
     const { uid, location } = await client.createUpload(1);
     await client.api("GET", "");
     expect((await control("GET", "requests"))[1].map(({ method }) => method)).toEqual(["POST", "GET"]);
@@ -227,13 +227,13 @@ describe("by HTTP", () => {
     ["POST", "advance", {}, 400],
     ["POST", "advance", "null", 400],
     ["GET", "unknown", undefined, 404],
-  ])("%s %s with %o is refused", async (method, path, body, status) => {
+  ])("refuses %s %s with %o", async (method, path, body, status) => {
     const [answered, { error }] = (await control(method, path, body)) as unknown as [number, { error: string }];
     expect([answered, error]).toEqual([status, expect.any(String)]);
   });
 });
 
-describe("a process of its own", () => {
+describe("main.ts", () => {
   const start = (args: string[]) => spawn(process.execPath, ["src/local-stream/main.ts", ...args]);
   const info = async (child: ChildProcess) => {
     if (!child.stdout) throw new Error("no standard output");
@@ -241,7 +241,7 @@ describe("a process of its own", () => {
     return JSON.parse(line) as LocalStream;
   };
 
-  it("is killed in the middle of an upload, and goes on from there when it is back", async () => {
+  it("continues an upload after a kill and a restart", async () => {
     const data = join(folder, "process");
     const killed = start(["--port", "0", "--data", data]);
     const first = await info(killed);
@@ -262,7 +262,7 @@ describe("a process of its own", () => {
     expect(await once(child, "exit")).toEqual([0, null]);
   });
 
-  it("says that its port is in use, and ends", async () => {
+  it("reports a port that is in use, and exits", async () => {
     const child = start(["--port", new URL(stream.url).port]);
     let errors = "";
     child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));

@@ -7,7 +7,7 @@ import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
-/** Uploads to the local Stream by real clients, and what becomes of them. */
+/** Uploads to the local Stream by real clients. */
 
 const MIB = 1024 * 1024;
 const SECONDS = 2;
@@ -16,9 +16,9 @@ const MINUTE_MS = 60_000;
 let stream: LocalStream;
 let client: ReturnType<typeof createStreamClient>;
 let folder: string;
-/** Smaller than a chunk. */
+/** Less than one chunk. */
 let video: Buffer;
-/** Two chunks and a bit. */
+/** More than two chunks. */
 let large: Buffer;
 
 beforeAll(async () => {
@@ -40,7 +40,7 @@ beforeEach(() => stream.reset());
 const errorOf = async (uid: string) => (await stream.settled(uid)).status.errorReasonCode;
 
 describe("an upload", () => {
-  it("makes a video ready, with the duration and the size that are in the file", async () => {
+  it("makes a video ready, with the duration and size of the file", async () => {
     const { uid, location } = await client.createUpload(large.byteLength, { name: "cats" }, "user-1");
     await sendFile(location, large, { chunkSize: 5 * MIB });
     expect(await stream.settled(uid)).toMatchObject({
@@ -64,11 +64,11 @@ describe("an upload", () => {
     ]);
   });
 
-  it("passes through the documented states", async () => {
+  it("goes through the documented states", async () => {
     const slow = await startLocalStream({ processingMs: 150 });
     const { createUpload } = createStreamClient(slow);
     const { location } = await createUpload(video.byteLength);
-    // The first before anything is sent: the whole upload may take less than the time between two looks.
+    // The first state is read before anything is sent, since the upload may finish between two polls.
     const seen = new Set([slow.videos()[0]?.status.state]);
     const look = setInterval(() => seen.add(slow.videos()[0]?.status.state), 5);
     await sendFile(location, video);
@@ -88,26 +88,26 @@ describe("an upload", () => {
       () => Buffer.concat([video.subarray(0, 40), Buffer.alloc(1_000)]),
       "ERR_MALFORMED_VIDEO",
     ],
-  ])("of %s ends in error", async (_, file, code) => {
+  ])("fails for %s", async (_, file, code) => {
     const { uid, location } = await client.createUpload(file().byteLength);
     if (file().byteLength > 0) await sendFile(location, file());
     expect(await errorOf(uid)).toBe(code);
   });
 
-  it("that lasts longer than was allowed ends in error, and one that lasts as long does not", async () => {
+  it("fails if the video is longer than allowed, and succeeds at the limit", async () => {
     expect(await errorOf(await client.upload(video, { maxdurationseconds: "1" }))).toBe(
       "ERR_DURATION_EXCEED_CONSTRAINT",
     );
     expect(await errorOf(await client.upload(video, { maxdurationseconds: "2" }))).toBe("");
   });
 
-  it("that is too short to be one ends in error", async () => {
+  it("fails if the video is too short", async () => {
     const path = join(folder, "short.mp4");
     await makeVideo({ path, seconds: 0.05 });
     expect(await errorOf(await client.upload(await readFile(path)))).toBe("ERR_DURATION_TOO_SHORT");
   });
 
-  it("keeps what its creation said, whatever a PATCH says", async () => {
+  it("keeps the metadata of its creation when a PATCH sends other metadata", async () => {
     const { uid, location } = await client.createUpload(video.byteLength, { name: "first" });
     const later = { "Upload-Metadata": encodeMetadata({ name: "later", requiresignedurls: null }) ?? "" };
     expect((await patch(location, 0, video, later)).status).toBe(204);
@@ -121,13 +121,13 @@ describe("the upload host", () => {
     ["no multiple of 256 KiB", 5 * MIB + 1, 400],
     ["5 MiB", 5 * MIB, 204],
     ["a multiple of 256 KiB above", 5 * MIB + 262_144, 204],
-  ])("answers a chunk that is %s as it is documented", async (_, bytes, status) => {
+  ])("answers a chunk that is %s as documented", async (_, bytes, status) => {
     const { location } = await client.createUpload(20 * MIB);
     expect((await patch(location, 0, new Uint8Array(bytes))).status).toBe(status);
     expect((await head(location)).offset).toBe(status === 204 ? bytes : 0);
   });
 
-  it("takes a last chunk of any length, and nothing beyond the end", async () => {
+  it("accepts a last chunk of any length, and nothing beyond the end", async () => {
     const { uid, location } = await client.createUpload(5 * MIB + 1);
     expect((await patch(location, 0, new Uint8Array(5 * MIB))).status).toBe(204);
     expect((await patch(location, 5 * MIB, new Uint8Array(2))).status).toBeGreaterThanOrEqual(400);
@@ -135,13 +135,13 @@ describe("the upload host", () => {
     expect(await errorOf(uid)).toBe("ERR_NON_VIDEO");
   });
 
-  it("takes no chunk that does not say its length, since its rules are for lengths", async () => {
+  it("refuses a chunk without a Content-Length", async () => {
     const { location } = await client.createUpload(20 * MIB);
     const refused = await patch(location, 0, new Blob([new Uint8Array(6 * MIB)]).stream());
     expect([refused.status, (await head(location)).offset]).toEqual([411, 0]);
   });
 
-  it("leaves to tus what is tus: version, offset, content type", async () => {
+  it("applies the tus rules for version, offset and content type", async () => {
     const { location } = await client.createUpload(10);
     const body = new Uint8Array(10);
     expect((await patch(location, 3, body)).status).toBe(409);
@@ -150,7 +150,7 @@ describe("the upload host", () => {
     expect(await head(location)).toEqual({ status: 200, offset: 0 });
   });
 
-  it("knows HEAD and PATCH, no creation and no termination", async () => {
+  it("supports HEAD and PATCH, but no creation and no termination", async () => {
     const { location } = await client.createUpload(10);
     const headers = { "Tus-Resumable": "1.0.0", "Upload-Length": "1" };
     for (const method of ["POST", "DELETE", "GET", "PUT"])
@@ -160,7 +160,7 @@ describe("the upload host", () => {
     expect((await fetch(`${stream.url}/elsewhere`)).status).toBe(404);
   });
 
-  it("lets browsers in, without a credential, and lets them read its errors", async () => {
+  it("allows browsers without a credential, and lets them read errors", async () => {
     const { location } = await client.createUpload(10);
     const preflight = await fetch(location, { method: "OPTIONS" });
     expect(preflight.headers.get("access-control-allow-methods")).toContain("PATCH");
@@ -175,7 +175,7 @@ describe("the upload host", () => {
     await lenient.close();
   });
 
-  it("ends an upload whose URL has expired, begun or not, unless it is told otherwise", async () => {
+  it("refuses an upload whose URL has expired, in progress or not, unless `startedMayFinish` is set", async () => {
     const { location } = await client.createUpload(20 * MIB);
     await patch(location, 0, new Uint8Array(5 * MIB));
     stream.advance(31 * MINUTE_MS);
@@ -193,7 +193,7 @@ describe("the upload host", () => {
     await lenient.close();
   });
 
-  it("takes the form of a basic upload once, and only with a file in it", async () => {
+  it("accepts the form of a basic upload once, and only with a file", async () => {
     const body = { maxDurationSeconds: 60, creator: "u1", meta: { name: "small" } };
     const { result } = await client.api<{ uid: string; uploadURL: string }>("POST", "/direct_upload", body);
     const post = (name: string) => {
@@ -213,7 +213,7 @@ describe("the upload host", () => {
     expect((await fetch(expired.result.uploadURL, { method: "POST" })).status).toBe(410);
   });
 
-  it("takes a file of 400 MB without holding it in memory", async () => {
+  it("streams a file of 400 MB to disk", async () => {
     const { uid, location } = await client.createUpload(400 * MIB);
     const chunk = new Uint8Array(40 * MIB);
     let highest = 0;
@@ -222,13 +222,13 @@ describe("the upload host", () => {
       highest = Math.max(highest, process.memoryUsage().arrayBuffers);
     }
     expect(await stream.settled(uid)).toMatchObject({ size: 400 * MIB });
-    // This process is the client as well; it copies each chunk.
+    // This process is also the client, which copies each chunk.
     expect(highest).toBeLessThan(300 * MIB);
   });
 });
 
-describe("the server", () => {
-  it("has everything again after a restart: videos, half an upload, the webhook", async () => {
+describe("startLocalStream", () => {
+  it("restores videos, a partial upload and the webhook after a restart", async () => {
     const dataDir = join(folder, "data");
     const first = await startLocalStream({ dataDir, processingMs: 10_000 });
     const before = createStreamClient(first);
@@ -241,7 +241,7 @@ describe("the server", () => {
 
     const second = await startLocalStream({ dataDir, port: Number(new URL(first.url).port) });
     expect(second.videos()).toEqual(videos);
-    // Until connections to the first are known to be closed.
+    // Wait until the connections to the first server are closed.
     const { url } = second;
     await expect
       .poll(() =>
@@ -259,11 +259,11 @@ describe("the server", () => {
     await second.close();
   });
 
-  it("says so when its port is in use", async () => {
+  it("rejects if its port is in use", async () => {
     await expect(startLocalStream({ port: Number(new URL(stream.url).port) })).rejects.toThrow(/^Port \d+ is in use/);
   });
 
-  it("does not start where it cannot keep its data, and holds no port then", async () => {
+  it("rejects if the data folder is unusable, and releases the port", async () => {
     const path = join(folder, "video.mp4");
     const free = await startLocalStream();
     const port = Number(new URL(free.url).port);
@@ -272,7 +272,7 @@ describe("the server", () => {
       await expect(startLocalStream({ dataDir: path, port })).rejects.toThrow(/ENOTDIR|EEXIST/);
   });
 
-  it("records what came, byte by byte, and forgets it when told to", async () => {
+  it("records requests byte by byte, and clears them", async () => {
     await client.create({ "X-Odd-Case": " a  b " });
     const [request] = stream.creations();
     expect(request).toMatchObject({

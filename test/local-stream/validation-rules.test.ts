@@ -4,7 +4,7 @@ import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { rawRequest } from "../support/gateway.ts";
 
-/** The local Stream is what everything else is tested against: that it refuses what it should is tested first. */
+/** All other tests rely on the local Stream, so its refusals are tested here. */
 
 let stream: LocalStream;
 let client: ReturnType<typeof createStreamClient>;
@@ -25,7 +25,7 @@ interface Envelope {
   readonly messages: { code: number; message: string }[];
 }
 
-/** The text of a refusal, in the envelope in which Cloudflare sends it; nothing may have been made. */
+/** The text of a refusal in Cloudflare's envelope; also checks that no video was created. */
 async function refusalOf(answer: Response): Promise<string> {
   const body = (await answer.json()) as Envelope;
   expect([answer.status, body]).toMatchObject([400, { result: null, success: false, errors: [{ code: 10005 }] }]);
@@ -34,8 +34,8 @@ async function refusalOf(answer: Response): Promise<string> {
   return body.messages[0]?.message ?? "";
 }
 
-describe("a creation", () => {
-  it("answers as Cloudflare documents it: 201, nothing in the body, two ids that differ", async () => {
+describe("tus creation", () => {
+  it("answers as documented: 201, an empty body, two different ids", async () => {
     const answer = await client.create();
     expect([answer.status, await answer.text()]).toEqual([201, ""]);
     const uid = answer.headers.get("stream-media-id") ?? "";
@@ -47,7 +47,7 @@ describe("a creation", () => {
     expect(answer.headers.get("tus-resumable")).toBe("1.0.0");
   });
 
-  it("takes the global key as well, and no other credential", async () => {
+  it("accepts the token and the global key, and no other credential", async () => {
     const withKey = { Authorization: undefined, "X-Auth-Email": stream.email, "X-Auth-Key": stream.globalKey };
     expect((await client.create(withKey)).status).toBe(201);
     for (const wrong of [
@@ -74,18 +74,18 @@ describe("a creation", () => {
     ["a length to come later", { "Upload-Defer-Length": "1" }, /Upload-Defer-Length/],
     ["a part of an upload", { "Upload-Concat": "partial" }, /Upload-Concat/],
     ["a creator that is too long", { "Upload-Creator": "c".repeat(65) }, /Upload-Creator/],
-    ["metadata that are empty", { "Upload-Metadata": "" }, /empty/],
+    ["empty metadata", { "Upload-Metadata": "" }, /empty/],
     ["an empty pair", { "Upload-Metadata": "name YQ==,," }, /empty/],
-    ["no key", { "Upload-Metadata": "name YQ==, " }, /empty/],
+    ["a missing key", { "Upload-Metadata": "name YQ==, " }, /empty/],
     ["two spaces", { "Upload-Metadata": "name  YQ==" }, /more than one value/],
     ["two values", { "Upload-Metadata": "name YQ== YQ==" }, /more than one value/],
-    ["no base64", { "Upload-Metadata": "name a" }, /not base64/],
+    ["a value that is not base64", { "Upload-Metadata": "name a" }, /not base64/],
     ["base64 without padding", { "Upload-Metadata": "name YQ" }, /not base64/],
     ["base64 for URLs", { "Upload-Metadata": "name _-__" }, /not base64/],
-    ["base64 that is not canonical", { "Upload-Metadata": "name YR==" }, /not base64/],
-    ["no UTF-8", { "Upload-Metadata": "name //4=" }, /not UTF-8/],
-    ["a key twice", { "Upload-Metadata": "name YQ==,NAME YQ==" }, /twice/],
-  ])("with %s is a 400 that says so in messages", async (_, headers, text) => {
+    ["non-canonical base64", { "Upload-Metadata": "name YR==" }, /not base64/],
+    ["a value that is not UTF-8", { "Upload-Metadata": "name //4=" }, /not UTF-8/],
+    ["a repeated key", { "Upload-Metadata": "name YQ==,NAME YQ==" }, /more than once/],
+  ])("refuses %s with 400 and the reason in messages", async (_, headers, text) => {
     expect(await refusalOf(await client.create(headers))).toMatch(text);
   });
 
@@ -111,11 +111,11 @@ describe("a creation", () => {
     ["a watermark that is too long", { watermark: "w".repeat(33) }, /32 characters/],
     ["a deletion too near", { scheduleddeletion: ahead(29 * DAY_S) }, /scheduledDeletion/],
     ["a deletion too far", { scheduleddeletion: ahead(1_097 * DAY_S) }, /scheduledDeletion/],
-  ])("with %s is a 400 that says so in messages", async (_, metadata, text) => {
+  ])("refuses %s with 400 and the reason in messages", async (_, metadata, text) => {
     expect(await refusalOf(await withMetadata(metadata))).toMatch(text);
   });
 
-  it("is refused when a header comes twice, has a body, or is not for a direct user", async () => {
+  it("refuses a repeated header, a body, and a creation without direct_user", async () => {
     const url = `${client.base}?direct_user=true`;
     const headers = ["Authorization", `Bearer ${stream.token}`, "Tus-Resumable", "1.0.0", "Upload-Length", "1"];
     const twice = await rawRequest("POST", url, [...headers, "Upload-Creator", "a", "Upload-Creator", "b"]);
@@ -128,7 +128,7 @@ describe("a creation", () => {
     expect(await refusalOf(await client.create({}, ""))).toMatch(/direct_user/);
   });
 
-  it("is refused in an account of another name", async () => {
+  it("refuses another account id", async () => {
     const at = (account: string) =>
       fetch(`${stream.apiBase}/accounts/${account}/stream?direct_user=true`, {
         method: "POST",
@@ -138,7 +138,7 @@ describe("a creation", () => {
     expect(await refusalOf(await at("a".repeat(33)))).toMatch(/account_id/);
   });
 
-  it("is accepted at the bounds of everything, and stored as it was asked for", async () => {
+  it("accepts every value at its bound, and stores it", async () => {
     const [expiry, scheduleddeletion] = [ahead(6 * 3_600), ahead(30 * DAY_S)];
     const metadata = encodeMetadata({
       NAME: "Zoë\u0000, 猫",
@@ -161,7 +161,7 @@ describe("a creation", () => {
         maxDurationSeconds: 36_000,
         uploadExpiry: expiry,
         allowedOrigins: ["a.example", "*.b.example", "localhost:3000"],
-        // Its presence means true, whatever its value.
+        // Presence means true, whatever the value.
         requireSignedURLs: true,
         thumbnailTimestampPct: 1,
         watermark: { uid: "w1" },
@@ -173,7 +173,7 @@ describe("a creation", () => {
     ]);
   });
 
-  it("without metadata has Stream's own defaults", async () => {
+  it("uses Stream's defaults without metadata", async () => {
     await client.createUpload(0);
     const [video] = stream.videos();
     expect(video).toMatchObject({
@@ -190,7 +190,7 @@ describe("a creation", () => {
     expect(Math.abs(lifetime - 30 * 60_000)).toBeLessThan(1_000);
   });
 
-  it("stores keys that an object would trip over", async () => {
+  it("stores keys such as `__proto__`", async () => {
     await client.createUpload(1, { ["__proto__"]: "p", constructor: "c" });
     const { result } = await client.api<{ meta: object }[]>("GET", "");
     expect(Object.entries(result[0]?.meta ?? {})).toEqual([
@@ -200,7 +200,7 @@ describe("a creation", () => {
   });
 });
 
-describe("a link for a basic upload", () => {
+describe("POST /stream/direct_upload", () => {
   const link = { maxDurationSeconds: 60 };
 
   it.each<[string, unknown, RegExp]>([
@@ -219,13 +219,13 @@ describe("a link for a basic upload", () => {
     ["a watermark without a uid", { ...link, watermark: {} }, /watermark/],
     ["an expiry too near", { ...link, expiry: ahead(10) }, /expiry/],
     ["a deletion too near", { ...link, scheduledDeletion: ahead(DAY_S) }, /scheduledDeletion/],
-  ])("with %s is a 400 that says so in messages", async (_, body, text) => {
+  ])("refuses %s with 400 and the reason in messages", async (_, body, text) => {
     const answer = await client.api("POST", "/direct_upload", body);
     expect([answer.status, answer.messages[0]?.message]).toEqual([400, expect.stringMatching(text)]);
     expect(stream.videos()).toEqual([]);
   });
 
-  it("is made with everything that was asked for, options kept apart from meta", async () => {
+  it("creates a link with all options, kept apart from meta", async () => {
     const body = { ...link, creator: "u1", meta: { name: "small", expiry: "never" }, requireSignedURLs: true };
     const { result } = await client.api("POST", "/direct_upload", body);
     expect(result).toMatchObject({ uid: expect.stringMatching(/^[0-9a-f]{32}$/) as string, watermark: null });
@@ -233,14 +233,14 @@ describe("a link for a basic upload", () => {
   });
 });
 
-describe("an edit", () => {
+describe("POST /stream/:uid", () => {
   it.each<[string, unknown, RegExp]>([
     ["no object", "[]", /must be an object/],
     ["another uid", { uid: "x" }, /uid/],
     ["maxDurationSeconds of 0", { maxDurationSeconds: 0 }, /maxDurationSeconds/],
     ["an expiry that is none", { uploadExpiry: "soon" }, /uploadExpiry/],
     ["meta that is no object", { meta: [] }, /meta/],
-  ])("with %s changes nothing", async (_, body, text) => {
+  ])("refuses %s and changes nothing", async (_, body, text) => {
     const { uid } = await client.createUpload(1, { name: "before" });
     const before = stream.videos();
     const answer = await client.api("POST", `/${uid}`, body);
@@ -248,7 +248,7 @@ describe("an edit", () => {
     expect(stream.videos()).toEqual(before);
   });
 
-  it("changes what it names, before the upload its duration and expiry as well", async () => {
+  it("changes the named fields, and before the upload also duration and expiry", async () => {
     const { uid } = await client.createUpload(1, { name: "before", requiresignedurls: null });
     const [uploadExpiry, scheduledDeletion] = [ahead(3_600), ahead(40 * DAY_S)];
     const edit = { meta: { name: "after" }, maxDurationSeconds: 30, uploadExpiry, scheduledDeletion };
