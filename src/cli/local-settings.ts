@@ -2,18 +2,18 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** What a local gateway needs to remember between runs, besides its database. */
+/** Settings that a local gateway keeps between runs, besides its database. */
 export interface LocalSettings {
   readonly OPERATOR_TOKEN: string;
   readonly GRANT_KEYS: string;
   readonly MASTER_KEYS: string;
-  /** API key of the tenant `demo`, once it has one. */
+  /** API key of the tenant `demo`, after the first start. */
   demoKey?: string;
 }
 
 const FILE = "settings.json";
 
-/** Reads the settings in `folder`; the first time, makes secrets at random. */
+/** Reads the settings in `folder`; generates random secrets the first time. */
 export async function loadSettings(folder: string): Promise<LocalSettings> {
   try {
     return JSON.parse(await readFile(join(folder, FILE), "utf8")) as LocalSettings;
@@ -31,6 +31,6 @@ export async function loadSettings(folder: string): Promise<LocalSettings> {
 
 export async function saveSettings(folder: string, settings: LocalSettings): Promise<void> {
   await mkdir(folder, { recursive: true });
-  // They are secrets, if only of this machine.
+  // 0600: the settings are secrets, if only of this machine.
   await writeFile(join(folder, FILE), `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });
 }

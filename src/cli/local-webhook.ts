@@ -1,4 +1,4 @@
-/** Has a local Stream's events sent to a gateway, and gives the secret that they are signed with. */
+/** Registers a gateway as the webhook of a local Stream. @returns the signing secret */
 export async function registerLocalWebhook(
   stream: { readonly apiBase: string; readonly accountId: string; readonly token: string },
   gateway: string,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 
-/** The checkout. */
+/** The repository's folder. */
 export const ROOT = join(import.meta.dirname, "..", "..");
-/** Where a local gateway keeps its data and secrets, unless SLUICE_STATE names another folder. */
+/** Folder of a local gateway's data and secrets; SLUICE_STATE names another one. */
 export const STATE = process.env["SLUICE_STATE"] ?? join(ROOT, ".wrangler", "sluice");

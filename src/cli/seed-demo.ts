@@ -1,4 +1,4 @@
-/** The tenant that a local gateway comes with. */
+/** The tenant of a local gateway. */
 export const DEMO_TENANT = "demo";
 
 export const DEMO_POLICY = {
@@ -18,8 +18,9 @@ export const DEMO_POLICY = {
 const DEMO_LIMITS = { pending: 50, rate: { tenant: 60 }, quota: { day: { uploads: 1_000 } } };
 
 /**
- * Makes the tenant `demo` by the operator's API, unless it is there, and gives its key: the known one while it is good,
- * else a new one. What has been changed about the tenant since stays as it is.
+ * Creates the tenant `demo` through the operator API if it is missing. Later changes to the tenant are kept.
+ *
+ * @returns the known key while it is valid, else a new one
  */
 export async function seedDemo(url: string, operatorToken: string, knownKey?: string): Promise<string> {
   const call = async (method: string, path: string, body?: unknown) => {
@@ -32,7 +33,7 @@ export async function seedDemo(url: string, operatorToken: string, knownKey?: st
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     if (!response.ok && response.status !== 404)
-      throw new Error(`The operator's API answered ${response.status} to ${method} ${path}: ${await response.text()}`);
+      throw new Error(`The operator API answered ${response.status} to ${method} ${path}: ${await response.text()}`);
     return response;
   };
 

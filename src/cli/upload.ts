@@ -1,6 +1,6 @@
 /**
  * `npm run upload -- FILE [--tenant T] [--key K] [--url U] [--meta k=v …]`: uploads a video through the gateway with
- * tus-js-client. Interrupted and started again, it goes on where it was.
+ * tus-js-client. Started again after an interruption, it resumes.
  */
 import { createReadStream } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
@@ -10,7 +10,7 @@ import * as tus from "tus-js-client";
 import { STATE } from "./paths.ts";
 
 const USAGE = "Usage: npm run upload -- FILE [--tenant T] [--key K] [--url U] [--meta key=value …]";
-/** Stream takes chunks of 5 to 200 MiB, in multiples of 256 KiB; the client keeps one in memory. */
+/** Stream accepts chunks of 5 to 200 MiB in multiples of 256 KiB; the client keeps one in memory. */
 const CHUNK_BYTES = 50 * 1024 * 1024;
 const RETRY_DELAYS_MS = [0, 1_000, 3_000, 5_000];
 const FILE_TYPES: Record<string, string> = {
@@ -39,11 +39,11 @@ const upload = new tus.Upload(createReadStream(file), {
     ...(fileType !== undefined && { filetype: fileType }),
     ...options.metadata,
   },
-  // Where each upload stands, for the next start.
+  // Offsets of unfinished uploads, for the next start.
   urlStorage: new tus.FileUrlStorage(join(STATE, "uploads.json")),
   storeFingerprintForResuming: true,
   removeFingerprintOnSuccess: true,
-  // The key is for the gateway alone: headers set for the whole upload would go to Stream's host as well.
+  // Only the gateway gets the key: headers set for the whole upload would go to Stream's host as well.
   onBeforeRequest(request) {
     if (request.getURL() === endpoint) request.setHeader("Authorization", `Bearer ${options.key}`);
   },
@@ -64,7 +64,7 @@ const upload = new tus.Upload(createReadStream(file), {
 
 const [previous] = await upload.findPreviousUploads();
 if (previous) {
-  console.log(`Going on with the upload of ${previous.creationTime}.`);
+  console.log(`Resuming the upload of ${previous.creationTime}.`);
   upload.resumeFromPreviousUpload(previous);
 }
 upload.start();
@@ -81,7 +81,7 @@ function readArguments() {
       },
     });
     const [file, ...rest] = positionals;
-    if (!file || rest.length > 0) throw new Error("Name one file.");
+    if (!file || rest.length > 0) throw new Error("Give one file.");
     if (!URL.canParse(values.url)) throw new Error("--url must be a URL.");
     if (!values.key) throw new Error("Give a key with --key, or in SLUICE_KEY.");
     const pairs = values.meta.map((pair): [string, string] => {
@@ -113,7 +113,7 @@ function mebibytes(bytes: number): string {
   return (bytes / 1024 / 1024).toFixed(1);
 }
 
-/** A refusal in its own words, where it is one; else what the client says. */
+/** The refusal's own text if there is one, else the client's. */
 function explain(error: Error | tus.DetailedError): string {
   const response = "originalResponse" in error ? error.originalResponse : null;
   const refusal = readRefusal(response?.getBody() ?? "");
@@ -128,7 +128,11 @@ interface Refusal {
   readonly requestId?: string;
 }
 
-/** The gateway's, or one in Cloudflare's envelope, where the messages tell more than the errors; undefined: neither. */
+/**
+ * Reads the gateway's refusal, or one in Cloudflare's envelope, whose messages say more than its errors.
+ *
+ * @returns `undefined` if the body is neither
+ */
 function readRefusal(body: string): Refusal | undefined {
   try {
     const { code, detail, requestId, messages, errors } = JSON.parse(body);

@@ -1,4 +1,4 @@
-/** `npm run webhook:register -- --gateway URL`: has a Stream account's events sent to a gateway. */
+/** `npm run webhook:register -- --gateway URL`: registers a gateway as the webhook of a Stream account. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -9,21 +9,21 @@ import type { Upstream } from "../core/stream/rules/upstream.ts";
 import { registerStreamWebhook } from "../core/stream-events/register-stream-webhook.ts";
 import { ROOT } from "./paths.ts";
 
-const HELP = `Has a Stream account's events sent to a gateway, at URL/hooks/stream/UPSTREAM.
+const HELP = `Registers a gateway as the webhook of a Stream account, at URL/hooks/stream/UPSTREAM.
 
   npm run webhook:register -- --gateway URL [--upstream ID] [--force] [--print]
 
   --gateway URL   the gateway's public address, e.g. https://uploads.example.com
-  --upstream ID   an upstream of the operator's API; without it, the upstream "default" of the environment
-  --force         replaces a webhook that the account has already, and that is another's
+  --upstream ID   an upstream of the operator API; default: "default", the environment's upstream
+  --force         replaces the account's existing webhook to another URL
   --print         prints the secret instead of running "wrangler secret put" ("default" only)
 
-An account has one webhook. Registered again, it stays as it is, and its secret is stored again.
+An account has one webhook. Registering the same URL again keeps it and stores its secret again.
 
-"default" needs STREAM_ACCOUNT_ID, and STREAM_API_TOKEN or STREAM_API_EMAIL and STREAM_API_KEY, as the gateway has them
-(STREAM_API_BASE too, where it is not Cloudflare's). The secret becomes the Worker's secret STREAM_WEBHOOK_SECRETS, by the
-wrangler that is signed in here. Any other upstream needs OPERATOR_TOKEN: the gateway registers it with the credential that
-it has, and keeps the secret itself.`;
+"default" needs the gateway's STREAM_ACCOUNT_ID, and STREAM_API_TOKEN or STREAM_API_EMAIL and STREAM_API_KEY
+(and STREAM_API_BASE if it is not Cloudflare's). The command stores the secret as the Worker's secret STREAM_WEBHOOK_SECRETS
+with the signed-in wrangler. Any other upstream needs OPERATOR_TOKEN: the gateway registers it with its own credential and
+keeps the secret.`;
 const DEADLINE_MS = 15_000;
 const SECRET_NAME = "STREAM_WEBHOOK_SECRETS";
 
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   else await registerNamed(gateway, values.upstream, values.force);
 }
 
-/** At Stream by ourselves, and the secret by wrangler: a Worker cannot change its own settings. */
+/** Registers at Stream directly and stores the secret with wrangler, since a Worker cannot change its own settings. */
 async function registerDefault(gateway: string, force: boolean, print: boolean): Promise<void> {
   const url = `${gateway}/hooks/stream/${DEFAULT_UPSTREAM}`;
   const registered = await registerStreamWebhook(
@@ -66,19 +66,19 @@ async function registerDefault(gateway: string, force: boolean, print: boolean):
   if (replaced) console.error(`Replaced ${replaced.notificationUrl}.`);
   console.error(`The account's webhook is ${url}.`);
 
-  // Events on their way to an older address of the gateway are signed with the secret of that one.
+  // Notifications in flight to an earlier address of the gateway are signed with that webhook's secret.
   const isOurs = replaced && new URL(replaced.notificationUrl).pathname === new URL(url).pathname;
   const secrets = [secret, ...(isOurs && replaced.secret ? [replaced.secret] : [])].join(",");
   if (print) {
-    console.error(`Set the secret ${SECRET_NAME} of the gateway to this; events are refused until then:`);
+    console.error(`Set the gateway's secret ${SECRET_NAME} to this value; notifications are refused until then:`);
     return console.log(secrets);
   }
   console.error(`Storing its secret: wrangler secret put ${SECRET_NAME}`);
   const status = await putSecret(secrets);
   if (status !== 0)
     throw new Error(
-      `wrangler ended with ${status}, and the secret is not stored: events are refused until it is. ` +
-        "Run this again when wrangler is signed in, or with --print to set the secret yourself.",
+      `wrangler exited with ${status}, and the secret is not stored: notifications are refused until it is. ` +
+        "Run this again with a signed-in wrangler, or with --print to set the secret yourself.",
     );
 }
 
@@ -99,7 +99,7 @@ function upstreamOfEnvironment(): Upstream {
   };
 }
 
-/** Through standard input: what is in an argument can be read by every process of the machine. */
+/** Passes the secret on standard input: arguments are visible to every process of the machine. */
 function putSecret(value: string): Promise<number | null> {
   const wrangler = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
   return new Promise((resolve, reject) => {
@@ -110,27 +110,27 @@ function putSecret(value: string): Promise<number | null> {
   });
 }
 
-/** By the operator's API. */
+/** Registers through the operator API. */
 async function registerNamed(gateway: string, upstream: string, force: boolean): Promise<void> {
   const token = process.env["OPERATOR_TOKEN"];
-  if (!token) throw new Error("Set OPERATOR_TOKEN, to call the operator's API.");
+  if (!token) throw new Error("Set OPERATOR_TOKEN to call the operator API.");
   const answer = await fetch(`${gateway}/admin/v1/upstreams/${upstream}/webhook`, {
     method: "PUT",
     headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
     body: JSON.stringify({ gateway, force }),
     signal: AbortSignal.timeout(2 * DEADLINE_MS),
   }).catch((error: Error) => {
-    throw new Error(`${gateway} cannot be reached: ${error.message}`);
+    throw new Error(`${gateway} is unreachable: ${error.message}`);
   });
   const text = await answer.text();
   if (!answer.ok) throw new Error(explain(answer.status, text));
   const { notificationUrl, replaced } = JSON.parse(text) as { notificationUrl: string; replaced?: string };
   if (replaced !== undefined) console.error(`Replaced ${replaced}.`);
-  console.error(`The account's webhook is ${notificationUrl}, and the gateway has its secret.`);
+  console.error(`The account's webhook is ${notificationUrl}. The gateway has stored its secret.`);
 }
 
 function explain(status: number, text: string): string {
-  const foreign = `The gateway answered ${status}, and not as the operator's API does. Is --gateway its address?`;
+  const foreign = `The answer (status ${status}) is not the operator API's. Is --gateway the gateway's address?`;
   try {
     const { code = "", detail } = JSON.parse(text) as { code?: string; detail?: string };
     return detail === undefined ? foreign : withAdvice(code, detail);
@@ -140,5 +140,5 @@ function explain(status: number, text: string): string {
 }
 
 function withAdvice(code: string, detail: string): string {
-  return code === "conflict" ? `${detail}\nWith --force it is replaced.` : detail;
+  return code === "conflict" ? `${detail}\nUse --force to replace it.` : detail;
 }

@@ -6,7 +6,7 @@ import { ROOT } from "../../src/cli/paths.ts";
 
 const wrangler = unstable_readConfig({ config: join(ROOT, "wrangler.toml") });
 
-/** Miniflare's own D1, rate limit and analytics, which are Workers; named as they import each other. */
+/** Miniflare's D1, rate limit and analytics are Workers; these are their modules, named as they import each other. */
 const SIMULATORS = join(dirname(createRequire(import.meta.url).resolve("miniflare")), "workers");
 export const MINIFLARE_RATE_LIMIT = "ratelimit/ratelimit.worker.js";
 const MODULES = [
@@ -20,7 +20,7 @@ const MODULES = [
   "shared/zod.worker.js",
 ];
 
-/** Lays the files that a configuration embeds into `folder`, the Workers to be measured among them. */
+/** Copies the files that a configuration embeds into `folder`, including the measured Workers. */
 export async function layOut(folder: string, workers: Readonly<Record<string, string>>): Promise<void> {
   for (const module of MODULES) {
     await mkdir(dirname(join(folder, module)), { recursive: true });
@@ -30,24 +30,23 @@ export async function layOut(folder: string, workers: Readonly<Record<string, st
 }
 
 export interface WorkerConfig {
-  /** The built module, a file of the folder that `layOut` has filled. */
+  /** The built module: a file in the folder that `layOut` filled. */
   readonly module: string;
   /** Variables and secrets, over those of `wrangler.toml`. */
   readonly settings: Readonly<Record<string, string>>;
   /** Where `wrangler --persist-to` keeps its data. */
   readonly statePath: string;
-  /** What stands in for the rate limit: a module of the folder. */
+  /** Replaces the rate limit: a module in the folder. */
   readonly rateLimit: string;
   /** Whether the module exports the Durable Objects of `wrangler.toml`. */
   readonly hasObjects: boolean;
 }
 
 /**
- * A Worker as `wrangler.toml` configures it, with nothing between its socket and itself nor between itself and the
- * network: Miniflare would put Workers of its own there, which cost several times what is being measured. The bindings
- * are Miniflare's and real; its Workers for them wait beside the gateway, in the baseline's process too, so that what
- * differs between two processes is the Worker alone. Objects stay awake: a thousand of them take turns more slowly here
- * than workerd puts them to sleep, and waking up is not what is measured.
+ * A Worker as `wrangler.toml` configures it, without Miniflare's own Workers between socket, Worker and network: they cost
+ * several times what is measured. The bindings are Miniflare's real ones; their Workers run beside the gateway, and in the
+ * baseline's process too, so that two processes differ in the Worker only. Objects are never evicted: a thousand of them take
+ * turns more slowly than workerd evicts them, and start-up of objects is not measured.
  */
 export function workerdConfig({ module, settings, statePath, rateLimit, hasObjects }: WorkerConfig): string {
   const bindings = { ...wrangler.vars, ...settings };
@@ -107,7 +106,7 @@ const config :Workerd.Config = (
 `;
 }
 
-/** The Worker behind a binding, and the Durable Object behind that, as Miniflare sets them up; data where wrangler keeps them. */
+/** A binding's Worker and its Durable Object, as Miniflare sets them up, on wrangler's data folder. */
 function simulator(name: string, entry: string, object: string, className: string, path: string): string {
   return `(name = "${name}", worker = (
       compatibilityDate = "2023-07-24",
@@ -129,7 +128,7 @@ function namespace(id: string): string {
   return text(JSON.stringify({ MINIFLARE_NAMESPACE: id }));
 }
 
-/** A Cap'n Proto string; its escapes are C's, of which JSON's are a part, but for those beyond ASCII. */
+/** A Cap'n Proto string. Its escapes are C's, which include JSON's for ASCII. */
 function text(value: string): string {
   return JSON.stringify(value);
 }

@@ -5,7 +5,7 @@ import { TenantLedger as Ledger } from "../../src/durable-objects/tenant-ledger/
 import { UpstreamBudget as Budget } from "../../src/durable-objects/upstream-budget.ts";
 import { ROWS_WRITTEN_PATH } from "./wire.ts";
 
-/** The gateway, with the rows counted that its objects write: they are most of what it costs to run. */
+/** The gateway, counting the rows that its objects write: most of its running cost. */
 let rowsWritten = 0;
 let app: ReturnType<typeof createApp> | undefined;
 

@@ -1,10 +1,10 @@
 import { SignJWT, exportJWK, generateKeyPair } from "jose";
 
-/** One good credential of each kind, all of the same tenant. */
+/** One valid credential of each kind, all for the same tenant. */
 export interface Credentials {
   readonly key: string;
   readonly grant: string;
-  /** By the algorithm that they are signed with. */
+  /** By signing algorithm. */
   readonly jwts: ReadonlyMap<string, string>;
 }
 
@@ -20,7 +20,7 @@ const AUDIENCE = "sluice";
 /** Longer than the longest run. */
 const JWT_LIFETIME = "1h";
 
-/** Identity providers that sign by a shared secret, by elliptic curve and by RSA, their keys inline, with a token of each. */
+/** Identity providers with a shared secret, an elliptic-curve key and an RSA key, keys inline, and a token of each. */
 export async function makeIssuers(tenant: string): Promise<TestIssuer[]> {
   const secret = "secret-of-the-bench-32-bytes-long";
   const issuers = [await testIssuer("HS256", tenant, new TextEncoder().encode(secret), { secret })];

@@ -3,9 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { bearer, create, startTestGateway } from "../support/gateway.ts";
 import { type Receiver, startReceiver } from "../support/webhook-receiver.ts";
 
-/** What is taken in and told, per second. */
+/** Rates of notifications recorded and events delivered. */
 export interface EventRates {
-  /** How many of each. */
+  /** Number of notifications. */
   readonly events: number;
   readonly recordedPerSecond: number;
   readonly deliveredPerSecond: number;
@@ -17,8 +17,8 @@ const SECRET = "webhook-secret-of-the-bench";
 const POLL_MS = 20;
 
 /**
- * Sends one signed event of Stream's for each of so many uploads, and takes the time until all are answered, and until the
- * tenants' endpoints have been told of all of them. On Miniflare, which has Queues: slower than workerd by itself.
+ * Sends one signed Stream notification per upload; measures the time until all are answered and until all events are delivered.
+ * Runs on Miniflare, for its Queues: slower than plain workerd.
  */
 export async function measureEvents(events: number): Promise<EventRates> {
   const plenty = 1_000_000;
@@ -73,7 +73,7 @@ async function send(url: string, body: string): Promise<void> {
   await answer.body?.cancel();
 }
 
-/** Waits until so many have come. */
+/** Waits for a number of deliveries. */
 async function deliveries(receiver: Receiver, count: number): Promise<void> {
   while (receiver.received.length < count) await sleep(POLL_MS);
 }

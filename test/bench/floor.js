@@ -1,7 +1,7 @@
 /**
- * The least that the gateway's answers need of the platform, and nothing of its own: no routing, parsing, policy or look-up.
- * A creation hashes the key, has a deadline, is seen through where the client hangs up, writes a line of log, and answers with
- * the headers that its clients read; a refusal is a line of log and a problem. No gateway that does these things costs less.
+ * The platform's minimal cost of the gateway's responses, without routing, parsing, policy or look-ups. A creation hashes the key,
+ * has a deadline, uses `waitUntil`, writes a log line and answers with the headers that clients read; a refusal writes a log line
+ * and a problem. No gateway that does this costs less.
  */
 const encoder = new TextEncoder();
 const nobody = new Uint8Array(32);

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { HEAD_END, type LoadCount, type LoadOrder, type LoadReport } from "./wire.ts";
 
 /**
- * Makes load, in a process of its own: each connection sends its next request when the answer to the last one is
- * complete. Raw sockets, since an HTTP client would cost more than what is being measured.
+ * Generates load in a separate process: each connection sends its next request after the complete response. Uses raw sockets,
+ * since an HTTP client would cost more than the measured Worker.
  */
 process.on("message", (order: LoadOrder) => {
   void (async () => {
@@ -64,17 +64,17 @@ async function load(order: LoadOrder): Promise<LoadCount> {
   }
 }
 
-/** An answer takes a few milliseconds. */
+/** A response takes a few milliseconds. */
 const DRAIN_MS = 1_000;
 
-/** Lets what is under way be answered: an aborted request is another kind of work, and would fall into the next round. */
+/** Waits for pending responses: aborting them would add other work to the next round. */
 async function drained(sockets: readonly Socket[]): Promise<void> {
   const closed = sockets.filter(({ closed }) => !closed).map((socket) => once(socket, "close"));
   await Promise.race([Promise.all(closed), sleep(DRAIN_MS)]);
   for (const socket of sockets) socket.destroy();
 }
 
-/** Cuts a connection's answers out of its stream. */
+/** Splits a connection's stream into responses. */
 function answerReader(onAnswer: (status: number, text: string) => void): (chunk: Buffer) => void {
   let text = "";
   return (chunk) => {
@@ -90,7 +90,7 @@ function answerReader(onAnswer: (status: number, text: string) => void): (chunk:
   };
 }
 
-/** Of all its threads, from the scheduler, in nanoseconds and exact. */
+/** CPU time of all threads of a process in nanoseconds, from the scheduler. */
 function cpuSecondsOf(pid: number): number {
   const tasks = `/proc/${pid}/task`;
   let nanoseconds = 0;

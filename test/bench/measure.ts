@@ -5,18 +5,18 @@ import { type ServerName, type Surroundings, startServer } from "./servers.ts";
 import type { Server } from "./workerd.ts";
 import type { LoadCount, LoadOrder, LoadReport } from "./wire.ts";
 
-/** How long to measure: more rounds and process sets narrow the spread. */
+/** Duration of the measurement: more rounds and process sets narrow the spread. */
 export interface Schedule {
-  /** How often all servers are started anew: a process keeps the luck of its memory layout for life. */
+  /** Restarts of all servers: memory layout varies between processes and affects speed. */
   readonly sets: number;
   readonly rounds: number;
-  /** Milliseconds of load that are counted, per row and round. */
+  /** Milliseconds of measured load per row and round. */
   readonly measureMs: number;
-  /** The same for rows that are quoted. */
+  /** The same for rows that the docs quote. */
   readonly measureKeyMs: number;
-  /** Milliseconds at the start of a round that are not. */
+  /** Milliseconds of unmeasured load at the start of a round. */
   readonly settleMs: number;
-  /** Milliseconds per row before the first round, for the compiler. */
+  /** Milliseconds of warm-up per row before the first round, for the JIT compiler. */
   readonly warmUpMs: number;
 }
 
@@ -28,12 +28,12 @@ export interface Round {
 
 const CLEAR_LINE = "\x1b[K";
 
-/** Requests under way at any time, on each side. */
+/** Concurrent requests on each side. */
 const CONNECTIONS = 16;
 
 /**
- * Measures all rows. A machine's speed drifts two-fold within an hour, so both sides of a row always run at the same
- * time on the same processor, and the rows take turns.
+ * Measures all rows. A machine's speed drifts two-fold within an hour, so both sides of a row run concurrently on the same
+ * processor, and the rows take turns.
  */
 export async function measureRows(
   rows: readonly Row[],

@@ -9,8 +9,8 @@ export { TenantLedger } from "../../src/durable-objects/tenant-ledger/tenant-led
 export { UpstreamBudget } from "../../src/durable-objects/upstream-budget.ts";
 
 /**
- * The gateway without admission: every creation is let through, and nothing is counted. What is left is what it costs to
- * read, authenticate, decide and forward one.
+ * The gateway without admission: it admits every creation and counts nothing. What remains is the cost to parse, authenticate,
+ * decide and forward.
  */
 let app: ReturnType<typeof createApp> | undefined;
 

@@ -1,6 +1,6 @@
 /**
- * The baseline: the Worker that Cloudflare's documentation shows for tus uploads, with Stream's status passed on. It lets
- * anyone create anything.
+ * The baseline: the Worker from Cloudflare's documentation for tus uploads, passing Stream's status on. Anyone can create
+ * anything.
  *
  * @see https://developers.cloudflare.com/stream/uploading-videos/direct-creator-uploads/
  */

@@ -1,11 +1,11 @@
 import { type ChildProcess, type StdioOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 
-/** Where a process runs: what is measured on one processor, all that feeds it on the other, so that they do not compete. */
+/** Pins measured processes to one processor and load generators to the other, so that they do not compete. */
 export type Place = "measured" | "feeding";
 const PROCESSOR: Readonly<Record<Place, string>> = { measured: "0", feeding: "1" };
 
-/** Whether processes can be pinned: by `taskset`, which Linux has and others have not. */
+/** Whether `taskset` (Linux only) can pin processes. */
 export const PINNED = spawnSync("taskset", ["-c", "0,1", "true"]).status === 0;
 
 const running = new Set<ChildProcess>();
@@ -14,7 +14,7 @@ process.on("exit", () => {
 });
 
 export function start(place: Place, command: string, args: readonly string[], stdio: StdioOptions): ChildProcess {
-  // `taskset` becomes the command, so that signals and the process id are the command's.
+  // `taskset` replaces itself with the command, so that signals and process id are the command's.
   const child = PINNED
     ? spawn("taskset", ["-c", PROCESSOR[place], command, ...args], { stdio })
     : spawn(command, args, { stdio });
@@ -23,7 +23,7 @@ export function start(place: Place, command: string, args: readonly string[], st
   return child;
 }
 
-/** Another Node program of this folder's, with a channel for messages. */
+/** Starts another program of this folder, with a message channel. */
 export function startProgram(path: string): ChildProcess {
   return start("feeding", process.execPath, [path], ["ignore", "inherit", "inherit", "ipc"]);
 }
@@ -35,10 +35,10 @@ export async function stop(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** The next message of a program's; an error if it ends without one. */
+/** Resolves to a program's next message; rejects if the program ends. */
 export async function nextMessage<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onExit = () => reject(new Error(`${child.spawnargs.join(" ")} has ended.`));
+    const onExit = () => reject(new Error(`${child.spawnargs.join(" ")} exited without a message.`));
     child.once("exit", onExit);
     child.once("message", (message) => {
       child.off("exit", onExit);

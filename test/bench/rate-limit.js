@@ -1,6 +1,6 @@
 /**
- * A rate limit as production has it, a counter in the machine's own memory. Miniflare's is a Durable Object that writes
- * to a database, which costs more than all that the gateway does about a refusal.
+ * A rate limit as in production: a counter in memory. Miniflare's is a Durable Object that writes to a database, which costs more
+ * than the gateway's whole refusal.
  */
 export default function rateLimit({ limit, period }) {
   const counts = new Map();

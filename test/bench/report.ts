@@ -4,12 +4,12 @@ import type { Bar, Row } from "./rows.ts";
 import { type Figure, figureOf } from "./statistics.ts";
 import type { LoadCount } from "./wire.ts";
 
-/** Most gzip KiB of the Worker: it is loaded wherever a request comes first. */
+/** Limit of the Worker in KiB gzip: every location loads it on its first request. */
 const BUNDLE_BAR_KIB = 80;
 
 const COLUMNS = ["", "CPU ratio", "requests/s ratio", "CPU µs/request", "requests/s", "bar on CPU"] as const;
 
-/** The table, as text. Ratios are of the subject to what it ran against, per round; then the median of the rounds. */
+/** Formats the table. A ratio is subject to opponent per round; shown is the median of the rounds. */
 export function reportRows(rounds: ReadonlyMap<Row, readonly Round[]>): string {
   const lines = [...rounds].map(([row, rounds]) => lineOf(row, rounds));
   return alignColumns([COLUMNS, ...lines]);
@@ -27,14 +27,14 @@ export function reportStartUp({
   return `Start-up, workerd's start to first answer: ${ours.toFixed(0)} ms, baseline ${theirs.toFixed(0)} ms: ${format(ratio)}`;
 }
 
-/** Nearly whole numbers: a row of the budget is for many creations. */
+/** Not whole numbers: one budget row serves many creations. */
 export function reportRowsWritten(figures: ReadonlyMap<string, number>): string {
   const kinds = [...figures].map(([kind, rows]) => `${kind} ${rows.toFixed(2)}`);
   return `Rows written per creation, ledger, budget and alarms: ${kinds.join(", ")}; D1: none`;
 }
 
 export function reportEvents({ events, recordedPerSecond, deliveredPerSecond }: EventRates): string {
-  return `${events} events of Stream's, on Miniflare: ${recordedPerSecond} a second recorded, ${deliveredPerSecond} a second recorded and delivered`;
+  return `${events} Stream notifications on Miniflare: ${recordedPerSecond} a second recorded, ${deliveredPerSecond} a second recorded and delivered`;
 }
 
 export function reportBundle(kib: number): string {
@@ -78,7 +78,7 @@ function mark(passed: boolean): string {
 }
 
 function format({ median, spread }: Figure): string {
-  return Number.isNaN(median) ? "not known" : `${median.toFixed(2)} ± ${(spread * 100).toFixed(0)} %`;
+  return Number.isNaN(median) ? "unknown" : `${median.toFixed(2)} ± ${(spread * 100).toFixed(0)} %`;
 }
 
 function alignColumns(lines: readonly (readonly string[])[]): string {

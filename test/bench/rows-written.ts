@@ -3,7 +3,7 @@ import { type Surroundings, startServer } from "./servers.ts";
 import { TENANT } from "./state.ts";
 import { ROWS_WRITTEN_PATH } from "./wire.ts";
 
-/** Of each kind, so that what is written once for many of them, as a row of the budget is, is shared out. */
+/** Creations of each kind: enough to average rows that are written once for many creations. */
 const CREATIONS = 320;
 
 const KINDS: readonly (readonly [kind: string, headers: (index: number) => Record<string, string>])[] = [
@@ -12,7 +12,7 @@ const KINDS: readonly (readonly [kind: string, headers: (index: number) => Recor
   ["with an idempotency key", (index) => ({ "Idempotency-Key": String(index) })],
 ];
 
-/** Rows that a creation writes in the ledger and the budget, indexes and alarms included; to D1 it writes none. */
+/** Rows that a creation writes to ledger and budget, including indexes and alarms. It writes none to D1. */
 export async function countRowsWritten(key: string, surroundings: Surroundings): Promise<ReadonlyMap<string, number>> {
   const server = await startServer("gateway-counting", surroundings);
   const base = `http://127.0.0.1:${server.port}`;
@@ -26,7 +26,7 @@ export async function countRowsWritten(key: string, surroundings: Surroundings):
     if (answer.status !== 201) throw new Error(`Answered ${answer.status}: ${await answer.text()}`);
   };
   try {
-    // The first finds the objects empty.
+    // The first creation initialises the objects.
     await create({});
     const figures = new Map<string, number>();
     for (const [kind, headers] of KINDS) {

@@ -4,35 +4,35 @@ import type { Credentials } from "./credentials.ts";
 import type { ServerName } from "./servers.ts";
 import { TENANT, type TenantKey } from "./state.ts";
 
-/** One line of the table: what one server does, against what another does at the same time on the same processor. */
+/** One line of the table: a server's work against another server's, concurrently on the same processor. */
 export interface Row {
   readonly id: string;
   readonly title: string;
   readonly subject: Work;
   readonly against: Work;
   readonly bar?: Bar;
-  /** Measured for longer: the figure that is quoted. */
+  /** Measured longer, since the docs quote it. */
   readonly isKey?: boolean;
-  /** Milliseconds of load before the first round, where the schedule's do not wake all objects. */
+  /** Milliseconds of load before the first round, if the schedule's warm-up does not start all objects. */
   readonly warmUpMs?: number;
 }
 
 export interface Work {
   readonly server: ServerName;
-  /** Sent in turn. */
+  /** Requests, sent in turn. */
   readonly requests: readonly string[];
   readonly expect: readonly number[];
 }
 
-/** What the ratio of processor time per request should be. */
+/** The expected ratio of CPU time per request. */
 export type Bar = { readonly atMost: number } | { readonly within: number };
 
 const REFUSAL: Bar = { atMost: 0.6 };
 const CREATION_BY_KEY: Bar = { atMost: 1.5 };
 const FULL_ADMISSION: Bar = { atMost: 4.5 };
-/** Milliseconds of load that wake an object for certain. */
+/** Milliseconds of load that certainly start an object. */
 const WAKE_MS = 20;
-/** Over the size of a ledger and the number of tenants that are active. */
+/** Allowed drift with the size of a ledger and the number of active tenants. */
 const FLAT: Bar = { within: 0.2 };
 const SAME: Bar = { within: 0.1 };
 
@@ -127,7 +127,7 @@ export function makeRows({ key, grant, jwts }: Credentials, others: readonly Ten
       subject: { server: "floor", requests: [creation(bearer("junk"))], expect: [401] },
       against: baseline,
     },
-    // Soon past the limit of failures per address, as those of anyone who tries many.
+    // These soon exceed the limit of failures per address, like any guessing client.
     refusal("junk-key", "junk for a key", creation(bearer("junk")), 401, 429),
     {
       id: "junk-key-miniflare",
@@ -142,7 +142,7 @@ export function makeRows({ key, grant, jwts }: Credentials, others: readonly Ten
       id: "tenants",
       title: "100,000 tenants : 1",
       subject: creating("gateway-many"),
-      // Not the gateway of the other rows, which has been warmed by them.
+      // A gateway of its own, since the other rows warm theirs.
       against: creating("gateway-one"),
       bar: SAME,
     },

@@ -17,9 +17,8 @@ import { gzipKiB, measureStartUps } from "./startup.ts";
 import { addActiveTenants, addTenants, addUploads, seed } from "./state.ts";
 
 /**
- * `npm run bench [-- --quick] [--only key,grant]`: what the gateway costs, in processor time and requests per second,
- * as a ratio to a Worker that checks nothing. It measures; it asserts nothing. The quick one leaves out rows that have no
- * bar, unless they are asked for.
+ * `npm run bench [-- --quick] [--only key,grant]`: measures the gateway's CPU time and requests per second as a ratio to a Worker
+ * that checks nothing. It asserts nothing. `--quick` omits rows without a bar, unless `--only` names them.
  */
 const FULL = {
   sets: 3,
@@ -32,7 +31,7 @@ const FULL = {
   startUps: 9,
   events: 3_000,
 };
-/** Within a minute. */
+/** Takes less than a minute. */
 const QUICK = {
   sets: 1,
   rounds: 2,
@@ -51,7 +50,7 @@ const schedule: Schedule & Readonly<Record<"activeTenants" | "startUps" | "event
   : FULL;
 const only = options.only?.split(",");
 
-/** Memory where there is some to write to: a disk's speed is not what is measured. */
+/** A tmpfs if there is one, so that the disk's speed does not count. */
 const MEMORY = "/dev/shm";
 
 const folder = await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "sluice-bench-"));
@@ -60,7 +59,7 @@ process.once("SIGINT", () => process.exit(130));
 process.once("SIGTERM", () => process.exit(143));
 
 console.log(await bench());
-// Programs with an open channel would keep this one alive.
+// Child programs with an open channel would keep this process alive.
 process.exit();
 
 async function bench(): Promise<string> {
@@ -91,7 +90,7 @@ async function bench(): Promise<string> {
 
   const all = makeRows(credentials, active);
   const rows = all.filter(({ id, bar }) => (only ? only.includes(id) : bar || !options.quick));
-  if (rows.length === 0) throw new Error(`--only takes some of: ${all.map(({ id }) => id).join(",")}`);
+  if (rows.length === 0) throw new Error(`--only supports: ${all.map(({ id }) => id).join(",")}`);
   const loader = () => startProgram(join(import.meta.dirname, "load.ts"));
   const rounds = await measureRows(rows, schedule, surroundings, [loader(), loader()]);
   const rowsWritten = await countRowsWritten(credentials.key, surroundings);
@@ -99,7 +98,7 @@ async function bench(): Promise<string> {
   const eventRates = await measureEvents(schedule.events);
   return [
     `${schedule.sets} process sets × ${schedule.rounds} rounds; ratios to a bare pass-through Worker on the same processor at the same time.`,
-    ...(PINNED ? [] : ["Nothing could be pinned to a processor (there is no taskset): expect wider spreads."]),
+    ...(PINNED ? [] : ["Processes are not pinned to processors (no taskset): expect wider spreads."]),
     "",
     reportRows(rounds),
     "",

@@ -9,14 +9,14 @@ export type ServerName = keyof typeof SERVERS;
 
 interface ServerOptions {
   readonly module: "gateway.js" | "open-worker.js" | "counting-worker.js" | "pass-through.js" | "floor.js";
-  /** Which database. */
+  /** The database to copy. */
   readonly state: "one" | "many" | "active" | "uploads-100k" | "uploads-1m";
   readonly settings?: Readonly<Record<string, string>>;
-  /** Otherwise ours, see `rate-limit.js`. */
+  /** Default: `rate-limit.js`. */
   readonly rateLimit?: string;
 }
 
-/** Modules that the folder of a run holds. */
+/** Modules in the folder of a run. */
 export const GATEWAY_MODULE = "gateway.js";
 const OPEN_MODULE = "open-worker.js";
 const COUNTING_MODULE = "counting-worker.js";
@@ -24,9 +24,9 @@ export const BASELINE_MODULE = "pass-through.js";
 export const FLOOR_MODULE = "floor.js";
 export const RATE_LIMIT_MODULE = "rate-limit.js";
 
-/** A cache that is not read anew meanwhile: D1 is what other rows are about. */
+/** Longer than a run, so that nothing is read from D1 again: other rows measure D1. */
 const CACHED = { REGISTRY_CACHE_SECONDS: "300" };
-/** A cache that keeps nothing: each request reads the registry. */
+/** No cache: each request reads the registry. */
 const UNCACHED = { REGISTRY_CACHE_SECONDS: "0" };
 
 const SERVERS = {
@@ -47,13 +47,13 @@ const SERVERS = {
   "gateway-many-uncached": { module: OPEN_MODULE, state: "many", settings: UNCACHED },
 } as const satisfies Readonly<Record<string, ServerOptions>>;
 
-/** Where the servers of a run find their files and their upstream. */
+/** Files and upstream of the servers of a run. */
 export interface Surroundings {
   readonly folder: string;
   readonly stubPort: number;
 }
 
-/** Starts a server on a copy of its database: a file has one workerd at a time, or reads fail with SQLITE_BUSY. */
+/** Starts a server on a copy of its database: with two workerd on one file, reads fail with SQLITE_BUSY. */
 export async function startServer(name: ServerName, surroundings: Surroundings): Promise<Server> {
   const { folder } = surroundings;
   const statePath = join(folder, `state-of-${name}`);
@@ -81,7 +81,7 @@ export function startServerOn(
       STREAM_UPLOAD_HOSTS: STUB_UPLOAD_HOST,
       STREAM_ACCOUNT_ID: "0123456789abcdef0123456789abcdef",
       STREAM_API_TOKEN: "token-of-the-bench",
-      // More than any machine makes in a window.
+      // More than any machine creates in a window.
       STREAM_CALLS_PER_WINDOW: "1000000",
       ALLOW_LOOPBACK: "true",
       ...settings,

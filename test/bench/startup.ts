@@ -2,12 +2,12 @@ import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { type ServerName, type Surroundings, startServer } from "./servers.ts";
 
-/** Kibibytes of a module as it is uploaded. */
+/** Size of a module in KiB gzip, as uploaded. */
 export async function gzipKiB(path: string): Promise<number> {
   return gzipSync(await readFile(path)).byteLength / 1024;
 }
 
-/** Milliseconds from the start of workerd to the first answer, on both sides in turn. */
+/** Milliseconds from the start of workerd to the first response, on both sides in turn. */
 export async function measureStartUps(times: number, surroundings: Surroundings) {
   const gateway: number[] = [];
   const baseline: number[] = [];
@@ -18,7 +18,7 @@ export async function measureStartUps(times: number, surroundings: Surroundings)
   return { gateway, baseline };
 }
 
-/** The baseline answers every path alike. */
+/** The baseline answers every path the same. */
 async function startUpMs(name: ServerName, surroundings: Surroundings): Promise<number> {
   const server = await startServer(name, surroundings);
   await fetch(`http://127.0.0.1:${server.port}/healthz`, {

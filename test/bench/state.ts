@@ -6,16 +6,16 @@ import { DEMO_POLICY } from "../../src/cli/seed-demo.ts";
 import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, formatApiKey } from "../../src/core/auth/rules/api-key.ts";
 import { type Credentials, makeIssuers } from "./credentials.ts";
 
-/** The tenant whose requests are measured. */
+/** The measured tenant. */
 export const TENANT = "acme";
 export const OPERATOR_TOKEN = "operator-token-of-the-bench";
-/** How many others there are in the database of many. */
+/** Number of other tenants in the large database. */
 const OTHER_TENANTS = 99_999;
 
-/** Of an object; beside it there may be its log, and notes on it and on alarms. */
+/** An object's database file; beside it may be its write-ahead log, metadata and alarms. */
 const DATABASE = /^[0-9a-f]{64}\.sqlite$/;
 
-/** Makes the tenant and one credential of each kind, by the API that operators and tenants use. */
+/** Creates the tenant and one credential of each kind through the public APIs. */
 export async function seed(port: number): Promise<Credentials> {
   const call = async (method: string, path: string, token: string, body: unknown) => {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
@@ -37,19 +37,19 @@ export async function seed(port: number): Promise<Credentials> {
 /** Longer than the longest run. */
 const GRANT_SECONDS = 3_600;
 
-/** Copies a database, and adds tenants with a key each: straight into its file, which no workerd has open. */
+/** Copies a database and adds tenants with a key each, directly in the file, which no workerd has open. */
 export async function addTenants(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true });
   for (const path of await databasesIn(join(to, "v3", "d1", "miniflare-D1DatabaseObject"))) insertTenants(path);
 }
 
-/** A tenant and a key of its. */
+/** A tenant and its key. */
 export interface TenantKey {
   readonly tenant: string;
   readonly key: string;
 }
 
-/** Copies a database, and adds tenants whose keys are good, to create uploads at the same time. */
+/** Copies a database and adds tenants with valid keys, for concurrent creations. */
 export async function addActiveTenants(from: string, to: string, tenants: number): Promise<TenantKey[]> {
   await cp(from, to, { recursive: true });
   const added = Array.from({ length: tenants }, (_, index) => {
@@ -92,21 +92,21 @@ function insertTenants(path: string): void {
   const row = database.prepare("SELECT count(*) AS tenants FROM tenants").get();
   database.close();
   if (row?.["tenants"] !== OTHER_TENANTS + 1)
-    throw new Error(`There are ${String(row?.["tenants"])} tenants in ${path}.`);
+    throw new Error(`${path} has ${String(row?.["tenants"])} tenants, expected ${OTHER_TENANTS + 1}.`);
 }
 
-/** Copies a state, and adds finished uploads to the tenant's ledger; its budget has a database of its own. */
+/** Copies a state and adds finished uploads to the tenant's ledger. */
 export async function addUploads(from: string, to: string, uploads: number): Promise<void> {
   await cp(from, to, { recursive: true });
   for (const path of await databasesIn(join(to, "v3", "do", "sluice-TenantLedger"))) insertUploads(path, uploads);
 }
 
-/** Memory in which a million uploads are indexed at once: in SQLite's own 2 MB it takes twice as long. */
+/** SQLite cache for indexing a million uploads: with the default 2 MB it takes twice as long. */
 const INDEXES_KIB = 400_000;
 
 function insertUploads(path: string, uploads: number): void {
   const database = new DatabaseSync(path);
-  // workerd keeps what is its own in tables that it does not show; what is inserted here it reads as its own.
+  // workerd keeps its own data in hidden tables; rows inserted here are read like the object's own.
   database.exec(`
     PRAGMA cache_size = ${-INDEXES_KIB};
     BEGIN;

@@ -1,7 +1,7 @@
-/** A figure out of many measurements. */
+/** Summary of many measurements. */
 export interface Figure {
   readonly median: number;
-  /** Half of the way from the first to the last decile, as a part of the median: what most rounds kept within. */
+  /** Half the distance from the first to the last decile, relative to the median: most rounds are within it. */
   readonly spread: number;
 }
 
@@ -11,7 +11,7 @@ export function figureOf(values: readonly number[]): Figure {
   return { median, spread: (quantile(sorted, 0.9) - quantile(sorted, 0.1)) / 2 / median };
 }
 
-/** By linear interpolation. */
+/** Quantile by linear interpolation. */
 function quantile(sorted: readonly number[], part: number): number {
   const place = (sorted.length - 1) * part;
   const below = sorted[Math.floor(place)] ?? Number.NaN;

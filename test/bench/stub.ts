@@ -2,8 +2,8 @@ import { type AddressInfo, createServer } from "node:net";
 import { HEAD_END, STUB_UPLOAD_HOST } from "./wire.ts";
 
 /**
- * The upstream of both sides, a process of its own: answers every request like Stream answers a creation, and looks at
- * none, so that it takes as little as possible of the processor that it shares with the load.
+ * The upstream of both sides, as a separate process: answers every request like a Stream creation without reading it, since it
+ * shares a processor with the load generators.
  */
 const UID = "ea95132c15732412d22c1476fa83f27a";
 const CREATED = Buffer.from(
@@ -21,14 +21,14 @@ const CREATED = Buffer.from(
 const server = createServer({ noDelay: true }, (socket) => {
   let tail = "";
   socket.on("data", (chunk) => {
-    // A creation has no body: where the head ends, the request does.
+    // A creation has no body, so the request ends with its head.
     tail += chunk.toString("latin1");
     for (let end = tail.indexOf(HEAD_END); end >= 0; end = tail.indexOf(HEAD_END)) {
       tail = tail.slice(end + HEAD_END.length);
       socket.write(CREATED);
     }
   });
-  // The Worker's process is killed at the end, with its connections open.
+  // The Worker's process is killed at the end with open connections.
   socket.on("error", () => socket.destroy());
 });
 

@@ -1,31 +1,31 @@
-/** Ends the head of a request and of an answer. */
+/** End of the head of a request and a response. */
 export const HEAD_END = "\r\n\r\n";
-/** Where the stub says that bytes go; none ever do. */
+/** Upload host that the stub returns; it receives no bytes. */
 export const STUB_UPLOAD_HOST = "upload.videodelivery.net";
-/** Where the gateway that counts tells how many rows its objects have written. */
+/** Path where the counting gateway reports the rows written. */
 export const ROWS_WRITTEN_PATH = "/rows-written";
 
-/** What the process that makes load is asked for. */
+/** An order to the load generator. */
 export interface LoadOrder {
   readonly port: number;
-  /** The process that serves, whose processor time is counted. */
+  /** The measured server process. */
   readonly pid: number;
-  /** Whole requests, sent in turn. */
+  /** Complete requests, sent in turn. */
   readonly requests: readonly string[];
-  /** Statuses of an answer that is as it should be. */
+  /** Expected statuses. */
   readonly expect: readonly number[];
   readonly connections: number;
-  /** Milliseconds of load before anything is counted. */
+  /** Milliseconds of unmeasured load. */
   readonly settleMs: number;
-  /** Milliseconds of load that are counted. */
+  /** Milliseconds of measured load. */
   readonly measureMs: number;
 }
 
-/** What it counted, all at the same two moments. */
+/** The load generator's counts over the measured time. */
 export interface LoadCount {
   readonly requests: number;
   readonly seconds: number;
-  /** Processor time of the serving process; 0 where the system does not tell. */
+  /** CPU time of the server process; 0 if the system does not report it. */
   readonly cpuSeconds: number;
 }
 

@@ -6,29 +6,29 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { start, stop } from "./processes.ts";
 
-/** A Worker that serves, on a workerd of its own. */
+/** A Worker served by its own workerd process. */
 export interface Server {
   readonly pid: number;
   readonly port: number;
-  /** By `performance.now()`. */
+  /** Start time, by `performance.now()`. */
   readonly startedAt: number;
   stop(): Promise<void>;
 }
 
-/** The one that Miniflare, and so the tests, run on. */
+/** The workerd of Miniflare, which the tests use too. */
 const WORKERD = (createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd") as { default: string })
   .default;
-/** File descriptor on which workerd reports the ports that it listens on. */
+/** File descriptor on which workerd reports its ports. */
 const CONTROL_FD = 3;
 
 let served = 0;
 
-/** Serves a configuration, whose files are named relative to `folder`. Its socket is named `http`. */
+/** Serves a configuration with files relative to `folder` and a socket named `http`. */
 export async function serve(folder: string, config: string): Promise<Server> {
   const path = join(folder, `config-${++served}.capnp`);
   await writeFile(path, config);
   const args = ["serve", "--experimental", `--control-fd=${CONTROL_FD}`, path];
-  // A log line per request is part of the gateway's cost; what becomes of it is not.
+  // Writing a log line is part of the gateway's cost; reading it is not.
   const startedAt = performance.now();
   const child = start("measured", WORKERD, args, ["ignore", "ignore", "inherit", "pipe"]);
   const port = await listening(child);

@@ -1,7 +1,7 @@
 /**
- * `npm run fairness [-- --minutes 7]`: one tenant asks for 100 times its share of the API budget and twenty ask now and then, on
- * the built Worker and the local Stream, which blocks every call once there were too many. The quiet ones must not notice,
- * Stream must see no more than it allows, and the noisy one must get what is left. Exits with 1 where that is not so.
+ * `npm run fairness [-- --minutes 7]`: one tenant requests 100 times its share of the API budget and twenty send an occasional
+ * request, on the built Worker and the local Stream, which blocks every call above its limit. The quiet tenants must succeed,
+ * Stream must see no more calls than its limit, and the noisy tenant must get the rest. Exits with 1 otherwise.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -20,33 +20,33 @@ const WINDOW_MS = WINDOW_SECONDS * 1_000;
 const MIN_QUIET_SUCCESS = 0.999;
 const MIN_USED = 0.95;
 
-/** The budget shares itself out among the active tenants and one that may come. */
+/** The budget divided by the active tenants and one newcomer. */
 const share = DEFAULT_CALLS_PER_WINDOW / (QUIET_TENANTS + 1 + 1);
 const noisyPerSecond = (NOISY_SHARES * share) / WINDOW_SECONDS;
 
 const { values: options } = parseArgs({ options: { minutes: { type: "string", default: "7" } } });
 const durationMs = Number(options.minutes) * 60_000;
-if (!(durationMs > WINDOW_MS)) throw new Error("--minutes must be more than 5: the budget's window has to pass.");
+if (!(durationMs > WINDOW_MS)) throw new Error("--minutes must be more than 5, the budget's window.");
 
 await buildWorker();
-// Nothing is ever uploaded: what is created stays reserved.
+// Nothing is uploaded, so all created uploads stay reserved.
 const harness = await startTestGateway({}, { storageSeconds: 1_000_000_000 });
 console.log(
-  `A share is ${share.toFixed(1)} calls in ${WINDOW_SECONDS} s. One tenant asks ${noisyPerSecond.toFixed(1)} times a second, ` +
-    `${QUIET_TENANTS} once in ${QUIET_INTERVAL_MS / 1_000} s each, for ${options.minutes} minutes.`,
+  `A share is ${share.toFixed(1)} calls in ${WINDOW_SECONDS} s. One tenant sends ${noisyPerSecond.toFixed(1)} requests a second, ` +
+    `${QUIET_TENANTS} send one in ${QUIET_INTERVAL_MS / 1_000} s each, for ${options.minutes} minutes.`,
 );
 
-interface Asking {
+interface Client {
   readonly tenant: string;
   readonly intervalMs: number;
   readonly firstMs: number;
-  readonly tally: { asked: number; granted: number };
+  readonly tally: { sent: number; granted: number };
 }
 const [noisy, quiet] = [
-  { asked: 0, granted: 0 },
-  { asked: 0, granted: 0 },
+  { sent: 0, granted: 0 },
+  { sent: 0, granted: 0 },
 ];
-const askings: Asking[] = [
+const clients: Client[] = [
   { tenant: "noisy", intervalMs: 1_000 / noisyPerSecond, firstMs: 0, tally: noisy },
   ...Array.from({ length: QUIET_TENANTS }, (_, index) => ({
     tenant: `quiet-${index}`,
@@ -55,25 +55,25 @@ const askings: Asking[] = [
     tally: quiet,
   })),
 ];
-/** What tenants were told instead, and how often. */
+/** Refusals by tenant, status and code, with their number. */
 const refusals = new Map<string, number>();
 
-const keys = await Promise.all(askings.map(({ tenant }) => harness.tenant(tenant)));
-const begun = Date.now();
-await Promise.all(askings.map((asking, index) => ask(asking, keys[index] ?? "")));
+const keys = await Promise.all(clients.map(({ tenant }) => harness.tenant(tenant)));
+const startedAt = Date.now();
+await Promise.all(clients.map((client, index) => sendCreations(client, keys[index] ?? "")));
 
-/** Creates uploads at a fixed rate, whatever becomes of them. */
-async function ask(asking: Asking, key: string): Promise<void> {
+/** Sends creations at a fixed rate, whatever the responses. */
+async function sendCreations(client: Client, key: string): Promise<void> {
   const answers: Promise<void>[] = [];
-  for (let dueMs = asking.firstMs; dueMs < durationMs; dueMs += asking.intervalMs) {
-    await sleep(Math.max(0, begun + dueMs - Date.now()));
-    answers.push(askOnce(asking, key));
+  for (let dueMs = client.firstMs; dueMs < durationMs; dueMs += client.intervalMs) {
+    await sleep(Math.max(0, startedAt + dueMs - Date.now()));
+    answers.push(createOnce(client, key));
   }
   await Promise.all(answers);
 }
 
-async function askOnce({ tenant, tally }: Asking, key: string): Promise<void> {
-  tally.asked++;
+async function createOnce({ tenant, tally }: Client, key: string): Promise<void> {
+  tally.sent++;
   const answer = await create(harness.url, tenant, bearer(key));
   const text = await answer.text();
   if (answer.status === 201) return void tally.granted++;
@@ -82,23 +82,23 @@ async function askOnce({ tenant, tally }: Asking, key: string): Promise<void> {
   refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
 }
 
-/** When Stream saw a call, in order. */
+/** Times of the calls at Stream, in order. */
 const calls = harness.stream.requests().map(({ at }) => at);
 const callsSince = (from: number) => calls.filter((at) => at >= from && at < from + WINDOW_MS).length;
 const densest = Math.max(...calls.map(callsSince));
-const sparsest = Math.min(...calls.filter((at) => at + WINDOW_MS <= begun + durationMs).map(callsSince));
+const sparsest = Math.min(...calls.filter((at) => at + WINDOW_MS <= startedAt + durationMs).map(callsSince));
 const used = calls.length / (DEFAULT_CALLS_PER_WINDOW * (durationMs / WINDOW_MS));
-const quietSuccess = quiet.granted / quiet.asked;
+const quietSuccess = quiet.granted / quiet.sent;
 await harness.stop();
 
 const percent = (part: number) => `${(part * 100).toFixed(1)} %`;
 const mark = (met: boolean) => (met ? "✓" : "✗");
 const bars = [quietSuccess >= MIN_QUIET_SUCCESS, densest <= STREAM_CALLS_PER_WINDOW, used >= MIN_USED] as const;
-console.log(`${mark(bars[0])} quiet tenants: ${quiet.granted} of ${quiet.asked}, ${percent(quietSuccess)}`);
+console.log(`${mark(bars[0])} quiet tenants: ${quiet.granted} of ${quiet.sent}, ${percent(quietSuccess)}`);
 console.log(`${mark(bars[1])} densest ${WINDOW_SECONDS} s at Stream: ${densest} calls`);
 console.log(
-  `${mark(bars[2])} used of the budget: ${percent(used)}, in the sparsest ${WINDOW_SECONDS} s ${percent(sparsest / DEFAULT_CALLS_PER_WINDOW)}; ` +
-    `noisy tenant: ${noisy.granted} of ${noisy.asked}`,
+  `${mark(bars[2])} budget used: ${percent(used)}, in the sparsest ${WINDOW_SECONDS} s ${percent(sparsest / DEFAULT_CALLS_PER_WINDOW)}; ` +
+    `noisy tenant: ${noisy.granted} of ${noisy.sent}`,
 );
 for (const [refusal, times] of refusals) console.log(`  ${refusal}: ${times}`);
 process.exit(bars.every((met) => met) ? 0 : 1);

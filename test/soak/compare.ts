@@ -6,7 +6,7 @@ import type { Received } from "../support/webhook-receiver.ts";
 type Upload = UploadEventBody["data"]["upload"];
 type Video = ReturnType<LocalStream["videos"]>[number];
 
-/** All uploads of a tenant, page by page, as it may see them. */
+/** Lists all uploads of a tenant, page by page, through the API. */
 export async function listUploads(url: string, { id, key }: { id: string; key: string }): Promise<Upload[]> {
   const uploads: Upload[] = [];
   for (let cursor: string | undefined = ""; cursor !== undefined;) {
@@ -19,34 +19,34 @@ export async function listUploads(url: string, { id, key }: { id: string; key: s
   return uploads;
 }
 
-/** What the tenants were told, by `webhook-id`; and what they should not have been told so. */
+/** Delivered events by `webhook-id`, and what is wrong with them. */
 export function readEvents(received: readonly Received[]) {
   const events = new Map<string, UploadEventBody>();
   const texts = new Map<string, string>();
   const problems: string[] = [];
   for (const { endpoint, id, text, verifiedBy } of received) {
     const event = JSON.parse(text) as UploadEventBody;
-    if (verifiedBy.length === 0) problems.push(`${id}: the signature is wrong`);
-    if (event.data.tenant !== endpoint) problems.push(`${id} came to ${endpoint}`);
-    if ((texts.get(id) ?? text) !== text) problems.push(`${id} is not what it was`);
+    if (verifiedBy.length === 0) problems.push(`${id}: invalid signature`);
+    if (event.data.tenant !== endpoint) problems.push(`${id} was delivered to ${endpoint}`);
+    if ((texts.get(id) ?? text) !== text) problems.push(`${id} changed between deliveries`);
     events.set(id, event);
     texts.set(id, text);
   }
   return { events, repeated: received.length - events.size, problems };
 }
 
-/** Where the ledger, Stream and what the tenant was told are not the same, in words. */
+/** Describes where the ledger, Stream and the delivered events differ. */
 export function compare(
   tenant: string,
   uploads: readonly Upload[],
   videos: readonly Video[],
   received: ReadonlyMap<string, UploadEventBody>,
-  abandoned: ReadonlySet<string>,
+  unfinished: ReadonlySet<string>,
 ): string[] {
   const atStream = new Map(videos.map((video) => [video.uid, video]));
-  const told = new Map<string, string[]>();
+  const delivered = new Map<string, string[]>();
   for (const { type, data } of received.values()) {
-    if (data.tenant === tenant) told.set(data.upload.id, [...(told.get(data.upload.id) ?? []), type]);
+    if (data.tenant === tenant) delivered.set(data.upload.id, [...(delivered.get(data.upload.id) ?? []), type]);
   }
 
   const differences: string[] = [];
@@ -55,13 +55,13 @@ export function compare(
   if (own !== ready.length) differences.push(`${tenant}: ${own} videos at Stream, ${ready.length} in the ledger`);
   for (const { id, uid = "", state, seconds } of uploads) {
     const video = atStream.get(uid);
-    const end = abandoned.has(id) ? "expired" : "ready";
+    const end = unfinished.has(id) ? "expired" : "ready";
     if (state !== end) differences.push(`${tenant} ${id}: ${state}, not ${end}`);
     if (state === "ready" && (video?.status.state !== "ready" || video.duration !== seconds))
       differences.push(`${tenant} ${id}: ${seconds} s, at Stream ${video?.status.state} ${video?.duration} s`);
     if (state === "expired" && video) differences.push(`${tenant} ${id}: expired, at Stream ${video.status.state}`);
-    const events = told.get(id)?.toSorted().join(" ");
-    if (events !== `upload.created upload.${end}`) differences.push(`${tenant} ${id}: told ${events}`);
+    const events = delivered.get(id)?.toSorted().join(" ");
+    if (events !== `upload.created upload.${end}`) differences.push(`${tenant} ${id}: delivered ${events}`);
   }
   return differences;
 }

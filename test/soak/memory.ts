@@ -1,10 +1,10 @@
 import { readFileSync, readdirSync } from "node:fs";
 
 const SAMPLE_MS = 1_000;
-/** Of what it was when the first third had passed: caches are full by then. */
+/** Limit relative to the first third of the run, when caches are full. */
 const MAX_GROWTH = 1.25;
 
-/** Watches the resident memory of the workerd processes that this process has started. */
+/** Samples the resident memory of this process's workerd children. */
 export function watchMemory() {
   const samples: number[] = [];
   const timer = setInterval(() => samples.push(residentMegabytes()), SAMPLE_MS);
@@ -14,10 +14,10 @@ export function watchMemory() {
   };
   return {
     describe: () => `${Math.round(samples.at(-1) ?? 0)} MB`,
-    /** Medians of a tenth of the time, so that no single collection of garbage decides. */
+    /** Compares medians over a tenth of the run, so that a single garbage collection does not decide. */
     problems: () => {
       const [early, late] = [after(1 / 3), after(0.9)];
-      if (early === 0) return ["No workerd was seen, so its memory is not known"];
+      if (early === 0) return ["No workerd process found, so its memory is unknown"];
       return late <= early * MAX_GROWTH ? [] : [`Memory grew from ${Math.round(early)} to ${Math.round(late)} MB`];
     },
     stop: () => clearInterval(timer),
@@ -32,7 +32,7 @@ function residentMegabytes(): number {
       if (/^Name:\s+workerd$/m.test(status) && new RegExp(`^PPid:\\s+${process.pid}$`, "m").test(status))
         kilobytes += Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
     } catch {
-      // It has ended meanwhile.
+      // The process has ended.
     }
   }
   return kilobytes / 1024;

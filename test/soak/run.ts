@@ -1,7 +1,7 @@
 /**
  * `npm run soak [-- UPLOADS]`: many uploads of many tenants from creation to the last event, on the built Worker and the local
- * Stream, while some events get lost and some uploads are abandoned. Afterwards ledger, Stream and what the tenants were
- * told must be the same, and memory must not have grown. Takes about six minutes; exits with 1 where anything differs.
+ * Stream, while some notifications are lost and some uploads stay unfinished. Afterwards ledger, Stream and delivered events must
+ * agree, and memory must not have grown. Takes about six minutes; exits with 1 if anything differs.
  */
 import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,12 +16,12 @@ import { watchMemory } from "./memory.ts";
 
 const UPLOADS = Number(process.argv[2] ?? 10_000);
 const TENANTS = 50;
-const LOST_EVENTS = 0.05;
-const ABANDONED = 0.02;
-/** Uploads at a time. */
+const LOST_NOTIFICATIONS = 0.05;
+const UNFINISHED = 0.02;
+/** Concurrent uploads. */
 const CONCURRENCY = 16;
 const VIDEO_SECONDS = 3;
-/** After the last upload: URLs live two minutes, and ledgers ask a minute later, 20 at a time. */
+/** After the last upload: URLs live two minutes, and ledgers look up their videos a minute later, 20 at a time. */
 const SETTLE_TIMEOUT_MS = 15 * 60_000;
 const POLL_MS = 2_000;
 const POLLS_PER_LINE = 15;
@@ -44,7 +44,7 @@ for (let index = 0; index < TENANTS; index++) {
   receiver.trust(id, endpoint["secret"] ?? "");
   tenants.push({ id, key });
 }
-harness.stream.addFault({ on: "webhook", kind: "lose", probability: LOST_EVENTS });
+harness.stream.addFault({ on: "webhook", kind: "lose", probability: LOST_NOTIFICATIONS });
 
 const path = join(tmpdir(), `soak-${process.pid}.mp4`);
 await makeVideo({ path, seconds: VIDEO_SECONDS });
@@ -52,7 +52,7 @@ const video = await readFile(path);
 await rm(path);
 
 const started = performance.now();
-const abandoned = new Set<string>();
+const unfinished = new Set<string>();
 let next = 0;
 async function uploader(): Promise<void> {
   for (let index = next++; index < UPLOADS; index = next++) {
@@ -61,9 +61,9 @@ async function uploader(): Promise<void> {
     const headers = { ...bearer(tenant.key), "Upload-Length": String(video.byteLength) };
     const created = await create(harness.url, tenant.id, headers);
     if (created.status !== 201) throw new Error(`${created.status} ${await created.text()}`);
-    // Evenly spread, so that each run has as many.
-    if (Math.floor((index + 1) * ABANDONED) > Math.floor(index * ABANDONED))
-      abandoned.add(created.headers.get("sluice-upload-id") ?? "");
+    // Evenly spread, so that each run has the same number.
+    if (Math.floor((index + 1) * UNFINISHED) > Math.floor(index * UNFINISHED))
+      unfinished.add(created.headers.get("sluice-upload-id") ?? "");
     else await upload(created.headers.get("location") ?? "");
     if ((index + 1) % (UPLOADS / 10) === 0) say(`${index + 1} uploads`);
   }
@@ -84,14 +84,14 @@ function say(what: string): void {
 
 await Promise.all(Array.from({ length: CONCURRENCY }, uploader));
 const loadSeconds = (performance.now() - started) / 1000;
-say(`all uploads, ${Math.round(UPLOADS / loadSeconds)} a second; ${abandoned.size} of them abandoned`);
+say(`all uploads, ${Math.round(UPLOADS / loadSeconds)} a second; ${unfinished.size} of them unfinished`);
 
-/** Each upload has two; some come again. */
-const told = () => new Set(receiver.received.map(({ id }) => id)).size;
+/** Distinct events; each upload has two. */
+const deliveredEvents = () => new Set(receiver.received.map(({ id }) => id)).size;
 const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-for (let polls = 1; told() < 2 * UPLOADS && performance.now() < deadline; polls++) {
+for (let polls = 1; deliveredEvents() < 2 * UPLOADS && performance.now() < deadline; polls++) {
   await sleep(POLL_MS);
-  if (polls % POLLS_PER_LINE === 0) say("waiting for what was lost or abandoned");
+  if (polls % POLLS_PER_LINE === 0) say("waiting for lost and unfinished uploads");
 }
 say("settled");
 
@@ -101,7 +101,7 @@ let listed = 0;
 for (const tenant of tenants) {
   const uploads = await listUploads(harness.url, tenant);
   listed += uploads.length;
-  differences.push(...compare(tenant.id, uploads, harness.stream.videos(), events, abandoned));
+  differences.push(...compare(tenant.id, uploads, harness.stream.videos(), events, unfinished));
   const usage = (await (
     await fetch(`${harness.url}/v1/${tenant.id}/usage`, { headers: bearer(tenant.key) })
   ).json()) as { usage: { pending: number; videos: number } };
@@ -110,11 +110,13 @@ for (const tenant of tenants) {
     differences.push(`${tenant.id}: usage ${JSON.stringify(usage.usage)}, ready ${ready}`);
 }
 
-if (listed !== UPLOADS) differences.push(`${listed} uploads are listed, of ${UPLOADS}`);
+if (listed !== UPLOADS) differences.push(`${listed} uploads are listed, expected ${UPLOADS}`);
 
-console.log(`\n${UPLOADS} uploads of ${TENANTS} tenants in ${Math.round(loadSeconds)} s; ${abandoned.size} abandoned.`);
 console.log(
-  `Stream lost ${LOST_EVENTS * 100} % of its events; tenants received ${events.size}, ${repeated} of them again.`,
+  `\n${UPLOADS} uploads of ${TENANTS} tenants in ${Math.round(loadSeconds)} s; ${unfinished.size} unfinished.`,
+);
+console.log(
+  `Stream lost ${LOST_NOTIFICATIONS * 100} % of its notifications; tenants received ${events.size} events, ${repeated} repeated.`,
 );
 console.log(`Memory of workerd: ${memory.describe()}.`);
 for (const difference of differences.slice(0, 20)) console.log(difference);

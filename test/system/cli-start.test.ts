@@ -186,7 +186,7 @@ describe("npm run upload", () => {
 
     const resumed = run("upload.ts", args);
     expect(await resumed.exited).toBe(0);
-    expect(resumed.output.text).toContain("Going on with the upload");
+    expect(resumed.output.text).toContain("Resuming the upload");
     const states = async () => {
       const videos = (await (await fetch(`${control}/videos`)).json()) as {
         status: { state: string };
@@ -201,8 +201,8 @@ describe("npm run upload", () => {
   });
 
   it.each<[string[], RegExp]>([
-    [[], /Name one file/],
-    [["a", "b", "--key", "k"], /Name one file/],
+    [[], /Give one file/],
+    [["a", "b", "--key", "k"], /Give one file/],
     [["nothing-here.mp4", "--key", "k"], /Cannot read .*nothing-here\.mp4/],
     [["a.mp4"], /Give a key/],
     [["--nonsense"], /--nonsense/],
