@@ -10,24 +10,24 @@ import {
   WEBHOOK_SECRET,
 } from "./core/stream/rules/defaults.ts";
 
-/** The Worker's settings, checked. What is missing or malformed stops every request: see `ConfigError`. */
+/** The Worker's validated settings. A missing or malformed setting stops every request: see `ConfigError`. */
 export interface Config {
   readonly operatorToken: string;
-  /** Sign and verify grants. */
+  /** Signs and verifies grants. */
   readonly grantKeys: KeyRing;
-  /** Seal the credentials that the registry keeps. */
+  /** Encrypts the secrets in the registry. */
   readonly masterKeys: KeyRing;
-  /** The upstream `default`; undefined where the environment has none and the operator adds upstreams by the API. */
+  /** The upstream `default`; absent if the environment sets none and the operator adds upstreams through the API. */
   readonly defaultUpstream?: Upstream;
-  /** How old what a request is decided by may be, at most. */
+  /** Maximum age of registry data that a request is decided by. */
   readonly registryCacheSeconds: number;
-  /** Milliseconds that a creation waits for Stream. */
+  /** Timeout of a call to Stream in milliseconds. */
   readonly streamDeadlineMs: number;
-  /** For development: http and loopback addresses count as safe. */
+  /** For development: allows http and loopback addresses. */
   readonly allowLoopback: boolean;
 }
 
-/** Named keys, so that they can be rotated: the first signs or seals, all verify or open. */
+/** Named keys for rotation: the first signs or encrypts, all verify or decrypt. */
 export type KeyRing = readonly [RingKey, ...RingKey[]];
 
 export interface RingKey {
@@ -35,7 +35,7 @@ export interface RingKey {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Says which setting is wrong, never what it holds. */
+/** Names the setting that is wrong, never its value. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
@@ -43,13 +43,13 @@ export class ConfigError extends Error {
 /** HMAC-SHA256 and AES-256 both take 256 bits. */
 const RING_KEY_BYTES = 32;
 const RING_KEY = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/;
-/** Of the operator's token: not to be guessed, and not "changeme". */
+/** Keeps guessable operator tokens such as "changeme" out. */
 const MIN_OPERATOR_TOKEN_CHARACTERS = 16;
 const MAX_CACHE_SECONDS = 300;
 
 /**
- * For one call to Stream. A creation whose client has left is ended by the platform after 30 seconds, in which the ledger has
- * to be told, too; an alarm after 15 minutes, in which the search for a lost video may take 20 calls.
+ * For one call to Stream. The platform ends a creation 30 seconds after its client disconnects, which must also leave time for
+ * the ledger; it ends an alarm after 15 minutes, in which the search for a lost video may take 20 calls.
  */
 const MAX_DEADLINE_MS = 20_000;
 
@@ -58,7 +58,7 @@ const keyRing = v.pipe(
   v.transform((text) => text.split(",").map((part) => RING_KEY.exec(part.trim()))),
   v.check(
     (matches) => matches.every((match) => match !== null),
-    `must be "<id>:<base64 of ${RING_KEY_BYTES} bytes>", several joined by commas`,
+    `must be "<id>:<base64 of ${RING_KEY_BYTES} bytes>", or several joined by commas`,
   ),
   v.transform((matches) =>
     matches.map((match) => ({ id: match?.[1] ?? "", bytes: Uint8Array.fromBase64(match?.[2] ?? "") })),
@@ -67,33 +67,20 @@ const keyRing = v.pipe(
   v.transform((keys) => keys as unknown as KeyRing),
 );
 
-/** What goes into a header. */
+/** Values that go into a header. */
 const PRINTABLE = /^[\x21-\x7e]*$/;
 
 const optionalText = v.optional(v.pipe(v.string(), v.trim()), "");
 const credential = v.pipe(optionalText, v.regex(PRINTABLE, "must be printable ASCII without blanks"));
 
-const environment = v.object({
-  OPERATOR_TOKEN: v.pipe(
-    v.string(),
-    v.minLength(MIN_OPERATOR_TOKEN_CHARACTERS, "must have 16 characters or more"),
-    v.regex(PRINTABLE, "must be printable ASCII without blanks"),
-  ),
-  GRANT_KEYS: keyRing,
-  MASTER_KEYS: keyRing,
+/** The Stream account of the upstream `default`. */
+const upstreamEnvironment = v.object({
   STREAM_API_BASE: v.optional(v.pipe(v.string(), v.trim(), v.url()), STREAM_API_BASE),
   STREAM_UPLOAD_HOSTS: v.optional(
     v.pipe(v.string(), v.transform(splitHosts), v.minLength(1, "must name a host")),
     STREAM_UPLOAD_HOSTS,
   ),
   STREAM_ACCOUNT_ID: v.pipe(optionalText, v.regex(/^[\w-]{0,32}$/, "must be an account id of at most 32 characters")),
-  STREAM_CALLS_PER_WINDOW: v.pipe(
-    v.optional(v.string(), String(DEFAULT_CALLS_PER_WINDOW)),
-    v.transform(Number),
-    v.integer(),
-    v.minValue(1),
-    v.maxValue(MAX_CALLS_PER_WINDOW),
-  ),
   STREAM_API_TOKEN: credential,
   STREAM_API_EMAIL: credential,
   STREAM_API_KEY: credential,
@@ -105,6 +92,24 @@ const environment = v.object({
       `must be at most ${MAX_WEBHOOK_SECRETS} secrets of 16 or more printable characters, joined by commas`,
     ),
   ),
+  STREAM_CALLS_PER_WINDOW: v.pipe(
+    v.optional(v.string(), String(DEFAULT_CALLS_PER_WINDOW)),
+    v.transform(Number),
+    v.integer(),
+    v.minValue(1),
+    v.maxValue(MAX_CALLS_PER_WINDOW),
+  ),
+});
+
+const environment = v.object({
+  ...upstreamEnvironment.entries,
+  OPERATOR_TOKEN: v.pipe(
+    v.string(),
+    v.minLength(MIN_OPERATOR_TOKEN_CHARACTERS, "must have 16 characters or more"),
+    v.regex(PRINTABLE, "must be printable ASCII without blanks"),
+  ),
+  GRANT_KEYS: keyRing,
+  MASTER_KEYS: keyRing,
   REGISTRY_CACHE_SECONDS: v.pipe(
     v.optional(v.string(), "10"),
     v.transform(Number),
@@ -122,22 +127,16 @@ const environment = v.object({
   ALLOW_LOOPBACK: v.pipe(optionalText, v.picklist(["", "true", "false"])),
 });
 
-/** Reads the Worker's variables and secrets; bindings are left to `dependencies.ts`. Throws a `ConfigError`. */
+/** Names of the settings that describe the upstream `default`. */
+export const UPSTREAM_SETTINGS: readonly string[] = Object.keys(upstreamEnvironment.entries);
+/** Names of all settings. */
+export const SETTINGS: readonly string[] = Object.keys(environment.entries);
+
+/** Reads the Worker's variables and secrets; `dependencies.ts` reads the bindings. Throws a `ConfigError`. */
 export function parseConfig(env: object): Config {
-  const parsed = v.safeParse(environment, env);
-  if (!parsed.success) {
-    const wrong = parsed.issues.map(
-      (issue) => `${v.getDotPath(issue)} ${issue.received === "undefined" ? "is not set" : issue.message}`,
-    );
-    throw new ConfigError(`Configuration: ${wrong.join("; ")}.`);
-  }
-  const settings = parsed.output;
+  const settings = parse(environment, env);
   const allowLoopback = settings.ALLOW_LOOPBACK === "true";
-  const defaultUpstream = parseDefaultUpstream(settings);
-  if (defaultUpstream && !isSafeUrl(defaultUpstream.apiBase, allowLoopback))
-    throw new ConfigError(
-      "Configuration: STREAM_API_BASE must be https (http only for loopback, with ALLOW_LOOPBACK).",
-    );
+  const defaultUpstream = toUpstream(settings, allowLoopback);
   return {
     operatorToken: settings.OPERATOR_TOKEN,
     grantKeys: settings.GRANT_KEYS,
@@ -149,7 +148,24 @@ export function parseConfig(env: object): Config {
   };
 }
 
-function parseDefaultUpstream(settings: v.InferOutput<typeof environment>): Upstream | undefined {
+/**
+ * Reads the upstream `default` only, for tools that need no other setting; they run on the developer's machine, so loopback is
+ * allowed. Throws a `ConfigError`.
+ */
+export function parseDefaultUpstream(env: object): Upstream | undefined {
+  return toUpstream(parse(upstreamEnvironment, env), true);
+}
+
+function parse<Settings>(schema: v.GenericSchema<unknown, Settings>, env: object): Settings {
+  const parsed = v.safeParse(schema, env);
+  if (parsed.success) return parsed.output;
+  const wrong = parsed.issues.map(
+    (issue) => `${v.getDotPath(issue)} ${issue.received === "undefined" ? "is not set" : issue.message}`,
+  );
+  throw new ConfigError(`Configuration: ${wrong.join("; ")}.`);
+}
+
+function toUpstream(settings: v.InferOutput<typeof upstreamEnvironment>, allowLoopback: boolean): Upstream | undefined {
   const {
     STREAM_API_TOKEN: token,
     STREAM_API_EMAIL: email,
@@ -160,6 +176,10 @@ function parseDefaultUpstream(settings: v.InferOutput<typeof environment>): Upst
   if (!accountId) throw new ConfigError("Configuration: STREAM_ACCOUNT_ID is not set.");
   if (token ? Boolean(email || key) : !(email && key))
     throw new ConfigError("Configuration: set either STREAM_API_TOKEN, or both STREAM_API_EMAIL and STREAM_API_KEY.");
+  if (!isSafeUrl(settings.STREAM_API_BASE, allowLoopback))
+    throw new ConfigError(
+      "Configuration: STREAM_API_BASE must be https (http only for loopback, with ALLOW_LOOPBACK).",
+    );
   return {
     id: DEFAULT_UPSTREAM,
     accountId,

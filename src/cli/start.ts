@@ -1,11 +1,12 @@
 /**
- * `npm start [-- --json]`: a local Stream and the gateway in front of it, with a tenant to try them on.
+ * `npm start [-- --json]`: starts a local Stream, the gateway in front of it, and a tenant to try it with.
  *
- * PORT and STREAM_PORT choose the ports. Where STREAM_API_BASE is set, that Stream is used and no local one is started.
+ * PORT and STREAM_PORT choose the ports. If STREAM_API_BASE is set, the gateway uses that Stream and no local one starts.
  */
 import { createServer } from "node:net";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { SETTINGS, UPSTREAM_SETTINGS } from "../config.ts";
 import { buildWorker, startGateway } from "./gateway.ts";
 import { loadSettings, saveSettings } from "./local-settings.ts";
 import { registerLocalWebhook } from "./local-webhook.ts";
@@ -14,31 +15,16 @@ import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed-demo.ts";
 
 const DEFAULT_PORT = 8787;
 const DEFAULT_STREAM_PORT = 8788;
-/** Passed on to the Worker from the environment; not ALLOW_LOOPBACK, since what runs on this machine is for development. */
-const FORWARDED_ENV = [
-  "OPERATOR_TOKEN",
-  "GRANT_KEYS",
-  "MASTER_KEYS",
-  "REGISTRY_CACHE_SECONDS",
-  "STREAM_DEADLINE_MS",
-  "STREAM_CALLS_PER_WINDOW",
-];
-/** Likewise, where they name a Stream that is there already; a part of them alone would only break the local one's. */
-const STREAM_SETTINGS = [
-  "STREAM_API_BASE",
-  "STREAM_UPLOAD_HOSTS",
-  "STREAM_ACCOUNT_ID",
-  "STREAM_API_TOKEN",
-  "STREAM_API_EMAIL",
-  "STREAM_API_KEY",
-  "STREAM_WEBHOOK_SECRETS",
-];
-/** As large as the smallest upload that has to go by tus: https://developers.cloudflare.com/stream/uploading-videos/ */
+/** Settings of the Stream account. Without STREAM_API_BASE the local Stream provides them. */
+const STREAM_SETTINGS = UPSTREAM_SETTINGS.filter((name) => name !== "STREAM_CALLS_PER_WINDOW");
+/** Forwarded from the environment to the Worker. ALLOW_LOOPBACK is always on here: this is a development machine. */
+const FORWARDED_SETTINGS = SETTINGS.filter((name) => !STREAM_SETTINGS.includes(name) && name !== "ALLOW_LOOPBACK");
+/** More than a basic upload may have, so that it needs tus: https://developers.cloudflare.com/stream/uploading-videos/ */
 const SAMPLE_BYTES = 210_000_000;
 const SAMPLE_SECONDS = 30;
 
 const { values: flags } = parseArgs({ options: { json: { type: "boolean", default: false } } });
-// Ctrl-C needs no handler of ours: Miniflare ends workerd with this process, and all else runs in it.
+// Ctrl-C needs no handler: Miniflare stops workerd with this process, and everything else runs in it.
 try {
   await main();
 } catch (error) {
@@ -55,10 +41,10 @@ async function main(): Promise<void> {
     external ? undefined : startStream(port),
     buildWorker(),
   ]);
-  const names = external ? [...FORWARDED_ENV, ...STREAM_SETTINGS] : FORWARDED_ENV;
-  const given = names.flatMap((name): [string, string][] => (process.env[name] ? [[name, process.env[name]]] : []));
+  const names = external ? [...FORWARDED_SETTINGS, ...STREAM_SETTINGS] : FORWARDED_SETTINGS;
+  const forwarded = names.flatMap((name): [string, string][] => (process.env[name] ? [[name, process.env[name]]] : []));
   const { demoKey: _, ...secrets } = settings;
-  const worker = { ...secrets, ALLOW_LOOPBACK: "true", ...stream?.settings, ...Object.fromEntries(given) };
+  const worker = { ...secrets, ALLOW_LOOPBACK: "true", ...stream?.settings, ...Object.fromEntries(forwarded) };
 
   const gateway = await startGateway({
     port,
@@ -74,7 +60,7 @@ async function main(): Promise<void> {
   else console.log(welcome(gateway.url, operatorToken, key, stream?.sample));
 }
 
-/** The local Stream, and a video to upload to it. Both belong to the tests, and are not loaded where they are not needed. */
+/** Starts the local Stream and makes a sample video. Loaded lazily, since an external Stream needs neither. */
 async function startStream(gatewayPort: number) {
   const { startLocalStream } = await import("../local-stream/server.ts");
   const { makeVideo } = await import("../local-stream/make-video.ts");
@@ -82,7 +68,7 @@ async function startStream(gatewayPort: number) {
   if (streamPort === gatewayPort) throw new Error("PORT and STREAM_PORT must be different ports.");
   await assertPortFree("STREAM_PORT", streamPort);
   const ignored = STREAM_SETTINGS.filter((name) => process.env[name]);
-  if (ignored.length > 0) console.error(`Not used, since STREAM_API_BASE is not set: ${ignored.join(", ")}.`);
+  if (ignored.length > 0) console.error(`Ignored, since STREAM_API_BASE is not set: ${ignored.join(", ")}.`);
   const stream = await startLocalStream({ port: streamPort, dataDir: join(STATE, "stream") });
   const sample = join(STATE, "sample.mp4");
   await makeVideo({ path: sample, seconds: SAMPLE_SECONDS, bytes: SAMPLE_BYTES });
@@ -104,7 +90,7 @@ function readPort(name: "PORT" | "STREAM_PORT", fallback: number): number {
   return port;
 }
 
-/** Says which port is taken, and by which name to choose another, before anything has been started. */
+/** Throws before anything has started if a port is in use, and names the variable that chooses another. */
 async function assertPortFree(name: "PORT" | "STREAM_PORT", port: number): Promise<void> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
@@ -130,6 +116,6 @@ Videos of "${DEMO_TENANT}" may last ${DEMO_POLICY.metadata.maxdurationseconds.ma
 
   npm run upload -- ${relative(process.cwd(), sample)} --url ${url} --tenant ${DEMO_TENANT} --key ${key} --meta maxdurationseconds=36000
 
-Ctrl-C ends it; data stay in ${relative(process.cwd(), STATE)}.
+Ctrl-C stops it; data stay in ${relative(process.cwd(), STATE)}.
 `;
 }

@@ -3,9 +3,8 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createStreamWebhooks } from "../adapters/stream/webhooks.ts";
-import { STREAM_API_BASE } from "../core/stream/rules/defaults.ts";
+import { parseDefaultUpstream } from "../config.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../core/shared/tenant.ts";
-import type { Upstream } from "../core/stream/rules/upstream.ts";
 import { registerStreamWebhook } from "../core/stream-events/register-stream-webhook.ts";
 import { ROOT } from "./paths.ts";
 
@@ -55,12 +54,9 @@ async function main(): Promise<void> {
 /** Registers at Stream directly and stores the secret with wrangler, since a Worker cannot change its own settings. */
 async function registerDefault(gateway: string, force: boolean, print: boolean): Promise<void> {
   const url = `${gateway}/hooks/stream/${DEFAULT_UPSTREAM}`;
-  const registered = await registerStreamWebhook(
-    createStreamWebhooks(DEADLINE_MS),
-    upstreamOfEnvironment(),
-    url,
-    force,
-  );
+  const upstream = parseDefaultUpstream(process.env);
+  if (!upstream) throw new Error("Set STREAM_ACCOUNT_ID and a credential.");
+  const registered = await registerStreamWebhook(createStreamWebhooks(DEADLINE_MS), upstream, url, force);
   if (!registered.ok) throw new Error(withAdvice(registered.problem.code, registered.problem.detail));
   const { secret, replaced } = registered.value;
   if (replaced) console.error(`Replaced ${replaced.notificationUrl}.`);
@@ -80,23 +76,6 @@ async function registerDefault(gateway: string, force: boolean, print: boolean):
       `wrangler exited with ${status}, and the secret is not stored: notifications are refused until it is. ` +
         "Run this again with a signed-in wrangler, or with --print to set the secret yourself.",
     );
-}
-
-function upstreamOfEnvironment(): Upstream {
-  const env = (name: string) => process.env[name]?.trim() ?? "";
-  const [accountId, token] = [env("STREAM_ACCOUNT_ID"), env("STREAM_API_TOKEN")];
-  const [email, key] = [env("STREAM_API_EMAIL"), env("STREAM_API_KEY")];
-  if (!accountId) throw new Error("Set STREAM_ACCOUNT_ID.");
-  if (!token && !(email && key)) throw new Error("Set STREAM_API_TOKEN, or STREAM_API_EMAIL and STREAM_API_KEY.");
-  return {
-    id: DEFAULT_UPSTREAM,
-    accountId,
-    apiBase: (env("STREAM_API_BASE") || STREAM_API_BASE).replace(/\/+$/, ""),
-    uploadHosts: [],
-    callsPerWindow: 0,
-    credential: token ? { kind: "token", token } : { kind: "key", email, key },
-    webhookSecrets: [],
-  };
 }
 
 /** Passes the secret on standard input: arguments are visible to every process of the machine. */

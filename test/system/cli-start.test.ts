@@ -119,7 +119,7 @@ describe("npm start", () => {
 
   it("leaves alone, and says so, what is set for another Stream without saying which", async () => {
     const { process, ready } = await start({ STREAM_PORT: await freePort(), STREAM_API_TOKEN: "of-another-stream" });
-    expect(process.errors.text).toContain("Not used, since STREAM_API_BASE is not set: STREAM_API_TOKEN.");
+    expect(process.errors.text).toContain("Ignored, since STREAM_API_BASE is not set: STREAM_API_TOKEN.");
     expect((await create(ready.url, ready.tenant, bearer(ready.key))).status).toBe(201);
   });
 
