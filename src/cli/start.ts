@@ -11,6 +11,7 @@ import { buildWorker, startGateway } from "./gateway.ts";
 import { loadSettings, saveSettings } from "./local-settings.ts";
 import { registerLocalWebhook } from "./local-webhook.ts";
 import { STATE } from "./paths.ts";
+import { runMain } from "./run-main.ts";
 import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed-demo.ts";
 
 const DEFAULT_PORT = 8787;
@@ -25,12 +26,7 @@ const SAMPLE_SECONDS = 30;
 
 const { values: flags } = parseArgs({ options: { json: { type: "boolean", default: false } } });
 // Ctrl-C needs no handler: Miniflare stops workerd with this process, and everything else runs in it.
-try {
-  await main();
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exit(1);
-}
+await runMain(main);
 
 async function main(): Promise<void> {
   const port = readPort("PORT", DEFAULT_PORT);

@@ -7,6 +7,7 @@ import { parseDefaultUpstream } from "../config.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../core/shared/tenant.ts";
 import { registerStreamWebhook } from "../core/stream-events/register-stream-webhook.ts";
 import { ROOT } from "./paths.ts";
+import { runMain } from "./run-main.ts";
 
 const HELP = `Registers a gateway as the webhook of a Stream account, at URL/hooks/stream/UPSTREAM.
 
@@ -26,12 +27,7 @@ keeps the secret.`;
 const DEADLINE_MS = 15_000;
 const SECRET_NAME = "STREAM_WEBHOOK_SECRETS";
 
-try {
-  await main();
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exit(1);
-}
+await runMain(main);
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
