@@ -4,7 +4,7 @@ import { errorMessage } from "../core/shared/text.ts";
 import { UPLOAD_EVENT_TYPES } from "../core/webhooks/rules/upload-event.ts";
 import {
   type DeliverEventPorts,
-  type DeliveryOutcome,
+  type DeliveryResult,
   deliverEvent,
   recordUndelivered,
 } from "../core/webhooks/deliver-event.ts";
@@ -33,7 +33,7 @@ export async function consumeDeadDeliveries(batch: MessageBatch, ports: DeliverE
 }
 
 /** @param attempts how often the message has come */
-type Handler = (delivery: Delivery, attempts: number) => Promise<DeliveryOutcome>;
+type Handler = (delivery: Delivery, attempts: number) => Promise<DeliveryResult>;
 
 async function each(
   { messages }: MessageBatch,
@@ -62,12 +62,9 @@ async function isDone(delivery: Delivery, attempts: number, handle: Handler): Pr
   const { tenant, event } = delivery;
   const facts = { tenant, event: event.id, type: event.body.type, attempts };
   try {
-    const { isDone, attempt = { endpoint: delivery.endpoint, outcome: "postponed" } } = await handle(
-      delivery,
-      attempts,
-    );
+    const { retry, attempt = { endpoint: delivery.endpoint, outcome: "postponed" } } = await handle(delivery, attempts);
     console.log(JSON.stringify({ delivery: { ...facts, ...attempt } }));
-    return isDone;
+    return !retry;
   } catch (error) {
     console.error(JSON.stringify({ delivery: { ...facts, endpoint: delivery.endpoint, error: errorMessage(error) } }));
     return false;

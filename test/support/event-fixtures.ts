@@ -1,7 +1,7 @@
-import type { KeptEvent } from "../../src/core/webhooks/rules/delivery.ts";
+import type { WebhookEvent } from "../../src/core/webhooks/rules/delivery.ts";
 
 /** An event as a ledger keeps it. */
-export function keptEvent(id = "event-1"): KeptEvent {
+export function webhookEvent(id = "event-1"): WebhookEvent {
   return {
     id,
     body: {

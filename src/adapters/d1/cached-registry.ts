@@ -2,7 +2,7 @@ import type { Config } from "../../config.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
-import type { Endpoint } from "../../core/webhooks/rules/delivery.ts";
+import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
 import type { CachedRegistry, Registry, Trust } from "../../core/ports/registry.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
 import { ISS, type Issuer } from "../../core/auth/rules/issuer.ts";

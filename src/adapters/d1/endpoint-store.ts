@@ -70,13 +70,13 @@ export function createEndpointStore(database: Database, sealing: FieldEncryption
   // Deliveries look past the cache, so a note is enough for them. Where the endpoint has been changed meanwhile, what is known
   // of it counts no longer.
   const health: EndpointHealth = {
-    async failing({ tenant, id, url }, since) {
+    async markFailing({ tenant, id, url }, since) {
       const sql =
         "UPDATE endpoints SET failing_since = ? WHERE tenant = ? AND id = ? AND url = ? AND failing_since IS NULL";
       await note(sql, [since, tenant, id, url]);
     },
 
-    async recovered({ tenant, id, url }) {
+    async markRecovered({ tenant, id, url }) {
       const sql = "UPDATE endpoints SET failing_since = NULL WHERE tenant = ? AND id = ? AND url = ?";
       await note(sql, [tenant, id, url]);
     },

@@ -1,12 +1,11 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW } from "../../core/budget/rules/call-window.ts";
 import { SCOPES, type Scope } from "../../core/auth/rules/caller.ts";
-import { type EndpointSecret, secretsAt } from "../../core/webhooks/rules/endpoint.ts";
+import { type Endpoint, type EndpointSecret, secretsAt } from "../../core/webhooks/rules/endpoint.ts";
 import { limitsSchema } from "../../core/quota/rules/limits.ts";
 import { parsePolicy } from "../../core/policy/rules/policy.ts";
 import type { Tenant } from "../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../core/webhooks/rules/upload-event.ts";
-import type { Endpoint } from "../../core/webhooks/rules/delivery.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
 import type { Issuer } from "../../core/auth/rules/issuer.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";

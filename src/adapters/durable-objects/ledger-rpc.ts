@@ -2,7 +2,7 @@ import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
 import type { UploadState } from "../../core/uploads/rules/upload-state.ts";
-import type { Attempt } from "../../core/webhooks/rules/delivery.ts";
+import type { DeliveryAttempt } from "../../core/webhooks/rules/delivery.ts";
 
 /**
  * The types that cross the RPC calls of a ledger, mapped from and to those of the core. Workers and objects of neighbouring
@@ -62,12 +62,12 @@ export function comparisonOf({ adopted, ...rest }: StoredComparison): Comparison
   return { ...rest, imported: adopted };
 }
 
-export function attemptOf({ outcome, ...rest }: StoredAttempt): Attempt {
+export function attemptOf({ outcome, ...rest }: StoredAttempt): DeliveryAttempt {
   if (outcome !== "given up") return { ...rest, outcome };
   return { ...rest, outcome: rest.reason === EXHAUSTED_REASON ? "exhausted" : "skipped" };
 }
 
-export function storedAttempt({ outcome, ...rest }: Attempt): StoredAttempt {
+export function storedAttempt({ outcome, ...rest }: DeliveryAttempt): StoredAttempt {
   switch (outcome) {
     case "exhausted":
       return { ...rest, outcome: "given up", reason: EXHAUSTED_REASON };

@@ -1,16 +1,17 @@
 import { Webhook } from "standardwebhooks";
 import type { Webhooks } from "../../core/ports/webhooks.ts";
-import type { Endpoint, KeptEvent } from "../../core/webhooks/rules/delivery.ts";
+import type { WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
+import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 
-/** From the first byte sent to the last one read. */
+/** For the whole request, until the response is read. */
 const DEADLINE_MS = 10_000;
 
-/** An answer says nothing beyond its status; so much of it is read, for the sake of the connection. */
-const MAX_ANSWER_BYTES = 64 * 1024;
+/** The response body is ignored; up to this many bytes are read so that the connection can be reused. */
+const MAX_RESPONSE_BYTES = 64 * 1024;
 
 /**
- * Delivers by HTTP, as the Standard Webhooks specification has it.
+ * Sends events over HTTP, as the Standard Webhooks specification defines.
  *
  * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  */
@@ -27,7 +28,7 @@ export function createWebhooks(now: () => number): Webhooks {
             ...signatureHeaders(endpoint, event, body, now()),
           },
           body,
-          // To whatever it redirects to, nobody has looked at.
+          // The target of a redirect is not validated.
           redirect: "manual",
           signal: AbortSignal.timeout(DEADLINE_MS),
         });
@@ -40,8 +41,13 @@ export function createWebhooks(now: () => number): Webhooks {
   };
 }
 
-/** One signature per secret, so that receivers may replace theirs at any time while two are valid. */
-function signatureHeaders({ secrets }: Endpoint, { id }: KeptEvent, body: string, now: number): Record<string, string> {
+/** One signature per valid secret, so that receivers can switch to a new secret at any time. */
+function signatureHeaders(
+  { secrets }: Endpoint,
+  { id }: WebhookEvent,
+  body: string,
+  now: number,
+): Record<string, string> {
   const timestamp = new Date(now);
   return {
     "webhook-id": id,
@@ -50,12 +56,12 @@ function signatureHeaders({ secrets }: Endpoint, { id }: KeptEvent, body: string
   };
 }
 
-/** The status has been said: whatever becomes of the rest changes nothing. */
+/** Errors are ignored: the status alone decides. */
 async function discard({ body }: Response): Promise<void> {
-  await readBounded(body, MAX_ANSWER_BYTES).catch(() => undefined);
+  await readBounded(body, MAX_RESPONSE_BYTES).catch(() => undefined);
 }
 
-/** In the gateway's own words: the runtime's may quote the URL. */
+/** A fixed text, because the runtime's message may contain the URL. */
 function explain(error: unknown): string {
   const timedOut = error instanceof DOMException && error.name === "TimeoutError";
   return timedOut ? `no answer within ${DEADLINE_MS / 1000} s` : "it cannot be reached";

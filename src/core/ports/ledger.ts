@@ -1,7 +1,7 @@
 import type { Totals } from "../quota/rules/usage-totals.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../quota/rules/reservation.ts";
 import type { Result } from "../shared/result.ts";
-import type { Attempt, EventPage, EventQuery, KeptEvent } from "../webhooks/rules/delivery.ts";
+import type { DeliveryAttempt, EventPage, EventQuery, WebhookEvent } from "../webhooks/rules/delivery.ts";
 import type { StreamVideo } from "../stream/rules/video.ts";
 import type { UploadRecord, UploadPage, UploadQuery } from "../uploads/rules/upload-record.ts";
 import type { Comparison, VideoPage } from "../reconciliation/rules/comparison.ts";
@@ -47,7 +47,7 @@ export interface Ledgers {
   event(
     tenant: string,
     id: string,
-  ): Promise<Result<(KeptEvent & { readonly attempts: readonly Attempt[] }) | undefined>>;
+  ): Promise<Result<(WebhookEvent & { readonly attempts: readonly DeliveryAttempt[] }) | undefined>>;
   /** Rejects where it is not recorded. */
-  recordAttempt(tenant: string, eventId: string, attempt: Attempt): Promise<void>;
+  recordAttempt(tenant: string, eventId: string, attempt: DeliveryAttempt): Promise<void>;
 }

@@ -3,7 +3,7 @@ import type { Issuer } from "../auth/rules/issuer.ts";
 import type { Result } from "../shared/result.ts";
 import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
-import type { Endpoint } from "../webhooks/rules/delivery.ts";
+import type { Endpoint } from "../webhooks/rules/endpoint.ts";
 
 /**
  * Marks a name taken from a verified credential or from the registry. Other names may be made up: their look-ups count

@@ -1,20 +1,21 @@
-import type { Delivery, Endpoint, KeptEvent, WebhookAnswer } from "../webhooks/rules/delivery.ts";
+import type { Delivery, WebhookEvent, WebhookResponse } from "../webhooks/rules/delivery.ts";
+import type { Endpoint } from "../webhooks/rules/endpoint.ts";
 
-/** Carries events to the consumer that delivers them: at least once, in any order. */
+/** The queue between the ledgers and `deliverEvent`: at least once, in any order. */
 export interface DeliveryQueue {
   send(deliveries: readonly Delivery[]): Promise<void>;
 }
 
-/** Sends an event to an endpoint, signed with all of its secrets. */
+/** The HTTP client for endpoints; signs an event with all secrets of its endpoint. */
 export interface Webhooks {
-  send(endpoint: Endpoint, event: KeptEvent): Promise<WebhookAnswer>;
+  send(endpoint: Endpoint, event: WebhookEvent): Promise<WebhookResponse>;
 }
 
-/** What deliveries have shown of an endpoint. Each counts only for the URL that it was seen with. */
+/** Health of endpoints, as observed by deliveries. A change has no effect if the endpoint's URL has changed since. */
 export interface EndpointHealth {
-  /** @param since milliseconds since the epoch; an earlier failure counts on */
-  failing(endpoint: Endpoint, since: number): Promise<void>;
-  recovered(endpoint: Endpoint): Promise<void>;
-  /** It gets nothing any more until the operator puts it anew. */
+  /** @param since milliseconds since the epoch; an earlier stored failure is kept */
+  markFailing(endpoint: Endpoint, since: number): Promise<void>;
+  markRecovered(endpoint: Endpoint): Promise<void>;
+  /** Stops deliveries to the endpoint until the operator enables it again. */
   disable(endpoint: Endpoint, reason: string): Promise<void>;
 }

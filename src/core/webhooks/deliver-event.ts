@@ -1,9 +1,9 @@
-import { MAX_FAILING_MS, classifyResponse, retryDelaySeconds } from "./rules/retry-policy.ts";
-import { isEndpointUrl } from "./rules/endpoint.ts";
-import type { EndpointHealth, Webhooks } from "../ports/webhooks.ts";
-import type { Attempt, Delivery, Endpoint, WebhookAnswer } from "./rules/delivery.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
+import type { EndpointHealth, Webhooks } from "../ports/webhooks.ts";
+import type { DeliveryAttempt, Delivery, WebhookResponse } from "./rules/delivery.ts";
+import { type Endpoint, isEndpointUrl } from "./rules/endpoint.ts";
+import { MAX_FAILING_MS, classifyResponse, retryDelaySeconds } from "./rules/retry-policy.ts";
 
 export interface DeliverEventPorts {
   readonly registry: Pick<CachedRegistry, "uncached">;
@@ -15,91 +15,90 @@ export interface DeliverEventPorts {
   readonly config: { readonly allowLoopback: boolean };
 }
 
-/** What becomes of a delivery; with the attempt, where one was made or given up. */
-export interface DeliveryOutcome {
-  readonly isDone: boolean;
-  readonly attempt?: Attempt;
+export interface DeliveryResult {
+  /** Whether the queue must send the delivery again. */
+  readonly retry: boolean;
+  /** What was recorded; absent if the registry could not be read. */
+  readonly attempt?: DeliveryAttempt;
 }
 
 /**
- * Tries once to bring an event to an endpoint, and records how that went.
+ * Sends an event to an endpoint once, and records the attempt. Rejects if the attempt cannot be recorded, except after a
+ * successful delivery.
  *
- * @param attempts how often it has been tried, this time included
+ * @param attempts number of attempts so far, including this one
  */
 export async function deliverEvent(
   ports: DeliverEventPorts,
   delivery: Delivery,
   attempts: number,
-): Promise<DeliveryOutcome> {
+): Promise<DeliveryResult> {
   const { tenant, event } = delivery;
-  // Past the cache: what was deleted, disabled or given another secret gets nothing by the old state.
+  // Past the cache, so that a deleted, disabled or changed endpoint is never used in its old state.
   const endpoints = await ports.registry.uncached.endpoints(tenant);
-  if (!endpoints.ok) return { isDone: false };
+  if (!endpoints.ok) return { retry: true };
   const endpoint = endpoints.value.find(({ id }) => id === delivery.endpoint);
-  if (!endpoint || endpoint.disabled)
-    return recordUndelivered(
-      ports,
-      delivery,
-      "skipped",
-      endpoint ? "the endpoint is disabled" : "the endpoint was deleted",
-    );
+  if (!endpoint) return recordUndelivered(ports, delivery, "skipped", "the endpoint was deleted");
+  if (endpoint.disabled) return recordUndelivered(ports, delivery, "skipped", "the endpoint is disabled");
 
   const at = ports.nowMs();
-  const answer = await send(ports, endpoint, delivery);
-  const verdict = "status" in answer ? classifyResponse(answer.status) : "failed";
-  const attempt: Attempt = {
+  const response = await send(ports, endpoint, delivery);
+  const result = "status" in response ? classifyResponse(response.status) : "failed";
+  const attempt: DeliveryAttempt = {
     endpoint: endpoint.id,
     at,
-    outcome: verdict === "delivered" ? "delivered" : "failed",
+    outcome: result === "delivered" ? "delivered" : "failed",
     milliseconds: ports.nowMs() - at,
-    ...answer,
+    ...response,
   };
   const recorded = ports.ledgers.recordAttempt(tenant, event.id, attempt);
   await Promise.all([
-    // What has been delivered is not sent again for the sake of the record.
-    verdict === "delivered" ? recorded.catch(() => undefined) : recorded,
-    noteHealth(ports.health, endpoint, verdict, at, retryDelaySeconds(attempts) === undefined),
+    // A delivered event is not sent again just because the attempt could not be recorded.
+    result === "delivered" ? recorded.catch(() => undefined) : recorded,
+    updateHealth(ports.health, endpoint, result, at, retryDelaySeconds(attempts) === undefined),
   ]);
-  return { isDone: verdict !== "failed", attempt };
+  return { retry: result === "failed", attempt };
 }
 
-/** Records that an event will not be brought to an endpoint any more, unless it is asked for. */
+/** Records that an event will not be delivered to an endpoint, unless the operator redelivers it. */
 export async function recordUndelivered(
   ports: Pick<DeliverEventPorts, "ledgers" | "nowMs">,
   { tenant, event, endpoint }: Delivery,
   outcome: "exhausted" | "skipped",
   reason: string,
-): Promise<DeliveryOutcome> {
-  const attempt: Attempt = { endpoint, at: ports.nowMs(), outcome, reason };
+): Promise<DeliveryResult> {
+  const attempt: DeliveryAttempt = { endpoint, at: ports.nowMs(), outcome, reason };
   await ports.ledgers.recordAttempt(tenant, event.id, attempt);
-  return { isDone: true, attempt };
+  return { retry: false, attempt };
 }
 
-async function send(ports: DeliverEventPorts, endpoint: Endpoint, { event }: Delivery): Promise<WebhookAnswer> {
-  // Checked when it was written, by a version that may have been another.
+async function send(ports: DeliverEventPorts, endpoint: Endpoint, { event }: Delivery): Promise<WebhookResponse> {
+  // The URL was validated when it was stored, but perhaps by another version of the gateway.
   if (!isEndpointUrl(endpoint.url, ports.config.allowLoopback)) return { reason: "the URL is not allowed" };
   if (endpoint.secrets.length === 0) return { reason: "its secrets cannot be read" };
   return ports.webhooks.send(endpoint, event);
 }
 
-/** Told only when it changes: most deliveries write nothing. */
-async function noteHealth(
+/** Writes only changes of the endpoint's health, so most deliveries write nothing. */
+async function updateHealth(
   health: EndpointHealth,
   endpoint: Endpoint,
-  verdict: ReturnType<typeof classifyResponse>,
+  result: ReturnType<typeof classifyResponse>,
   at: number,
-  isLast: boolean,
+  isLastAttempt: boolean,
 ): Promise<void> {
   const { failingSince } = endpoint;
-  switch (verdict) {
+  switch (result) {
     case "delivered":
-      return failingSince === undefined ? undefined : health.recovered(endpoint);
+      return failingSince === undefined ? undefined : health.markRecovered(endpoint);
     case "gone":
       return health.disable(endpoint, "it answered 410 Gone");
     case "failed":
-      if (failingSince === undefined) return health.failing(endpoint, at);
-      return isLast && at - failingSince > MAX_FAILING_MS ? health.disable(endpoint, "it failed for days") : undefined;
+      if (failingSince === undefined) return health.markFailing(endpoint, at);
+      return isLastAttempt && at - failingSince > MAX_FAILING_MS
+        ? health.disable(endpoint, "it failed for days")
+        : undefined;
     default:
-      return verdict satisfies never;
+      return result satisfies never;
   }
 }

@@ -1,20 +1,22 @@
-import type { DeliveryQueue } from "../ports/webhooks.ts";
-import type { Endpoint, KeptEvent } from "./rules/delivery.ts";
 import type { Registry } from "../ports/registry.ts";
+import type { DeliveryQueue } from "../ports/webhooks.ts";
+import type { WebhookEvent } from "./rules/delivery.ts";
+import { isSubscribed } from "./rules/endpoint.ts";
 
 export interface PublishEventsPorts {
   readonly registry: Pick<Registry, "endpoints">;
   readonly deliveries: DeliveryQueue;
-  /** The oldest events that have not been handed over, with a mark of how far they go. */
-  readonly unpublished: () => { readonly events: readonly KeptEvent[]; readonly last: number };
+  /** The oldest unpublished events, and the number of the last one. */
+  readonly unpublished: () => { readonly events: readonly WebhookEvent[]; readonly last: number };
+  /** Marks all events up to this number as published. */
   readonly published: (last: number) => void;
 }
 
 /**
- * Hands a tenant's events to the queue, one delivery for each endpoint that wants it. What has been handed over but not
- * noted as such is handed over again: endpoints know a repetition by its `webhook-id`.
+ * Sends a tenant's unpublished events to the queue, one delivery per subscribed endpoint. Events that were sent but not
+ * marked as published are sent again; endpoints recognize duplicates by `webhook-id`.
  *
- * @returns false, where it has to be tried again later
+ * @returns `false` if the registry or the queue failed: call it again later
  */
 export async function publishEvents(ports: PublishEventsPorts, tenant: string): Promise<boolean> {
   for (;;) {
@@ -34,9 +36,4 @@ export async function publishEvents(ports: PublishEventsPorts, tenant: string): 
     }
     ports.published(last);
   }
-}
-
-/** Whether an endpoint is to be told of an event. */
-export function isSubscribed({ disabled, events }: Endpoint, { body }: KeptEvent): boolean {
-  return !disabled && (!events || events.has(body.type));
 }

@@ -8,7 +8,7 @@ import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { isLive, isMissingUpstream } from "../../core/uploads/rules/upload-state.ts";
-import type { EventPage, EventQuery, KeptEvent } from "../../core/webhooks/rules/delivery.ts";
+import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
 import { LedgerQueries } from "./queries.ts";
@@ -186,7 +186,7 @@ export class Ledger {
     return this.#outbox.list(query);
   }
 
-  findEvent(id: string): (KeptEvent & { readonly attempts: readonly StoredAttempt[] }) | undefined {
+  findEvent(id: string): (WebhookEvent & { readonly attempts: readonly StoredAttempt[] }) | undefined {
     return this.#outbox.find(id);
   }
 
@@ -199,7 +199,7 @@ export class Ledger {
   }
 
   /** The oldest unpublished events; `last` is the sequence number of the last one. */
-  unpublishedEvents(limit: number): { readonly events: readonly KeptEvent[]; readonly last: number } {
+  unpublishedEvents(limit: number): { readonly events: readonly WebhookEvent[]; readonly last: number } {
     return this.#outbox.after(this.#store.published, limit);
   }
 

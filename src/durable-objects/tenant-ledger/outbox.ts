@@ -1,6 +1,6 @@
 import type { UploadEventBody } from "../../core/webhooks/rules/upload-event.ts";
 import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts";
-import type { EventPage, EventQuery, KeptEvent } from "../../core/webhooks/rules/delivery.ts";
+import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 
 /** Retention of events: time to find the cause of failed deliveries and redeliver. */
 const KEEP_EVENTS_SECONDS = 30 * 24 * 60 * 60;
@@ -40,7 +40,7 @@ export class Outbox {
   }
 
   /** The oldest events after a sequence number; `last` is the sequence number of the last one. */
-  after(seq: number, limit: number): { readonly events: readonly KeptEvent[]; readonly last: number } {
+  after(seq: number, limit: number): { readonly events: readonly WebhookEvent[]; readonly last: number } {
     const rows = this.#events("SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit);
     return { events: rows.map((row) => this.#event(row)), last: rows.at(-1)?.seq ?? seq };
   }
@@ -58,7 +58,7 @@ export class Outbox {
   }
 
   /** An event with its attempts, oldest first. */
-  find(id: string): (KeptEvent & { readonly attempts: readonly StoredAttempt[] }) | undefined {
+  find(id: string): (WebhookEvent & { readonly attempts: readonly StoredAttempt[] }) | undefined {
     const seq = this.#seqOf(id);
     const [row] = seq === undefined ? [] : this.#events("SELECT seq, body FROM events WHERE seq = ?", seq);
     if (!row) return undefined;
@@ -101,7 +101,7 @@ export class Outbox {
     return this.#sql.exec<EventRow>(query, ...values).toArray();
   }
 
-  #event({ seq, body }: EventRow): KeptEvent {
+  #event({ seq, body }: EventRow): WebhookEvent {
     return { id: `${this.#prefix}${seq}`, body: JSON.parse(body) as UploadEventBody };
   }
 

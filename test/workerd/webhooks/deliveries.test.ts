@@ -15,8 +15,8 @@ import { err } from "../../../src/core/shared/result.ts";
 import worker from "../../../src/index.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "../../../src/queues/deliveries.ts";
 import type { DeliverEventPorts } from "../../../src/core/webhooks/deliver-event.ts";
-import type { Attempt } from "../../../src/core/webhooks/rules/delivery.ts";
-import { keptEvent } from "../../support/event-fixtures.ts";
+import type { DeliveryAttempt } from "../../../src/core/webhooks/rules/delivery.ts";
+import { webhookEvent } from "../../support/event-fixtures.ts";
 import { TENANT_ROW, asOperator, codeOf } from "../support/worker.ts";
 
 const SECRET = `whsec_${"A".repeat(43)}=`;
@@ -33,7 +33,7 @@ const NEW = {
 let time: number;
 let store: ReturnType<typeof createRegistryStore>;
 let ports: DeliverEventPorts;
-let attempts: [tenant: string, eventId: string, attempt: Attempt][];
+let attempts: [tenant: string, eventId: string, attempt: DeliveryAttempt][];
 let requests: Request[];
 
 beforeEach(async () => {
@@ -67,7 +67,7 @@ function answering(answer: () => Response | Promise<Response>): void {
   });
 }
 
-const DELIVERY = { tenant: "acme", endpoint: "main", event: keptEvent() };
+const DELIVERY = { tenant: "acme", endpoint: "main", event: webhookEvent() };
 
 async function consume(bodies: readonly unknown[], tried = 1, consumer = consumeDeliveries) {
   const messages = bodies.map((body, index) => ({ id: `m${index}`, timestamp: new Date(), attempts: tried, body }));
@@ -232,7 +232,7 @@ describe("an endpoint that fails", () => {
     await consume([DELIVERY]);
     expect((await endpoint()).failing_since).toBe(since);
     answering(() => new Response());
-    const recovered = vi.spyOn(ports.health, "recovered");
+    const recovered = vi.spyOn(ports.health, "markRecovered");
     for (let count = 0; count < 3; count++) await consume([DELIVERY]);
     expect((await endpoint()).failing_since).toBeNull();
     // What has not changed is not written.

@@ -4,8 +4,11 @@ import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { parseConfig } from "../../../src/config.ts";
-import { MAX_ENDPOINTS_PER_TENANT, REPLACED_SECRET_LIFETIME_MS } from "../../../src/core/webhooks/rules/endpoint.ts";
-import type { Endpoint } from "../../../src/core/webhooks/rules/delivery.ts";
+import {
+  type Endpoint,
+  MAX_ENDPOINTS_PER_TENANT,
+  REPLACED_SECRET_LIFETIME_MS,
+} from "../../../src/core/webhooks/rules/endpoint.ts";
 import type { Registry } from "../../../src/core/ports/registry.ts";
 import { TENANT_ROW, asOperator, codeOf } from "../support/worker.ts";
 
@@ -270,15 +273,15 @@ it("an endpoint's health is noted for the URL that it was seen with, and begins 
   const { health } = here.store;
   const now = () => endpointsOf({ registry: here.registry.uncached });
 
-  await health.failing(endpoint, 1_000);
-  await health.failing(endpoint, 2_000);
+  await health.markFailing(endpoint, 1_000);
+  await health.markFailing(endpoint, 2_000);
   expect(await now()).toMatchObject([{ failingSince: 1_000 }]);
   await here.store.putEndpoint(NEW, "");
   expect(await now()).toMatchObject([{ failingSince: 1_000 }]);
-  await health.recovered(endpoint);
+  await health.markRecovered(endpoint);
   expect((await now())[0]).not.toHaveProperty("failingSince");
 
-  await health.failing(endpoint, 1_000);
+  await health.markFailing(endpoint, 1_000);
   await health.disable(endpoint, "it failed for days");
   expect(await now()).toMatchObject([{ disabled: true, failingSince: 1_000 }]);
   await here.store.putEndpoint(NEW, "");
@@ -287,7 +290,7 @@ it("an endpoint's health is noted for the URL that it was seen with, and begins 
   expect(enabled).not.toHaveProperty("failingSince");
 
   await here.store.putEndpoint({ ...NEW, url: "https://new.acme.com/" }, "");
-  await health.failing(endpoint, 1_000);
+  await health.markFailing(endpoint, 1_000);
   await health.disable(endpoint, "it failed for days");
   const [moved] = await now();
   expect(moved?.disabled).toBe(false);
@@ -303,8 +306,8 @@ it("a delivery that fails or succeeds again leaves what is cached as it is; what
   await here.registry.tenant("acme");
   await env.DB.exec("UPDATE tenants SET suspended = 1");
 
-  await here.store.health.failing(endpoint, 1_000);
-  await here.store.health.recovered(endpoint);
+  await here.store.health.markFailing(endpoint, 1_000);
+  await here.store.health.markRecovered(endpoint);
   expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: false } });
   await here.store.health.disable(endpoint, "it answered 410 Gone");
   expect(await endpointsOf(here)).toMatchObject([{ disabled: true }]);

@@ -1,16 +1,16 @@
-/** What a batch may hold. */
+/** Limits of one batch. */
 export interface BatchLimits {
   readonly messages: number;
-  /** Of all messages together, as JSON. */
+  /** Total size of the messages as JSON, overhead included. */
   readonly bytes: number;
-  /** What each message takes besides. */
+  /** Added to the size of each message. */
   readonly overheadBytes: number;
 }
 
-/** Messages in their order, in as few batches as the limits allow. One that is too large by itself is a batch of its own. */
-export function batches<T>(messages: readonly T[], limits: BatchLimits): T[][] {
+/** Splits messages into as few batches as the limits allow, in order. A message above the limit gets its own batch. */
+export function splitIntoBatches<T>(messages: readonly T[], limits: BatchLimits): T[][] {
   const encoder = new TextEncoder();
-  const all: T[][] = [];
+  const batches: T[][] = [];
   let current: T[] = [];
   let bytes = 0;
   for (const message of messages) {
@@ -18,10 +18,10 @@ export function batches<T>(messages: readonly T[], limits: BatchLimits): T[][] {
     if (current.length === 0 || current.length === limits.messages || bytes + size > limits.bytes) {
       current = [];
       bytes = 0;
-      all.push(current);
+      batches.push(current);
     }
     current.push(message);
     bytes += size;
   }
-  return all;
+  return batches;
 }

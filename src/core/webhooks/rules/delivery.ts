@@ -1,56 +1,46 @@
-import type { UploadEventBody, UploadEventType } from "./upload-event.ts";
+import type { UploadEventBody } from "./upload-event.ts";
 
-/** A tenant's webhook. */
-export interface Endpoint {
-  readonly id: string;
-  readonly tenant: string;
-  readonly url: string;
-  /** Undefined: all. */
-  readonly events?: ReadonlySet<UploadEventType>;
-  /** As the Standard Webhooks specification writes them, `whsec_…`: the newest first, and those that are being replaced. */
-  readonly secrets: readonly string[];
-  readonly disabled: boolean;
-  /** Milliseconds since the epoch, of the first failure since the last success. */
-  readonly failingSince?: number;
-}
-
-/** An event of an upload, kept for its tenant's endpoints. */
-export interface KeptEvent {
+/** An upload event, stored for the tenant's endpoints. */
+export interface WebhookEvent {
   /** The `webhook-id` of its deliveries. */
   readonly id: string;
   readonly body: UploadEventBody;
 }
+
 export interface EventQuery {
+  /** From the previous page. */
   readonly cursor?: string;
   readonly limit: number;
 }
 
-/** The newest first. */
+/** Newest events first. */
 export interface EventPage {
-  readonly events: readonly KeptEvent[];
+  readonly events: readonly WebhookEvent[];
+  /** Absent on the last page. */
   readonly cursor?: string;
 }
 
+/** An event for one endpoint, as a queue message. */
+export interface Delivery {
+  readonly tenant: string;
+  readonly endpoint: string;
+  readonly event: WebhookEvent;
+}
+
 /** One attempt to deliver an event to an endpoint. */
-export interface Attempt {
+export interface DeliveryAttempt {
   readonly endpoint: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
   /** `exhausted`: all attempts are used up; `skipped`: the endpoint is deleted or disabled. */
   readonly outcome: "delivered" | "failed" | "exhausted" | "skipped";
-  /** What the endpoint answered, if it did. */
+  /** HTTP status of the endpoint's response, if there was one. */
   readonly status?: number;
-  /** Why it failed, in a few words. */
+  /** Why there was no response, in a few words. */
   readonly reason?: string;
+  /** Duration of the request. */
   readonly milliseconds?: number;
 }
 
-/** An event on its way to one endpoint, as the queue carries it. */
-export interface Delivery {
-  readonly tenant: string;
-  readonly endpoint: string;
-  readonly event: KeptEvent;
-}
-
-/** The status that an endpoint answered with, or why there is none. */
-export type WebhookAnswer = { readonly status: number } | { readonly reason: string };
+/** The endpoint's HTTP status, or why there was no response. */
+export type WebhookResponse = { readonly status: number } | { readonly reason: string };

@@ -2,8 +2,8 @@ import { rfc3339 } from "../../shared/time.ts";
 import type { Upload, UploadState } from "../../uploads/rules/upload-state.ts";
 
 /**
- * What a tenant's endpoints are told of its uploads. An upload never goes back to an earlier state, so each of these
- * happens to it at most once; or once more, each time that its video is there again after it had disappeared.
+ * Types of webhook events. An upload never returns to an earlier state, so each type occurs at most once per upload; it may
+ * occur again each time a video that had disappeared from Stream is restored.
  */
 export const UPLOAD_EVENT_TYPES = [
   "upload.created",
@@ -16,18 +16,18 @@ export const UPLOAD_EVENT_TYPES = [
 
 export type UploadEventType = (typeof UPLOAD_EVENT_TYPES)[number];
 
-/** Of the JSON below. Fields may be added to a version; what is there keeps its name and meaning. */
+/** Version of the JSON below. Fields may be added within a version; existing fields keep their name and meaning. */
 const UPLOAD_EVENT_VERSION = 1;
 
-/** The body of a delivery. `src/http/routes/upload-event.schema.json` is its published schema. Times are RFC 3339. */
+/** Body of a delivery. Published schema: `src/http/routes/upload-event.schema.json`. Times are RFC 3339. */
 export interface UploadEventBody {
   readonly type: UploadEventType;
   readonly version: typeof UPLOAD_EVENT_VERSION;
-  /** When it happened. */
+  /** When the upload changed. */
   readonly timestamp: string;
   readonly data: {
     readonly tenant: string;
-    /** Grows with each event of the upload: one that comes with less than another came before it. */
+    /** Increases with each event of an upload, since deliveries may arrive out of order. */
     readonly sequence: number;
     readonly upload: {
       readonly id: string;
@@ -43,7 +43,7 @@ export interface UploadEventBody {
   };
 }
 
-const TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> = {
+const EVENT_TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> = {
   reserved: undefined,
   unknown: undefined,
   issued: "upload.created",
@@ -54,9 +54,14 @@ const TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> = {
   deleted: "upload.deleted",
 };
 
-/** What is told of an upload that has just come to its state; undefined: nothing. */
+/**
+ * The event for an upload that has just entered its state.
+ *
+ * @param now seconds since the epoch
+ * @returns `undefined` if the state has no event
+ */
 export function uploadEvent(tenant: string, upload: Upload, now: number): UploadEventBody | undefined {
-  const type = TYPE_OF[upload.state];
+  const type = EVENT_TYPE_OF[upload.state];
   if (!type) return undefined;
   const sequence = upload.restoredCount * UPLOAD_EVENT_TYPES.length + UPLOAD_EVENT_TYPES.indexOf(type) + 1;
   return {
@@ -67,7 +72,7 @@ export function uploadEvent(tenant: string, upload: Upload, now: number): Upload
   };
 }
 
-/** An upload as tenants see it, in events and in answers: these fields, whatever else its keeper knows of it. */
+/** The public fields of an upload, in events and responses; internal fields of the record are left out. */
 export function uploadDocument(upload: Upload): UploadEventBody["data"]["upload"] {
   const { id, state, uid, creator, bytes, seconds, created, expires, failure } = upload;
   return {

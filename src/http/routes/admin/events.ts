@@ -5,7 +5,7 @@ import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { type Result, ok, err } from "../../../core/shared/result.ts";
 import type { AppEnv } from "../../app-env.ts";
-import type { Attempt, KeptEvent } from "../../../core/webhooks/rules/delivery.ts";
+import type { DeliveryAttempt, WebhookEvent } from "../../../core/webhooks/rules/delivery.ts";
 import type { Ledgers } from "../../../core/ports/ledger.ts";
 import { type RedeliverEventPorts, redeliverEvent } from "../../../core/webhooks/redeliver-event.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
@@ -80,10 +80,10 @@ async function readTenant(c: Context<AppEnv>, store: RegistryStore): Promise<Res
   return (await store.tenant(tenant.value)) ? ok(tenant.value) : err(noSuchTenant);
 }
 
-function documentOf({ id, body }: KeptEvent) {
+function documentOf({ id, body }: WebhookEvent) {
   return { id, ...body };
 }
 
-function attemptDocument({ at, ...attempt }: Attempt) {
+function attemptDocument({ at, ...attempt }: DeliveryAttempt) {
   return { at: new Date(at).toISOString(), ...attempt };
 }

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { UPLOAD_STATES, type Upload } from "../../../src/core/uploads/rules/upload-state.ts";
+import { UPLOAD_EVENT_TYPES, uploadDocument, uploadEvent } from "../../../src/core/webhooks/rules/upload-event.ts";
+
+const UPLOAD: Upload = {
+  id: "u",
+  state: "issued",
+  created: 0,
+  expires: 1_800,
+  restoredCount: 0,
+  bytes: 900,
+  seconds: 12.5,
+};
+
+describe("uploadEvent", () => {
+  it("returns one type of event per state, and none for a state before the upload URL exists", () => {
+    const types = UPLOAD_STATES.map((state) => [state, uploadEvent("acme", { ...UPLOAD, state }, 60)?.type]);
+    expect(types).toEqual([
+      ["reserved", undefined],
+      ["unknown", undefined],
+      ["issued", "upload.created"],
+      ["expired", "upload.expired"],
+      ["failed", "upload.failed"],
+      ["ready", "upload.ready"],
+      ["cancelled", "upload.cancelled"],
+      ["deleted", "upload.deleted"],
+    ]);
+  });
+
+  it("numbers the events of an upload in the order of its states", () => {
+    const events = UPLOAD_STATES.flatMap((state) => uploadEvent("acme", { ...UPLOAD, state }, 60) ?? []);
+    expect(events.map(({ data }) => data.sequence)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(events.map(({ type }) => type)).toEqual([...UPLOAD_EVENT_TYPES]);
+  });
+
+  it("continues the numbers when a video is restored", () => {
+    const restored = uploadEvent("acme", { ...UPLOAD, state: "ready", restoredCount: 1 }, 60);
+    expect(restored?.data.sequence).toBe(10);
+  });
+});
+
+describe("uploadDocument", () => {
+  it("contains the public fields only, and times as RFC 3339", () => {
+    const record = {
+      ...UPLOAD,
+      uid: "v",
+      creator: "user-1",
+      failure: "ERR_NON_VIDEO",
+      upstream: "eu",
+      deletionRequested: true,
+    };
+    expect(uploadDocument(record)).toEqual({
+      id: "u",
+      state: "issued",
+      uid: "v",
+      creator: "user-1",
+      bytes: 900,
+      seconds: 12.5,
+      createdAt: "1970-01-01T00:00:00.000Z",
+      expiresAt: "1970-01-01T00:30:00.000Z",
+      failure: "ERR_NON_VIDEO",
+    });
+  });
+});
