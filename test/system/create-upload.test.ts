@@ -138,7 +138,7 @@ describe("a creation that is refused", () => {
     const answer = await post({ "Upload-Metadata": metadataHeader({ allowedorigins: "evil.example" }) });
     expect(answer.status).toBe(403);
     expect(answer.headers.get("content-type")).toBe("application/problem+json");
-    const detail = 'allowedorigins must lie within *.acme.com (asked for: "evil.example").';
+    const detail = 'allowedorigins must be within *.acme.com (requested: "evil.example").';
     expect(await answer.json()).toEqual({
       type: "about:blank",
       title: "Refused by policy",

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SignJWT, UnsecuredJWT, exportJWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { SCOPES } from "../../src/core/auth/rules/caller.ts";
+import { SCOPES } from "../../src/core/auth/rules/scopes.ts";
 import { formatApiKey } from "../../src/core/auth/rules/api-key.ts";
 import { type TestGateway, bearer, create, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";

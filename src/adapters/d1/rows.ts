@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW } from "../../core/budget/rules/call-window.ts";
-import { SCOPES, type Scope } from "../../core/auth/rules/caller.ts";
+import { SCOPES, type Scope } from "../../core/auth/rules/scopes.ts";
 import { type Endpoint, type EndpointSecret, secretsAt } from "../../core/webhooks/rules/endpoint.ts";
 import { limitsSchema } from "../../core/quota/rules/limits.ts";
 import { parsePolicy } from "../../core/policy/rules/policy.ts";

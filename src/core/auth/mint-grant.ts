@@ -11,6 +11,7 @@ import { isCreator } from "../policy/rules/creator.ts";
 import { parsePolicy } from "../policy/rules/policy.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
+import { truncate } from "../shared/text.ts";
 import type { Access } from "./authenticate.ts";
 import type { Tokens } from "../ports/tokens.ts";
 
@@ -21,7 +22,7 @@ export interface MintGrantPorts {
   readonly newGrantId: () => string;
 }
 
-/** The media creator that a grant's upload will belong to. */
+/** The end user that a grant is for, and so the creator of its upload. */
 export const grantSubject = v.optional(
   v.pipe(v.string(), v.check(isCreator, "must be 1 to 64 printable ASCII characters")),
 );
@@ -43,8 +44,8 @@ export interface MintedGrant {
 }
 
 /**
- * Mints a grant for one end user's one upload. The holder of a JWT is one end user, so its grants are for that user; an
- * API key speaks for the tenant and says whom a grant is for.
+ * Mints a grant for one upload of one end user. A JWT belongs to one end user and mints grants for that user only; an API
+ * key acts for the whole tenant and mints grants for any subject.
  */
 export async function mintGrant(
   ports: MintGrantPorts,
@@ -52,15 +53,26 @@ export async function mintGrant(
   body: v.InferOutput<typeof mintGrantSchema>,
 ): Promise<Result<MintedGrant>> {
   if (caller.subject !== undefined && body.subject !== undefined && body.subject !== caller.subject)
-    return err(problem("body_invalid", "subject: must be your own, or be left out.", { key: "subject" }));
+    return err(
+      problem(
+        "body_invalid",
+        `subject: must be absent or the subject of your token, "${truncate(caller.subject)}" (found: "${truncate(body.subject)}").`,
+        { key: "subject" },
+      ),
+    );
   if (body.policy !== undefined) {
     const policy = parsePolicy(body.policy, "grant");
     if (!policy.ok) return policy;
-    if (new TextEncoder().encode(JSON.stringify(body.policy)).byteLength > MAX_GRANT_POLICY_BYTES)
+    const bytes = new TextEncoder().encode(JSON.stringify(body.policy)).byteLength;
+    if (bytes > MAX_GRANT_POLICY_BYTES)
       return err(
-        problem("body_invalid", `policy: a grant's may have ${MAX_GRANT_POLICY_BYTES} bytes.`, {
-          key: "policy",
-        }),
+        problem(
+          "body_invalid",
+          `policy: must have at most ${MAX_GRANT_POLICY_BYTES} bytes of JSON (found: ${bytes}).`,
+          {
+            key: "policy",
+          },
+        ),
       );
   }
 

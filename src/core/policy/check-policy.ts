@@ -12,22 +12,22 @@ import { grantSubject } from "../auth/mint-grant.ts";
 export const checkPolicySchema = jsonObject({
   /** Bytes. */
   length: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(STREAM_MAX_UPLOAD_BYTES)),
-  /** Decoded values by key, or the text of an `Upload-Metadata` header. */
+  /** Decoded values by key, or an `Upload-Metadata` header. */
   metadata: v.optional(v.union([v.string(), v.record(v.string(), v.string())]), ""),
-  /** As the client's `Upload-Creator`. */
+  /** The client's `Upload-Creator`. */
   creator: v.optional(v.string()),
   origin: v.optional(v.string()),
-  /** As if under a grant that was minted with these. */
+  /** Decides as if the creation carried a grant with this subject and policy. */
   grant: v.optional(jsonObject({ subject: grantSubject, policy: v.optional(v.unknown()) })),
 });
 
 export interface PolicyCheck {
-  /** What would go upstream, or why nothing would. */
+  /** What would be sent to Stream, or the refusal. */
   readonly outcome: Result<Decision & { readonly header: string }>;
   readonly explanations: readonly Explanation[];
 }
 
-/** Decides a creation as `createUpload` would, and explains it key by key; touches nothing. */
+/** Decides a creation as `createUpload` would and explains it key by key, without side effects. */
 export function checkPolicy(
   { caller, tenant }: Access,
   body: v.InferOutput<typeof checkPolicySchema>,
@@ -38,10 +38,10 @@ export function checkPolicy(
   const grantPolicy = body.grant?.policy === undefined ? undefined : parsePolicy(body.grant.policy, "grant");
   if (grantPolicy && !grantPolicy.ok) return grantPolicy;
 
-  // A JWT mints for its own subject only.
+  // A JWT mints grants for its own subject only.
   const subject = caller.subject ?? body.grant?.subject;
   const asGrant = { tenant: tenant.id, kind: "grant" as const, ...(subject !== undefined && { subject }) };
-  const { result, explanations } = applyPolicy(narrow(tenant.policy, grantPolicy ? [grantPolicy.value] : []), {
+  const { result, explanations } = applyPolicy(narrow(tenant.policy, grantPolicy?.value), {
     length: body.length,
     metadata: metadata.value,
     ...(body.creator && { creator: body.creator }),
@@ -53,7 +53,7 @@ export function checkPolicy(
   return ok({ outcome, explanations });
 }
 
-/** Keys given as an object go through the header's grammar too, so that a dry run refuses what a creation would. */
+/** Encodes an object as a header first, so that a dry run refuses the keys and values that a creation would. */
 function readMetadata(metadata: string | Readonly<Record<string, string>>): Result<UploadMetadata> {
   return parseUploadMetadata(typeof metadata === "string" ? metadata : encodeUploadMetadata(Object.entries(metadata)));
 }

@@ -2,14 +2,16 @@ import type { Grant } from "../auth/rules/grant.ts";
 import type { Issuer } from "../auth/rules/issuer.ts";
 import type { Result } from "../shared/result.ts";
 
-/** Verifies and mints the tokens that are not looked up. */
+/** JWTs: verifies those of identity providers, signs and verifies grants. */
 export interface Tokens {
-  /** Reads, without believing any of it, whose token this is; undefined for what is no JWT. */
+  /** Reads the kind and the issuer of a token without verifying them. @returns `undefined` if it is not a JWT */
   peek(token: string): TokenPreview | undefined;
   verifyJwt(token: string, issuer: Issuer): Promise<Result<Readonly<Record<string, unknown>>>>;
   verifyGrant(token: string): Promise<Result<Grant>>;
   signGrant(grant: Grant): Promise<string>;
 }
+
+/** Unverified claims: good for choosing the key, and for nothing else. */
 export type TokenPreview =
   | { readonly kind: "grant" }
   | { readonly kind: "jwt"; readonly iss: string; readonly audiences: readonly string[] };

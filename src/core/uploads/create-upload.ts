@@ -94,7 +94,7 @@ async function decideCreation(
   });
 
   const origin = header("origin");
-  const { result: decision, explanations } = applyPolicy(narrow(tenant.policy, caller.policy ?? []), {
+  const { result: decision, explanations } = applyPolicy(narrow(tenant.policy, caller.policy), {
     ...creation,
     ...(origin !== undefined && { origin }),
     caller,

@@ -1,5 +1,5 @@
 import type { Context, MiddlewareHandler } from "hono";
-import { originAllowed } from "../../core/policy/rules/apply.ts";
+import { originAllowed } from "../../core/policy/rules/upload-checks.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { truncate } from "../../core/shared/text.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { type Access, type AuthenticatePorts, authenticate } from "../../core/auth/authenticate.ts";
-import type { Scope } from "../../core/auth/rules/caller.ts";
+import type { Scope } from "../../core/auth/rules/scopes.ts";
 import type { Result } from "../../core/shared/result.ts";
 import type { AppEnv } from "../app-env.ts";
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { applyPolicy, maxUploadBytes, originAllowed } from "../../../src/core/policy/rules/apply.ts";
+import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
+import { maxUploadBytes, originAllowed } from "../../../src/core/policy/rules/upload-checks.ts";
 import { narrow, parsePolicy } from "../../../src/core/policy/rules/policy.ts";
 import { policyOf, requestOf } from "../../support/policy-fixtures.ts";
 
@@ -304,7 +305,7 @@ it.each([
 
 describe("a grant's policy", () => {
   const apply = (policy: object, grant: object, metadata: Record<string, string>) => {
-    const { result } = applyPolicy(narrow([policyOf(policy)], [policyOf(grant, "grant")]), requestOf(metadata));
+    const { result } = applyPolicy(narrow([policyOf(policy)], policyOf(grant, "grant")), requestOf(metadata));
     return result.ok ? Object.fromEntries(result.value.metadata) : result.problem.code;
   };
   const rules = (metadata: object) => ({ metadata });
@@ -382,13 +383,13 @@ describe("a grant's policy", () => {
   });
 
   it("takes the smaller of two sizes", () => {
-    const policy = narrow([policyOf({ upload: { maxBytes: 100 } })], [policyOf({ upload: { maxBytes: 50 } }, "grant")]);
+    const policy = narrow([policyOf({ upload: { maxBytes: 100 } })], policyOf({ upload: { maxBytes: 50 } }, "grant"));
     expect(maxUploadBytes(policy)).toBe(50);
   });
 
   it("fixes an open creator, and contradicts another", () => {
     const creator = (a: string, b: string) => {
-      const policy = narrow([policyOf({ creator: { from: a } })], [policyOf({ creator: { from: b } }, "grant")]);
+      const policy = narrow([policyOf({ creator: { from: a } })], policyOf({ creator: { from: b } }, "grant"));
       const { result } = applyPolicy(
         policy,
         requestOf({}, { caller: { tenant: "acme", kind: "grant", subject: "u" } }),

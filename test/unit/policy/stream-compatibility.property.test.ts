@@ -12,7 +12,7 @@ it("whatever the policy lets through, the local Stream accepts, and reads as it 
     fc.property(policyJson, policyJson, policyRequest, (tenant, grant, request) => {
       const [a, b] = [parsePolicy(tenant, "policy"), parsePolicy(grant, "grant")];
       if (!a.ok || !b.ok) return;
-      const { result } = applyPolicy(narrow([a.value], [b.value]), request);
+      const { result } = applyPolicy(narrow([a.value], b.value), request);
       if (!result.ok) return;
       accepted++;
       const { length, metadata, creator, maxDurationSeconds, expiresAt } = result.value;

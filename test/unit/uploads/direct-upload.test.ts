@@ -132,7 +132,7 @@ describe("whatever a policy decides", () => {
       fc.property(policyJson, policyJson, policyRequest, (tenant, grant, request) => {
         const [a, b] = [parsePolicy(tenant, "policy"), parsePolicy(grant, "grant")];
         if (!a.ok || !b.ok) return;
-        const { result } = applyPolicy(narrow([a.value], [b.value]), request);
+        const { result } = applyPolicy(narrow([a.value], b.value), request);
         if (!result.ok) return;
         accepted++;
         const { creator, maxDurationSeconds, expiresAt } = result.value;

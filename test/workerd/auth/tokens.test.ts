@@ -2,7 +2,7 @@ import { type JWK, SignJWT, UnsecuredJWT, exportJWK, generateKeyPair, importJWK 
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createTokens } from "../../../src/adapters/auth/tokens.ts";
 import type { KeyRing } from "../../../src/config.ts";
-import type { Scope } from "../../../src/core/auth/rules/caller.ts";
+import type { Scope } from "../../../src/core/auth/rules/scopes.ts";
 import type { Issuer } from "../../../src/core/auth/rules/issuer.ts";
 
 const ring = (...keys: [id: string, fill: number][]) =>

@@ -1,18 +1,18 @@
-import type { Scope } from "./caller.ts";
+import type { Scope } from "./scopes.ts";
 import { crc32 } from "./crc32.ts";
 
 /**
  * An API key: `slu_<keyId>_<secret><checksum>`.
  *
- * keyId is 16 and secret 43 characters of [A-Za-z0-9] — the id finds the row, the secret (256 bits) proves it. The
- * checksum is the CRC-32 of all that stands before it, in base 62, six characters: junk and mistyped keys are refused
- * without a look-up, and a secret scanner can tell a key from a look-alike. It proves nothing.
+ * keyId is 16 and secret 43 characters of [A-Za-z0-9]: the id finds the row, the secret (256 bits) authenticates. The
+ * checksum is the CRC-32 of everything before it, in base 62, six characters: malformed and mistyped keys are refused
+ * without a look-up, and secret scanners can recognise keys. It authenticates nothing.
  *
  * @see https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
  */
 export interface ApiKey {
   readonly id: string;
-  /** The key as presented: what is hashed and compared. */
+  /** The whole key: the text that is hashed and compared. */
   readonly text: string;
 }
 
@@ -22,6 +22,7 @@ export const API_KEY_SECRET_CHARACTERS = 43;
 const API_KEY = /^slu_([A-Za-z0-9]{16})_[A-Za-z0-9]{49}$/;
 const CHECKSUM_CHARACTERS = 6;
 
+/** @returns `undefined` if `text` has another form or a wrong checksum */
 export function parseApiKey(text: string): ApiKey | undefined {
   const id = API_KEY.exec(text)?.[1];
   if (id === undefined) return undefined;
@@ -29,23 +30,25 @@ export function parseApiKey(text: string): ApiKey | undefined {
   return checksum === apiKeyChecksum(text.slice(0, -CHECKSUM_CHARACTERS)) ? { id, text } : undefined;
 }
 
-/** Builds a key from random base-62 text of the lengths above. */
+/** Builds a key from an id and a secret: random base-62 text of the lengths above. */
 export function formatApiKey(id: string, secret: string): ApiKey {
   const body = `slu_${id}_${secret}`;
   return { id, text: body + apiKeyChecksum(body) };
 }
 
 function apiKeyChecksum(body: string): string {
-  let rest = crc32(body);
+  let remainder = crc32(body);
   let digits = "";
   for (let place = 0; place < CHECKSUM_CHARACTERS; place++) {
-    digits = BASE62.charAt(rest % BASE62.length) + digits;
-    rest = Math.floor(rest / BASE62.length);
+    digits = BASE62.charAt(remainder % BASE62.length) + digits;
+    remainder = Math.floor(remainder / BASE62.length);
   }
   return digits;
 }
 
 export const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/** An API key as the registry stores it. */
 export interface ApiKeyRecord {
   readonly id: string;
   readonly tenant: string;
@@ -55,6 +58,6 @@ export interface ApiKeyRecord {
   /** Milliseconds since the epoch. */
   readonly expiresAt?: number;
   readonly revoked: boolean;
-  /** The tenant's, when the key was read. */
+  /** The tenant's version when the key was read. */
   readonly version: number;
 }

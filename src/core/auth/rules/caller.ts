@@ -1,30 +1,19 @@
-import type { Policy } from "../../policy/rules/policy.ts";
+import type { PolicyDocument } from "../../policy/rules/policy.ts";
+import type { Scope } from "./scopes.ts";
 
-/** What a credential may be good for. An API key has all of them unless it was made with fewer. */
-export const SCOPES = [
-  "uploads:create",
-  "uploads:read",
-  "uploads:delete",
-  "grants:create",
-  "policy:read",
-  "usage:read",
-] as const;
-
-export type Scope = (typeof SCOPES)[number];
-
-/** Who asks, once the credential has been verified. */
+/** The sender of a request, from its verified credential. */
 export interface Caller {
   readonly tenant: string;
   readonly kind: "api-key" | "jwt" | "grant";
-  /** Which credential, for the log: the key's id, the issuer's id, or the grant's `jti`. */
+  /** Identifies the credential in the log: the id of the key or of the issuer, or the grant's `jti`. */
   readonly credential: string;
   /** The `iss` of a JWT. */
   readonly iss?: string;
-  /** The media creator: subject of a JWT or a grant. An API key speaks for the tenant and has none. */
+  /** The end user: subject of a JWT or a grant. An API key acts for the whole tenant and has none. */
   readonly subject?: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** The tenant's version when the credential was read: what has been revoked since may still look valid. */
+  /** The tenant's version when the credential was read from the registry. It may have been revoked at a later version. */
   readonly version: number;
-  /** What a grant narrows the tenant's policy by. */
-  readonly policy?: Policy;
+  /** The policy document of a grant; it narrows the tenant's policy. */
+  readonly policy?: PolicyDocument;
 }

@@ -1,4 +1,4 @@
-import type { Scope } from "./caller.ts";
+import type { Scope } from "./scopes.ts";
 
 export const ASYMMETRIC_ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"] as const;
 export const SYMMETRIC_ALGORITHMS = ["HS256"] as const;
@@ -10,18 +10,18 @@ export interface Issuer {
   readonly iss: string;
   readonly audience: string;
   readonly algorithms: readonly string[];
-  /** Where its verification keys come from. */
+  /** The source of its verification keys. */
   readonly keys:
     | { readonly kind: "jwks-url"; readonly url: string }
     | { readonly kind: "jwks"; readonly jwks: { readonly keys: readonly Record<string, unknown>[] } }
     | { readonly kind: "secret"; readonly secret: Uint8Array };
-  /** Its tokens speak for this tenant only, or for the one they name in a claim. */
+  /** Its tokens are valid for this tenant only, or for the tenant that a claim names. */
   readonly tenant: { readonly kind: "fixed"; readonly id: string } | { readonly kind: "claim"; readonly claim: string };
   readonly subjectClaim: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** The tenant's, when the issuer was read; an issuer of many tenants has none of its own. */
+  /** The tenant's version when the issuer was read; absent if a claim names the tenant. */
   readonly version?: number;
 }
 
-/** What an `iss` may be here; a token may claim anything, and what cannot be configured is not looked for. */
+/** An `iss` that can be configured. Tokens with any other are refused without a look-up. */
 export const ISS = /^[\x20-\x7e]{1,500}$/;

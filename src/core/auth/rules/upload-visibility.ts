@@ -1,56 +1,58 @@
 import type { Caller } from "./caller.ts";
-import type { Policy } from "../../policy/rules/policy.ts";
+import { creatorSourceOf } from "../../policy/rules/creator.ts";
+import { type Policy, tenantDocument } from "../../policy/rules/policy.ts";
 import type { Upload } from "../../uploads/rules/upload-state.ts";
 
-/** Whose uploads a caller may see and cancel: all of its tenant's, those of one creator, or none. */
+/** The uploads that a caller may read and cancel: all of its tenant, those of one creator, or none. */
 export type UploadVisibility =
   | { readonly kind: "tenant" }
   | { readonly kind: "creator"; readonly creator: string }
   | { readonly kind: "none" };
 
 /**
- * An API key speaks for the tenant. Whoever has a subject is one end user, and reaches the uploads that carry it as their
- * creator; but only where the policy takes the creator from the caller. Otherwise it is what some client said, or the same
- * for all, and tells nothing of whose an upload is: then an end user has none here, and the tenant's backend has to ask.
+ * An API key acts for the whole tenant. A caller with a subject is one end user, and has the uploads whose creator is that
+ * subject, if the tenant's policy takes creators from callers. With any other creator source, the creator does not tell
+ * whose an upload is: end users then have access to none, and the tenant's backend must use an API key.
  */
 export function visibilityOf({ subject }: Pick<Caller, "subject">, policy: Policy): UploadVisibility {
   if (subject === undefined) return { kind: "tenant" };
-  // As `decideCreator` has it: the tenant's document decides, and says `caller` where it says nothing.
-  const from = policy[0]?.creator ?? "caller";
-  return from === "caller" ? { kind: "creator", creator: subject } : { kind: "none" };
+  return creatorSourceOf(tenantDocument(policy)) === "caller"
+    ? { kind: "creator", creator: subject }
+    : { kind: "none" };
 }
 
-export function canAccess(reach: UploadVisibility, { creator }: Pick<Upload, "creator">): boolean {
-  switch (reach.kind) {
+export function canAccess(visibility: UploadVisibility, { creator }: Pick<Upload, "creator">): boolean {
+  switch (visibility.kind) {
     case "tenant":
       return true;
     case "creator":
-      return creator === reach.creator;
+      return creator === visibility.creator;
     case "none":
       return false;
     default:
-      return reach satisfies never;
+      return visibility satisfies never;
   }
 }
 
 /**
- * A question about uploads, kept within a reach: of the creator that was asked for, or of all that is reached. Undefined:
- * nothing of what is asked for is within.
+ * Restricts a query to the uploads that the caller may read.
+ *
+ * @returns `undefined` if it asks for the uploads of another creator, or if none are visible
  */
-export function restrictToVisible<Question extends { readonly creator?: string }>(
-  reach: UploadVisibility,
-  question: Question,
-): Question | undefined {
-  switch (reach.kind) {
+export function restrictToVisible<Query extends { readonly creator?: string }>(
+  visibility: UploadVisibility,
+  query: Query,
+): Query | undefined {
+  switch (visibility.kind) {
     case "tenant":
-      return question;
+      return query;
     case "creator":
-      return question.creator === undefined || question.creator === reach.creator
-        ? { ...question, creator: reach.creator }
+      return query.creator === undefined || query.creator === visibility.creator
+        ? { ...query, creator: visibility.creator }
         : undefined;
     case "none":
       return undefined;
     default:
-      return reach satisfies never;
+      return visibility satisfies never;
   }
 }

@@ -2,12 +2,16 @@ import * as v from "valibot";
 import { jsonObject } from "../../shared/strict-object.ts";
 import { type Result, ok, err } from "../../shared/result.ts";
 import { problem } from "../../shared/problem.ts";
+import { truncate } from "../../shared/text.ts";
+import type { MetadataKey, Setting, Verbs } from "./metadata-key.ts";
+import { METADATA_KEYS } from "./metadata-keys.ts";
 import { RESERVED_KEYS } from "./reserved-keys.ts";
-import { CUSTOM_KEY, METADATA_KEYS, type MetadataKey, type Setting, type Verbs } from "./metadata-keys.ts";
 import type { AnyRule, Constraint, Context, CustomKeysRule } from "./rule.ts";
+import { CUSTOM_KEY, patternSchema } from "./text-keys.ts";
 
-/** Keys of a document: lower case, because that is how they are compared and how they go upstream. */
+/** Keys in a document are in lower case: so they are compared, and so they are sent to Stream. */
 const DOCUMENT_KEY = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
+const DOCUMENT_KEY_FORM = 'must be a lower-case key of at most 64 letters, digits, "_", "." and "-"';
 
 /** Verbs that mean the same for every key. */
 const COMMON_VERBS = {
@@ -16,89 +20,89 @@ const COMMON_VERBS = {
   onViolation: v.optional(v.picklist(["reject", "clamp", "drop"]), "reject"),
 };
 
-const customKey = v.pipe(
-  v.string(),
-  v.check(
-    (key) => DOCUMENT_KEY.test(key) && !RESERVED_KEYS.has(key),
-    "must be a metadata key in lower case, and none of Sluice's own",
-  ),
-);
-
-/** `*`: which other keys are let through as text, and what happens to the rest. */
-export const customKeysSchema: v.GenericSchema<unknown, CustomKeysRule> = v.pipe(
-  jsonObject({
-    allow: v.optional(v.array(customKey), []),
-    maxLength: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
-    pattern: v.optional(CUSTOM_KEY.verbs["pattern"] as v.GenericSchema<string>),
-    onViolation: v.optional(v.picklist(["drop", "reject"]), "drop"),
-  }),
-  v.transform(({ allow, maxLength, pattern, onViolation }) => ({
-    allow: new Set(allow),
-    bounds: CUSTOM_KEY.bounds({ ...(maxLength && { maxLength }), ...(pattern !== undefined && { pattern }) }),
-    onViolation,
-  })),
-);
-
-/** Compiles what a document says about one metadata key. Refuses what could never be satisfied. */
+/**
+ * Compiles the rule of a document for one metadata key.
+ *
+ * @param path of the rule in the document, for the refusal: `body_invalid`, also if no value could ever satisfy the rule
+ */
 export function compileRule(key: string, path: string, json: unknown): Result<AnyRule> {
-  const refused = (message: string, at = path) => err(problem("body_invalid", `${at}: ${message}`, { key: at }));
-  if (!DOCUMENT_KEY.test(key)) return refused("metadata keys are written in lower case");
-  if (RESERVED_KEYS.has(key)) return refused("is a reserved key");
+  const invalid = (message: string, at = path) => err(problem("body_invalid", `${at}: ${message}`, { key: at }));
+  if (!DOCUMENT_KEY.test(key)) return invalid(DOCUMENT_KEY_FORM);
+  if (RESERVED_KEYS.has(key)) return invalid("is reserved for Sluice");
 
-  const type: MetadataKey<unknown> = METADATA_KEYS.get(key) ?? CUSTOM_KEY;
-  const optionalVerbs = Object.fromEntries(
-    Object.entries(type.verbs).map(([verb, schema]) => [verb, v.optional(schema)]),
-  );
-  const parsed = v.safeParse(
-    jsonObject({
-      ...COMMON_VERBS,
-      force: v.optional(type.setting),
-      default: v.optional(type.setting),
-      ...optionalVerbs,
-    }),
-    json,
-  );
+  const metadataKey: MetadataKey<unknown> = METADATA_KEYS.get(key) ?? CUSTOM_KEY;
+  const parsed = v.safeParse(ruleSchema(metadataKey), json);
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    return refused(issue.message, [path, v.getDotPath(issue)].filter(Boolean).join("."));
+    return invalid(issue.message, [path, v.getDotPath(issue)].filter(Boolean).join("."));
   }
   const { force, default: fallback, required, deny, onViolation, ...verbs } = parsed.output;
   if (force !== undefined && (fallback !== undefined || required || deny))
-    return refused("force leaves no room for default, required or deny");
-  if (required && (fallback !== undefined || deny)) return refused("required contradicts default and deny");
+    return invalid("force cannot be combined with default, required or deny");
+  if (required && (fallback !== undefined || deny)) return invalid("required cannot be combined with default or deny");
 
-  const bounds = type.bounds(verbs);
-  const all = [...bounds, ...type.type.bounds];
+  const constraints = metadataKey.constraints(verbs);
+  const all = [...constraints, ...metadataKey.type.constraints];
   const { min, max }: Verbs = verbs;
-  for (const [verb, setting, within] of [
+  for (const [verb, setting, bounds] of [
     ["force", force, all],
     ["default", fallback, all],
-    // Beyond Stream's own on its side, each end changes nothing; beyond the other end, it leaves nothing.
-    ["min", min, all.filter((bound) => bound.verb === "max")],
-    ["max", max, all.filter((bound) => bound.verb === "min")],
+    // A `min` below Stream's minimum has no effect, and is accepted; one above a maximum leaves no value at all.
+    ["min", min, all.filter(({ verb }) => verb === "max")],
+    ["max", max, all.filter(({ verb }) => verb === "min")],
   ] as const) {
-    const broken = setting === undefined ? undefined : brokenBy(type, setting, within);
-    if (broken) return refused(`${broken.message}, by the rule itself or by Stream`, `${path}.${verb}`);
+    const violated = setting === undefined ? undefined : findViolated(metadataKey, setting, bounds);
+    if (violated) {
+      const bound = `${constraints.includes(violated) ? "the rule's" : "Stream's"} ${violated.verb}`;
+      const found = truncate(JSON.stringify(setting));
+      return invalid(`${violated.message}, ${bound} (found: ${found})`, `${path}.${verb}`);
+    }
   }
   return ok({
     path,
-    ...(force !== undefined && { force: type.resolve(force) }),
-    ...(fallback !== undefined && { default: type.resolve(fallback) }),
+    ...(force !== undefined && { force: metadataKey.resolve(force) }),
+    ...(fallback !== undefined && { default: metadataKey.resolve(fallback) }),
     required,
     ...(deny && { deny: `${path}.deny` }),
-    bounds,
+    constraints,
     onViolation,
   });
 }
 
-/** `auto` fits itself to the bounds of the moment; every other setting has to lie within them at any time. */
-function brokenBy<V>(
-  type: MetadataKey<V>,
+function ruleSchema({ setting, verbs }: MetadataKey<unknown>) {
+  const optionalVerbs = Object.fromEntries(Object.entries(verbs).map(([verb, schema]) => [verb, v.optional(schema)]));
+  return jsonObject({ ...COMMON_VERBS, force: v.optional(setting), default: v.optional(setting), ...optionalVerbs });
+}
+
+/** `auto` adapts to the bounds of each creation; every other setting must satisfy them at any time. */
+function findViolated<V>(
+  metadataKey: MetadataKey<V>,
   setting: Setting,
-  bounds: readonly Constraint<V>[],
+  constraints: readonly Constraint<V>[],
 ): Constraint<V> | undefined {
   if (setting === "auto") return undefined;
   const context: Context = { now: 0, length: 0 };
-  const value = type.resolve(setting)(context);
-  return bounds.find((bound) => !bound.allows(value, context));
+  const value = metadataKey.resolve(setting)(context);
+  return constraints.find((constraint) => !constraint.allows(value, context));
 }
+
+const allowedKey = v.pipe(
+  v.string(),
+  v.regex(DOCUMENT_KEY, DOCUMENT_KEY_FORM),
+  v.check((key) => !RESERVED_KEYS.has(key), "is reserved for Sluice"),
+);
+
+/** The rule `*`: which custom keys are allowed, as which texts, and what happens to the others. */
+export const customKeysSchema: v.GenericSchema<unknown, CustomKeysRule> = v.pipe(
+  jsonObject({
+    allow: v.optional(v.array(allowedKey), []),
+    maxLength: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+    pattern: v.optional(patternSchema),
+    onViolation: v.optional(v.picklist(["drop", "reject"]), "drop"),
+  }),
+  v.transform(({ allow, maxLength, pattern, onViolation }) => ({
+    allow: new Set(allow),
+    constraints: CUSTOM_KEY.constraints({ ...(maxLength && { maxLength }), ...(pattern !== undefined && { pattern }) }),
+    onViolation,
+  })),
+);

@@ -1,8 +1,9 @@
+import { truncate } from "../../shared/text.ts";
 import { hostMatches } from "./hosts.ts";
-import type { Pattern } from "./pattern.ts";
+import { compilePattern } from "./pattern.ts";
 import type { Constraint } from "./rule.ts";
 
-/** The verbs that bound a value, each as a check and, where there is one, the way to the nearest permitted value. */
+/** The verbs that constrain a value: each is a check and, where possible, a way to the nearest allowed value. */
 
 export function min(least: number): Constraint<number> {
   return {
@@ -22,27 +23,32 @@ export function max(most: number): Constraint<number> {
   };
 }
 
-/** `min` of a time: seconds from the creation on. */
-export function notBefore(secondsAhead: number, spelled: string): Constraint<number> {
+/**
+ * `min` of a time.
+ *
+ * @param seconds from the creation on
+ * @param duration the same as the document or Stream's documentation writes it
+ */
+export function notBefore(seconds: number, duration: string): Constraint<number> {
   return {
     verb: "min",
-    message: `must be at least ${spelled} ahead`,
-    allows: (value, { now }) => value >= now + secondsAhead,
-    clamp: (value, { now }) => Math.max(value, now + secondsAhead),
+    message: `must be at least ${duration} from now`,
+    allows: (value, { now }) => value >= now + seconds,
+    clamp: (value, { now }) => Math.max(value, now + seconds),
   };
 }
 
-/** `max` of a time: seconds from the creation on. */
-export function notAfter(secondsAhead: number, spelled: string): Constraint<number> {
+/** `max` of a time; parameters as for {@link notBefore}. */
+export function notAfter(seconds: number, duration: string): Constraint<number> {
   return {
     verb: "max",
-    message: `must be at most ${spelled} ahead`,
-    allows: (value, { now }) => value <= now + secondsAhead,
-    clamp: (value, { now }) => Math.min(value, now + secondsAhead),
+    message: `must be at most ${duration} from now`,
+    allows: (value, { now }) => value <= now + seconds,
+    clamp: (value, { now }) => Math.min(value, now + seconds),
   };
 }
 
-/** Counted in Unicode code points, so that clamping never cuts a character in two. */
+/** Counts Unicode code points, so that clamping never splits a character. */
 export function maxLength(most: number): Constraint<string> {
   return {
     verb: "maxLength",
@@ -52,24 +58,30 @@ export function maxLength(most: number): Constraint<string> {
   };
 }
 
-export function pattern(matches: Pattern): Constraint<string> {
-  return { verb: "pattern", message: "must have the form that the policy asks for", allows: (value) => matches(value) };
+/** @param source a pattern that `compilePattern` accepts; any other matches nothing */
+export function pattern(source: string): Constraint<string> {
+  const matches = compilePattern(source) ?? (() => false);
+  return { verb: "pattern", message: `must match the pattern ${truncate(source)}`, allows: (value) => matches(value) };
 }
 
 export function oneOf<V extends string | number>(choices: readonly V[]): Constraint<V> {
-  return { verb: "oneOf", message: "must be one of the permitted values", allows: (value) => choices.includes(value) };
+  return {
+    verb: "oneOf",
+    message: `must be one of ${truncate(choices.join(", "))}`,
+    allows: (value) => choices.includes(value),
+  };
 }
 
 export function within(patterns: readonly string[]): Constraint<readonly string[]> {
-  const permitted = (host: string) => patterns.some((pattern) => hostMatches(pattern, host));
+  const isAllowed = (host: string) => patterns.some((pattern) => hostMatches(pattern, host));
   return {
     verb: "within",
-    message: `must lie within ${patterns.join(", ")}`,
-    allows: (hosts) => hosts.every(permitted),
+    message: `must be within ${patterns.join(", ")}`,
+    allows: (hosts) => hosts.every(isAllowed),
     clamp: (hosts) => {
-      const rest = hosts.filter(permitted);
-      // An empty list would mean "anywhere" to Stream.
-      return rest.length > 0 ? rest : undefined;
+      const allowed = hosts.filter(isAllowed);
+      // Stream reads an empty list as "anywhere".
+      return allowed.length > 0 ? allowed : undefined;
     },
   };
 }

@@ -1,209 +1,208 @@
 import { type Problem, type ProblemCode, problem } from "../../shared/problem.ts";
-import { truncate } from "../../shared/text.ts";
-import type { Explanation } from "./policy-decision.ts";
+import { type Explanation, quoteRequested } from "./policy-decision.ts";
 import type { Constraint, Context, KeyType, Rule } from "./rule.ts";
 
-/** One metadata key of a creation, and all that has a say in it. */
+/** One metadata key of a creation, and everything that its decision depends on. */
 export interface KeyInput<V> {
   readonly key: string;
   readonly type: KeyType<V>;
-  /** What each document says about the key, the tenant's first. */
+  /** The rule of each document that has one for the key, the tenant's first. */
   readonly rules: readonly Rule<V>[];
-  /** The client's decoded text; an empty one has been left out by the caller. */
+  /** The client's decoded text; `undefined` if it is absent, or empty and so counts as absent. */
   readonly requested: string | undefined;
   readonly context: Context;
 }
 
 export interface KeyDecision {
   readonly explanation: Explanation;
-  /** Decoded text for Stream; undefined where the key stays away. */
+  /** Decoded text for Stream; `undefined` if the key is absent. */
   readonly text?: string | undefined;
   readonly refusal?: Problem;
 }
 
 /**
- * Decides one metadata key: what a rule forces; else what the client asks for, held against each document in turn; else
- * the most specific default; else its absence. Whatever comes of it satisfies every bound of every rule and of Stream.
+ * Decides one metadata key: the value that a rule forces; else the client's value, checked against each rule in turn; else
+ * the most specific default; else its absence. The result satisfies every constraint of every rule and of Stream.
  */
-export function decideKey<V>(question: KeyInput<V>): KeyDecision {
-  const { key, type, rules, requested } = question;
-  // Most keys of most creations: nobody asks for them, and nobody has anything to say.
+export function decideKey<V>(input: KeyInput<V>): KeyDecision {
+  const { key, type, rules, requested } = input;
+  // The common case, and fast: neither the client nor a rule sets the key.
   if (requested === undefined && rules.length === 0 && !type.default)
     return { explanation: { key, outcome: "absent" } };
 
-  const forced = applyForce(question);
+  const forced = applyForce(input);
   if (forced) return forced;
-  const judged = requested === undefined ? {} : evaluateRequested(question, requested);
-  if ("decision" in judged) return judged.decision;
-  return applyDefault(question, judged.droppedBy) ?? handleMissing(question, judged.droppedBy);
+  const evaluation = requested === undefined ? {} : evaluateRequested(input, requested);
+  if ("decision" in evaluation) return evaluation.decision;
+  return applyDefault(input, evaluation.droppedBy) ?? handleMissing(input, evaluation.droppedBy);
 }
 
-function applyForce<V>(question: KeyInput<V>): KeyDecision | undefined {
-  const { type, rules, context } = question;
+function applyForce<V>(input: KeyInput<V>): KeyDecision | undefined {
+  const { type, rules, context } = input;
   const forcing = rules.find((rule) => rule.force);
   if (!forcing?.force) return undefined;
   const value = forcing.force(context);
   const text = type.format(value);
-  const contradicting =
-    rules.find((rule) => rule.force && type.format(rule.force(context)) !== text) ??
-    (text === undefined
-      ? rules.slice(0, rules.indexOf(forcing)).find((rule) => setsByDefault(question, rule))
-      : undefined);
-  return contradicting || !settingRules(rules).includes(forcing) || !permitted(question, value)
-    ? refused(
-        question,
+  const otherForce = rules.find((rule) => rule.force && type.format(rule.force(context)) !== text);
+  // No client can unset a flag that a rule sets by default; so no later document can, either.
+  const undoneDefault =
+    text === undefined ? rules.slice(0, rules.indexOf(forcing)).find((rule) => setsByDefault(input, rule)) : undefined;
+  const contradicted = otherForce ?? undoneDefault;
+  return contradicted || !rulesThatMaySet(rules).includes(forcing) || !isAllowed(input, value)
+    ? refuse(
+        input,
         "policy_conflict",
-        "is forced to a value that another rule forbids",
-        (contradicting ?? forcing).path,
+        "is forced to a value that another rule does not allow",
+        (contradicted ?? forcing).path,
       )
-    : applied(question, "forced", value, `${forcing.path}.force`);
-}
-
-type Judgement = { readonly decision: KeyDecision } | { readonly droppedBy?: string };
-
-function evaluateRequested<V>(question: KeyInput<V>, asked: string): Judgement {
-  const { key, type, rules, context } = question;
-  const denying = rules.find((rule) => rule.deny);
-  if (denying?.deny)
-    return denying.onViolation === "drop"
-      ? { droppedBy: denying.deny }
-      : { decision: refused(question, "policy_violation", "may not be set by the client", denying.deny) };
-
-  const parsed = type.parse(asked);
-  if (parsed === undefined) {
-    const dropping = rules.find((rule) => rule.onViolation === "drop");
-    return dropping
-      ? { droppedBy: `${dropping.path}.onViolation` }
-      : {
-          decision: refused(question, "metadata_value_invalid", `must be ${type.expects}`, `stream.metadata.${key}`),
-        };
-  }
-
-  let value = parsed;
-  let clampedBy: string | undefined;
-  for (const rule of rules) {
-    for (const bound of rule.bounds) {
-      if (bound.allows(value, context)) continue;
-      const path = `${rule.path}.${bound.verb}`;
-      if (rule.onViolation === "drop") return { droppedBy: path };
-      const nearest = rule.onViolation === "clamp" ? bound.clamp?.(value, context) : undefined;
-      if (nearest === undefined) return { decision: refused(question, "policy_violation", bound.message, path) };
-      value = nearest;
-      clampedBy = path;
-    }
-  }
-  const broken = violated(type, value, context);
-  if (broken)
-    return { decision: refused(question, "metadata_value_invalid", broken.message, `stream.metadata.${key}`) };
-  // What one rule clamps to, a rule before it may forbid.
-  const undone = clampedBy && violatedByAny(rules, value, context);
-  if (undone) return { decision: refused(question, "policy_conflict", undone.message, clampedBy) };
-  return { decision: applied(question, clampedBy ? "clamped" : "accepted", value, clampedBy) };
-}
-
-/** A default is nobody's wish: it gives way to any bound, and where it cannot, it is not there. */
-function applyDefault<V>(question: KeyInput<V>, droppedBy: string | undefined): KeyDecision | undefined {
-  const { key, type, rules, context } = question;
-  const use = (from: ((context: Context) => V) | undefined, path: string) => {
-    const value = from && fit(question, from(context));
-    return value === undefined
-      ? undefined
-      : applied(question, droppedBy ? "dropped" : "defaulted", value, droppedBy ?? path);
-  };
-  let off: KeyDecision | undefined;
-  for (const rule of settingRules(rules).toReversed()) {
-    const decision = use(rule.default, `${rule.path}.default`);
-    // No client can take a flag away that is set by default; so no later document can.
-    if (decision && decision.text !== undefined) return decision;
-    off ??= decision;
-  }
-  return off ?? use(type.default, `stream.metadata.${key}`);
+    : apply(input, "forced", value, `${forcing.path}.force`);
 }
 
 function setsByDefault<V>({ type, context }: KeyInput<V>, rule: Rule<V>): boolean {
   return rule.default !== undefined && type.format(rule.default(context)) !== undefined;
 }
 
-function handleMissing<V>(question: KeyInput<V>, droppedBy: string | undefined): KeyDecision {
-  const { key, type, rules, requested, context } = question;
+/** The decision; or none, and then the path of the rule that dropped the client's value. */
+type Evaluation = { readonly decision: KeyDecision } | { readonly droppedBy?: string };
+
+function evaluateRequested<V>(input: KeyInput<V>, requested: string): Evaluation {
+  const { key, type, rules, context } = input;
+  const streamPath = `stream.metadata.${key}`;
+  const denying = rules.find((rule) => rule.deny);
+  if (denying?.deny)
+    return denying.onViolation === "drop"
+      ? { droppedBy: denying.deny }
+      : { decision: refuse(input, "policy_violation", "cannot be set by the client", denying.deny) };
+
+  const parsed = type.parse(requested);
+  if (parsed === undefined) {
+    const dropping = rules.find((rule) => rule.onViolation === "drop");
+    return dropping
+      ? { droppedBy: `${dropping.path}.onViolation` }
+      : { decision: refuse(input, "metadata_value_invalid", `must be ${type.expects}`, streamPath) };
+  }
+
+  let value = parsed;
+  let clampedBy: string | undefined;
+  for (const rule of rules) {
+    for (const constraint of rule.constraints) {
+      if (constraint.allows(value, context)) continue;
+      const path = `${rule.path}.${constraint.verb}`;
+      if (rule.onViolation === "drop") return { droppedBy: path };
+      const clamped = rule.onViolation === "clamp" ? constraint.clamp?.(value, context) : undefined;
+      if (clamped === undefined) return { decision: refuse(input, "policy_violation", constraint.message, path) };
+      value = clamped;
+      clampedBy = path;
+    }
+  }
+  const violated = findViolated(type, value, context);
+  if (violated) return { decision: refuse(input, "metadata_value_invalid", violated.message, streamPath) };
+  // An earlier rule may not allow the value that a later one clamps to.
+  const conflicting = clampedBy && findViolatedOfAny(rules, value, context);
+  if (conflicting) return { decision: refuse(input, "policy_conflict", conflicting.message, clampedBy) };
+  return { decision: apply(input, clampedBy ? "clamped" : "accepted", value, clampedBy) };
+}
+
+/**
+ * Applies the default of the last rule that may set the key, else the key's own. Defaults are clamped to every constraint,
+ * whatever `onViolation` says, and skipped if no value satisfies them all.
+ */
+function applyDefault<V>(input: KeyInput<V>, droppedBy: string | undefined): KeyDecision | undefined {
+  const { key, type, rules, context } = input;
+  const tryDefault = (fallback: ((context: Context) => V) | undefined, path: string) => {
+    const value = fallback && clampToAll(input, fallback(context));
+    return value === undefined
+      ? undefined
+      : apply(input, droppedBy ? "dropped" : "defaulted", value, droppedBy ?? path);
+  };
+  let absent: KeyDecision | undefined;
+  for (const rule of rulesThatMaySet(rules).toReversed()) {
+    const decision = tryDefault(rule.default, `${rule.path}.default`);
+    // No client can unset a flag that a rule sets by default; so no later document can, either.
+    if (decision && decision.text !== undefined) return decision;
+    absent ??= decision;
+  }
+  return absent ?? tryDefault(type.default, `stream.metadata.${key}`);
+}
+
+function handleMissing<V>(input: KeyInput<V>, droppedBy: string | undefined): KeyDecision {
+  const { key, type, rules, requested, context } = input;
   const requiring = rules.find((rule) => rule.required);
-  if (requiring) return refused(question, "policy_violation", "is required", `${requiring.path}.required`);
-  if (type.default)
-    return refused(question, "policy_conflict", "has no value that every rule permits", rules.at(-1)?.path);
+  if (requiring) return refuse(input, "policy_violation", "is required", `${requiring.path}.required`);
+  if (type.default) return refuse(input, "policy_conflict", "has no value that every rule allows", rules.at(-1)?.path);
 
   for (const rule of type.absence === undefined ? [] : rules) {
-    const broken = violated(rule, type.absence as V, context);
-    if (!broken) continue;
-    const path = `${rule.path}.${broken.verb}`;
-    const value = rule.onViolation === "clamp" ? fit(question, type.absence as V) : undefined;
+    const violated = findViolated(rule, type.absence as V, context);
+    if (!violated) continue;
+    const path = `${rule.path}.${violated.verb}`;
+    const value = rule.onViolation === "clamp" ? clampToAll(input, type.absence as V) : undefined;
     return value === undefined
-      ? refused(question, "policy_violation", `is required and ${broken.message}`, path)
-      : applied(question, "clamped", value, path);
+      ? refuse(input, "policy_violation", `is required and ${violated.message}`, path)
+      : apply(input, "clamped", value, path);
   }
-  return { explanation: { key, outcome: droppedBy ? "dropped" : "absent", requested: requested, rule: droppedBy } };
+  return { explanation: { key, outcome: droppedBy ? "dropped" : "absent", requested, rule: droppedBy } };
 }
 
-/** What one document keeps from the client, the next may not set in the client's stead: it only narrows. */
-function settingRules<V>(rules: readonly Rule<V>[]): readonly Rule<V>[] {
-  const denies = rules.findIndex((rule) => rule.deny);
-  return denies < 0 ? rules : rules.slice(0, denies + 1);
+/** Rules whose `force` and `default` count. A document after one with `deny` only narrows: it cannot set the key. */
+function rulesThatMaySet<V>(rules: readonly Rule<V>[]): readonly Rule<V>[] {
+  const denying = rules.findIndex((rule) => rule.deny);
+  return denying < 0 ? rules : rules.slice(0, denying + 1);
 }
 
-/** The nearest value within all bounds. */
-function fit<V>(question: KeyInput<V>, wanted: V): V | undefined {
-  const { type, rules, context } = question;
+/** @returns the nearest value that satisfies all constraints; `undefined` if there is none */
+function clampToAll<V>(input: KeyInput<V>, wanted: V): V | undefined {
+  const { type, rules, context } = input;
   let value: V | undefined = wanted;
-  for (const { bounds } of [...rules, type]) {
-    for (const bound of bounds) {
-      if (bound.allows(value, context)) continue;
-      value = bound.clamp?.(value, context);
+  for (const { constraints } of [...rules, type]) {
+    for (const constraint of constraints) {
+      if (constraint.allows(value, context)) continue;
+      value = constraint.clamp?.(value, context);
       if (value === undefined) return undefined;
     }
   }
-  return permitted(question, value) ? value : undefined;
+  return isAllowed(input, value) ? value : undefined;
 }
 
-/** A value that keeps the key away (a flag that is off) is none where a rule requires the key. */
-function permitted<V>({ type, rules, context }: KeyInput<V>, value: V): boolean {
-  if (violatedByAny(rules, value, context) || violated(type, value, context)) return false;
+/** A value that makes the key absent (a flag that is off) does not satisfy `required`. */
+function isAllowed<V>({ type, rules, context }: KeyInput<V>, value: V): boolean {
+  if (findViolatedOfAny(rules, value, context) || findViolated(type, value, context)) return false;
   return !rules.some((rule) => rule.required) || type.format(value) !== undefined;
 }
 
-interface Bounded<V> {
-  readonly bounds: readonly Constraint<V>[];
+interface Constrained<V> {
+  readonly constraints: readonly Constraint<V>[];
 }
 
-function violated<V>({ bounds }: Bounded<V>, value: V, context: Context): Constraint<V> | undefined {
-  return bounds.find((bound) => !bound.allows(value, context));
+function findViolated<V>({ constraints }: Constrained<V>, value: V, context: Context): Constraint<V> | undefined {
+  return constraints.find((constraint) => !constraint.allows(value, context));
 }
 
-function violatedByAny<V>(rules: readonly Bounded<V>[], value: V, context: Context): Constraint<V> | undefined {
+function findViolatedOfAny<V>(rules: readonly Constrained<V>[], value: V, context: Context): Constraint<V> | undefined {
   for (const rule of rules) {
-    const broken = violated(rule, value, context);
-    if (broken) return broken;
+    const violated = findViolated(rule, value, context);
+    if (violated) return violated;
   }
   return undefined;
 }
 
-function applied<V>(
+function apply<V>(
   { key, type, requested }: KeyInput<V>,
   outcome: Explanation["outcome"],
   value: V,
   rule: string | undefined,
 ): KeyDecision {
   const text = type.format(value);
-  return { explanation: { key, outcome, requested: requested, applied: text, rule }, text };
+  return { explanation: { key, outcome, requested, applied: text, rule }, text };
 }
 
-function refused<V>(
+function refuse<V>(
   { key, requested }: KeyInput<V>,
   code: ProblemCode,
-  demand: string,
+  message: string,
   rule: string | undefined,
 ): KeyDecision {
-  const quoted = requested === undefined ? "" : ` (asked for: "${truncate(requested)}")`;
   return {
-    explanation: { key, outcome: "refused", requested: requested, rule },
-    refusal: problem(code, `${key} ${demand}${quoted}.`, { key, ...(rule && { facts: { rule } }) }),
+    explanation: { key, outcome: "refused", requested, rule },
+    refusal: problem(code, `${key} ${message}${quoteRequested(requested)}.`, { key, ...(rule && { facts: { rule } }) }),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Hostnames as Stream's `allowedorigins` takes them: no scheme, an optional port, `*.` in front for any subdomain (which
- * does not cover the domain itself); `localhost` needs its port.
+ * Host names as Stream's `allowedorigins` accepts them: no scheme, an optional port, a leading `*.` for any subdomain
+ * (which does not match the domain itself); `localhost` needs its port.
  *
  * @see https://developers.cloudflare.com/stream/viewing-videos/securing-your-stream/
  */
@@ -12,8 +12,10 @@ export function isHost(text: string): boolean {
 }
 
 /**
- * `App.acme.com, *.acme.com` → lower-case hosts; undefined where one of them is not a host, or where there is none: an
- * empty list would mean "anywhere" to Stream, and lie within any bound.
+ * Parses a list such as `App.acme.com, *.acme.com` into lower-case host names.
+ *
+ * @returns `undefined` if one of them is not a host name, or if there is none: Stream reads an empty list as "anywhere",
+ *   and it would satisfy every `within`
  */
 export function parseHosts(text: string): readonly string[] | undefined {
   const hosts = text
@@ -23,13 +25,13 @@ export function parseHosts(text: string): readonly string[] | undefined {
   return hosts.length > 0 && hosts.every(isHost) ? [...new Set(hosts)] : undefined;
 }
 
-/** Whether every page that `host` stands for is one that `pattern` stands for. */
+/** Whether `pattern` matches every page that `host`, which may have a wildcard too, matches. */
 export function hostMatches(pattern: string, host: string): boolean {
   if (pattern === host) return true;
   return pattern.startsWith("*.") && host.length > pattern.length - 1 && host.endsWith(pattern.slice(1));
 }
 
-/** `https://app.acme.com`, or `https://*.acme.com` for any subdomain: what a policy's `origins` may list. */
+/** @param pattern an entry of a policy's `origins`: `https://app.acme.com`, or `https://*.acme.com` for any subdomain */
 export function originMatches(pattern: string, origin: string): boolean {
   if (pattern === origin) return true;
   const wildcard = pattern.indexOf("//*.");
@@ -38,5 +40,5 @@ export function originMatches(pattern: string, origin: string): boolean {
   return origin.startsWith(scheme) && hostMatches(pattern.slice(scheme.length), origin.slice(scheme.length));
 }
 
-/** Serialised as browsers send it: scheme and host in lower case, a port only where it is not the scheme's own. */
+/** Serialised as browsers send it: scheme and host in lower case, a port only if it is not the scheme's default. */
 export const ORIGIN = /^https?:\/\/(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::\d{1,5})?$/;

@@ -1,20 +1,23 @@
-/** Long enough for an identifier or a project code; a pattern is not a parser. */
+/** Long enough for an identifier or a project code. */
 const MAX_PATTERN_CHARACTERS = 200;
-/** Of a value that is held against a pattern; a longer one does not match. */
+/** Length of a value; a longer one does not match. */
 const MAX_MATCHED_CHARACTERS = 200;
-/** Ways to match that a backtracking engine may have to try: two unbounded repetitions and a choice; about 20 ms. */
+/** Ways to match that a backtracking engine may have to try, about 20 ms: two unbounded repetitions and a choice. */
 const MAX_WAYS = 100_000;
-/** Of a counted repetition, `{0,100}`: each is expanded. */
+/** Bounds of a counted repetition such as `{0,100}`: engines expand it. */
 const MAX_COUNT = 100;
 
-/** A test for values that takes a bounded time whatever the value. */
+/** Tests a value, in a bounded time whatever the value. */
 export type Pattern = (value: string) => boolean;
 
 /**
- * Compiles the `pattern` verb: a regular expression that has to match the whole value. Undefined where it is not one, or
- * where matching could take long: tenants may write policies into grants, and a backtracking `(a+)+$` or `(a|a)(a|a)…`
- * of one would hold up the requests of all. So a repetition stands behind a single character or class, never behind a
- * group; the choices that it and all others leave are counted; look-around and back-references are left out.
+ * Compiles the `pattern` verb: a regular expression that must match the whole value.
+ *
+ * Tenants write policies into grants, and one backtracking `(a+)+$` or `(a|a)(a|a)…` would delay the requests of all
+ * tenants. So a repetition may follow a single character or class, never a group; the total number of choices is bounded;
+ * look-around and back-references are not supported.
+ *
+ * @returns `undefined` if `source` is not such an expression, or if matching could take long
  */
 export function compilePattern(source: string): Pattern | undefined {
   if (source.length > MAX_PATTERN_CHARACTERS || countWays(source) > MAX_WAYS) return undefined;
@@ -30,12 +33,12 @@ export function compilePattern(source: string): Pattern | undefined {
 const PIECES =
   /\\(?:k<[^>]*>|[pPu]\{[^}]*\}|.)|\[(?:\\.|[^\]\\])*\]|\(\?(?:<?[=!]|<[^>]*>|[a-z-]*:)|\{(\d+)(,?)(\d*)\}|[^]/gu;
 
-/** In how many ways the pieces may be tried at most: alternatives add up, what follows one another multiplies. */
+/** The most ways in which a pattern can be tried: alternatives add up, pieces in sequence multiply. */
 function countWays(source: string): number {
   const outer: { readonly alternatives: number; readonly sequence: number }[] = [];
   let alternatives = 0;
   let sequence = 1;
-  /** Of the last piece, which a repetition may still change. */
+  /** Ways of the last piece; a repetition after it may still change them. */
   let last = 1;
   let previous = "";
   for (const [piece, from, comma, to] of source.matchAll(PIECES)) {
@@ -60,7 +63,7 @@ function countWays(source: string): number {
       if (piece === "|" || piece.startsWith("(")) sequence = 1;
       if (piece.startsWith("(")) alternatives = 0;
     }
-    // A "?" behind a repetition makes it lazy.
+    // A "?" after a repetition makes it lazy.
     previous = repeats || piece === "?" ? REPETITION : piece;
   }
   return alternatives + sequence * last;

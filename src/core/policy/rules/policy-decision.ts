@@ -1,7 +1,8 @@
 import type { Caller } from "../../auth/rules/caller.ts";
+import { truncate } from "../../shared/text.ts";
 import type { UploadMetadata } from "../../uploads/rules/upload-metadata.ts";
 
-/** What a creation is judged by. */
+/** A creation, as far as a policy decides on it. */
 export interface PolicyRequest {
   /** Bytes. */
   readonly length: number;
@@ -15,7 +16,7 @@ export interface PolicyRequest {
   readonly now: number;
 }
 
-/** What will be sent to Stream. */
+/** What is sent to Stream. */
 export interface Decision {
   /** Bytes. */
   readonly length: number;
@@ -24,17 +25,22 @@ export interface Decision {
   readonly creator?: string;
   /** Seconds of the account's storage that the creation reserves. */
   readonly maxDurationSeconds: number;
-  /** Seconds since the epoch, when the upload URL dies. */
+  /** Seconds since the epoch at which the upload URL expires. */
   readonly expiresAt: number;
 }
 
-/** One line of the explanation: what was asked, what was applied, and which rule decided. */
+/** One line of the explanation: what was requested, what was applied, and which rule decided. */
 export interface Explanation {
   /** A metadata key, or `length`, `filetype`, `creator`, `origin`. */
   readonly key: string;
   readonly outcome: "accepted" | "absent" | "defaulted" | "forced" | "clamped" | "dropped" | "refused";
   readonly requested?: string | undefined;
   readonly applied?: string | undefined;
-  /** Path into the document that decided, e.g. `policy.metadata.name.maxLength`; `stream.…` for a bound of Stream's. */
+  /** Path of the rule that decided, e.g. `policy.metadata.name.maxLength`; `stream.…` for a bound of Stream. */
   readonly rule?: string | undefined;
+}
+
+/** Ends the `detail` of a refusal with the client's value; nothing if the client sent none. */
+export function quoteRequested(requested: string | undefined): string {
+  return requested === undefined ? "" : ` (requested: "${truncate(requested)}")`;
 }

@@ -7,11 +7,12 @@ import { compileRule, customKeysSchema } from "./compile-rule.ts";
 import { ORIGIN } from "./hosts.ts";
 import type { AnyRule, CustomKeysRule } from "./rule.ts";
 
-/** What a creation may, must and will carry: one or more documents, the tenant's first, each narrowing those before. */
-export type Policy = readonly PolicyDocument[];
+/** The tenant's document, then a grant's if there is one. A creation must satisfy all of them. */
+export type Policy = readonly [tenant: PolicyDocument, ...narrowedBy: PolicyDocument[]];
 
-/** One policy document, compiled. `source` names it in explanations: `policy` is the tenant's, `grant` a grant's. */
+/** One policy document, compiled. */
 export interface PolicyDocument {
+  /** Whose document: `policy` is the tenant's, `grant` a grant's. Rule paths in explanations begin with it. */
   readonly source: "policy" | "grant";
   /** The document as it was written. */
   readonly json: unknown;
@@ -20,27 +21,28 @@ export interface PolicyDocument {
     readonly minBytes: number;
     /** Bytes. */
     readonly maxBytes: number;
-    /** `video/mp4`, `video/*`; undefined: any. */
+    /** Such as `video/mp4` or `video/*`; absent: any. */
     readonly fileTypes?: readonly string[];
   };
-  /** Lower-case metadata key → what the document says about it. */
+  /** Rules by lower-case metadata key. */
   readonly rules: ReadonlyMap<string, AnyRule>;
-  /** What `*` says about the keys that have no rule of their own; undefined: nothing. */
+  /** The rule `*`, for custom keys that have no rule of their own. */
   readonly customKeys?: CustomKeysRule;
   readonly creator?: CreatorSource;
-  /** Browser origins that may create uploads; undefined: any. */
+  /** Browser origins that may create uploads; absent: any. */
   readonly origins?: readonly string[];
 }
 
 const CREATOR_SOURCES = ["caller", "client", "tenant", "none"] as const;
 export type CreatorSource = (typeof CREATOR_SOURCES)[number];
 
-/**
- * The policy that permits only what both permit: the documents are held against a creation one after the other, and the
- * outcome against all of them again. A grant's document narrows its tenant's this way.
- */
-export function narrow(policy: Policy, by: Policy): Policy {
-  return [...policy, ...by];
+export function tenantDocument([tenant]: Policy): PolicyDocument {
+  return tenant;
+}
+
+/** Adds a grant's document. The result accepts only what both accept: each document is applied to every creation. */
+export function narrow(policy: Policy, grant: PolicyDocument | undefined): Policy {
+  return grant ? [...policy, grant] : policy;
 }
 
 const MAX_ORIGINS = 100;
@@ -50,7 +52,7 @@ const MAX_RULES = 64;
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(STREAM_MAX_UPLOAD_BYTES));
 const mediaType = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.+-]*\/(?:\*|[a-z0-9][a-z0-9.+-]*)$/));
 
-/** The frame of a document; `metadata` is read key by key, since each has verbs of its own. */
+/** A document without its rules: these are compiled key by key, since each key has verbs of its own. */
 const documentSchema = jsonObject({
   upload: v.optional(
     jsonObject({
@@ -66,25 +68,35 @@ const documentSchema = jsonObject({
   origins: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(ORIGIN))), v.maxLength(MAX_ORIGINS))),
 });
 
-/** Reads a policy document as the operator or a grant writes it (JSON); refuses contradictions within it too. */
+/**
+ * Parses a policy document as the operator or the minter of a grant writes it.
+ *
+ * @returns the problem `body_invalid` with the path of the fault, also if rules contradict each other
+ */
 export function parsePolicy(json: unknown, source: PolicyDocument["source"]): Result<PolicyDocument> {
   const parsed = v.safeParse(documentSchema, json);
   if (!parsed.success) return invalid(source, parsed.issues[0]);
   const { upload = {}, metadata = {}, creator, origins } = parsed.output;
 
   const { minBytes = 0, maxBytes = STREAM_MAX_UPLOAD_BYTES, fileTypes } = upload;
-  if (minBytes > maxBytes) return invalid(`${source}.upload.minBytes`, { message: "is more than maxBytes" });
+  if (minBytes > maxBytes)
+    return invalid(`${source}.upload.minBytes`, {
+      message: `must be at most maxBytes, ${maxBytes} (found: ${minBytes})`,
+    });
 
   const rules = new Map<string, AnyRule>();
   let customKeys: CustomKeysRule | undefined;
   const entries = Object.entries(metadata);
-  if (entries.length > MAX_RULES) return invalid(`${source}.metadata`, { message: `has more than ${MAX_RULES} keys` });
+  if (entries.length > MAX_RULES)
+    return invalid(`${source}.metadata`, {
+      message: `must have at most ${MAX_RULES} keys (found: ${entries.length})`,
+    });
   for (const [key, ruleJson] of entries) {
     const path = `${source}.metadata.${key}`;
     if (key === "*") {
-      const rest = v.safeParse(customKeysSchema, ruleJson);
-      if (!rest.success) return invalid(path, rest.issues[0]);
-      customKeys = rest.output;
+      const rule = v.safeParse(customKeysSchema, ruleJson);
+      if (!rule.success) return invalid(path, rule.issues[0]);
+      customKeys = rule.output;
       continue;
     }
     const rule = compileRule(key, path, ruleJson);
@@ -103,8 +115,8 @@ export function parsePolicy(json: unknown, source: PolicyDocument["source"]): Re
   });
 }
 
-/** The refusal of a document, with the path to what is wrong in it. */
-export function invalid(root: string, issue: { readonly message: string; readonly path?: unknown }): Result<never> {
+/** Refuses a document, with the path of the fault. */
+function invalid(root: string, issue: { readonly message: string; readonly path?: unknown }): Result<never> {
   const within = v.getDotPath(issue as v.BaseIssue<unknown>);
   const key = within ? `${root}.${within}` : root;
   return err(problem("body_invalid", `${key}: ${issue.message}`, { key }));

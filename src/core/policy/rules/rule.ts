@@ -1,62 +1,65 @@
-/** What the bounds of a rule may depend on, besides the value. */
+/** What a constraint may depend on, besides the value. */
 export interface Context {
   /** Seconds since the epoch. */
   readonly now: number;
-  /** Bytes. */
+  /** Bytes: the length of the upload. */
   readonly length: number;
 }
 
-/** What happens to a value that a rule does not permit. */
+/** What happens to a value that a rule does not allow. */
 export type OnViolation = "reject" | "clamp" | "drop";
 
-/** One bound of a rule. */
+/** One bound on the value of a metadata key. */
 export interface Constraint<V> {
   /** The verb in the document: `max`, `within`, … */
   readonly verb: string;
   /** Completes the sentence "name …": `must be at most 200 characters long`. */
   readonly message: string;
   allows(value: V, context: Context): boolean;
-  /** The permitted value that is nearest, where there is such a thing. */
+  /** @returns the nearest allowed value; `undefined` if there is none */
   clamp?(value: V, context: Context): V | undefined;
 }
 
-/** What one document says about one metadata key. */
+/** The rule of one document for one metadata key. */
 export interface Rule<V> {
   /** Path of the rule: `policy.metadata.name`. */
   readonly path: string;
   readonly force?: (context: Context) => V;
   readonly default?: (context: Context) => V;
   readonly required: boolean;
-  /** The path of what keeps the client from setting the key. */
+  /** Path of the setting that keeps clients from sending the key; absent if they may. */
   readonly deny?: string;
-  readonly bounds: readonly Constraint<V>[];
+  readonly constraints: readonly Constraint<V>[];
   readonly onViolation: OnViolation;
 }
 
-/** A rule of some key or other: each key has values of its own, see METADATA_KEYS. */
+/** A rule for any key. The type of the values depends on the key, see METADATA_KEYS. */
 // oxlint-disable-next-line typescript/no-explicit-any -- see above
 export type AnyRule = Rule<any>;
 
-/** How the values of one metadata key are read, bounded and written. */
-export interface KeyType<V> {
-  /** The client's decoded text as a value; undefined for what is none. */
-  parse(text: string): V | undefined;
-  /** The decoded text for Stream, "" for a bare key; undefined where the key must stay away. */
-  format(value: V): string | undefined;
-  /** What `parse` reads, to complete the sentence "name must be …". */
-  readonly expects: string;
-  /** Stream's own bounds: no policy can widen them. */
-  readonly bounds: readonly Constraint<V>[];
-  /** Applied where no policy has a default: keys that must always go upstream. */
-  readonly default?: (context: Context) => V;
-  /**
-   * What Stream takes the key's absence for, where that is the widest value of all (a video without
-   * `allowedorigins` plays anywhere): bounds judge it as if it had been asked for.
-   */
-  readonly absence?: V;
-}
+/** The rule `*` of one document: for all custom keys that have no rule of their own. */
 export interface CustomKeysRule {
   readonly allow: ReadonlySet<string>;
-  readonly bounds: readonly Constraint<string>[];
+  readonly constraints: readonly Constraint<string>[];
+  /** For keys that are not allowed. */
   readonly onViolation: "drop" | "reject";
+}
+
+/** How the values of one metadata key are parsed, constrained and formatted. */
+export interface KeyType<V> {
+  /** Parses the client's decoded text. @returns `undefined` if it is not a value of this key */
+  parse(text: string): V | undefined;
+  /** Formats the text for Stream, "" for a bare key. @returns `undefined` if the key must be absent */
+  format(value: V): string | undefined;
+  /** What `parse` accepts; completes the sentence "name must be …". */
+  readonly expects: string;
+  /** Stream's own bounds: no policy can widen them. */
+  readonly constraints: readonly Constraint<V>[];
+  /** Used if no policy has a default: for keys that must always be sent to Stream. */
+  readonly default?: (context: Context) => V;
+  /**
+   * The value that Stream assumes if the key is absent, where that is the widest value of all (a video without
+   * `allowedorigins` plays anywhere). Constraints apply to it as if the client had requested it.
+   */
+  readonly absence?: V;
 }

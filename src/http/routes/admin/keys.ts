@@ -10,7 +10,7 @@ import {
   BASE62,
   formatApiKey,
 } from "../../../core/auth/rules/api-key.ts";
-import { SCOPES } from "../../../core/auth/rules/caller.ts";
+import { SCOPES } from "../../../core/auth/rules/scopes.ts";
 import { parseTimestamp } from "../../../core/shared/time.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import type { AppEnv } from "../../app-env.ts";

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import * as v from "valibot";
 import type { Page } from "../../../adapters/d1/admin-registry.ts";
-import { SCOPES } from "../../../core/auth/rules/caller.ts";
+import { SCOPES } from "../../../core/auth/rules/scopes.ts";
 import { isEndpointUrl } from "../../../core/webhooks/rules/endpoint.ts";
 import { isSafeUrl } from "../../../core/shared/safe-url.ts";
 import { problem } from "../../../core/shared/problem.ts";

@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import { maxUploadBytes } from "../../../core/policy/rules/apply.ts";
+import { maxUploadBytes } from "../../../core/policy/rules/upload-checks.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { TENANT_ID } from "../../../core/shared/tenant.ts";
 import { STREAM_MAX_UPLOAD_BYTES, TUS_EXTENSIONS, TUS_VERSION } from "../../../core/uploads/rules/tus-creation.ts";

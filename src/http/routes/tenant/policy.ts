@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import { checkPolicy, checkPolicySchema } from "../../../core/policy/check-policy.ts";
+import { tenantDocument } from "../../../core/policy/rules/policy.ts";
 import { PROBLEMS } from "../../../core/shared/problem.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import type { AppEnv } from "../../app-env.ts";
@@ -15,7 +16,7 @@ export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
 
   const read = handle({ access }, (c, { access }) => {
     const { id, policy } = access.tenant;
-    return c.json({ tenant: id, policy: policy[0]?.json ?? {} });
+    return c.json({ tenant: id, policy: tenantDocument(policy).json });
   });
 
   const check = handle({ access, body: checkPolicySchema }, (c, { access, body }) => {

@@ -1,0 +1,52 @@
+import { type KeyDecision, decideKey } from "./decide-key.ts";
+import { METADATA_KEYS } from "./metadata-keys.ts";
+import type { PolicyRequest } from "./policy-decision.ts";
+import type { Policy } from "./policy.ts";
+import { FILE_NAME_KEY, FILE_TYPE_KEY, RESERVED_KEYS } from "./reserved-keys.ts";
+import type { Context, CustomKeysRule, Rule } from "./rule.ts";
+import { CUSTOM_KEY } from "./text-keys.ts";
+
+/** Keys without a meaning to Stream that the client sends or a document has a rule for. */
+export function customKeysOf(policy: Policy, { metadata }: PolicyRequest): ReadonlySet<string> {
+  const custom = new Set<string>();
+  for (const keys of [metadata, ...policy.map(({ rules }) => rules)])
+    for (const key of keys.keys()) if (!METADATA_KEYS.has(key) && !RESERVED_KEYS.has(key)) custom.add(key);
+  return custom;
+}
+
+/** Decides a custom key: it is sent to Stream only if the tenant's document allows it by name and no grant excludes it. */
+export function decideCustomKey(
+  policy: Policy,
+  key: string,
+  requested: string | undefined,
+  context: Context,
+): KeyDecision {
+  const rules: Rule<string>[] = [];
+  for (const document of policy) {
+    const { source, customKeys } = document;
+    const path = `${source}.metadata.*`;
+    const rule = document.rules.get(key);
+    if (rule) rules.push(rule);
+    else if (customKeys?.allow.has(key)) rules.push(allowRule(path, customKeys));
+    else if (customKeys || source === "policy") rules.push(denyRule(path, key, customKeys?.onViolation ?? "drop"));
+  }
+  return decideKey({ key, type: CUSTOM_KEY.type, rules, requested, context });
+}
+
+function allowRule(path: string, { constraints, onViolation }: CustomKeysRule): Rule<string> {
+  return { path, required: false, constraints, onViolation };
+}
+
+function denyRule(path: string, key: string, onViolation: CustomKeysRule["onViolation"]): Rule<string> {
+  const addedByUploader = key === FILE_NAME_KEY || key === FILE_TYPE_KEY;
+  return {
+    path,
+    required: false,
+    deny: `${path}.allow`,
+    constraints: [DENY_ALL],
+    onViolation: addedByUploader ? "drop" : onViolation,
+  };
+}
+
+/** Forbids the `force` and `default` of a grant, too. */
+const DENY_ALL = { verb: "allow", message: "is not a key that this policy allows", allows: () => false };

@@ -1,0 +1,67 @@
+import * as v from "valibot";
+import { max, min, oneOf } from "./constraints.ts";
+import { type MetadataKey, choices, constant, ifSet } from "./metadata-key.ts";
+
+/** Seconds that Stream reserves if the key is absent (assumed: secondary source). Always sent, to be certain. */
+export const STREAM_DEFAULT_MAX_DURATION_SECONDS = 14_400;
+
+/** Stream accepts a float; six decimal places are one frame of the longest video. */
+const PERCENTAGE_DIGITS = 6;
+
+export const maxDurationSecondsKey = numberKey({
+  parse: (requested) => (/^(?:0|[1-9]\d{0,8})$/.test(requested) ? Number(requested) : undefined),
+  expects: "a whole number of seconds",
+  digits: 0,
+  least: 1,
+  most: 36_000,
+  fallback: STREAM_DEFAULT_MAX_DURATION_SECONDS,
+});
+
+export const thumbnailTimestampPctKey = numberKey({
+  parse: (requested) =>
+    /^(?:\d{1,9}(?:\.\d{0,20})?|\.\d{1,20})$/.test(requested)
+      ? Number(Number(requested).toFixed(PERCENTAGE_DIGITS))
+      : undefined,
+  expects: "a number between 0 and 1",
+  digits: PERCENTAGE_DIGITS,
+  least: 0,
+  most: 1,
+});
+
+function numberKey(options: {
+  readonly parse: (requested: string) => number | undefined;
+  readonly expects: string;
+  /** Decimal places, at most. */
+  readonly digits: number;
+  /** Stream's minimum. */
+  readonly least: number;
+  /** Stream's maximum. */
+  readonly most: number;
+  /** Sent if no policy has a default. */
+  readonly fallback?: number;
+}): MetadataKey<number> {
+  const { least, most, digits, fallback } = options;
+  const inBounds = v.pipe(v.number(), v.minValue(least), v.maxValue(most));
+  // Written out, never as 1e-7.
+  const number = v.pipe(
+    inBounds,
+    v.check((value) => value === Number(value.toFixed(digits)), `must have at most ${digits} decimal places`),
+  );
+  return {
+    type: {
+      parse: options.parse,
+      format: String,
+      expects: options.expects,
+      constraints: [min(least), max(most)],
+      ...(fallback !== undefined && { default: () => fallback }),
+    },
+    setting: number,
+    verbs: { min: number, max: number, oneOf: choices(number) },
+    resolve: (setting) => constant(Number(setting)),
+    constraints: (verbs) => [
+      ...ifSet(verbs.min, (least) => min(Number(least))),
+      ...ifSet(verbs.max, (most) => max(Number(most))),
+      ...ifSet(verbs.oneOf, (values) => oneOf(values.map(Number))),
+    ],
+  };
+}

@@ -1,0 +1,69 @@
+import { type Problem, problem } from "../../shared/problem.ts";
+import { truncate } from "../../shared/text.ts";
+import { originMatches } from "./hosts.ts";
+import { type Explanation, type PolicyRequest, quoteRequested } from "./policy-decision.ts";
+import type { Policy } from "./policy.ts";
+import { FILE_TYPE_KEY } from "./reserved-keys.ts";
+
+/** Takes one line of the explanation, and the refusal if it is one. */
+export type Report = (explanation: Explanation, refusal?: Problem) => void;
+
+/** Whether pages of this origin may create uploads. */
+export function originAllowed(policy: Policy, origin: string): boolean {
+  return policy.every(({ origins }) => !origins || origins.some((pattern) => originMatches(pattern, origin)));
+}
+
+/** Bytes: the largest `Upload-Length` that the policy accepts. */
+export function maxUploadBytes(policy: Policy): number {
+  return Math.min(...policy.map(({ upload }) => upload.maxBytes));
+}
+
+export function checkOrigin(policy: Policy, { origin }: PolicyRequest, report: Report): void {
+  if (origin === undefined) return;
+  if (originAllowed(policy, origin)) return report({ key: "origin", outcome: "accepted", requested: origin });
+  report(
+    { key: "origin", outcome: "refused", requested: origin, rule: "policy.origins" },
+    problem("origin_not_allowed", `origin must be one of the policy's origins${quoteRequested(origin)}.`, {
+      facts: { origin: truncate(origin) },
+    }),
+  );
+}
+
+export function checkLength(policy: Policy, { length }: PolicyRequest, report: Report): void {
+  const requested = String(length);
+  for (const { source, upload } of policy) {
+    if (length > upload.maxBytes)
+      return report(
+        { key: "length", outcome: "refused", requested, rule: `${source}.upload.maxBytes` },
+        problem("upload_too_large", `length must be at most ${upload.maxBytes} bytes${quoteRequested(requested)}.`),
+      );
+    if (length < upload.minBytes)
+      return report(
+        { key: "length", outcome: "refused", requested, rule: `${source}.upload.minBytes` },
+        problem("upload_too_small", `length must be at least ${upload.minBytes} bytes${quoteRequested(requested)}.`),
+      );
+  }
+  report({ key: "length", outcome: "accepted", requested });
+}
+
+/** Checks the type that the client declares: an early, cheap check. Stream finds out what the file really is. */
+export function checkFileType(policy: Policy, { metadata }: PolicyRequest, report: Report): void {
+  const declared = (metadata.get(FILE_TYPE_KEY) ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  for (const { source, upload } of policy) {
+    const { fileTypes } = upload;
+    if (!fileTypes || fileTypes.some((pattern) => mediaTypeMatches(pattern, declared))) continue;
+    const required = declared ? "" : "is required and ";
+    return report(
+      { key: FILE_TYPE_KEY, outcome: "refused", requested: declared, rule: `${source}.upload.fileTypes` },
+      problem(
+        "file_type_not_allowed",
+        `${FILE_TYPE_KEY} ${required}must be one of ${fileTypes.join(", ")}${quoteRequested(declared || undefined)}.`,
+        { key: FILE_TYPE_KEY },
+      ),
+    );
+  }
+}
+
+function mediaTypeMatches(pattern: string, declared: string): boolean {
+  return pattern.endsWith("/*") ? declared.startsWith(pattern.slice(0, -1)) : declared === pattern;
+}
