@@ -2,7 +2,8 @@ import { v7 as uuidv7 } from "uuid";
 import { createDeliveryQueue } from "./adapters/webhooks/delivery-queue.ts";
 import type { AuthFailureLimiter } from "./core/ports/auth-failure-limiter.ts";
 import { createAuthFailureLimiter } from "./adapters/auth/auth-failure-limiter.ts";
-import { createBudget, createLedgers } from "./adapters/durable-objects/ledger-client.ts";
+import { createBudget } from "./adapters/durable-objects/budget-client.ts";
+import { createLedgers } from "./adapters/durable-objects/ledger-client.ts";
 import { createRecentRejections } from "./adapters/durable-objects/recent-rejections.ts";
 import { createRegistryIndex } from "./adapters/d1/registry-index.ts";
 import { createReconciliationStates } from "./adapters/d1/reconciliation-state.ts";
@@ -10,7 +11,8 @@ import { type InvalidatableRegistry, createRegistry } from "./adapters/d1/cached
 import { createRegistryStore } from "./adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "./adapters/d1/field-encryption.ts";
 import { secretHashes } from "./adapters/auth/hashing.ts";
-import { createStreamApi } from "./adapters/stream/create-uploads.ts";
+import { createStreamApi } from "./adapters/stream/stream-api.ts";
+import { type StreamClient, createStreamClient } from "./adapters/stream/client.ts";
 import { createStreamWebhooks } from "./adapters/stream/webhooks.ts";
 import { createTelemetry } from "./adapters/telemetry/telemetry.ts";
 import { type Telemetry } from "./core/ports/telemetry.ts";
@@ -60,14 +62,18 @@ export function createLedgerDependencies(env: Env, config: Config): LedgerDepend
   const budget = createBudget(env.BUDGET);
   return {
     registry: createRegistry(env.DB, config, createFieldEncryption(config.masterKeys), Date.now),
-    stream: createStreamApi({
-      deadlineMs: config.streamDeadlineMs,
-      allowLoopback: config.allowLoopback,
-      onRateLimited: (upstream, seconds) => budget.block(upstream, seconds),
-    }),
+    stream: createStreamApi(streamClient(config, budget), config.allowLoopback),
     budget,
     deliveries: createDeliveryQueue(env.DELIVERIES),
   };
+}
+
+/** Blocks an upstream's budget when Stream limits its calls. */
+function streamClient({ streamDeadlineMs }: Config, budget: Budget): StreamClient {
+  return createStreamClient({
+    deadlineMs: streamDeadlineMs,
+    onRateLimited: (upstream, seconds) => budget.block(upstream, seconds),
+  });
 }
 
 /** Puts an adapter behind each port; nothing is constructed anywhere else. */
@@ -92,7 +98,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     refusals: createRecentRejections(Date.now),
     directory: createRegistryIndex(env.DB, config),
     reconciliations: createReconciliationStates(env.DB),
-    streamWebhooks: createStreamWebhooks(config.streamDeadlineMs),
+    streamWebhooks: createStreamWebhooks(streamClient(config, shared.budget)),
     failures: createAuthFailureLimiter(env.FAILURES, Date.now),
     telemetry: createTelemetry(env.ANALYTICS),
     nowMs: Date.now,

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { createStreamClient } from "../adapters/stream/client.ts";
 import { createStreamWebhooks } from "../adapters/stream/webhooks.ts";
 import { parseDefaultUpstream } from "../config.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../core/shared/tenant.ts";
@@ -52,7 +53,8 @@ async function registerDefault(gateway: string, force: boolean, print: boolean):
   const url = `${gateway}/hooks/stream/${DEFAULT_UPSTREAM}`;
   const upstream = parseDefaultUpstream(process.env);
   if (!upstream) throw new Error("Set STREAM_ACCOUNT_ID and a credential.");
-  const registered = await registerStreamWebhook(createStreamWebhooks(DEADLINE_MS), upstream, url, force);
+  const client = createStreamClient({ deadlineMs: DEADLINE_MS, onRateLimited: () => Promise.resolve() });
+  const registered = await registerStreamWebhook(createStreamWebhooks(client), upstream, url, force);
   if (!registered.ok) throw new Error(withAdvice(registered.problem.code, registered.problem.detail));
   const { secret, replaced } = registered.value;
   if (replaced) console.error(`Replaced ${replaced.notificationUrl}.`);

@@ -109,7 +109,7 @@ describe("for the environment's account", () => {
     const revoked = await register(args, { ...account(), STREAM_API_TOKEN: "revoked" });
     expect(revoked).toMatchObject({ code: 1, errors: expect.stringContaining("Stream answered 401") });
     const nobody = await register(args, { ...account(), STREAM_API_BASE: "http://127.0.0.1:1" });
-    expect(nobody).toMatchObject({ code: 1, errors: expect.stringContaining("Stream cannot be asked") });
+    expect(nobody).toMatchObject({ code: 1, errors: expect.stringContaining("Stream cannot be reached") });
   });
 
   it("explains itself", async () => {

@@ -1,15 +1,10 @@
-import type { CallDecision } from "../../core/budget/rules/call-window.ts";
 import { type Problem, problem } from "../../core/shared/problem.ts";
-import { errorMessage } from "../../core/shared/text.ts";
 import type { ReservationOutcome } from "../../core/quota/rules/reservation.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
+import { OBJECT_RETRY_SECONDS, orElse } from "./or-else.ts";
 import { type StoredUpload, attemptOf, comparisonOf, storedAttempt, uploadRecordOf } from "./ledger-rpc.ts";
 import type { Ledgers } from "../../core/ports/ledger.ts";
 import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
-import type { Budget } from "../../core/ports/budget.ts";
-
-/** A moved or overloaded object is usually available again within a second. */
-const RETRY_SECONDS = 1;
 
 /** The ledgers, one Durable Object per tenant. */
 export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
@@ -85,33 +80,6 @@ function orProblem<T>(answer: Promise<T>): Promise<Result<T>> {
 function unavailable(reason: string): Problem {
   return problem("ledger_unavailable", "The tenant's ledger is not available.", {
     facts: { reason },
-    retryAfterSeconds: RETRY_SECONDS,
+    retryAfterSeconds: OBJECT_RETRY_SECONDS,
   });
-}
-
-/** The budgets, one Durable Object per upstream. */
-export function createBudget(namespace: Env["BUDGET"]): Budget {
-  const of = (upstream: { readonly id: string }) => namespace.getByName(upstream.id);
-  return {
-    // Without a budget nothing is sent: a call too many would block everyone.
-    acquire: (upstream, tenant, callClass) =>
-      orElse(of(upstream).acquire(upstream.callsPerWindow, tenant, callClass).then(readGrant), () =>
-        readGrant(RETRY_SECONDS),
-      ),
-    refund: (upstream, tenant) => orElse(of(upstream).refund(tenant), () => undefined),
-    block: (upstream, seconds) => orElse(of(upstream).close(seconds), () => undefined),
-  };
-}
-
-function readGrant(retryAfterSeconds: number): CallDecision {
-  return retryAfterSeconds === 0 ? { granted: true } : { granted: false, retryAfterSeconds };
-}
-
-/** Awaits the answer of an object. @param instead gives the answer if the call fails */
-async function orElse<T>(answer: Promise<T>, instead: (reason: string) => T | Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    return instead(errorMessage(error));
-  }
 }

@@ -1,32 +1,135 @@
+import * as v from "valibot";
+import { type StreamErrorResponse, toProblem } from "../../core/stream/rules/map-stream-error.ts";
+import { MAX_RETRY_AFTER_SECONDS, parseRetryAfter } from "../../core/stream/rules/retry-after.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
+import { readBounded } from "../../platform/read-bounded.ts";
 
-export interface StreamOptions {
-  /** Milliseconds that an answer is waited for. */
+export interface StreamClientOptions {
+  /** Milliseconds for one call: the answer's headers and its body. */
   readonly deadlineMs: number;
-  readonly allowLoopback: boolean;
-  /** Told when an upstream wants to be left alone for so long. */
+  /** Called when an upstream refuses further calls for a number of seconds. */
   readonly onRateLimited: (upstream: Upstream, seconds: number) => Promise<void>;
 }
 
-/** Of Cloudflare's block; what a limit is for that does not say when it ends, and the longest that is believed. */
-const BLOCK_SECONDS = 300;
+export interface StreamRequest {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Follows `/accounts/{accountId}/stream`, e.g. `/webhook` or `?limit=5`. */
+  readonly path: string;
+  /** All headers but the credential. No header of a client's request is forwarded. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Largest body to read. */
+  readonly maxBytes?: number;
+}
+
+export interface StreamClient {
+  /** Sends one call and reports rate limits. Rejects if Stream cannot be reached or exceeds the deadline. */
+  readonly request: (upstream: Upstream, request: StreamRequest) => Promise<StreamAnswer>;
+  /** Sends a tus HEAD to an upload URL. Carries no credential, since the upload host is not the API. */
+  readonly headUpload: (location: string, headers: Readonly<Record<string, string>>) => Promise<Response>;
+}
+
+/** Enough for errors, upload URLs and webhooks, which have a few hundred bytes. */
+const DEFAULT_MAX_BYTES = 64 * 1024;
 
 /**
- * Tells of Stream's limit of calls: it has refused a call for their number, or would refuse the next.
+ * The only caller of Stream's API. Never repeats a call: a repeated creation may be a second video.
  *
  * @see https://developers.cloudflare.com/fundamentals/api/reference/limits/
  */
-export async function reportRateLimit(
-  { onRateLimited }: StreamOptions,
-  upstream: Upstream,
-  { headers }: Response,
-  isLimited: boolean,
-): Promise<void> {
-  if (isLimited) await onRateLimited(upstream, secondsOf(headers.get("retry-after")));
-  else if (headers.get("x-ratelimit-remaining") === "0")
-    await onRateLimited(upstream, secondsOf(headers.get("x-ratelimit-reset")));
+export function createStreamClient({ deadlineMs, onRateLimited }: StreamClientOptions): StreamClient {
+  /** A redirect is returned like any other answer: following it could send the credential to another host. */
+  const send = (url: string, method: string, headers: Readonly<Record<string, string>>, body: string | null) =>
+    fetch(url, { method, headers, body, redirect: "manual", signal: AbortSignal.timeout(deadlineMs) });
+
+  return {
+    async request(upstream, { method, path, headers, body = null, maxBytes = DEFAULT_MAX_BYTES }) {
+      const url = `${upstream.apiBase}/accounts/${upstream.accountId}/stream${path}`;
+      const answer = new StreamAnswer(await send(url, method, withCredential(upstream, headers), body), maxBytes);
+      if (answer.status === 429 && (await isRequestLimit(answer)))
+        await onRateLimited(upstream, blockSeconds(answer.headers.get("retry-after")));
+      else if (answer.headers.get("x-ratelimit-remaining") === "0")
+        await onRateLimited(upstream, blockSeconds(answer.headers.get("x-ratelimit-reset")));
+      return answer;
+    },
+
+    headUpload: (location, headers) => send(location, "HEAD", headers, null),
+  };
 }
 
-function secondsOf(header: string | null): number {
-  return header !== null && /^\d{1,6}$/.test(header) ? Math.min(Number(header), BLOCK_SECONDS) : BLOCK_SECONDS;
+/** Adds the credential, by either of Cloudflare's two schemes. */
+function withCredential({ credential }: Upstream, headers: StreamRequest["headers"]): Record<string, string> {
+  return credential.kind === "token"
+    ? { Authorization: `Bearer ${credential.token}`, ...headers }
+    : { "X-Auth-Email": credential.email, "X-Auth-Key": credential.key, ...headers };
+}
+
+/** A full queue or a full storage is a 429 as well, and no reason to stop all calls. */
+async function isRequestLimit(answer: StreamAnswer): Promise<boolean> {
+  return toProblem(await answer.error()).code === "stream_rate_limited";
+}
+
+function blockSeconds(header: string | null): number {
+  return parseRetryAfter(header) ?? MAX_RETRY_AFTER_SECONDS;
+}
+
+const messages = v.fallback(v.array(v.object({ code: v.number(), message: v.string() })), []);
+const envelopeSchema = v.object({
+  result: v.optional(v.unknown()),
+  errors: v.optional(messages, []),
+  messages: v.optional(messages, []),
+});
+
+/** Cloudflare's envelope around every answer. */
+export type StreamEnvelope = v.InferOutput<typeof envelopeSchema>;
+
+/** An answer of the API. The body is read only if one of the methods is called. */
+export class StreamAnswer {
+  readonly #response: Response;
+  readonly #maxBytes: number;
+  #text: Promise<string> | undefined;
+
+  constructor(response: Response, maxBytes: number) {
+    this.#response = response;
+    this.#maxBytes = maxBytes;
+  }
+
+  get status(): number {
+    return this.#response.status;
+  }
+
+  get headers(): Headers {
+    return this.#response.headers;
+  }
+
+  /**
+   * @returns `undefined` if the body is not Cloudflare's envelope or too long; proxies between answer in HTML
+   * @throws if the body breaks off or exceeds the deadline
+   */
+  async envelope(): Promise<StreamEnvelope | undefined> {
+    this.#text ??= readText(this.#response, this.#maxBytes);
+    const text = await this.#text;
+    try {
+      const parsed = v.safeParse(envelopeSchema, JSON.parse(text));
+      return parsed.success ? parsed.output : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The answer as an error, without its texts if the body cannot be read. */
+  async error(): Promise<StreamErrorResponse> {
+    const envelope = await this.envelope().catch(() => undefined);
+    return {
+      status: this.status,
+      errors: envelope ? [...envelope.errors, ...envelope.messages] : [],
+      retryAfter: this.headers.get("retry-after"),
+    };
+  }
+}
+
+/** @returns an empty string if the body is longer than `maxBytes` */
+async function readText({ body }: Response, maxBytes: number): Promise<string> {
+  const bytes = await readBounded(body, maxBytes);
+  return bytes ? new TextDecoder().decode(bytes) : "";
 }

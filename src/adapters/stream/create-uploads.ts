@@ -1,46 +1,96 @@
+import * as v from "valibot";
+import type { StreamApi } from "../../core/ports/stream.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { errorMessage } from "../../core/shared/text.ts";
+import type { StreamOutcome, UpstreamCreation } from "../../core/stream/rules/creation.ts";
+import { toProblem } from "../../core/stream/rules/map-stream-error.ts";
 import { parseLocation, parseUid } from "../../core/stream/rules/upload-url.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
-import type { Upstream } from "../../core/stream/rules/upstream.ts";
-import type { StreamApi } from "../../core/ports/stream.ts";
-import type { UpstreamCreation } from "../../core/stream/rules/creation.ts";
-import { readLink, sendCreation } from "./send-creation.ts";
-import type { StreamOptions } from "./client.ts";
-import { createDirectUploads } from "./direct-upload.ts";
-import { authorize, createStreamVideos } from "./videos.ts";
+import type { StreamAnswer, StreamClient } from "./client.ts";
+
+const linkSchema = v.object({ uid: v.string(), uploadURL: v.string() });
+const JSON_HEADERS = { "Content-Type": "application/json" };
 
 /**
- * Stream's API, over HTTP.
+ * Creates upload URLs, for tus and for basic links.
  *
  * @see https://developers.cloudflare.com/api/resources/stream/methods/create/
+ * @see https://developers.cloudflare.com/api/resources/stream/subresources/direct_upload/methods/create/
  */
-export function createStreamApi(options: StreamOptions): StreamApi {
+export function createStreamUploads(
+  { request }: StreamClient,
+  allowLoopback: boolean,
+): Pick<StreamApi, "create" | "createDirect"> {
   return {
-    ...createStreamVideos(options),
-    ...createDirectUploads(options),
+    async create(upstream, creation) {
+      try {
+        const path = "?direct_user=true";
+        const answer = await request(upstream, { method: "POST", path, headers: tusHeaders(creation) });
+        if (answer.status !== 201) return await toRefusal(answer);
+        // The headers say it all: the body is not read.
+        const uid = parseUid(answer.headers.get("stream-media-id"));
+        const location = parseLocation(answer.headers.get("location") ?? "", upstream.uploadHosts, allowLoopback);
+        return toCreationOutcome(answer.status, uid, location);
+      } catch (error) {
+        return toFailure(error);
+      }
+    },
 
-    create: (upstream, creation) =>
-      sendCreation({
-        upstream,
-        path: "?direct_user=true",
-        headers: creationHeaders(upstream, creation),
-        options,
-        success: 201,
-        readCreated: ({ status, headers }) =>
-          readLink(
-            status,
-            parseUid(headers.get("stream-media-id")),
-            parseLocation(headers.get("location") ?? "", upstream.uploadHosts, options.allowLoopback),
-          ),
-      }),
+    async createDirect(upstream, creation) {
+      try {
+        const body = JSON.stringify(creation);
+        const answer = await request(upstream, { method: "POST", path: "/direct_upload", headers: JSON_HEADERS, body });
+        if (answer.status !== 200) return await toRefusal(answer);
+        const link = v.safeParse(linkSchema, (await answer.envelope())?.result);
+        const { uid, uploadURL } = link.success ? link.output : { uid: null, uploadURL: "" };
+        const location = parseLocation(uploadURL, upstream.uploadHosts, allowLoopback);
+        return toCreationOutcome(answer.status, parseUid(uid), location);
+      } catch (error) {
+        return toFailure(error);
+      }
+    },
   };
 }
 
-function creationHeaders(upstream: Upstream, { length, metadata, creator }: UpstreamCreation): Record<string, string> {
+function tusHeaders({ length, metadata, creator }: UpstreamCreation): Record<string, string> {
   return {
-    ...authorize(upstream),
     "Tus-Resumable": TUS_VERSION,
     "Upload-Length": String(length),
     "Upload-Metadata": metadata,
     ...(creator !== undefined && { "Upload-Creator": creator }),
+  };
+}
+
+/** Without a uid or a usable URL the outcome is unknown: there may be a video, but its URL cannot be handed out. */
+function toCreationOutcome(status: number, uid: string | undefined, location: string | undefined): StreamOutcome {
+  if (uid !== undefined && location !== undefined) return { kind: "created", status, uid, location };
+  const missing = uid === undefined ? "uid" : "upload URL";
+  return {
+    kind: "unknown",
+    status,
+    ...(uid !== undefined && { uid }),
+    problem: problem("stream_bad_answer", "Stream's answer cannot be used.", { facts: { missing, uid } }),
+  };
+}
+
+/**
+ * A 4xx, or an error in Cloudflare's envelope, proves that there is no video. A proxy's 504, a bare 500 or another 2xx may
+ * follow a successful creation.
+ */
+async function toRefusal(answer: StreamAnswer): Promise<StreamOutcome> {
+  const error = await answer.error();
+  const { status, errors } = error;
+  const kind = (status >= 400 && status < 500) || errors.length > 0 ? "refused" : "unknown";
+  return { kind, status, problem: toProblem(error) };
+}
+
+function toFailure(error: unknown): StreamOutcome {
+  const facts = { reason: errorMessage(error) };
+  const timedOut = error instanceof DOMException && error.name === "TimeoutError";
+  return {
+    kind: "unknown",
+    problem: timedOut
+      ? problem("stream_timeout", "Stream did not answer in time.", { facts })
+      : problem("stream_unreachable", "Stream cannot be reached.", { facts }),
   };
 }

@@ -1,17 +1,13 @@
 import * as v from "valibot";
-import { problem } from "../../core/shared/problem.ts";
-import { truncate, errorMessage } from "../../core/shared/text.ts";
-import { type Result, ok, err } from "../../core/shared/result.ts";
-import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { StreamWebhooks } from "../../core/ports/stream.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { type Result, ok, err } from "../../core/shared/result.ts";
+import { truncate, errorMessage } from "../../core/shared/text.ts";
 import type { StreamWebhook } from "../../core/stream/rules/account-webhook.ts";
-import { readBounded } from "../../platform/read-bounded.ts";
-import { authorize, readEnvelope, readResult } from "./videos.ts";
+import type { Upstream } from "../../core/stream/rules/upstream.ts";
+import type { StreamClient, StreamEnvelope, StreamRequest } from "./client.ts";
 
-/** An answer about a webhook is a few hundred bytes. */
-const MAX_ANSWER_BYTES = 64 * 1024;
-
-/** All of it is optional in Cloudflare's schema, which knows the URL by two names. */
+/** Cloudflare's schema makes every field optional, and has two names for the URL. */
 const webhookSchema = v.nullable(
   v.looseObject({
     notificationUrl: v.nullish(v.string()),
@@ -19,58 +15,55 @@ const webhookSchema = v.nullable(
     secret: v.nullish(v.string()),
   }),
 );
-const refusalSchema = v.object({ errors: v.array(v.object({ message: v.string() })) });
 
 /**
- * The one webhook of an account, for its operator: what Stream says is told as it is.
+ * An account's one webhook. Only operators see the answers, so Stream's error texts are passed on.
  *
  * @see https://developers.cloudflare.com/api/resources/stream/subresources/webhooks/
  */
-export function createStreamWebhooks(deadlineMs: number): StreamWebhooks {
-  async function call(upstream: Upstream, init: RequestInit): Promise<Result<StreamWebhook | undefined>> {
+export function createStreamWebhooks({ request }: StreamClient): StreamWebhooks {
+  async function call(
+    upstream: Upstream,
+    webhookRequest: Omit<StreamRequest, "path">,
+  ): Promise<Result<StreamWebhook | undefined>> {
     try {
-      const answer = await fetch(`${upstream.apiBase}/accounts/${upstream.accountId}/stream/webhook`, {
-        ...init,
-        headers: { ...authorize(upstream), "Content-Type": "application/json" },
-        redirect: "manual",
-        signal: AbortSignal.timeout(deadlineMs),
-      });
-      const body = await readBounded(answer.body, MAX_ANSWER_BYTES);
-      return read(answer.status, new TextDecoder().decode(body ?? new Uint8Array()));
+      const answer = await request(upstream, { ...webhookRequest, path: "/webhook" });
+      return toWebhook(answer.status, await answer.envelope());
     } catch (error) {
-      return err(problem("stream_unreachable", `Stream cannot be asked: ${truncate(errorMessage(error))}`));
+      return err(problem("stream_unreachable", `Stream cannot be reached: ${truncate(errorMessage(error))}`));
     }
   }
 
   return {
     current: (upstream) => call(upstream, { method: "GET" }),
     async register(upstream, notificationUrl) {
-      const made = await call(upstream, { method: "PUT", body: JSON.stringify({ notificationUrl }) });
-      if (!made.ok) return made;
-      if (made.value?.secret === undefined)
-        return err(problem("stream_bad_answer", "Stream does not show the webhook with its secret."));
-      return ok({ ...made.value, secret: made.value.secret });
+      const headers = { "Content-Type": "application/json" };
+      const created = await call(upstream, { method: "PUT", headers, body: JSON.stringify({ notificationUrl }) });
+      if (!created.ok) return created;
+      if (created.value?.secret === undefined)
+        return err(problem("stream_bad_answer", "Stream did not return the webhook with its secret."));
+      return ok({ ...created.value, secret: created.value.secret });
     },
   };
 }
 
-/** No webhook is a 404, or a success that shows none (both assumed). */
-function read(status: number, text: string): Result<StreamWebhook | undefined> {
+/** An account without a webhook gets a 404, or a success without one (both assumed). */
+function toWebhook(status: number, envelope: StreamEnvelope | undefined): Result<StreamWebhook | undefined> {
   if (status === 404) return ok(undefined);
-  if (status >= 200 && status < 300) return readWebhook(text);
-  const said = readEnvelope(text, refusalSchema)?.errors.map(({ message }) => message);
-  return err(problem("stream_error", `Stream answered ${status}${truncate(said ? `: ${said.join("; ")}` : "")}`));
+  if (status >= 200 && status < 300) return readWebhook(envelope?.result);
+  const texts = envelope?.errors.map(({ message }) => message).join("; ");
+  return err(problem("stream_error", `Stream answered ${status}${truncate(texts ? `: ${texts}` : "")}`));
 }
 
-/** What is not understood may be another's webhook, which would be lost if it were taken for none. */
-function readWebhook(text: string): Result<StreamWebhook | undefined> {
-  const result = readResult(text, webhookSchema);
-  const urls = [result?.notificationUrl, result?.notification_url];
-  const url = urls.find(Boolean);
-  if (url) return ok({ notificationUrl: url, ...(result?.secret && { secret: result.secret }) });
-  const isEmpty =
-    result === null || (result && (Object.keys(result).length === 0 || urls.some((url) => url !== undefined)));
-  return isEmpty
-    ? ok(undefined)
-    : err(problem("stream_bad_answer", "What Stream says of the account's webhook cannot be read."));
+/** An unknown shape is an error: taken for "no webhook", it could cause another's webhook to be replaced. */
+function readWebhook(result: unknown): Result<StreamWebhook | undefined> {
+  const parsed = v.safeParse(webhookSchema, result);
+  if (parsed.success) {
+    const webhook: NonNullable<typeof parsed.output> = parsed.output ?? {};
+    const urls = [webhook.notificationUrl, webhook.notification_url];
+    const url = urls.find(Boolean);
+    if (url) return ok({ notificationUrl: url, ...(webhook.secret && { secret: webhook.secret }) });
+    if (Object.keys(webhook).length === 0 || urls.some((url) => url !== undefined)) return ok(undefined);
+  }
+  return err(problem("stream_bad_answer", "Stream's description of the account's webhook cannot be read."));
 }

@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, expect, it } from "vitest";
+import { createStreamClient } from "../../../src/adapters/stream/client.ts";
 import { createStreamVideos } from "../../../src/adapters/stream/videos.ts";
 
 /** An upload URL that answers as its path says: `/<status>/<offset>`, without an offset where it is "none". */
@@ -11,11 +12,8 @@ const host = createServer((request, response) => {
 }).listen(0, "127.0.0.1");
 afterAll(() => host.close());
 
-const { isUploadInProgress } = createStreamVideos({
-  deadlineMs: 1_000,
-  allowLoopback: true,
-  onRateLimited: () => Promise.resolve(),
-});
+const client = createStreamClient({ deadlineMs: 1_000, onRateLimited: () => Promise.resolve() });
+const { isUploadInProgress } = createStreamVideos(client);
 const ask = (path: string) => isUploadInProgress(`http://127.0.0.1:${(host.address() as AddressInfo).port}${path}`);
 
 it.each([

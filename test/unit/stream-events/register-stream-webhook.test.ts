@@ -1,4 +1,5 @@
 import { afterEach, expect, it, vi } from "vitest";
+import { createStreamClient } from "../../../src/adapters/stream/client.ts";
 import { createStreamWebhooks } from "../../../src/adapters/stream/webhooks.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { registerStreamWebhook } from "../../../src/core/stream-events/register-stream-webhook.ts";
@@ -31,7 +32,8 @@ async function register(
     const [text, code] = method === "PUT" ? [JSON.stringify({ success: true, result: made }), 200] : [shown, status];
     return new Response(typeof text === "string" ? text : JSON.stringify(text), { status: code });
   });
-  const registered = await registerStreamWebhook(createStreamWebhooks(1_000), upstream, OURS, force);
+  const client = createStreamClient({ deadlineMs: 1_000, onRateLimited: () => Promise.resolve() });
+  const registered = await registerStreamWebhook(createStreamWebhooks(client), upstream, OURS, force);
   const outcome = registered.ok ? registered.value : registered.problem.code;
   return { outcome, detail: registered.ok ? "" : registered.problem.detail, replaces: put.mock.calls.length > 0 };
 }

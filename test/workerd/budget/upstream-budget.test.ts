@@ -1,7 +1,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
-import { createBudget } from "../../../src/adapters/durable-objects/ledger-client.ts";
+import { createBudget } from "../../../src/adapters/durable-objects/budget-client.ts";
 import { WINDOW_SECONDS } from "../../../src/core/budget/rules/call-window.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 

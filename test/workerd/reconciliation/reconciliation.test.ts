@@ -3,7 +3,8 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import { createReconciliationStates } from "../../../src/adapters/d1/reconciliation-state.ts";
-import { createStreamApi } from "../../../src/adapters/stream/create-uploads.ts";
+import { createStreamClient } from "../../../src/adapters/stream/client.ts";
+import { createStreamApi } from "../../../src/adapters/stream/stream-api.ts";
 import { ok } from "../../../src/core/shared/result.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import worker from "../../../src/index.ts";
@@ -23,7 +24,8 @@ const upstream: Upstream = {
   credential: { kind: "token", token },
   webhookSecrets: [],
 };
-const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, onRateLimited: () => Promise.resolve() });
+const client = createStreamClient({ deadlineMs: 5_000, onRateLimited: () => Promise.resolve() });
+const api = createStreamApi(client, true);
 const ledgers = createLedgers(env.LEDGER);
 const PATH = "/upstreams/eu/reconciliation";
 

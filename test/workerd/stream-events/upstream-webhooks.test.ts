@@ -151,6 +151,13 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await codeOf(asOperator("DELETE", "/upstreams/eu/webhook"))).toBe("method_not_allowed");
   });
 
+  it("blocks the upstream's budget when Stream limits a webhook call", async () => {
+    const fault = JSON.stringify({ on: "api", kind: "status", status: 429, headers: { "retry-after": "60" } });
+    await fetch(`${stream.url}/_control/faults`, { method: "POST", body: fault });
+    expect(await codeOf(register())).toBe("stream_error");
+    expect(await env.BUDGET.getByName("eu").acquire(1_000, "tenant", "foreground")).toBeGreaterThan(55);
+  });
+
   it("counts its calls with the upstream's budget", async () => {
     await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, callsPerWindow: 1 });
     const answer = await register();

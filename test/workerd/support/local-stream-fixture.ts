@@ -2,7 +2,8 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { afterEach, beforeEach, inject, vi } from "vitest";
-import { createStreamApi } from "../../../src/adapters/stream/create-uploads.ts";
+import { createStreamClient } from "../../../src/adapters/stream/client.ts";
+import { createStreamApi } from "../../../src/adapters/stream/stream-api.ts";
 import { BASIC_UPLOAD_MAX_BYTES, writeDirectUpload } from "../../../src/core/uploads/rules/direct-upload.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
@@ -22,7 +23,8 @@ const upstream: Upstream = {
   credential: { kind: "token", token: stream.token },
   webhookSecrets: [],
 };
-const api = createStreamApi({ deadlineMs: 5_000, allowLoopback: true, onRateLimited: () => Promise.resolve() });
+const client = createStreamClient({ deadlineMs: 5_000, onRateLimited: () => Promise.resolve() });
+const api = createStreamApi(client, true);
 export const now = () => Math.floor(Date.now() / 1000);
 export const LIFE_SECONDS = 1_800;
 /** The smallest that Stream takes, but for the last one. */

@@ -1,17 +1,17 @@
 import { type Problem, problem } from "../../shared/problem.ts";
+import { MAX_RETRY_AFTER_SECONDS, parseRetryAfter } from "./retry-after.ts";
 
 /** Stream's answer to a creation that it did not accept. */
 export interface StreamErrorResponse {
   readonly status: number;
   /** `errors` and `messages` of Cloudflare's envelope, as far as they could be read; the useful text is often in the latter. */
   readonly errors: readonly { readonly code: number; readonly message: string }[];
-  readonly retryAfter?: string;
+  /** The `Retry-After` header. */
+  readonly retryAfter?: string | null;
 }
 
 /** "The account's storage is full" (assumed: secondary source). */
 const STORAGE_EXCEEDED = 10011;
-/** Cloudflare blocks every call for 5 minutes once the limit is passed; longer than that is never worth telling. */
-const MAX_RETRY_AFTER_SECONDS = 300;
 /** The queue moves with the encoder, in minutes. */
 const QUEUE_RETRY_SECONDS = 60;
 /** Storage is freed or bought by people. */
@@ -43,7 +43,7 @@ export function toProblem(refusal: StreamErrorResponse): Problem {
   if (status === 429)
     return problem("stream_rate_limited", "Too many requests to Stream.", {
       facts,
-      retryAfterSeconds: retryAfterSeconds(refusal.retryAfter) ?? MAX_RETRY_AFTER_SECONDS,
+      retryAfterSeconds: parseRetryAfter(refusal.retryAfter) ?? MAX_RETRY_AFTER_SECONDS,
     });
   if (status === 401 || status === 403)
     return problem("stream_credential_refused", "The gateway is not set up to create uploads at Stream.", { facts });
@@ -52,13 +52,7 @@ export function toProblem(refusal: StreamErrorResponse): Problem {
   if (status === 503)
     return problem("stream_unavailable", "Stream is not available at the moment.", {
       facts,
-      retryAfterSeconds: retryAfterSeconds(refusal.retryAfter) ?? UNAVAILABLE_RETRY_SECONDS,
+      retryAfterSeconds: parseRetryAfter(refusal.retryAfter) ?? UNAVAILABLE_RETRY_SECONDS,
     });
   return problem("stream_error", "Stream answered with an error.", { facts });
-}
-
-function retryAfterSeconds(header: string | undefined): number | undefined {
-  return header !== undefined && /^\d{1,6}$/.test(header)
-    ? Math.min(Number(header), MAX_RETRY_AFTER_SECONDS)
-    : undefined;
 }

@@ -1,0 +1,9 @@
+import type { StreamApi } from "../../core/ports/stream.ts";
+import type { StreamClient } from "./client.ts";
+import { createStreamUploads } from "./create-uploads.ts";
+import { createStreamVideos } from "./videos.ts";
+
+/** @param allowLoopback development only: accept upload URLs on a loopback address, over http */
+export function createStreamApi(client: StreamClient, allowLoopback: boolean): StreamApi {
+  return { ...createStreamVideos(client), ...createStreamUploads(client, allowLoopback) };
+}
