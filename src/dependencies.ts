@@ -1,6 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
 import { createDeliveryQueue } from "./adapters/webhooks/delivery-queue.ts";
-import type { AuthFailureLimiter } from "./core/ports/auth-failure-limiter.ts";
 import { createAuthFailureLimiter } from "./adapters/auth/auth-failure-limiter.ts";
 import { createBudget } from "./adapters/durable-objects/budget-client.ts";
 import { createLedgers } from "./adapters/durable-objects/ledger-client.ts";
@@ -8,46 +7,56 @@ import { createRecentRejections } from "./adapters/durable-objects/recent-reject
 import { createRegistryIndex } from "./adapters/d1/registry-index.ts";
 import { createReconciliationStates } from "./adapters/d1/reconciliation-state.ts";
 import { type InvalidatableRegistry, createRegistry } from "./adapters/d1/cached-registry.ts";
-import { createRegistryStore } from "./adapters/d1/admin-registry.ts";
+import { type RegistryStore, createRegistryStore } from "./adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "./adapters/d1/field-encryption.ts";
 import { secretHashes } from "./adapters/auth/hashing.ts";
 import { createStreamApi } from "./adapters/stream/stream-api.ts";
 import { type StreamClient, createStreamClient } from "./adapters/stream/client.ts";
+import { streamSignatures } from "./adapters/stream/verify-signature.ts";
 import { createStreamWebhooks } from "./adapters/stream/webhooks.ts";
 import { createTelemetry } from "./adapters/telemetry/telemetry.ts";
-import { type Telemetry } from "./core/ports/telemetry.ts";
 import { createTokens } from "./adapters/auth/tokens.ts";
 import { createWebhooks } from "./adapters/webhooks/http-sender.ts";
 import type { Config } from "./config.ts";
-import type { StreamEventPorts } from "./queues/stream-events.ts";
-import type { AdminDependencies } from "./http/routes/admin/admin.ts";
-import type { StreamWebhookPorts } from "./http/routes/stream-webhook.ts";
-import type { CreateUploadPorts } from "./core/uploads/create-upload.ts";
-import type { DeliverEventPorts } from "./core/webhooks/deliver-event.ts";
-import type { MintGrantPorts } from "./core/auth/mint-grant.ts";
+import type { AuthFailureLimiter } from "./core/ports/auth-failure-limiter.ts";
+import type { SecretHashes } from "./core/ports/hashes.ts";
 import type { Ledgers } from "./core/ports/ledger.ts";
+import type { RecentRejections } from "./core/ports/recent-rejections.ts";
+import type { ReconciliationStates } from "./core/ports/reconciliation-state.ts";
+import type { StreamSignatures } from "./core/ports/stream-signatures.ts";
+import type { Telemetry } from "./core/ports/telemetry.ts";
+import type { Tokens } from "./core/ports/tokens.ts";
+import type { DeliveryQueue, EndpointHealth, Webhooks } from "./core/ports/webhooks.ts";
 import type { Budget } from "./core/ports/budget.ts";
 import type { CachedRegistry, RegistryIndex } from "./core/ports/registry.ts";
-import type { StreamApi } from "./core/ports/stream.ts";
-import type { DeliveryQueue } from "./core/ports/webhooks.ts";
+import type { StreamApi, StreamWebhooks } from "./core/ports/stream.ts";
 
-/** What the routes are made with: every port of the use cases, and what the middleware needs. */
-export interface Dependencies
-  extends
-    CreateUploadPorts,
-    MintGrantPorts,
-    DeliverEventPorts,
-    StreamEventPorts,
-    StreamWebhookPorts,
-    AdminDependencies {
-  readonly budget: Budget;
+/** All ports, and the configuration. Routes, queue consumers and objects take the part that they need. */
+export interface Dependencies {
   readonly config: Config;
-  readonly directory: RegistryIndex;
   readonly registry: CachedRegistry;
+  readonly directory: RegistryIndex;
+  readonly store: RegistryStore;
+  readonly reconciliations: ReconciliationStates;
   readonly ledgers: Ledgers;
+  readonly budget: Budget;
+  readonly refusals: RecentRejections;
   readonly stream: StreamApi;
+  readonly streamWebhooks: StreamWebhooks;
+  readonly signatures: StreamSignatures;
+  readonly tokens: Tokens;
+  readonly hashes: SecretHashes;
   readonly failures: AuthFailureLimiter;
+  readonly deliveries: DeliveryQueue;
+  readonly webhooks: Webhooks;
+  readonly health: EndpointHealth;
   readonly telemetry: Telemetry;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: () => number;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+  readonly newUploadId: () => string;
+  readonly newGrantId: () => string;
 }
 
 /** What a ledger needs to publish its events and settle its due uploads. */
@@ -76,7 +85,7 @@ function streamClient({ streamDeadlineMs }: Config, budget: Budget): StreamClien
   });
 }
 
-/** Puts an adapter behind each port; nothing is constructed anywhere else. */
+/** Constructs the adapter behind each port. No adapter is constructed anywhere else. */
 export function createDependencies(env: Env, config: Config): Dependencies {
   const shared = createLedgerDependencies(env, config);
   const { registry } = shared;
@@ -99,11 +108,12 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     directory: createRegistryIndex(env.DB, config),
     reconciliations: createReconciliationStates(env.DB),
     streamWebhooks: createStreamWebhooks(streamClient(config, shared.budget)),
+    signatures: streamSignatures,
     failures: createAuthFailureLimiter(env.FAILURES, Date.now),
     telemetry: createTelemetry(env.ANALYTICS),
     nowMs: Date.now,
     now: () => Math.floor(Date.now() / 1000),
-    // Sorts by time, so that a list of uploads needs no index of its own.
+    // Sorted by time, so that the list of uploads needs no index.
     newUploadId: uuidv7,
     newGrantId: uuidv7,
   };

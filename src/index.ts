@@ -1,8 +1,10 @@
 import { createApp } from "./app.ts";
 import { ConfigError, parseConfig } from "./config.ts";
 import { type Dependencies, createDependencies } from "./dependencies.ts";
+import { problem } from "./core/shared/problem.ts";
 import { ALLOW_HEADERS, ALLOW_METHODS } from "./http/middleware/cors.ts";
 import { overrideMethod } from "./http/middleware/method-override.ts";
+import { problemDocument, problemHeaders } from "./http/pipeline/problem-response.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
 import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "./queues/names.ts";
 import { consumeStreamEvents } from "./queues/stream-events.ts";
@@ -11,25 +13,15 @@ import { reconcileAll } from "./core/reconciliation/reconcile.ts";
 export { TenantLedger } from "./durable-objects/tenant-ledger/tenant-ledger.ts";
 export { UpstreamBudget } from "./durable-objects/upstream-budget.ts";
 
-/** As `respondProblem` would write it, if there were an app to answer with. */
-const MISCONFIGURED = {
-  type: "about:blank",
-  title: "Not configured",
-  status: 500,
-  code: "misconfigured",
-  success: false,
-  errors: [{ code: 10500, message: "The gateway is not configured." }],
-  messages: [],
-  result: null,
-};
+const MISCONFIGURED = problem("misconfigured", "The gateway is not configured. Its log names the setting.");
 
 /**
- * Before a Worker that is misconfigured takes its messages again. Each time counts as one of the 10 retries that the queues
- * have at least: so there are ten hours to put a setting right, and what had waited comes within one.
+ * Delay before the messages of a misconfigured Worker are delivered again. Each delivery counts as one of the queues' retries,
+ * of which there are at least 10, so the operator has 10 hours to correct the setting.
  */
 const MISCONFIGURED_RETRY_SECONDS = 3_600;
 
-/** Made by an isolate's first event, since the settings come with it; kept for the isolate's life. */
+/** Created on the first event of an isolate, which brings the settings, and kept for the isolate's life. */
 let dependencies: Dependencies | undefined;
 let app: ReturnType<typeof createApp> | undefined;
 
@@ -37,13 +29,13 @@ export default {
   async fetch(request, env, context) {
     if (!app) {
       const ports = dependenciesOf(env);
-      if (!ports) return refuseMisconfigured(request);
+      if (!ports) return respondMisconfigured(request);
       app = createApp(ports);
     }
     return app.fetch(overrideMethod(request), env, context);
   },
 
-  /** A batch of a Worker that is misconfigured stays in its queue; one that throws comes again after `retry_delay`. */
+  /** A batch for a misconfigured Worker stays in its queue; one that throws is delivered again after `retry_delay`. */
   async queue(batch, env) {
     const ports = dependenciesOf(env);
     if (!ports) return batch.retryAll({ delaySeconds: MISCONFIGURED_RETRY_SECONDS });
@@ -55,7 +47,7 @@ export default {
       case STREAM_EVENTS:
         return consumeStreamEvents(batch, ports);
       default:
-        throw new Error(`There is no consumer of the queue ${batch.queue}.`);
+        throw new Error(`No consumer for the queue "${batch.queue}".`);
     }
   },
 
@@ -67,7 +59,7 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
-/** Undefined where a setting is wrong: the log says which. */
+/** @returns `undefined` if a setting is invalid; the log names it */
 function dependenciesOf(env: Env): Dependencies | undefined {
   try {
     dependencies ??= createDependencies(env, parseConfig(env));
@@ -78,13 +70,13 @@ function dependenciesOf(env: Env): Dependencies | undefined {
   return dependencies;
 }
 
-/** To pages of any origin: whose they are cannot be looked up. */
-function refuseMisconfigured({ method }: Request): Response {
+/** Pages of any origin may read it, since the tenant's origins cannot be looked up. */
+function respondMisconfigured({ method }: Request): Response {
   const cors = { "Access-Control-Allow-Origin": "*" };
   if (method === "OPTIONS") {
     const allowed = { "Access-Control-Allow-Methods": ALLOW_METHODS, "Access-Control-Allow-Headers": ALLOW_HEADERS };
     return new Response(null, { status: 204, headers: { ...cors, ...allowed } });
   }
-  const headers = { "Content-Type": "application/problem+json", ...cors };
-  return Response.json(MISCONFIGURED, { status: 500, headers });
+  const headers = { ...problemHeaders(MISCONFIGURED), ...cors };
+  return new Response(problemDocument(MISCONFIGURED), { status: 500, headers });
 }

@@ -9,7 +9,7 @@ declare class TextEncoder {
 }
 
 declare class TextDecoder {
-  constructor(label: "utf-8", options: { fatal: true; ignoreBOM: true });
+  constructor(label: "utf-8", options: { fatal: true; ignoreBOM: boolean });
   decode(bytes: Uint8Array): string;
 }
 

@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { TimedRequestLog as RequestEvent } from "../../src/adapters/telemetry/request-event.ts";
+import { TimedRequestLog as RequestEvent } from "../../src/adapters/telemetry/request-log.ts";
 import { createTelemetry } from "../../src/adapters/telemetry/telemetry.ts";
 import { problem } from "../../src/core/shared/problem.ts";
 

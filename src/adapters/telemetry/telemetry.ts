@@ -1,18 +1,18 @@
 import type { Telemetry } from "../../core/ports/telemetry.ts";
-import { TimedRequestLog } from "./request-event.ts";
+import { TimedRequestLog } from "./request-log.ts";
 
 /**
- * One JSON line per request or message, and a data point per creation and per event of Stream's: Analytics Engine
- * samples, so it is never counted on.
+ * Writes a JSON line per request or queue message, and a data point per creation and Stream notification. Analytics Engine
+ * samples the data points, so nothing depends on them.
  */
 export function createTelemetry(dataset: AnalyticsEngineDataset | undefined): Telemetry {
   return {
     begin: (requestId, method) => new TimedRequestLog(requestId, method),
 
-    record(event) {
-      const { fields } = event;
+    record(log) {
+      const { fields } = log;
       console.log(JSON.stringify(fields));
-      if (!event.isCreation && !fields.streamEvent) return;
+      if (!log.isCreation && !fields.streamEvent) return;
       dataset?.writeDataPoint({
         indexes: [fields.tenant ?? ""],
         blobs: [

@@ -1,17 +1,17 @@
 import type { RateStatus } from "../quota/rules/limits.ts";
 
 /**
- * The catalogue of refusals.
+ * All problems, by code.
  *
- * The status decides what clients do. tus-js-client treats 4xx as final, except 409 and 423, and retries everything
- * else at once; so 5xx is only for trouble upstream, 409 only for a creation that is in progress, and a limit is a 429
- * (final for tus-js-client, retried later by Uppy). The numbers under `cloudflare` are the codes of Cloudflare's API
- * envelope that come nearest: the official SDK shows them.
+ * The status decides what clients do. tus-js-client treats 4xx as final, except 409 and 423, and retries everything else at
+ * once. Therefore 5xx is only for failures of the gateway and its dependencies, a creation returns 409 only while another is in
+ * progress, and a limit is a 429 (final for tus-js-client, retried later by Uppy). `cloudflare` is the closest code of
+ * Cloudflare's API envelope, which the official SDK shows.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9457
  */
 export const PROBLEMS = {
-  // The request itself
+  // The request
   bad_request: { status: 400, cloudflare: 10005, title: "Bad request" },
   body_invalid: { status: 400, cloudflare: 10005, title: "Invalid request body" },
   body_too_large: { status: 413, cloudflare: 10005, title: "Request body too large" },
@@ -29,7 +29,7 @@ export const PROBLEMS = {
   metadata_value_invalid: { status: 400, cloudflare: 10005, title: "Invalid metadata value" },
   creator_invalid: { status: 400, cloudflare: 10005, title: "Invalid creator" },
 
-  // Who
+  // Credentials
   credential_missing: { status: 401, cloudflare: 10000, title: "Credential required" },
   credential_invalid: { status: 401, cloudflare: 10000, title: "Invalid credential" },
   credential_expired: { status: 401, cloudflare: 10000, title: "Expired credential" },
@@ -46,14 +46,14 @@ export const PROBLEMS = {
   webhook_signature_invalid: { status: 403, cloudflare: 9109, title: "Invalid webhook signature" },
   too_many_failures: { status: 429, cloudflare: 10429, title: "Too many failed attempts" },
 
-  // What
+  // Policy
   policy_violation: { status: 403, cloudflare: 10005, title: "Refused by policy" },
   policy_conflict: { status: 403, cloudflare: 10005, title: "Policies contradict each other" },
   file_type_not_allowed: { status: 403, cloudflare: 10005, title: "File type not allowed" },
   upload_too_small: { status: 403, cloudflare: 10005, title: "Upload too small" },
   upload_too_large: { status: 413, cloudflare: 10005, title: "Upload too large" },
 
-  // How much
+  // Limits and idempotency
   limit_exceeded: { status: 429, cloudflare: 10429, title: "Limit reached" },
   creation_in_progress: { status: 409, cloudflare: 10005, title: "Creation in progress" },
   idempotency_key_invalid: { status: 400, cloudflare: 10005, title: "Invalid Idempotency-Key" },
@@ -62,7 +62,7 @@ export const PROBLEMS = {
   grant_used: { status: 403, cloudflare: 9109, title: "Grant already used" },
   upstream_busy: { status: 429, cloudflare: 10429, title: "Too many requests to Stream" },
 
-  // Trouble behind the gateway
+  // Stream and other dependencies
   stream_rejected: { status: 400, cloudflare: 10005, title: "Refused by Stream" },
   stream_rate_limited: { status: 429, cloudflare: 10429, title: "Stream's request limit is reached" },
   stream_queue_full: { status: 429, cloudflare: 10429, title: "Stream's queue is full" },
@@ -80,25 +80,26 @@ export const PROBLEMS = {
   registry_unavailable: { status: 503, cloudflare: 10503, title: "The registry is not available" },
   queue_unavailable: { status: 503, cloudflare: 10503, title: "The queue is not available" },
   upstream_unknown: { status: 503, cloudflare: 10503, title: "The tenant's upstream is not configured" },
+  misconfigured: { status: 500, cloudflare: 10500, title: "Not configured" },
   internal_error: { status: 500, cloudflare: 10500, title: "Internal error" },
 } as const satisfies Record<string, { status: number; cloudflare: number; title: string }>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** A refusal as a value. `detail` and `key` are public; `facts` go to the log only, and never hold a secret. */
+/** Why a step failed. All members but `facts` are public; `facts` are for the log and never contain a secret. */
 export interface Problem {
   readonly code: ProblemCode;
-  /** One sentence for the person who has to mend it. */
+  /** One sentence for the engineer who fixes it: what is wrong, what was received, what is accepted. */
   readonly detail: string;
-  /** The metadata key or the field of the body that is refused. */
+  /** The metadata key, parameter or body field at fault. */
   readonly key?: string;
-  /** The limit that is reached, with `limit_exceeded`. */
+  /** The limit that was reached, with `limit_exceeded`. */
   readonly limit?: { readonly name: string; readonly used: number; readonly allowed: number };
-  /** How the limit per minute stands, with `limit_exceeded`; undefined: there is none. */
+  /** State of the limit of creations per minute, if there is one, with `limit_exceeded`. */
   readonly rate?: RateStatus;
-  /** Methods that the path allows, with `method_not_allowed`. */
+  /** Methods of the path, with `method_not_allowed`. */
   readonly allow?: readonly string[];
-  /** Seconds after which trying again makes sense; becomes `Retry-After`. */
+  /** Seconds until a retry can succeed: the header `Retry-After`. */
   readonly retryAfterSeconds?: number;
   readonly facts?: Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;
 }
@@ -106,6 +107,3 @@ export interface Problem {
 export function problem(code: ProblemCode, detail: string, more: Omit<Problem, "code" | "detail"> = {}): Problem {
   return { code, detail, ...more };
 }
-
-/** Long enough to recognise a value, too short to fill a log line. */
-export const MAX_QUOTED_CHARACTERS = 80;

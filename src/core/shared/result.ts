@@ -1,6 +1,6 @@
 import type { Problem } from "./problem.ts";
 
-/** What a step gives: its value, or the problem it refuses with. Exceptions are left for bugs. */
+/** Outcome of a step: a value or a problem. Exceptions indicate bugs. */
 export type Result<T> = Ok<T> | Err;
 
 export interface Ok<T> {

@@ -1,9 +1,6 @@
 import * as v from "valibot";
 
-/**
- * A JSON object with these fields and no others. Valibot's `strictObject` takes an array for an object without fields,
- * and a document in which everything is optional would then be had from `[]`.
- */
+/** A JSON object with these fields and no others. Valibot's `strictObject` alone accepts `[]` if all fields are optional. */
 export function jsonObject<Entries extends v.ObjectEntries>(entries: Entries) {
   return v.pipe(
     v.unknown(),

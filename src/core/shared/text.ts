@@ -1,11 +1,17 @@
-import { MAX_QUOTED_CHARACTERS } from "./problem.ts";
+/** Enough to recognise a value without filling the log line. */
+const MAX_QUOTED_CHARACTERS = 80;
 
-/** What was thrown, in words for the log. */
+/** The message of anything thrown, for the log. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** A string of a client's, short enough to be shown in a `detail`. */
+/** Shortens text of the client for a `detail`. */
 export function truncate(text: string): string {
   return text.length <= MAX_QUOTED_CHARACTERS ? text : `${text.slice(0, MAX_QUOTED_CHARACTERS).toWellFormed()}…`;
+}
+
+/** Ends the `detail` of a refusal with the client's value; nothing if the client sent none. */
+export function quoteRequested(requested: string | undefined): string {
+  return requested === undefined ? "" : ` (requested: "${truncate(requested)}")`;
 }

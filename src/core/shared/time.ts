@@ -1,6 +1,6 @@
 /**
- * Conversions between times and seconds since the epoch: the only place in the core where `Date` is allowed, and always with
- * an argument. The clock is a port: use cases take `now`.
+ * Conversions between times and seconds since the epoch. The only file of the core in which `Date` is allowed, always with an
+ * argument: the clock is a port (`now`).
  */
 
 /** RFC 3339 section 5.6: a date, a time with seconds, and an offset. */
@@ -8,9 +8,9 @@ const TIMESTAMP =
   /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 /**
- * Reads an RFC 3339 date-time that is a day of the calendar. (`Date` alone would take 31 February for 2 or 3 March.)
+ * Parses an RFC 3339 date-time on a valid calendar day. (`Date` alone parses 31 February as 2 or 3 March.)
  *
- * @returns seconds since the epoch, rounded down
+ * @returns seconds since the epoch, rounded down; `undefined` if the text is something else
  */
 export function parseTimestamp(text: string): number | undefined {
   const match = TIMESTAMP.exec(text);
@@ -22,9 +22,9 @@ export function parseTimestamp(text: string): number | undefined {
 }
 
 /**
- * Reads any date that JavaScript reads, for answers of Stream.
+ * Parses any date that JavaScript parses, for responses of Stream.
  *
- * @returns seconds since the epoch, rounded down
+ * @returns seconds since the epoch, rounded down; `undefined` if the text is no date
  */
 export function parseTimeLeniently(text: string): number | undefined {
   const milliseconds = Date.parse(text);
@@ -42,10 +42,10 @@ export function rfc3339(seconds: number): string {
 }
 
 /**
- * When a month begins, in UTC.
+ * Start of a month in UTC, in seconds since the epoch.
  *
- * @param seconds since the epoch: any time within the month
- * @param monthsLater 1 for the beginning of the next month
+ * @param seconds since the epoch: any time in the month
+ * @param monthsLater 1 for the start of the next month
  */
 export function startOfMonth(seconds: number, monthsLater = 0): number {
   const date = new Date(seconds * 1000);

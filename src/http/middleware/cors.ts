@@ -1,7 +1,5 @@
 import type { Context, MiddlewareHandler } from "hono";
-import { originAllowed } from "../../core/policy/rules/upload-checks.ts";
-import { problem } from "../../core/shared/problem.ts";
-import { truncate } from "../../core/shared/text.ts";
+import { originAllowed, originNotAllowed } from "../../core/policy/rules/upload-checks.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
 import { respondProblem } from "../pipeline/problem-response.ts";
 import type { Registry } from "../../core/ports/registry.ts";
@@ -10,8 +8,8 @@ import type { AppEnv } from "../app-env.ts";
 export const ALLOW_METHODS = "POST, GET, HEAD, PATCH, DELETE, OPTIONS";
 
 /**
- * Everything a tus client may send, what is refused here included: a browser that may not send a header reports a network
- * failure, and clients repeat those. `Authorization` has to be listed by name, `*` does not cover it.
+ * All headers that tus clients send, also those that Sluice refuses: if a header is not allowed, the browser reports a network
+ * failure, which clients retry. `*` does not cover `Authorization`, which must be listed.
  */
 export const ALLOW_HEADERS = [
   "Authorization",
@@ -50,16 +48,18 @@ const EXPOSE_HEADERS = [
   "X-Request-ID",
 ].join(", ");
 
-/** A list as browsers write it, of a length that nobody needs to exceed. */
+/** The format that browsers send, up to 1,000 characters. */
 const HEADER_NAMES = /^(?=.{1,1000}$)[\w-]+(?:, ?[\w-]+)*$/;
 
-/** A day; browsers cap it at less. */
+/** One day; browsers apply a lower maximum. */
 const PREFLIGHT_MAX_AGE_SECONDS = 86_400;
 
 /**
- * CORS on every answer of a tenant's paths, refusals included: an error that a page may not read looks like a network
- * failure to it, and is tried again. Pages of origins that the tenant does not list get no permission, and what they ask
- * for is refused before anything else happens. No cookies are involved, so credentials mode is never allowed.
+ * Adds CORS headers to every response on a tenant's paths, problems included: a page that cannot read an error takes it for a
+ * network failure and retries. Requests of pages whose origin the tenant's policy does not list are refused before anything
+ * else happens. There are no cookies, so credentials mode is never allowed.
+ *
+ * The policy is applied again to a creation, since a grant may narrow the origins: see `applyPolicy`.
  */
 export function cors(registry: Pick<Registry, "tenant">): MiddlewareHandler<AppEnv> {
   return async function cors(c, next) {
@@ -72,26 +72,18 @@ export function cors(registry: Pick<Registry, "tenant">): MiddlewareHandler<AppE
     }
     if (c.req.method === "OPTIONS") {
       c.header("Access-Control-Allow-Methods", ALLOW_METHODS);
-      // What else a page sends, say its tracing, is let through and not read.
-      const others = c.req.header("access-control-request-headers") ?? "";
-      c.header(
-        "Access-Control-Allow-Headers",
-        HEADER_NAMES.test(others) ? `${ALLOW_HEADERS}, ${others}` : ALLOW_HEADERS,
-      );
+      // Other headers of the page, e.g. of its tracing, are allowed and ignored.
+      const requested = c.req.header("access-control-request-headers") ?? "";
+      const headers = HEADER_NAMES.test(requested) ? `${ALLOW_HEADERS}, ${requested}` : ALLOW_HEADERS;
+      c.header("Access-Control-Allow-Headers", headers);
       c.header("Vary", "Origin, Access-Control-Request-Headers");
       c.header("Access-Control-Max-Age", String(PREFLIGHT_MAX_AGE_SECONDS));
-    } else if (!allowed)
-      return respondProblem(
-        c,
-        problem("origin_not_allowed", "Pages of this origin may not use this tenant's endpoint.", {
-          facts: { origin: truncate(origin) },
-        }),
-      );
+    } else if (origin !== undefined && !allowed) return respondProblem(c, originNotAllowed(origin));
     return next();
   };
 }
 
-/** An origin of a tenant that is not known is let through to the refusal that a made-up credential would get as well. */
+/** Allows every origin for an unknown tenant, which then gets the same problem as an invalid credential. */
 async function isAllowed(registry: Pick<Registry, "tenant">, c: Context<AppEnv>, origin: string): Promise<boolean> {
   const id = c.req.param("tenant") ?? "";
   if (!TENANT_ID.test(id)) return true;

@@ -5,14 +5,37 @@ import type { AppEnv } from "../app-env.ts";
 import { limitAuthFailures } from "../middleware/auth-failure-limit.ts";
 import { rateHeaders } from "./upload-headers.ts";
 
-/**
- * A refusal on the wire: a problem document (RFC 9457) that is an envelope of Cloudflare's API as well, so that tus
- * clients, people and the official SDK all find what they look for. The facts stay in the log.
- */
+/** Responds with a problem, adds it to the request log, and counts it if it is a failed authentication. */
 export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Promise<Response> {
   const problem = await limitAuthFailures(c, refusal);
   c.get("log").setProblem(problem);
+  const { status } = PROBLEMS[problem.code];
+  return c.body(problemDocument(problem, c.get("requestId")), status, problemHeaders(problem));
+}
+
+/**
+ * A problem document (RFC 9457) that is also an envelope of Cloudflare's API, so that tus clients, people and the official SDK
+ * each find what they read. Facts are for the log only.
+ */
+export function problemDocument(problem: Problem, requestId?: string): string {
   const { status, title, cloudflare } = PROBLEMS[problem.code];
+  return JSON.stringify({
+    type: "about:blank",
+    title,
+    status,
+    detail: problem.detail,
+    code: problem.code,
+    ...(problem.key !== undefined && { key: problem.key }),
+    ...(problem.limit && { limit: problem.limit.name, used: problem.limit.used, allowed: problem.limit.allowed }),
+    requestId,
+    success: false,
+    errors: [{ code: cloudflare, message: problem.detail }],
+    messages: [],
+    result: null,
+  });
+}
+
+export function problemHeaders(problem: Problem): Record<string, string> {
   const headers: Record<string, string> = {
     "Content-Type": "application/problem+json",
     "Cache-Control": "no-store",
@@ -22,27 +45,12 @@ export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Prom
   if (problem.allow) headers["Allow"] = problem.allow.join(", ");
   if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
   if (problem.rate) Object.assign(headers, rateHeaders(problem.rate));
-  if (status === 412) headers["Tus-Version"] = TUS_VERSION;
-
-  const body = {
-    type: "about:blank",
-    title,
-    status,
-    detail: problem.detail,
-    code: problem.code,
-    ...(problem.key !== undefined && { key: problem.key }),
-    ...(problem.limit && { limit: problem.limit.name, used: problem.limit.used, allowed: problem.limit.allowed }),
-    requestId: c.get("requestId"),
-    success: false,
-    errors: [{ code: cloudflare, message: problem.detail }],
-    messages: [],
-    result: null,
-  };
-  return c.body(JSON.stringify(body), status, headers);
+  if (PROBLEMS[problem.code].status === 412) headers["Tus-Version"] = TUS_VERSION;
+  return headers;
 }
 
 /**
- * RFC 6750 section 3: bare where no credential came, else with the reason. One that is good, and not for what is asked, is
+ * RFC 6750 section 3: without an error if no credential was sent. A valid credential of another tenant or without the scope is
  * not an `invalid_token`, which goes with 401: "The request requires higher privileges than provided by the access token."
  */
 function authenticateChallenge({ code, key }: Problem): string | undefined {

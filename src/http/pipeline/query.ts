@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { isCreator } from "../../core/policy/rules/creator.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, err, ok } from "../../core/shared/result.ts";
-import { truncate } from "../../core/shared/text.ts";
+import { quoteRequested, truncate } from "../../core/shared/text.ts";
 import { parseTimestamp } from "../../core/shared/time.ts";
 
 /** `v.object` of query parameters, possibly in a pipe. Messages complete the sentence "limit …". */
@@ -30,8 +30,7 @@ export function readQuery<S extends QuerySchema>(url: string, schema: S): Result
   if (parsed.success) return ok(parsed.output);
   const [issue] = parsed.issues;
   const key = String(issue.path?.[0].key);
-  const received = truncate(query.get(key) ?? "");
-  return err(problem("bad_request", `${key} ${issue.message} (received: "${received}").`, { key }));
+  return err(problem("bad_request", `${key} ${issue.message}${quoteRequested(query.get(key))}.`, { key }));
 }
 
 /** The maximum number of items to return. */

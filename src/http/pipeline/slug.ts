@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, err, ok } from "../../core/shared/result.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
-import { truncate } from "../../core/shared/text.ts";
+import { quoteRequested } from "../../core/shared/text.ts";
 import type { AppEnv } from "../app-env.ts";
 
 const MUST_MATCH = "must match [a-z0-9][a-z0-9-]{0,31}";
@@ -20,7 +20,7 @@ export function readSlugs<Name extends string>(
   for (const name of names) {
     const id = c.req.param(name) ?? "";
     if (!TENANT_ID.test(id))
-      return err(problem("bad_request", `${name} ${MUST_MATCH} (received: "${truncate(id)}").`, { key: name }));
+      return err(problem("bad_request", `${name} ${MUST_MATCH}${quoteRequested(id)}.`, { key: name }));
     slugs[name] = id;
   }
   return ok(slugs);

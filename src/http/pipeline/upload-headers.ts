@@ -1,7 +1,7 @@
 import type { RateStatus } from "../../core/quota/rules/limits.ts";
 import type { CreatedUpload } from "../../core/uploads/create-upload.ts";
 
-/** What the answer to every creation says in its headers, whatever its body. */
+/** Response headers of every creation, with or without a body. */
 export function createdHeaders({ id, uid, expiresAt, replayed, rate }: CreatedUpload): Record<string, string> {
   return {
     "Stream-Media-Id": uid,
@@ -13,6 +13,7 @@ export function createdHeaders({ id, uid, expiresAt, replayed, rate }: CreatedUp
   };
 }
 
+/** State of the limit of creations per minute. https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ */
 export function rateHeaders({ allowed, remaining, resetSeconds }: RateStatus): Record<string, string> {
   return {
     "RateLimit-Policy": `"creations";q=${allowed};w=60`,

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Access } from "../../../src/core/auth/authenticate.ts";
 import { problem } from "../../../src/core/shared/problem.ts";
 import { err, ok } from "../../../src/core/shared/result.ts";
-import { TimedRequestLog } from "../../../src/adapters/telemetry/request-event.ts";
+import { TimedRequestLog } from "../../../src/adapters/telemetry/request-log.ts";
 import type { AppEnv } from "../../../src/http/app-env.ts";
 import { handle } from "../../../src/http/pipeline/handle.ts";
 import { flag } from "../../../src/http/pipeline/query.ts";

@@ -28,15 +28,15 @@ describe("readQuery", () => {
   });
 
   it.each([
-    ["?limit=0", "limit", 'limit must be 1 to 100 (received: "0").'],
-    ["?limit=101", "limit", 'limit must be 1 to 100 (received: "101").'],
-    ["?limit=1e1", "limit", 'limit must be 1 to 100 (received: "1e1").'],
-    ["?limit=", "limit", 'limit must be 1 to 100 (received: "").'],
-    ["?cursor=1", "cursor", 'cursor must be the cursor of the previous page (received: "1").'],
-    ["?all=yes", "all", 'all must be true or false (received: "yes").'],
-    ["?state=lost", "state", 'state must be one of ready, failed (received: "lost").'],
-    ["?creator=", "creator", 'creator must be 1 to 64 printable ASCII characters (received: "").'],
-    ["?from=now", "from", 'from must be an RFC 3339 date-time, e.g. 2026-11-22T12:00:00Z (received: "now").'],
+    ["?limit=0", "limit", 'limit must be 1 to 100 (requested: "0").'],
+    ["?limit=101", "limit", 'limit must be 1 to 100 (requested: "101").'],
+    ["?limit=1e1", "limit", 'limit must be 1 to 100 (requested: "1e1").'],
+    ["?limit=", "limit", 'limit must be 1 to 100 (requested: "").'],
+    ["?cursor=1", "cursor", 'cursor must be the cursor of the previous page (requested: "1").'],
+    ["?all=yes", "all", 'all must be true or false (requested: "yes").'],
+    ["?state=lost", "state", 'state must be one of ready, failed (requested: "lost").'],
+    ["?creator=", "creator", 'creator must be 1 to 64 printable ASCII characters (requested: "").'],
+    ["?from=now", "from", 'from must be an RFC 3339 date-time, e.g. 2026-11-22T12:00:00Z (requested: "now").'],
     ["?limt=1", "limt", 'Unknown query parameter "limt". Supported: limit, cursor, all, state, creator, from.'],
     ["?limit=1&limit=1", "limit", 'Query parameter "limit" is given more than once.'],
     ["?limit=1&%6Cimit=1", "limit", 'Query parameter "limit" is given more than once.'],
@@ -89,7 +89,7 @@ describe("videosQuery", () => {
     [`?before=${noon}&end=${noon}`, "end", "before"],
     [`?after=${noon}&start=${noon}`, "start", "after"],
   ])("refuses both names of a parameter: %s", (query, key, other) => {
-    const detail = `${key} must not be combined with ${other} (received: "${noon}").`;
+    const detail = `${key} must not be combined with ${other} (requested: "${noon}").`;
     expect(readVideos(query)).toEqual({ ok: false, problem: { code: "bad_request", key, detail } });
   });
 });

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { type Listeners, RegistryUnavailable } from "../../../src/adapters/d1/database.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { type RegistryStore, createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
-import { TimedRequestLog as RequestEvent } from "../../../src/adapters/telemetry/request-event.ts";
+import { TimedRequestLog as RequestEvent } from "../../../src/adapters/telemetry/request-log.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { createApp } from "../../../src/app.ts";
 import { parseConfig } from "../../../src/config.ts";

@@ -1,5 +1,6 @@
 import { type Problem, type ProblemCode, problem } from "../../shared/problem.ts";
-import { type Explanation, quoteRequested } from "./policy-decision.ts";
+import { quoteRequested } from "../../shared/text.ts";
+import type { Explanation } from "./policy-decision.ts";
 import type { Constraint, Context, KeyType, Rule } from "./rule.ts";
 
 /** One metadata key of a creation, and everything that its decision depends on. */

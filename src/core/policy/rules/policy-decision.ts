@@ -1,5 +1,4 @@
 import type { Caller } from "../../auth/rules/caller.ts";
-import { truncate } from "../../shared/text.ts";
 import type { UploadMetadata } from "../../uploads/rules/upload-metadata.ts";
 
 /** A creation, as far as a policy decides on it. */
@@ -38,9 +37,4 @@ export interface Explanation {
   readonly applied?: string | undefined;
   /** Path of the rule that decided, e.g. `policy.metadata.name.maxLength`; `stream.…` for a bound of Stream. */
   readonly rule?: string | undefined;
-}
-
-/** Ends the `detail` of a refusal with the client's value; nothing if the client sent none. */
-export function quoteRequested(requested: string | undefined): string {
-  return requested === undefined ? "" : ` (requested: "${truncate(requested)}")`;
 }

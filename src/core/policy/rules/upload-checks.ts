@@ -1,7 +1,7 @@
 import { type Problem, problem } from "../../shared/problem.ts";
-import { truncate } from "../../shared/text.ts";
+import { quoteRequested, truncate } from "../../shared/text.ts";
 import { originMatches } from "./hosts.ts";
-import { type Explanation, type PolicyRequest, quoteRequested } from "./policy-decision.ts";
+import type { Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { Policy } from "./policy.ts";
 import { FILE_TYPE_KEY } from "./reserved-keys.ts";
 
@@ -13,6 +13,13 @@ export function originAllowed(policy: Policy, origin: string): boolean {
   return policy.every(({ origins }) => !origins || origins.some((pattern) => originMatches(pattern, origin)));
 }
 
+/** The problem of a request from a page whose origin is not allowed. */
+export function originNotAllowed(origin: string): Problem {
+  return problem("origin_not_allowed", `origin must be one of the policy's origins${quoteRequested(origin)}.`, {
+    facts: { origin: truncate(origin) },
+  });
+}
+
 /** Bytes: the largest `Upload-Length` that the policy accepts. */
 export function maxUploadBytes(policy: Policy): number {
   return Math.min(...policy.map(({ upload }) => upload.maxBytes));
@@ -21,12 +28,7 @@ export function maxUploadBytes(policy: Policy): number {
 export function checkOrigin(policy: Policy, { origin }: PolicyRequest, report: Report): void {
   if (origin === undefined) return;
   if (originAllowed(policy, origin)) return report({ key: "origin", outcome: "accepted", requested: origin });
-  report(
-    { key: "origin", outcome: "refused", requested: origin, rule: "policy.origins" },
-    problem("origin_not_allowed", `origin must be one of the policy's origins${quoteRequested(origin)}.`, {
-      facts: { origin: truncate(origin) },
-    }),
-  );
+  report({ key: "origin", outcome: "refused", requested: origin, rule: "policy.origins" }, originNotAllowed(origin));
 }
 
 export function checkLength(policy: Policy, { length }: PolicyRequest, report: Report): void {

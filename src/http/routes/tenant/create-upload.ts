@@ -9,16 +9,16 @@ import { createdHeaders } from "../../pipeline/upload-headers.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
 
 /**
- * The tus endpoint of a tenant: `OPTIONS` to discover it, `POST` to create an upload. The bytes go to the `Location` that
- * the creation answers with, on Stream's own host, so `PATCH` and `HEAD` have no place here. `GET` lists what has been
- * created, in the words of the path that it stands on: see `kept-uploads.ts` and `cloudflare-stream.ts`.
+ * The tus endpoint of a tenant: `OPTIONS` for discovery, `POST` to create an upload. The client sends the bytes to the
+ * `Location` of the creation, which is on Stream's host, so `PATCH` and `HEAD` are not offered here. `GET` lists uploads, in the
+ * format of each path: see `uploads.ts` and `cloudflare/stream.ts`.
  *
  * @see https://tus.io/protocols/resumable-upload
  */
-export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
+export function tusEndpointRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
 
-  /** Discovery and CORS preflight, for anyone: a tenant that does not exist answers like one without a policy. */
+  /** Discovery and CORS preflight, without a credential. An unknown tenant responds like one without a policy. */
   routes.options("/", async (c) => {
     const id = c.req.param("tenant") ?? "";
     const tenant = TENANT_ID.test(id) ? await ports.registry.tenant(id) : undefined;
@@ -31,19 +31,18 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
   });
 
   routes.post("/", async (c) => {
-    const event = c.get("log");
     const { headers } = c.req.raw;
     const request = {
       tenant: c.req.param("tenant") ?? "",
       header: (name: string) => headers.get(name) ?? undefined,
       waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
     };
-    const created = await createUpload(ports, request, event);
+    const created = await createUpload(ports, request, c.get("log"));
     if (!created.ok) return respondProblem(c, created.problem);
     return c.body(null, 201, {
       Location: created.value.location,
       ...createdHeaders(created.value),
-      // Bytes that came along went nowhere; so the client begins with the first.
+      // A body sent along is not stored, so the client starts with the first byte.
       ...(hasBody(c) && { "Upload-Offset": "0" }),
     });
   });
@@ -51,7 +50,7 @@ export function uploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
   return routes;
 }
 
-/** For `HEAD` and `PATCH` above all, which belong to the upload URL. Their body is not read. */
+/** Answers the other methods, above all `HEAD` and `PATCH`, which belong to the upload URL. Does not read their body. */
 export function refuseEndpointMethod(c: Context<AppEnv>): Promise<Response> {
   return respondProblem(
     c,
@@ -62,8 +61,8 @@ export function refuseEndpointMethod(c: Context<AppEnv>): Promise<Response> {
 }
 
 /**
- * Creation-with-upload is not offered, but clients are free to try it (tus-js-client: `uploadDataDuringCreation`). A body
- * that comes with neither header, as HTTP/2 allows, is given one by workerd; of a `Content-Length: 0`, `body` is not null.
+ * Creation-with-upload is not offered, but clients may try it (tus-js-client: `uploadDataDuringCreation`). Checks the headers:
+ * `body` is not null with `Content-Length: 0` either. workerd adds one of them to a body without, which HTTP/2 allows.
  */
 function hasBody(c: Context<AppEnv>): boolean {
   return Number(c.req.header("content-length") ?? 0) > 0 || c.req.header("transfer-encoding") !== undefined;

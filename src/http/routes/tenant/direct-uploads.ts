@@ -1,21 +1,21 @@
 import { type Context, Hono } from "hono";
-import { directUploadSchema } from "../../../core/uploads/rules/direct-upload.ts";
 import type { Result } from "../../../core/shared/result.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../../../core/uploads/create-upload.ts";
+import { directUploadSchema } from "../../../core/uploads/rules/direct-upload.ts";
+import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
+import { readJson } from "../../pipeline/json-body.ts";
+import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 import { createdHeaders } from "../../pipeline/upload-headers.ts";
-import { readJson } from "../../pipeline/json-body.ts";
 
 /**
- * `POST /v1/:tenant/direct-uploads`: Stream's basic upload link, for one form with the whole file in its field `file`. It is
- * a creation like any other: same policy, limits, idempotency and ledger.
+ * `POST /v1/:tenant/direct-uploads`: creates a basic upload link of Stream, for one form with the whole file in its field
+ * `file`. Policy, limits, idempotency and ledger are those of a tus creation.
  */
 export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
-
   const create = handle({}, async (c) => {
     const created = await createDirectUpload(ports, c);
     if (!created.ok) return created;
@@ -23,20 +23,26 @@ export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
     const body = { id, uid, uploadURL: location, expiresAt: rfc3339(expiresAt) };
     return c.json(body, 201, createdHeaders(created.value));
   });
-
   resource(routes, "/", { POST: create }, { preflight: true });
   return routes;
 }
 
-/** Reads the body and makes the link, to its end even if the client hangs up. */
+/**
+ * Creates a basic upload link. Without `Authorization`, the body is read before the caller is authenticated, since it may
+ * hold the credential: a grant in `meta.grant`.
+ */
 export async function createDirectUpload(ports: CreateUploadPorts, c: Context<AppEnv>): Promise<Result<CreatedUpload>> {
+  const isAuthorized = c.req.header("authorization") !== undefined;
+  const access = isAuthorized ? await requireScope(ports, "uploads:create")(c) : undefined;
+  if (access && !access.ok) return access;
   const direct = await readJson(c.req.raw, directUploadSchema);
   if (!direct.ok) return direct;
   const request = {
     tenant: c.req.param("tenant") ?? "",
     header: (name: string) => c.req.header(name),
-    waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
+    access: access?.value,
     direct: direct.value,
+    waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
   };
   return createUpload(ports, request, c.get("log"));
 }

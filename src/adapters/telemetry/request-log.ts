@@ -2,7 +2,6 @@ import type { RequestLogFields, RequestLog } from "../../core/ports/telemetry.ts
 import type { Step, TraceFields } from "../../core/ports/trace.ts";
 import type { Problem } from "../../core/shared/problem.ts";
 
-/** The event of one request, filled along the way and recorded once, at its end. */
 export class TimedRequestLog implements RequestLog {
   readonly fields: RequestLogFields;
   isCreation = false;

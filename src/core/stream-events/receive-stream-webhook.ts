@@ -1,0 +1,67 @@
+import type { StreamSignatures } from "../ports/stream-signatures.ts";
+import type { Trace } from "../ports/trace.ts";
+import { parseJson } from "../shared/json.ts";
+import { problem } from "../shared/problem.ts";
+import { type Result, err, ok } from "../shared/result.ts";
+import { TENANT_ID } from "../shared/tenant.ts";
+import { parseVideo } from "../stream/rules/parse-video.ts";
+import { type StreamSignature, isWithinTolerance, parseStreamSignature } from "../stream/rules/webhook-signature.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import { type RecordAccountEventPorts, recordStreamNotification } from "./record-stream-event.ts";
+
+export interface ReceiveStreamWebhookPorts extends RecordAccountEventPorts {
+  readonly signatures: StreamSignatures;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+}
+
+export interface StreamWebhookRequest {
+  /** Id of the upstream in the path. */
+  readonly upstream: string;
+  /** The header `Webhook-Signature`; "" if absent. */
+  readonly signature: string;
+  /** Reads the body up to the size that is accepted. */
+  readonly readBody: () => Promise<Result<Uint8Array>>;
+}
+
+/**
+ * The same for an unknown upstream, one without a webhook, and a wrong signature. It is a 403 and not a 401: no credential
+ * can be requested here, and a 401 would count as a failed attempt of the sender's address. A secret of 256 bits cannot be
+ * guessed, and the limit would hit Stream's own address, from which signatures fail if a secret was rotated by hand or if
+ * others have Stream's network send notifications.
+ */
+const INVALID_SIGNATURE = problem(
+  "webhook_signature_invalid",
+  "Webhook-Signature is missing, too old or not made with a webhook secret of this upstream.",
+);
+
+/** Records the notification in a request to an upstream's webhook: checks its age, reads it, and verifies its signature. */
+export async function receiveStreamWebhook(
+  ports: ReceiveStreamWebhookPorts,
+  request: StreamWebhookRequest,
+  trace: Trace,
+): Promise<Result<unknown>> {
+  const signature = parseStreamSignature(request.signature);
+  if (!signature || !isWithinTolerance(signature, ports.now())) return err(INVALID_SIGNATURE);
+  const body = await request.readBody();
+  if (!body.ok) return body;
+  const upstream = await findSender(ports, request.upstream, signature, body.value);
+  if (!upstream.ok) return upstream;
+
+  const video = parseVideo(parseJson(body.value)?.value);
+  if (!video) return err(problem("body_invalid", "The body does not describe a video."));
+  return recordStreamNotification(ports, upstream.value, video, trace);
+}
+
+/** Looks up the upstream, if one of its secrets has signed the body. */
+async function findSender(
+  { registry, signatures }: Pick<ReceiveStreamWebhookPorts, "registry" | "signatures">,
+  id: string,
+  signature: StreamSignature,
+  body: Uint8Array,
+): Promise<Result<Upstream>> {
+  const upstream = TENANT_ID.test(id) ? await registry.upstream(id) : ok(undefined);
+  if (!upstream.ok) return upstream;
+  const signed = await signatures.isSigned(upstream.value?.webhookSecrets ?? [], signature, body);
+  return upstream.value && signed ? ok(upstream.value) : err(INVALID_SIGNATURE);
+}
