@@ -10,7 +10,7 @@ import {
 } from "../../../src/core/uploads/rules/direct-upload.ts";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
 import { narrow, parsePolicy } from "../../../src/core/policy/rules/policy.ts";
-import { readDirectUpload as readByStream, readTusCreation } from "../../../src/local-stream/rules.ts";
+import { readDirectUpload as readLikeStream, readTusCreation } from "../../../src/local-stream/rules.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import { policyJson, policyRequest } from "../../support/policy-arbitraries.ts";
 import { NOON, policyOf } from "../../support/policy-fixtures.ts";
@@ -34,8 +34,8 @@ function read(body: unknown, creator?: string) {
   return creation.ok ? creation.value : creation.problem.code;
 }
 
-describe("the body of a direct upload", () => {
-  it("is a creation in other words, of the most that a link takes", () => {
+describe("readDirectUpload", () => {
+  it("converts the body to a creation of the maximum size of a basic link", () => {
     expect(read(ALL)).toEqual({
       kind: "direct",
       length: BASIC_UPLOAD_MAX_BYTES,
@@ -54,14 +54,14 @@ describe("the body of a direct upload", () => {
     });
   });
 
-  it("asks for nothing where it says nothing, null or false", () => {
+  it("returns no metadata for missing, null, false and empty fields", () => {
     const nothing = { kind: "direct", length: BASIC_UPLOAD_MAX_BYTES, metadata: new Map() };
     expect(read({})).toEqual(nothing);
     expect(read(Object.fromEntries(Object.keys(ALL).map((field) => [field, null])))).toEqual(nothing);
     expect(read({ requireSignedURLs: false, allowedOrigins: [], watermark: {}, creator: "" }, "")).toEqual(nothing);
   });
 
-  it("takes the creator from the header, as the SDK may send it, where the body names none", () => {
+  it("takes the creator from the header when the body has none", () => {
     expect(read({}, "user-2")).toMatchObject({ creator: "user-2" });
     expect(read({ creator: "user-1" }, "user-2")).toMatchObject({ creator: "user-1" });
   });
@@ -75,21 +75,21 @@ describe("the body of a direct upload", () => {
     [{ watermark: "w1" }, "watermark:"],
     [{ watermark: { name: "w1" } }, "watermark.name:"],
     [{ meta: ["a"] }, "meta: must be an object"],
-    [{ meta: { count: 5 } }, "meta.count: must have texts as values"],
-    [{ meta: { maxDurationSeconds: "1" } }, "meta.maxDurationSeconds: has a key of Stream's own"],
-    [{ meta: { "a b": "1" } }, "meta.a b: must have keys of printable ASCII"],
-    [{ meta: { "a,requiresignedurls": "1" } }, "meta.a,requiresignedurls: must have keys"],
-    [{ meta: { "": "1" } }, "meta.: must have keys"],
+    [{ meta: { count: 5 } }, "meta.count: must be a string"],
+    [{ meta: { maxDurationSeconds: "1" } }, "meta.maxDurationSeconds: is a Stream option"],
+    [{ meta: { "a b": "1" } }, "meta.a b: must be a key of printable ASCII"],
+    [{ meta: { "a,requiresignedurls": "1" } }, "meta.a,requiresignedurls: must be a key"],
+    [{ meta: { "": "1" } }, "meta.: must be a key"],
     [{ meta: { Name: "1", name: "2" } }, "upload_metadata_invalid"],
     [{ meta: { ["k".repeat(129)]: "1" } }, "upload_metadata_invalid"],
     [{ meta: { text: "x".repeat(16_384) } }, "upload_metadata_too_large"],
     [{ meta: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, "1"])) }, "upload_metadata_too_large"],
-  ])("is not %j", (body, refusal) => {
-    expect(read(body)).toContain(refusal);
+  ])("rejects %j", (body, error) => {
+    expect(read(body)).toContain(error);
   });
 });
 
-describe("a policy", () => {
+describe("applyPolicy for a direct upload", () => {
   const decide = (body: DirectUploadBody, document: object) => {
     const creation = readDirectUpload(body, undefined);
     if (!creation.ok) throw new Error(creation.problem.detail);
@@ -97,36 +97,36 @@ describe("a policy", () => {
     return applyPolicy([policyOf(document)], { ...creation.value, caller, now: NOON }).result;
   };
 
-  it("that permits fewer bytes than a link takes permits no link", () => {
+  it("rejects the upload when maxBytes is below the maximum size of a basic link", () => {
     const upload = { maxBytes: BASIC_UPLOAD_MAX_BYTES - 1 };
     expect(decide({}, { upload })).toMatchObject({ ok: false, problem: { code: "upload_too_large" } });
     expect(decide({}, { upload: { maxBytes: BASIC_UPLOAD_MAX_BYTES } })).toMatchObject({ ok: true });
   });
 
-  it("that asks for file types wants one declared, in meta.filetype", () => {
+  it("reads the file type from meta.filetype when the policy restricts file types", () => {
     const upload = { fileTypes: ["video/*"] };
     expect(decide({}, { upload })).toMatchObject({ ok: false, problem: { code: "file_type_not_allowed" } });
     expect(decide({ meta: { filetype: "video/mp4" } }, { upload })).toMatchObject({ ok: true });
   });
 
   it.each([
-    ["a fraction of a second", { maxDurationSeconds: 1.5 }],
-    ["more than any number", { maxDurationSeconds: Number.POSITIVE_INFINITY }],
-    ["a thumbnail before the beginning", { thumbnailTimestampPct: -0.5 }],
-    ["a thumbnail in the beyond", { thumbnailTimestampPct: 1e21 }],
-    ["a time that is none", { expiry: "tomorrow" }],
-  ])("is not asked for %s", (_, body) => {
+    ["a fractional number of seconds", { maxDurationSeconds: 1.5 }],
+    ["an infinite duration", { maxDurationSeconds: Number.POSITIVE_INFINITY }],
+    ["a negative thumbnail position", { thumbnailTimestampPct: -0.5 }],
+    ["a thumbnail position of 1e21", { thumbnailTimestampPct: 1e21 }],
+    ["an expiry that is not a timestamp", { expiry: "tomorrow" }],
+  ])("rejects %s", (_, body) => {
     expect(decide(body, {})).toMatchObject({ ok: false, problem: { code: "metadata_value_invalid" } });
   });
 
-  it("is given the smallest fraction there is, written out", () => {
+  it("passes the smallest thumbnail position as a decimal", () => {
     const decided = decide({ thumbnailTimestampPct: 0.000_001 }, {});
     expect(decided.ok && decided.value.metadata.get("thumbnailtimestamppct")).toBe("0.000001");
   });
 });
 
-describe("whatever a policy decides", () => {
-  it("is exactly what is sent, and the local Stream reads it as it would a tus creation", () => {
+describe("writeDirectUpload", () => {
+  it("writes exactly the decision, which the local Stream reads like the tus creation of the same decision", () => {
     let accepted = 0;
     fc.assert(
       fc.property(policyJson, policyJson, policyRequest, (tenant, grant, request) => {
@@ -151,18 +151,18 @@ describe("whatever a policy decides", () => {
           "upload-metadata": encodeUploadMetadata(metadata),
           ...(creator !== undefined && { "upload-creator": creator }),
         };
-        expect(readByStream(JSON.parse(JSON.stringify(body)), rules)).toEqual({
+        expect(readLikeStream(JSON.parse(JSON.stringify(body)), rules)).toEqual({
           ...readTusCreation(headers, rules),
           length: null,
         });
       }),
       { numRuns: 5_000 },
     );
-    // Or else it proves nothing.
+    // Otherwise the property was hardly exercised.
     expect(accepted).toBeGreaterThan(50);
   });
 
-  it("is read again as the same creation", () => {
+  it("is the inverse of readDirectUpload", () => {
     fc.assert(
       fc.property(policyJson, policyRequest, (tenant, request) => {
         const policy = parsePolicy(tenant, "policy");

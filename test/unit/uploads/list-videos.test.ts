@@ -19,11 +19,11 @@ function upload(index: number, state: UploadState): UploadRecord {
   return { id: `${index}`, uid, state, bytes: 1, seconds: 1, ...kept };
 }
 
-/** A ledger of so many pages, of which every other one is empty; the cursor is the number of the page. */
+/** A ledger with this many pages, every other one empty. The cursor is the page number. */
 function ledgerOf(pages: number, state: UploadState = "issued") {
-  const asked: UploadQuery[] = [];
+  const queries: UploadQuery[] = [];
   const list: Ledgers["list"] = (_, query) => {
-    asked.push(query);
+    queries.push(query);
     const page = Number(query.cursor ?? 0);
     const uploads = page % 2 === 0 ? [upload(page, state)] : [];
     return Promise.resolve({
@@ -31,7 +31,7 @@ function ledgerOf(pages: number, state: UploadState = "issued") {
       value: { uploads, ...(page + 1 < pages && { cursor: String(page + 1) }) },
     });
   };
-  return { asked, ledgers: { list } as Ledgers };
+  return { queries, ledgers: { list } as Ledgers };
 }
 
 function list(ledgers: Ledgers, parameters: Iterable<readonly [string, string]>) {
@@ -42,43 +42,43 @@ function list(ledgers: Ledgers, parameters: Iterable<readonly [string, string]>)
   return query.ok ? listVideos({ ledgers }, access, query.value) : query;
 }
 
-describe("a list of videos", () => {
-  it("goes through the ledger's pages, empty ones too, until there are no more", async () => {
-    const { asked, ledgers } = ledgerOf(5);
+describe("listVideos", () => {
+  it("reads all pages of the ledger, including empty ones", async () => {
+    const { queries, ledgers } = ledgerOf(5);
     const listed = await list(ledgers, []);
     expect(listed.ok && listed.value.videos.map(({ uid }) => Number(uid))).toEqual([0, 2, 4]);
-    expect(asked.map(({ cursor }) => cursor)).toEqual([undefined, "1", "2", "3", "4"]);
+    expect(queries.map(({ cursor }) => cursor)).toEqual([undefined, "1", "2", "3", "4"]);
   });
 
-  it("stops where it has as many as were asked for", async () => {
-    const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY);
+  it("stops when the limit is reached", async () => {
+    const { queries, ledgers } = ledgerOf(Number.POSITIVE_INFINITY);
     const listed = await list(ledgers, [["limit", "2"]]);
     expect(listed).toMatchObject({ ok: true, value: { videos: [{}, {}] } });
-    expect(asked).toHaveLength(3);
+    expect(queries).toHaveLength(3);
   });
 
-  it("counts all that match, where that is asked for", async () => {
-    const { asked, ledgers } = ledgerOf(9);
+  it("counts all matching videos when include_counts is set", async () => {
+    const { queries, ledgers } = ledgerOf(9);
     const query = [
       ["limit", "2"],
       ["include_counts", "true"],
     ] as const;
     expect(await list(ledgers, query)).toMatchObject({ value: { videos: [{}, {}], total: 5 } });
-    expect(asked).toHaveLength(9);
+    expect(queries).toHaveLength(9);
   });
 
-  it("has the ledger look for those that were created after one moment and before another", async () => {
-    const { asked, ledgers } = ledgerOf(1);
-    const moments = [-1, 1].map((ahead) => new Date((NOON + ahead) * 1_000).toISOString());
-    const query = ["after", "before"].map((name, index) => [name, moments[index] ?? ""] as const);
+  it("passes after and before to the ledger as an inclusive start and an exclusive end", async () => {
+    const { queries, ledgers } = ledgerOf(1);
+    const timestamps = [-1, 1].map((ahead) => new Date((NOON + ahead) * 1_000).toISOString());
+    const query = ["after", "before"].map((name, index) => [name, timestamps[index] ?? ""] as const);
     expect(await list(ledgers, query)).toMatchObject({ value: { videos: [{}] } });
-    expect(asked).toMatchObject([{ from: NOON, to: NOON + 1 }]);
+    expect(queries).toMatchObject([{ from: NOON, to: NOON + 1 }]);
   });
 
-  it("is refused rather than cut off where there is no end to it", async () => {
-    const { asked, ledgers } = ledgerOf(Number.POSITIVE_INFINITY, "expired");
+  it("returns bad_request when the list would have to be truncated", async () => {
+    const { queries, ledgers } = ledgerOf(Number.POSITIVE_INFINITY, "expired");
     const listed = await list(ledgers, []);
     expect(listed).toMatchObject({ ok: false, problem: { code: "bad_request" } });
-    expect(asked.length).toBeLessThan(100);
+    expect(queries.length).toBeLessThan(100);
   });
 });

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { StreamApi } from "../../../src/core/ports/stream.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { type SettleDuePorts, settleDueUploads } from "../../../src/core/uploads/settle-due-uploads.ts";
@@ -19,25 +19,27 @@ const due = (id: string): DueUpload => ({
   deletionRequested: false,
 });
 
-it("takes on no more uploads than an alarm has time for, and leaves the others due", async () => {
-  let now = NOON;
-  const settled: string[] = [];
-  const ports = {
-    registry: {
-      tenant: () => Promise.resolve(ok(undefined)),
-      upstream: () => Promise.resolve(ok({ id: "eu" } as Upstream)),
-    },
-    budget: { acquire: () => Promise.resolve({ granted: true }) } as unknown as SettleDuePorts["budget"],
-    stream: {
-      video(_, uid) {
-        now += 200;
-        return Promise.resolve({ report: { kind: "failed", uid }, json: {} });
+describe("settleDueUploads", () => {
+  it("stops after five minutes and leaves the remaining uploads due", async () => {
+    let now = NOON;
+    const settled: string[] = [];
+    const ports = {
+      registry: {
+        tenant: () => Promise.resolve(ok(undefined)),
+        upstream: () => Promise.resolve(ok({ id: "eu" } as Upstream)),
       },
-    } as Partial<StreamApi> as StreamApi,
-    due: () => ["a", "b", "c", "d"].map(due),
-    settle: ({ id }) => settled.push(id),
-    now: () => now,
-  } satisfies SettleDuePorts;
-  expect(await settleDueUploads(ports, "acme")).toBeUndefined();
-  expect(settled).toEqual(["a", "b"]);
+      budget: { acquire: () => Promise.resolve({ granted: true }) } as unknown as SettleDuePorts["budget"],
+      stream: {
+        video(_, uid) {
+          now += 200;
+          return Promise.resolve({ report: { kind: "failed", uid }, json: {} });
+        },
+      } as Partial<StreamApi> as StreamApi,
+      due: () => ["a", "b", "c", "d"].map(due),
+      settle: ({ id }) => settled.push(id),
+      now: () => now,
+    } satisfies SettleDuePorts;
+    expect(await settleDueUploads(ports, "acme")).toBeUndefined();
+    expect(settled).toEqual(["a", "b"]);
+  });
 });

@@ -14,14 +14,14 @@ function codeOf(headers: Record<string, string>): string {
 }
 
 describe("parseCreation", () => {
-  it("reads length, metadata and creator", () => {
+  it("parses length, metadata and creator", () => {
     const parsed = parse({ ...valid, "upload-metadata": "name YQ==", "upload-creator": "u1" });
     const value = { kind: "tus", length: 1000, metadata: new Map([["name", "a"]]), creator: "u1" };
     expect(parsed).toEqual({ ok: true, value });
   });
 
   it.each(["0", "1", "9007199254740993", String(STREAM_MAX_UPLOAD_BYTES)])(
-    "takes Upload-Length %s as tus does",
+    "accepts Upload-Length %s up to the maximum of Stream",
     (length) => {
       const expected = Number(length) > STREAM_MAX_UPLOAD_BYTES ? "upload_too_large" : "accepted";
       expect(codeOf({ ...valid, "upload-length": length })).toBe(expected);
@@ -46,16 +46,16 @@ describe("parseCreation", () => {
     "NaN",
     "١",
     "1_000",
-  ])("refuses Upload-Length %j", (length) => {
+  ])("rejects Upload-Length %j", (length) => {
     expect(codeOf({ ...valid, "upload-length": length })).toBe("upload_length_invalid");
   });
 
-  it("refuses a creation without Upload-Length", () => {
+  it("rejects a creation without Upload-Length", () => {
     expect(codeOf({ "tus-resumable": "1.0.0" })).toBe("upload_length_required");
   });
 
   it.each([undefined, "", "0.2.2", "1.0", "1.0.0, 1.0.0", "1.0.0 ", "2.0.0"])(
-    "answers Tus-Resumable %j with 412, whatever else is wrong",
+    "rejects Tus-Resumable %j with tus_version_unsupported before any other error",
     (version) => {
       const headers = { "upload-length": "-1", "upload-concat": "partial", "upload-metadata": ",,," };
       expect(codeOf(version === undefined ? headers : { ...headers, "tus-resumable": version })).toBe(
@@ -64,11 +64,11 @@ describe("parseCreation", () => {
     },
   );
 
-  it("refuses a creation whose metadata cannot be read", () => {
+  it("rejects a creation with invalid metadata", () => {
     expect(codeOf({ ...valid, "upload-metadata": "name YQ" })).toBe("upload_metadata_invalid");
   });
 
-  it("answers the IETF draft with 412, though it sends Upload-Length too", () => {
+  it("rejects the IETF draft with tus_version_unsupported, although it also sends Upload-Length", () => {
     expect(codeOf({ ...valid, "upload-draft-interop-version": "6" })).toBe("tus_version_unsupported");
   });
 
@@ -77,11 +77,25 @@ describe("parseCreation", () => {
     ["upload-concat", "final;/a /b"],
     ["upload-concat", ""],
     ["upload-defer-length", "1"],
-  ])("refuses %s: %j, which policies could not be applied to", (header, value) => {
+  ])("rejects the unsupported extension %s: %j", (header, value) => {
     expect(codeOf({ ...valid, [header]: value })).toBe("tus_extension_unsupported");
   });
 
-  it("refuses or reads any headers, and never throws", () => {
+  it.each<[Record<string, string>, string]>([
+    [{}, "Tus-Resumable must be 1.0.0 (found: none)."],
+    [{ ...valid, "tus-resumable": "0.2.2" }, 'Tus-Resumable must be 1.0.0 (found: "0.2.2").'],
+    [{ "tus-resumable": "1.0.0" }, "Upload-Length is missing: send the size of the file in bytes."],
+    [{ ...valid, "upload-length": "1e3" }, 'Upload-Length must be a non-negative integer (found: "1e3").'],
+    [
+      { ...valid, "upload-length": "30000000001" },
+      'Upload-Length must be at most 30000000000, Stream\'s limit (found: "30000000001").',
+    ],
+    [{ ...valid, "upload-defer-length": "1" }, "Upload-Defer-Length is not supported: send Upload-Length."],
+  ])("explains what is accepted for %j", (headers, detail) => {
+    expect(parse(headers)).toMatchObject({ problem: { detail } });
+  });
+
+  it("accepts or rejects any headers and never throws", () => {
     const header = fc.option(fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("1.0.0", "100", "name YQ==")), {
       nil: undefined,
     });

@@ -7,9 +7,9 @@ import {
   parseUploadMetadata,
 } from "../../../src/core/uploads/rules/upload-metadata.ts";
 
-/** Keys as they come out of the parser: lower case, visible ASCII, no comma. */
+/** Keys as the parser returns them: lower case, printable ASCII, no comma. */
 const key = fc.stringMatching(/^[\x21-\x2b\x2d-\x40\x5b-\x7e]{1,20}$/);
-/** Text of any script, without halves of surrogate pairs, which UTF-8 cannot write. */
+/** Text of any script, without lone surrogates, which UTF-8 cannot encode. */
 const text = fc.string({ unit: "grapheme", maxLength: 40 });
 
 function parse(header: string): Record<string, string> | string {
@@ -18,7 +18,7 @@ function parse(header: string): Record<string, string> | string {
 }
 
 describe("parseUploadMetadata", () => {
-  it("reads what encodeUploadMetadata writes: parse ∘ encode = identity", () => {
+  it("is the inverse of encodeUploadMetadata", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.tuple(key, text), { selector: ([name]) => name, maxLength: 20 }), (pairs) => {
         const parsed = parseUploadMetadata(encodeUploadMetadata(pairs));
@@ -27,7 +27,7 @@ describe("parseUploadMetadata", () => {
     );
   });
 
-  it("refuses or reads any text, and never throws", () => {
+  it("accepts or rejects any text and never throws", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.stringMatching(/^[a-zA-Z =,+/]{0,60}$/)), (header) => {
         expect(typeof parseUploadMetadata(header).ok).toBe("boolean");
@@ -36,18 +36,18 @@ describe("parseUploadMetadata", () => {
   });
 
   it.each([
-    ["an empty header is an absent one", "", {}],
-    ["blanks only are an absent header too", "  ", {}],
+    ["an empty header as an absent one", "", {}],
+    ["blanks as an absent header", "  ", {}],
     ["a pair", "name d29ybGQ=", { name: "world" }],
     ["a bare key", "requiresignedurls", { requiresignedurls: "" }],
-    ["a bare key with its space", "requiresignedurls ", { requiresignedurls: "" }],
+    ["a bare key followed by a space", "requiresignedurls ", { requiresignedurls: "" }],
     ["blanks around commas", "name d29ybGQ= ,\t a YQ== ", { name: "world", a: "a" }],
-    ["keys in any case, compared and given in lower case", "maxDurationSeconds NjA=", { maxdurationseconds: "60" }],
+    ["keys in any case, returned in lower case", "maxDurationSeconds NjA=", { maxdurationseconds: "60" }],
     ["UTF-8", "name w6TDtsO8IPCfjqw=", { name: "äöü 🎬" }],
-    ["a byte order mark is text", "name 77u/YQ==", { name: "\u{feff}a" }],
-    ["keys that objects have already", "__proto__ YQ==,constructor Yg==", { ["__proto__"]: "a", constructor: "b" }],
-    ["NUL and line breaks are text; they go upstream as base64 only", "name AA0K", { name: "\0\r\n" }],
-  ])("reads %s", (_, header, expected) => {
+    ["a byte order mark as text", "name 77u/YQ==", { name: "\u{feff}a" }],
+    ["keys that objects inherit", "__proto__ YQ==,constructor Yg==", { ["__proto__"]: "a", constructor: "b" }],
+    ["NUL and line breaks as text (sent to Stream only as base64)", "name AA0K", { name: "\0\r\n" }],
+  ])("parses %s", (_, header, expected) => {
     const parsed = parseUploadMetadata(header);
     expect(parsed.ok && [...parsed.value]).toEqual(Object.entries(expected));
   });
@@ -60,22 +60,37 @@ describe("parseUploadMetadata", () => {
     ["two commas in a row", "name YQ==,,a YQ=="],
     ["two values", "name YQ== YQ=="],
     ["two spaces", "name  YQ=="],
-    ["a tab for the space", "name\tYQ=="],
-    ["a key beyond ASCII", "näme YQ=="],
+    ["a tab instead of the space", "name\tYQ=="],
+    ["a key that is not ASCII", "näme YQ=="],
     ["a control character in a key", "na\u0001me YQ=="],
     ["base64 without padding", "name YQ"],
     ["base64 with too much padding", "name YQ==="],
-    ["the alphabet for URLs", "name _-8="],
+    ["base64url", "name _-8="],
     ["a stray character", "name YQ*="],
     ["bytes that are not UTF-8", "name //4="],
-    ["half of a surrogate pair, as CESU-8 writes it", "name 7aCA"],
-    ["an overlong encoding", "name wIA="],
+    ["a lone surrogate in CESU-8", "name 7aCA"],
+    ["an overlong UTF-8 encoding", "name wIA="],
     ["a key of 129 characters", `${"k".repeat(129)} YQ==`],
-  ])("refuses %s", (_, header) => {
+  ])("rejects %s", (_, header) => {
     expect(parse(header)).toBe("upload_metadata_invalid");
   });
 
-  it("refuses more keys and longer headers than its limits", () => {
+  it.each([
+    ["name YQ==,", "Upload-Metadata has an empty pair: separate pairs by one comma."],
+    [
+      "name YQ== YQ==",
+      'The metadata key "name" has more than one value: separate pairs by a comma, key and value by a space.',
+    ],
+    ["name YQ==,NAME Yg==", 'The metadata key "NAME" is given more than once: keys are unique, ignoring case.'],
+    ["näme YQ==", 'The metadata key "näme" must be 1 to 128 printable ASCII characters without space and comma.'],
+    ["name YQ", 'The value of the metadata key "name" must be UTF-8 text in padded base64.'],
+    ["k".repeat(16_385), "Upload-Metadata must have at most 16384 characters (found: 16385)."],
+    [",".repeat(64), "Upload-Metadata must have at most 64 keys (found: 65)."],
+  ])("explains what is accepted for %j", (header, detail) => {
+    expect(parseUploadMetadata(header)).toMatchObject({ problem: { detail } });
+  });
+
+  it("rejects headers above the limits of keys and characters", () => {
     const keys = (count: number) => Array.from({ length: count }, (_, index) => `k${index}`).join(",");
     expect(parse(keys(MAX_METADATA_KEYS))).toBeTypeOf("object");
     expect(parse(keys(MAX_METADATA_KEYS + 1))).toBe("upload_metadata_too_large");

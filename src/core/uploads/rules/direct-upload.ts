@@ -6,32 +6,33 @@ import type { CreationRequest } from "./tus-creation.ts";
 import { type UploadMetadata, encodeUploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
 
 /**
- * Stream's basic links: an upload URL that takes one form with the whole file, made by `direct_upload` with a body of JSON.
- * The body is another spelling of the same options that a tus creation has in its metadata, so it is read as one, judged
- * as one, and the decision is spelled as JSON again.
+ * Stream's basic links: upload URLs that accept a single form with the whole file, created by `direct_upload` with a JSON
+ * body. The body has the same options as the metadata of a tus creation. It is therefore converted to a `CreationRequest`,
+ * checked like one, and the decision is converted back to JSON.
  *
  * @see https://developers.cloudflare.com/api/resources/stream/subresources/direct_upload/methods/create/
  */
 
 /**
- * The most that a basic link takes, in bytes. What will come by it nobody says beforehand, so a creation is held against
- * the most: a policy that permits less permits no basic link, or it would be no bound at all. (Assumed: decimal megabytes.)
+ * Maximum size of a basic link upload, in bytes. The actual size is not known at creation, so quota and policy use the
+ * maximum: a policy with a lower `maxBytes` allows no basic links, or its limit could be exceeded. (Assumed: decimal
+ * megabytes.)
  *
  * @see https://developers.cloudflare.com/stream/uploading-videos/direct-creator-uploads/
  */
 export const BASIC_UPLOAD_MAX_BYTES = 200_000_000;
 
-/** Where Stream's JSON has a field for a metadata key; all others are in `meta`, as is `name`. */
+/** Metadata keys that are fields of Stream's JSON; all others, `name` included, are in `meta`. */
 const OPTIONS: ReadonlySet<string> = new Set([...METADATA_KEYS.keys()].filter((key) => key !== "name"));
 
-/** Kept to what a metadata header can carry, so that both kinds of creation are judged alike. */
+/** Restricted to what a metadata header can contain, so that both kinds of creation follow the same rules. */
 const metaKey = v.pipe(
   v.string(),
-  v.regex(/^[\x21-\x2b\x2d-\x7e]+$/, "must have keys of printable ASCII, without blanks and commas"),
-  v.check((key) => !OPTIONS.has(key.toLowerCase()), "has a key of Stream's own: it is a field of the body"),
+  v.regex(/^[\x21-\x2b\x2d-\x7e]+$/, "must be a key of printable ASCII characters without space and comma"),
+  v.check((key) => !OPTIONS.has(key.toLowerCase()), "is a Stream option: send it as a field of the body, not in meta"),
 );
 
-/** The body of a client. Nothing is required: what Stream asks for, the policy has a default of. */
+/** The client's body. All fields are optional: the policy has defaults for those that Stream requires. */
 export const directUploadSchema = jsonObject({
   maxDurationSeconds: v.nullish(v.number()),
   /** RFC 3339. */
@@ -41,7 +42,7 @@ export const directUploadSchema = jsonObject({
     v.pipe(
       v.unknown(),
       v.check((value) => !Array.isArray(value), "must be an object"),
-      v.record(metaKey, v.string("must have texts as values")),
+      v.record(metaKey, v.string("must be a string")),
     ),
   ),
   allowedOrigins: v.nullish(v.array(v.string())),
@@ -54,10 +55,10 @@ export const directUploadSchema = jsonObject({
 
 export type DirectUploadBody = v.InferOutput<typeof directUploadSchema>;
 
-/** Digits that a policy reads behind a point; written out, never as 1e-7. */
+/** Decimal places that a policy accepts; also avoids exponents like 1e-7. */
 const FRACTION_DIGITS = 6;
 
-/** @param creator the client's `Upload-Creator`, by which the SDK can say it as well; the body counts for more (assumed) */
+/** @param creator the client's `Upload-Creator`, which the SDK may send as well; the body takes precedence (assumed) */
 export function readDirectUpload(body: DirectUploadBody, creator: string | undefined): Result<CreationRequest> {
   const options: [key: string, value: string | undefined][] = [
     ["maxdurationseconds", body.maxDurationSeconds?.toString()],
@@ -68,20 +69,20 @@ export function readDirectUpload(body: DirectUploadBody, creator: string | undef
     ["thumbnailtimestamppct", body.thumbnailTimestampPct?.toFixed(FRACTION_DIGITS)],
     ["watermark", body.watermark?.uid ?? undefined],
   ];
-  const given = options.filter((option): option is [string, string] => option[1] !== undefined);
-  // Through the header's grammar, so that its bounds hold here too.
-  const metadata = parseUploadMetadata(encodeUploadMetadata([...given, ...Object.entries(body.meta ?? {})]));
+  const pairs = options.filter((option): option is [string, string] => option[1] !== undefined);
+  // Encode and parse as a header, so that its limits apply here too.
+  const metadata = parseUploadMetadata(encodeUploadMetadata([...pairs, ...Object.entries(body.meta ?? {})]));
   if (!metadata.ok) return metadata;
-  const wanted = body.creator || creator;
+  const requestedCreator = body.creator || creator;
   return ok({
     kind: "direct",
     length: BASIC_UPLOAD_MAX_BYTES,
     metadata: metadata.value,
-    ...(wanted && { creator: wanted }),
+    ...(requestedCreator && { creator: requestedCreator }),
   });
 }
 
-/** The body for Stream. */
+/** The body that is sent to Stream. */
 export interface DirectUpload {
   readonly maxDurationSeconds: number;
   readonly expiry: string;
@@ -94,14 +95,14 @@ export interface DirectUpload {
   readonly watermark?: { readonly uid: string };
 }
 
-/** The body for what has been decided, built anew like the header of a tus creation. */
+/** Builds the body for Stream from decided metadata; nothing of the client's body is passed through. */
 export function writeDirectUpload(metadata: UploadMetadata, creator: string | undefined): DirectUpload {
   const hosts = metadata.get("allowedorigins");
   const scheduledDeletion = metadata.get("scheduleddeletion");
   const percentage = metadata.get("thumbnailtimestamppct");
   const watermark = metadata.get("watermark");
   return {
-    // An accepted creation has both.
+    // Every accepted creation has both.
     maxDurationSeconds: Number(metadata.get("maxdurationseconds")),
     expiry: metadata.get("expiry") ?? "",
     requireSignedURLs: metadata.has("requiresignedurls"),

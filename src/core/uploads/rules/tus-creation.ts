@@ -3,32 +3,32 @@ import { truncate } from "../../shared/text.ts";
 import { type Result, ok, err } from "../../shared/result.ts";
 import { type UploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
 
-/** The protocol version spoken here; tus has no other. https://tus.io/protocols/resumable-upload */
+/** The only supported protocol version, and tus has no other. https://tus.io/protocols/resumable-upload */
 export const TUS_VERSION = "1.0.0";
 
-/** What OPTIONS announces: the part of tus that happens here. Bytes go to Stream's host, which speaks the rest. */
+/** Announced by OPTIONS: the part of tus that the gateway implements. Bytes go to Stream's host, which does the rest. */
 export const TUS_EXTENSIONS = "creation,expiration";
 
-/** Files of Stream are at most 30 GB. https://developers.cloudflare.com/stream/faq/ (Assumed: decimal gigabytes.) */
+/** Stream's limit of 30 GB per file. https://developers.cloudflare.com/stream/faq/ (Assumed: decimal gigabytes.) */
 export const STREAM_MAX_UPLOAD_BYTES = 30_000_000_000;
 
-/** A creation as the client asks for it, read but not yet judged. */
+/** A creation request, parsed but not yet checked against a policy. */
 export interface CreationRequest {
-  /** What the upload URL takes: tus, or one form with the whole file (`direct-upload.ts`). */
+  /** What the upload URL accepts: tus, or a single form with the whole file (`direct-upload.ts`). */
   readonly kind: "tus" | "direct";
-  /** Bytes; 0 is legal. */
+  /** Bytes; 0 is valid. */
   readonly length: number;
   readonly metadata: UploadMetadata;
   /** The client's `Upload-Creator`, Stream's own header. */
   readonly creator?: string;
 }
 
-/** Reads one header by its name; several of the same name arrive joined by ", ". */
+/** Returns a header by its name. Repeated headers are joined by ", ". */
 export type HeaderReader = (name: string) => string | undefined;
 
 /**
- * Reads a tus creation. Refuses with 412 before anything else where the protocol differs, since the other headers then
- * may mean something else.
+ * Parses a tus creation. Checks the protocol version first (412), since other headers may mean something else in another
+ * version.
  */
 export function parseCreation(header: HeaderReader): Result<CreationRequest> {
   const unsupported = checkProtocol(header);
@@ -44,22 +44,28 @@ export function parseCreation(header: HeaderReader): Result<CreationRequest> {
 }
 
 function checkProtocol(header: HeaderReader): Problem | undefined {
-  // Clients of the IETF draft send `Upload-Length` too and would read a 201 of tus 1.0 as theirs.
+  // Clients of the IETF draft also send `Upload-Length` and would take a tus 1.0 response for one of the draft.
   if (header("upload-draft-interop-version") !== undefined)
-    return problem("tus_version_unsupported", "This endpoint speaks tus 1.0.0, not the IETF draft.");
+    return problem(
+      "tus_version_unsupported",
+      "Upload-Draft-Interop-Version is not supported: use tus 1.0.0, not the IETF draft.",
+    );
 
   // "If the version specified by the Client is not supported by the Server, it MUST respond with the 412 Precondition
   // Failed status and MUST include the Tus-Version header into the response. In addition, the Server MUST NOT process
   // the request."
   const version = header("tus-resumable");
   if (version !== TUS_VERSION)
-    return problem("tus_version_unsupported", "Tus-Resumable must be 1.0.0.", {
+    return problem("tus_version_unsupported", `Tus-Resumable must be 1.0.0 (found: ${quote(version)}).`, {
       facts: { version: truncate(version ?? "") },
     });
 
-  // Partial uploads carry no metadata, so a policy could not be applied to what they are joined to.
+  // Partial uploads have no metadata, so no policy could be applied to the final upload.
   if (header("upload-concat") !== undefined)
-    return problem("tus_extension_unsupported", "Upload-Concat (parallelUploads) is not supported.");
+    return problem(
+      "tus_extension_unsupported",
+      "Upload-Concat is not supported: send each file as one upload (parallelUploads: 1).",
+    );
   if (header("upload-defer-length") !== undefined)
     return problem("tus_extension_unsupported", "Upload-Defer-Length is not supported: send Upload-Length.");
   return undefined;
@@ -71,17 +77,23 @@ const UPLOAD_LENGTH = /^(?:0|[1-9]\d*)$/;
 function parseUploadLength(header: HeaderReader): Result<number> {
   const text = header("upload-length");
   if (text === undefined)
-    return err(problem("upload_length_required", "Upload-Length must say how many bytes will be uploaded."));
+    return err(problem("upload_length_required", "Upload-Length is missing: send the size of the file in bytes."));
   if (!UPLOAD_LENGTH.test(text))
     return err(
-      problem("upload_length_invalid", `Upload-Length must be a non-negative integer, not "${truncate(text)}".`),
+      problem("upload_length_invalid", `Upload-Length must be a non-negative integer (found: ${quote(text)}).`),
     );
   const length = Number(text);
   if (length > STREAM_MAX_UPLOAD_BYTES)
     return err(
-      problem("upload_too_large", `Stream takes at most ${STREAM_MAX_UPLOAD_BYTES} bytes.`, {
-        facts: { length: truncate(text) },
-      }),
+      problem(
+        "upload_too_large",
+        `Upload-Length must be at most ${STREAM_MAX_UPLOAD_BYTES}, Stream's limit (found: ${quote(text)}).`,
+        { facts: { length: truncate(text) } },
+      ),
     );
   return ok(length);
+}
+
+function quote(text: string | undefined): string {
+  return text === undefined ? "none" : `"${truncate(text)}"`;
 }
