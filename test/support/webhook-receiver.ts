@@ -1,31 +1,31 @@
 import { type IncomingHttpHeaders, type ServerResponse, createServer } from "node:http";
 import { Webhook } from "standardwebhooks";
 
-/** A delivery as it came, verified by the Standard Webhooks library. */
+/** A received delivery, verified with the Standard Webhooks library. */
 export interface Received {
   readonly endpoint: string;
   readonly id: string;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** Which of the endpoint's secrets verify it, by their number. */
+  /** Indices of the endpoint's secrets that verify it. */
   readonly verifiedBy: readonly number[];
 }
 
-/** Answers one delivery; `nth` counts those that came to the endpoint, from 1. */
+/** Responds to one delivery; `nth` counts the endpoint's deliveries, from 1. */
 export type Behaviour = (response: ServerResponse, nth: number) => void;
 
 export interface Receiver {
   readonly received: readonly Received[];
   url(endpoint: string): string;
-  /** How an endpoint answers; 204 otherwise. */
+  /** Sets how an endpoint responds; 204 by default. */
   behave(endpoint: string, behaviour: Behaviour): void;
-  /** Adds a secret that its deliveries are verified with. */
+  /** Adds a secret that verifies the endpoint's deliveries. */
   trust(endpoint: string, secret: string): void;
   of(endpoint: string): Received[];
   close(): Promise<void>;
 }
 
-/** A tenant's backend, with an endpoint per path. */
+/** Starts a tenant's backend with one endpoint per path. */
 export async function startReceiver(): Promise<Receiver> {
   const received: Received[] = [];
   const behaviours = new Map<string, Behaviour>();
@@ -45,7 +45,7 @@ export async function startReceiver(): Promise<Receiver> {
       received.push({ endpoint, id: String(headers["webhook-id"]), headers, text, verifiedBy });
       const nth = (counts.get(endpoint) ?? 0) + 1;
       counts.set(endpoint, nth);
-      const behave = behaviours.get(endpoint) ?? ((answer) => void answer.writeHead(204).end());
+      const behave = behaviours.get(endpoint) ?? ((reply) => void reply.writeHead(204).end());
       behave(response, nth);
     });
   });
@@ -55,7 +55,7 @@ export async function startReceiver(): Promise<Receiver> {
 
   return {
     received,
-    of: (endpoint) => received.filter((one) => one.endpoint === endpoint),
+    of: (endpoint) => received.filter((delivery) => delivery.endpoint === endpoint),
     url: (endpoint) => `http://127.0.0.1:${port}/${endpoint}`,
     behave: (endpoint, behaviour) => void behaviours.set(endpoint, behaviour),
     trust: (endpoint, secret) => void secrets.set(endpoint, [...(secrets.get(endpoint) ?? []), secret]),

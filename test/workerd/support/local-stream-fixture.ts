@@ -104,6 +104,12 @@ export async function videos(): Promise<{ uid: string; status: { state: string }
   return (await fetch(`${stream.url}/_control/videos`)).json();
 }
 
+/** Methods of the requests that the local Stream received for a video. */
+export async function requestsFor(uid: string): Promise<string[]> {
+  const requests = await (await fetch(`${stream.url}/_control/requests`)).json<{ method: string; url: string }[]>();
+  return requests.filter(({ url }) => url.endsWith(uid)).map(({ method }) => method);
+}
+
 export async function upload(location: string, body: string, offset = 0): Promise<void> {
   const tus = { "Tus-Resumable": "1.0.0", "Upload-Offset": String(offset) };
   const headers = { ...tus, "Content-Type": "application/offset+octet-stream" };

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { beforeEach, describe, expect, it } from "vitest";
 import { codeOf, request, seedTenant } from "../support/worker.ts";
 
-/** Lists of what a ledger keeps, under the gateway's own names and under Cloudflare's. */
+/** Lists of a ledger's uploads, in Sluice's own API and in the one compatible with Cloudflare. */
 
 const HOUR_SECONDS = 3_600;
 const now = () => Math.floor(Date.now() / 1000);
@@ -15,11 +15,11 @@ beforeEach(async () => {
 
 type State = "reserved" | "unknown" | "issued" | "ready" | "failed" | "cancelled";
 
-let made = 0;
+let seeded = 0;
 
-/** An upload that has come to a state. */
+/** Creates an upload in a state. */
 async function seed(state: State, { tenant = "acme", creator = "user-1" }: { tenant?: string; creator?: string } = {}) {
-  const [id, uid] = [uuidv7(), (++made).toString(16).padStart(32, "0")];
+  const [id, uid] = [uuidv7(), (++seeded).toString(16).padStart(32, "0")];
   const ledger = env.LEDGER.getByName(tenant);
   const size = { bytes: 1_000, seconds: 600 };
   const reservation = {
@@ -59,7 +59,7 @@ const list = async (query = "", credential = key) => (await get(`/v1/acme/upload
 const ids = ({ uploads }: Page) => uploads.map(({ id }) => id);
 
 describe("GET /v1/:tenant/uploads", () => {
-  it("shows a tenant's uploads, the newest first, and nothing that is not its business", async () => {
+  it("lists only the tenant's uploads, newest first, with their public fields", async () => {
     const first = await seed("issued");
     const second = await seed("ready");
     await seed("ready", { tenant: "other" });
@@ -81,7 +81,7 @@ describe("GET /v1/:tenant/uploads", () => {
     });
   });
 
-  it("shows those of a state, of a creator, and of a span of time", async () => {
+  it("filters by state, creator and time range", async () => {
     const [issued, ready] = [await seed("issued"), await seed("ready", { creator: "user-2" })];
     expect(ids(await list("?state=issued"))).toEqual([issued.id]);
     expect(ids(await list("?creator=user-2"))).toEqual([ready.id]);
@@ -92,18 +92,18 @@ describe("GET /v1/:tenant/uploads", () => {
     expect(ids(await list(`?to=${from}`))).toEqual([]);
   });
 
-  it("goes on where a cursor says, until there is none", async () => {
+  it("pages by cursor until there is none", async () => {
     const all = [];
     for (let index = 0; index < 5; index++) all.unshift((await seed("issued")).id);
-    const found: string[] = [];
+    const listed: string[] = [];
     let cursor: string | undefined = "";
     while (cursor !== undefined) {
       const page: Page = await list(`?limit=2${cursor && `&cursor=${cursor}`}`);
       expect(page.uploads.length).toBeLessThanOrEqual(2);
-      found.push(...ids(page));
+      listed.push(...ids(page));
       ({ cursor } = page);
     }
-    expect(found).toEqual(all);
+    expect(listed).toEqual(all);
   });
 
   it.each([
@@ -123,7 +123,7 @@ describe("GET /v1/:tenant/uploads", () => {
     ["limit", "?limit=1&limit=2"],
     ["status", "?status=ready"],
     ["__proto__", "?__proto__=1"],
-  ])("names the bad parameter %s of %s", async (name, query) => {
+  ])("returns 400 that names the invalid parameter %s of %s", async (name, query) => {
     const answer = await get(`/v1/acme/uploads${query}`);
     expect([answer.status, await answer.json()]).toEqual([
       400,
@@ -133,7 +133,7 @@ describe("GET /v1/:tenant/uploads", () => {
 });
 
 describe("GET /v1/:tenant/uploads/:id", () => {
-  it("shows an upload by its id and by its uid", async () => {
+  it("returns an upload by its id and by its uid", async () => {
     const { id, uid } = await seed("failed");
     const document = { id, uid, state: "failed", failure: "ERR_NON_VIDEO", bytes: 1_000, seconds: 600 };
     expect(await (await get(`/v1/acme/uploads/${id}`)).json()).toMatchObject(document);
@@ -142,21 +142,21 @@ describe("GET /v1/:tenant/uploads/:id", () => {
     expect(text).not.toMatch(/elsewhere|secret|sluice/);
   });
 
-  it("shows what Stream has to say only where it was asked for in so many words", async () => {
+  it("accepts view=stream only, and returns upstream_unknown when the upstream is not configured", async () => {
     const { id } = await seed("issued");
     expect(await codeOf(get(`/v1/acme/uploads/${id}?view=all`))).toBe("bad_request");
     expect(await codeOf(get(`/v1/acme/uploads/${id}?views=stream`))).toBe("bad_request");
-    // Its account is not there any more.
+    // The upload's upstream does not exist.
     expect(await codeOf(get(`/v1/acme/uploads/${id}?view=stream`))).toBe("upstream_unknown");
   });
 
-  it("asks nothing of Stream for a HEAD, which could not show it", async () => {
+  it("does not call Stream for HEAD", async () => {
     const { id } = await seed("issued");
     const headers = { Authorization: `Bearer ${key}` };
     expect((await request("HEAD", `/v1/acme/uploads/${id}?view=stream`, { headers })).status).toBe(200);
   });
 
-  it("has no view of Stream's to show while nobody knows of a video", async () => {
+  it("returns a null video while the upload has no uid", async () => {
     const { id } = await seed("unknown");
     expect(await (await get(`/v1/acme/uploads/${id}?view=stream`)).json()).toMatchObject({ id, video: null });
   });
@@ -168,7 +168,7 @@ describe(`GET ${STREAM}`, () => {
   const videos = async (query = "") => (await get(`${STREAM}${query}`)).json<{ result: { uid: string }[] }>();
   const uids = async (query = "") => (await videos(query)).result.map(({ uid }) => uid);
 
-  it("shows what Stream would show of this tenant's uploads, in its envelope and under its names", async () => {
+  it("lists the tenant's videos in the format of Stream's API", async () => {
     const [issued, ready, failed] = [await seed("issued"), await seed("ready"), await seed("failed")];
     for (const state of ["reserved", "unknown", "cancelled"] as const) await seed(state);
     await seed("ready", { tenant: "other" });
@@ -210,7 +210,7 @@ describe(`GET ${STREAM}`, () => {
     });
   });
 
-  it("takes Stream's parameters", async () => {
+  it("accepts Stream's parameters", async () => {
     const { uid: pending } = await seed("issued");
     const { uid: ready } = await seed("ready", { creator: "user-2" });
     const { uid: failed } = await seed("failed");
@@ -237,7 +237,7 @@ describe(`GET ${STREAM}`, () => {
     }
   });
 
-  it("never shows the same video on the next page by time", async () => {
+  it("excludes the bounds of after and before", async () => {
     const { uid } = await seed("issued");
     const { result } = await (await get(STREAM)).json<{ result: { created: string }[] }>();
     expect(await uids()).toEqual([uid]);
@@ -245,7 +245,7 @@ describe(`GET ${STREAM}`, () => {
     expect(await uids(`?after=${result[0]?.created}`)).toEqual([]);
   });
 
-  it("believes its ledger where an event that was late has told of less", async () => {
+  it("prefers the state in the ledger to that of a late notification", async () => {
     const { uid } = await seed("ready");
     const report = { kind: "processing", uid } as const;
     const json = { uid, status: { state: "queued" }, duration: -1, size: 0, readyToStream: false };
@@ -256,7 +256,7 @@ describe(`GET ${STREAM}`, () => {
   });
 
   it.each(["search", "type", "video_name", "name", "id", "live_input_id"])(
-    "refuses %s, which it cannot answer, rather than to ignore it",
+    "rejects the unsupported parameter %s instead of ignoring it",
     async (name) => {
       const answer = await get(`${STREAM}?${name}=true`);
       expect([answer.status, await answer.json()]).toEqual([
@@ -274,24 +274,26 @@ describe(`GET ${STREAM}`, () => {
     ["before", "?before=now"],
     ["start", "?start=now"],
     ["end", "?before=2026-01-01T00:00:00Z&end=2026-01-01T00:00:00Z"],
-  ])("names the bad parameter %s of %s", async (name, query) => {
+  ])("returns 400 that names the invalid parameter %s of %s", async (name, query) => {
     expect(await (await get(`${STREAM}${query}`)).json()).toMatchObject({ code: "bad_request", key: name });
   });
 });
 
-it("GET …/storage-usage counts this tenant's videos, and its limit", async () => {
-  const usage = async (query = "") => (await get(`${STREAM}/storage-usage${query}`)).json<{ result: unknown }>();
-  await seed("ready");
-  await seed("issued", { creator: "user-2" });
-  await seed("ready", { tenant: "other" });
-  const limit = { totalStorageMinutesLimit: 120 };
-  expect((await usage()).result).toEqual({ totalStorageMinutes: 642 / 60, videoCount: 1, ...limit });
-  expect((await usage("?creator=user-2")).result).toEqual({
-    creator: "user-2",
-    totalStorageMinutes: 10,
-    videoCount: 0,
-    ...limit,
+describe(`GET ${STREAM}/storage-usage`, () => {
+  it("returns the tenant's storage, videos and limit", async () => {
+    const usage = async (query = "") => (await get(`${STREAM}/storage-usage${query}`)).json<{ result: unknown }>();
+    await seed("ready");
+    await seed("issued", { creator: "user-2" });
+    await seed("ready", { tenant: "other" });
+    const limit = { totalStorageMinutesLimit: 120 };
+    expect((await usage()).result).toEqual({ totalStorageMinutes: 642 / 60, videoCount: 1, ...limit });
+    expect((await usage("?creator=user-2")).result).toEqual({
+      creator: "user-2",
+      totalStorageMinutes: 10,
+      videoCount: 0,
+      ...limit,
+    });
+    expect(await (await get(`${STREAM}/storage-usage?creators=x`)).json()).toMatchObject({ key: "creators" });
+    expect(await (await get(`${STREAM}/storage-usage?creator=`)).json()).toMatchObject({ key: "creator" });
   });
-  expect(await (await get(`${STREAM}/storage-usage?creators=x`)).json()).toMatchObject({ key: "creators" });
-  expect(await (await get(`${STREAM}/storage-usage?creator=`)).json()).toMatchObject({ key: "creator" });
 });
