@@ -2,9 +2,9 @@ import * as v from "valibot";
 import { parseVideo } from "../core/stream/rules/parse-video.ts";
 import type { Telemetry } from "../core/ports/telemetry.ts";
 import { PROBLEMS, problem } from "../core/shared/problem.ts";
-import { type Result, ok, err } from "../core/shared/result.ts";
+import { type Result, err } from "../core/shared/result.ts";
 import type { Trace } from "../core/ports/trace.ts";
-import type { Upstream } from "../core/stream/rules/upstream.ts";
+import { type Upstream, requireUpstream } from "../core/stream/rules/upstream.ts";
 import { type RecordAccountEventPorts, recordStreamNotification } from "../core/stream-events/record-stream-event.ts";
 
 export interface StreamEventPorts extends RecordAccountEventPorts {
@@ -67,9 +67,5 @@ async function upstreamOf(
   const [first, ...others] = ids.value;
   if (first === undefined || (accountId === undefined && others.length > 0))
     return err(problem("body_invalid", "The message does not tell whose account it is from, or a foreign one."));
-  const upstream = await registry.upstream(first, "trusted");
-  if (!upstream.ok) return upstream;
-  return upstream.value
-    ? ok(upstream.value)
-    : err(problem("upstream_unknown", "The upstream is not known here yet, or no longer."));
+  return requireUpstream(await registry.upstream(first, "trusted"));
 }

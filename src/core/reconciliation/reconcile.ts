@@ -18,7 +18,8 @@ import type { Comparison } from "./rules/comparison.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { ReconciliationStates } from "../ports/reconciliation-state.ts";
 import type { RegistryIndex, Registry } from "../ports/registry.ts";
-import type { Upstream } from "../stream/rules/upstream.ts";
+import { type Upstream, requireUpstream } from "../stream/rules/upstream.ts";
+import { acquireCall } from "../budget/acquire-call.ts";
 import type { StreamApi } from "../ports/stream.ts";
 import type { StreamVideo, VideoList } from "../stream/rules/video.ts";
 
@@ -126,9 +127,8 @@ function difference(after: Sweep, before: Sweep): SweepCounts {
 
 /** Compares one page, and gives the sweep as it stands then. */
 async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise<Result<Sweep>> {
-  const upstream = await ports.registry.upstream(id, "trusted");
+  const upstream = requireUpstream(await ports.registry.upstream(id, "trusted"));
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return err(problem("upstream_unknown", "There is no such upstream."));
   let page = await listVideos(ports, upstream.value, sweep, PAGE_VIDEOS);
   if (!page.ok && page.problem.code === "stream_unavailable")
     page = await listVideos(ports, upstream.value, sweep, SMALL_PAGE_VIDEOS);
@@ -152,8 +152,8 @@ async function listVideos(
   { cursor }: Sweep,
   limit: number,
 ): Promise<Result<VideoList>> {
-  const asking = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
-  if (!asking.granted) return err(problem("upstream_busy", "The budget has no more calls now."));
+  const call = await acquireCall(budget, upstream, BACKGROUND_TENANT, "background");
+  if (!call.ok) return call;
   const page = await stream.listVideosFrom(upstream, cursor, limit);
   return page ? ok(page) : err(problem("stream_unavailable", "Stream did not list its videos."));
 }

@@ -5,7 +5,7 @@ import type { Budget } from "../ports/budget.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { RecentRejections } from "../ports/recent-rejections.ts";
 import type { IdempotencyRequest, ReservationOutcome } from "../quota/rules/reservation.ts";
-import { problem } from "../shared/problem.ts";
+import { upstreamBusy } from "../budget/acquire-call.ts";
 import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { CreationRequest } from "./rules/tus-creation.ts";
@@ -66,10 +66,5 @@ export async function admit(
   }
   if (call.granted) return { ...reservation, id };
   await ledgers.release(tenant.id, id, "unsent");
-  return {
-    kind: "refused",
-    problem: problem("upstream_busy", "The request budget for Stream is used up.", {
-      retryAfterSeconds: call.retryAfterSeconds,
-    }),
-  };
+  return { kind: "refused", problem: upstreamBusy(call.retryAfterSeconds) };
 }

@@ -1,4 +1,5 @@
 import { type Result, ok, err } from "../shared/result.ts";
+import { requireUpstream } from "../stream/rules/upstream.ts";
 import { type Access, TENANT_CHANGING, versionOf } from "../auth/authenticate.ts";
 import type { ViewVideoPorts } from "./find-upload.ts";
 import type { Ledgers } from "../ports/ledger.ts";
@@ -73,8 +74,8 @@ async function deleteVideo(
   { id, uid, upstream: upstreamId }: UploadRecord,
 ): Promise<void> {
   if (uid === undefined) return;
-  const upstream = await registry.upstream(upstreamId, "trusted");
-  if (!upstream.ok || !upstream.value) return;
+  const upstream = requireUpstream(await registry.upstream(upstreamId, "trusted"));
+  if (!upstream.ok) return;
   const call = await budget.acquire(upstream.value, tenant, "foreground");
   if (!call.granted) return;
   if (await stream.deleteVideo(upstream.value, uid)) await ledgers.confirmVideoDeleted(tenant, id);

@@ -6,8 +6,8 @@ import type { CachedRegistry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 import type { Trace } from "../ports/trace.ts";
 import type { RateStatus } from "../quota/rules/limits.ts";
-import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
+import { requireUpstream } from "../stream/rules/upstream.ts";
 import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit-upload.ts";
 import { resolveIdempotencyKey } from "./idempotency-key.ts";
 import { summarizeDecision } from "./rules/decision-summary.ts";
@@ -112,9 +112,8 @@ async function decideCreation(
 
   const idempotency = await resolveIdempotencyKey(ports.hashes, caller, creation, header("idempotency-key"));
   if (!idempotency.ok) return idempotency;
-  const upstream = await ports.registry.upstream(tenant.upstream, "trusted");
+  const upstream = requireUpstream(await ports.registry.upstream(tenant.upstream, "trusted"));
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return err(problem("upstream_unknown", "The tenant's upstream is not configured."));
   return ok({
     kind: creation.kind,
     tenant,

@@ -1,4 +1,6 @@
+import { acquireCall } from "../budget/acquire-call.ts";
 import { problem } from "../shared/problem.ts";
+import { requireUpstream } from "../stream/rules/upstream.ts";
 import { visibilityOf, canAccess } from "../auth/rules/upload-visibility.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { type VideoJson, videoDocument, withoutTag } from "../stream/rules/video-document.ts";
@@ -53,16 +55,10 @@ export async function viewVideo(
   { uid, upstream: id }: UploadRecord,
 ): Promise<Result<VideoJson | undefined>> {
   if (uid === undefined) return ok(undefined);
-  const upstream = await registry.upstream(id, "trusted");
+  const upstream = requireUpstream(await registry.upstream(id, "trusted"));
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return err(problem("upstream_unknown", "The upload's upstream is not configured."));
-  const call = await budget.acquire(upstream.value, tenant, "foreground");
-  if (!call.granted)
-    return err(
-      problem("upstream_busy", "The request budget for Stream is used up.", {
-        retryAfterSeconds: call.retryAfterSeconds,
-      }),
-    );
+  const call = await acquireCall(budget, upstream.value, tenant, "foreground");
+  if (!call.ok) return call;
   const video = await stream.video(upstream.value, uid);
   if (!video) return err(problem("stream_error", "Stream did not return the video."));
   return ok("json" in video ? withoutTag(video.json) : undefined);

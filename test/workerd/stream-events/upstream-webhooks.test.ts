@@ -164,4 +164,10 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await codeOf(answer)).toBe("upstream_busy");
     expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
   });
+
+  it("refunds the first call when the budget refuses the second", async () => {
+    await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, callsPerWindow: 1 });
+    expect(await codeOf(register())).toBe("upstream_busy");
+    expect(await env.BUDGET.getByName("eu").acquire(1, "tenant", "foreground")).toBe(0);
+  });
 });

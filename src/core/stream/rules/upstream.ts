@@ -1,3 +1,6 @@
+import { type Problem, problem } from "../../shared/problem.ts";
+import { type Result, err } from "../../shared/result.ts";
+
 /** A Stream account with its credential. */
 export interface Upstream {
   readonly id: string;
@@ -6,11 +9,24 @@ export interface Upstream {
   readonly apiBase: string;
   /** Hosts (`host` or `host:port`) that `Location` may point to. */
   readonly uploadHosts: readonly string[];
-  /** API calls that may be made in any 5 minutes. */
+  /** API calls allowed in any 5 minutes. */
   readonly callsPerWindow: number;
   readonly credential:
     | { readonly kind: "token"; readonly token: string }
     | { readonly kind: "key"; readonly email: string; readonly key: string };
-  /** Secrets of the account's webhook, all of them valid; none: its events are refused. */
+  /** Valid secrets of the account's webhook. Without any, every notification is refused. */
   readonly webhookSecrets: readonly string[];
+}
+
+const UPSTREAM_UNKNOWN = problem("upstream_unknown", "The upstream is not configured.");
+
+/**
+ * Refuses if a look-up found no upstream: `requireUpstream(await registry.upstream(id))`. Synchronous, so that it adds no
+ * await to a creation.
+ */
+export function requireUpstream(
+  lookup: Result<Upstream | undefined>,
+  missing: Problem = UPSTREAM_UNKNOWN,
+): Result<Upstream> {
+  return lookup.ok && !lookup.value ? err(missing) : (lookup as Result<Upstream>);
 }

@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
-import { type Result, ok, err } from "../../../core/shared/result.ts";
+import type { Result } from "../../../core/shared/result.ts";
+import { requireUpstream } from "../../../core/stream/rules/upstream.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import type { SweepCounts } from "../../../core/reconciliation/rules/sweep.ts";
 import type { AppEnv } from "../../app-env.ts";
@@ -40,9 +41,8 @@ export function reconciliationRoutes(ports: ReconciliationPorts): Hono<AppEnv> {
 async function readUpstream({ uncached }: CachedRegistry, c: Context<AppEnv>): Promise<Result<string>> {
   const id = readSlug(c, "upstream");
   if (!id.ok) return id;
-  const upstream = await uncached.upstream(id.value);
-  if (!upstream.ok) return upstream;
-  return upstream.value ? ok(id.value) : err(noSuchUpstream);
+  const upstream = requireUpstream(await uncached.upstream(id.value), noSuchUpstream);
+  return upstream.ok ? id : upstream;
 }
 
 /** With the run that has just been made, if there was one. */

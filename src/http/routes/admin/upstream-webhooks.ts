@@ -3,15 +3,16 @@ import * as v from "valibot";
 import type { RegistryStore } from "../../../adapters/d1/admin-registry.ts";
 import { type Config } from "../../../config.ts";
 import { WEBHOOK_SECRET } from "../../../core/stream/rules/defaults.ts";
+import { acquireCalls } from "../../../core/budget/acquire-call.ts";
 import { BACKGROUND_TENANT } from "../../../core/budget/rules/call-window.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { problem } from "../../../core/shared/problem.ts";
-import { type Result, ok, err } from "../../../core/shared/result.ts";
+import type { Result } from "../../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import type { AppEnv } from "../../app-env.ts";
 import type { Budget } from "../../../core/ports/budget.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
-import type { Upstream } from "../../../core/stream/rules/upstream.ts";
+import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
 import type { StreamWebhooks } from "../../../core/ports/stream.ts";
 import { registerStreamWebhook } from "../../../core/stream-events/register-stream-webhook.ts";
 import { allowOnly } from "../../pipeline/method-not-allowed.ts";
@@ -24,7 +25,7 @@ export interface UpstreamWebhookPorts {
   readonly registry: CachedRegistry;
   readonly store: Pick<RegistryStore, "rotateWebhookSecret">;
   readonly streamWebhooks: StreamWebhooks;
-  readonly budget: Pick<Budget, "acquire">;
+  readonly budget: Pick<Budget, "acquire" | "refund">;
   readonly config: Pick<Config, "allowLoopback">;
 }
 
@@ -84,15 +85,8 @@ async function readUpstream(
 ): Promise<Result<Upstream>> {
   const id = readSlug(c, "upstream");
   if (!id.ok) return id;
-  const upstream = await registry.uncached.upstream(id.value, "trusted");
+  const upstream = requireUpstream(await registry.uncached.upstream(id.value, "trusted"), noSuchUpstream);
   if (!upstream.ok) return upstream;
-  if (!upstream.value) return err(noSuchUpstream);
-  for (let call = 0; call < CALLS; call++) {
-    const asking = await budget.acquire(upstream.value, BACKGROUND_TENANT, "foreground");
-    if (!asking.granted)
-      return err(
-        problem("upstream_busy", "Too many requests to Stream.", { retryAfterSeconds: asking.retryAfterSeconds }),
-      );
-  }
-  return ok(upstream.value);
+  const calls = await acquireCalls(budget, upstream.value, BACKGROUND_TENANT, CALLS);
+  return calls.ok ? upstream : calls;
 }
