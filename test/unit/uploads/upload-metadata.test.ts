@@ -83,7 +83,7 @@ describe("parseUploadMetadata", () => {
     ],
     ["name YQ==,NAME Yg==", 'The metadata key "NAME" is given more than once: keys are unique, ignoring case.'],
     ["näme YQ==", 'The metadata key "näme" must be 1 to 128 printable ASCII characters without space and comma.'],
-    ["name YQ", 'The value of the metadata key "name" must be UTF-8 text in padded base64.'],
+    ["name YQ", 'The metadata key "name" must have a value of UTF-8 text in padded base64.'],
     ["k".repeat(16_385), "Upload-Metadata must have at most 16384 characters (found: 16385)."],
     [",".repeat(64), "Upload-Metadata must have at most 64 keys (found: 65)."],
   ])("explains what is accepted for %j", (header, detail) => {

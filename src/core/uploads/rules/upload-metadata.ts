@@ -1,6 +1,6 @@
 import { problem } from "../../shared/problem.ts";
 import { truncate } from "../../shared/text.ts";
-import { type Result, ok, err } from "../../shared/result.ts";
+import { type Err, type Result, ok, err } from "../../shared/result.ts";
 
 /**
  * Pairs of an `Upload-Metadata` header: lower-case key → decoded value, "" for a key without value.
@@ -30,66 +30,48 @@ const MAX_METADATA_KEY_CHARACTERS = 128;
  */
 export function parseUploadMetadata(header: string): Result<UploadMetadata> {
   if (header.length > MAX_METADATA_HEADER_CHARACTERS)
-    return err(
-      problem(
-        "upload_metadata_too_large",
-        `Upload-Metadata must have at most ${MAX_METADATA_HEADER_CHARACTERS} characters (found: ${header.length}).`,
-      ),
-    );
+    return tooLarge(`${MAX_METADATA_HEADER_CHARACTERS} characters (found: ${header.length})`);
 
   const metadata = new Map<string, string>();
   if (header.trim() === "") return ok(metadata);
 
   const pairs = header.split(",");
-  if (pairs.length > MAX_METADATA_KEYS)
-    return err(
-      problem(
-        "upload_metadata_too_large",
-        `Upload-Metadata must have at most ${MAX_METADATA_KEYS} keys (found: ${pairs.length}).`,
-      ),
-    );
+  if (pairs.length > MAX_METADATA_KEYS) return tooLarge(`${MAX_METADATA_KEYS} keys (found: ${pairs.length})`);
 
   for (const pair of pairs) {
     const [key, base64 = "", ...rest] = pair.replace(SURROUNDING_BLANKS, "").split(" ");
-    if (!key)
-      return err(problem("upload_metadata_invalid", "Upload-Metadata has an empty pair: separate pairs by one comma."));
+    if (!key) return invalid("Upload-Metadata has an empty pair: separate pairs by one comma.");
     if (rest.length > 0)
-      return err(
-        problem(
-          "upload_metadata_invalid",
-          `The metadata key "${truncate(key)}" has more than one value: separate pairs by a comma, key and value by a space.`,
-        ),
+      return invalid(
+        `The metadata key "${truncate(key)}" has more than one value: separate pairs by a comma, key and value by a space.`,
       );
     if (!METADATA_KEY.test(key) || key.length > MAX_METADATA_KEY_CHARACTERS)
-      return err(
-        problem(
-          "upload_metadata_invalid",
-          `The metadata key "${truncate(key)}" must be 1 to ${MAX_METADATA_KEY_CHARACTERS} printable ASCII characters without space and comma.`,
-        ),
+      return invalid(
+        `The metadata key "${truncate(key)}" must be 1 to ${MAX_METADATA_KEY_CHARACTERS} printable ASCII characters without space and comma.`,
       );
 
     const lowerCaseKey = key.toLowerCase();
     if (metadata.has(lowerCaseKey))
-      return err(
-        problem(
-          "upload_metadata_invalid",
-          `The metadata key "${truncate(key)}" is given more than once: keys are unique, ignoring case.`,
-          { key: lowerCaseKey },
-        ),
-      );
+      return invalid(`The metadata key "${truncate(key)}" is given more than once: keys are unique, ignoring case.`, {
+        key: lowerCaseKey,
+      });
 
     const value = decodeValue(base64);
     if (value === undefined)
-      return err(
-        problem(
-          "upload_metadata_invalid",
-          `The value of the metadata key "${truncate(key)}" must be UTF-8 text in padded base64.`,
-          { key: lowerCaseKey },
-        ),
-      );
+      return invalid(`The metadata key "${truncate(key)}" must have a value of UTF-8 text in padded base64.`, {
+        key: lowerCaseKey,
+      });
     metadata.set(lowerCaseKey, value);
   }
   return ok(metadata);
+}
+
+function tooLarge(limit: string): Err {
+  return err(problem("upload_metadata_too_large", `Upload-Metadata must have at most ${limit}.`));
+}
+
+function invalid(detail: string, at?: { readonly key: string }): Err {
+  return err(problem("upload_metadata_invalid", detail, at));
 }
 
 /**
