@@ -104,6 +104,10 @@ Sluice is at ${url}
   key of "${DEMO_TENANT}"   ${key}
   operator token  ${operatorToken}
 
+For the examples of the README:
+
+  export URL=${url} TENANT=${DEMO_TENANT} KEY=${key} OPERATOR_TOKEN=${operatorToken}
+
 Upload a video:
 
   npm run upload -- ${relative(process.cwd(), sample)} --url ${url} --tenant ${DEMO_TENANT} --key ${key}

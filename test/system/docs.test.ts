@@ -1,0 +1,154 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ROOT } from "../../src/cli/paths.ts";
+import { DEMO_POLICY } from "../../src/cli/seed-demo.ts";
+import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { PAGES } from "../support/docs-pages.ts";
+import { OPERATOR_TOKEN, type TestGateway, bearer, startTestGateway } from "../support/gateway.ts";
+import { type Fence, fencesOf } from "../support/markdown.ts";
+
+const fences = PAGES.flatMap(fencesOf);
+const curlExamples = fences.filter(({ language, text }) => language === "sh" && /\bcurl\b/.test(text));
+const jsonExamples = fences.filter(({ language }) => language.startsWith("json"));
+
+/** A response that is an error fails the script, and is shown. */
+const CURL = 'curl() { command curl --silent --show-error --fail-with-body "$@"; }';
+
+let gateway: TestGateway;
+let folder: string;
+let key: string;
+let outcomes: readonly Outcome[];
+
+interface Outcome {
+  readonly code: number;
+  readonly output: string;
+}
+
+beforeAll(async () => {
+  gateway = await startTestGateway();
+  folder = await mkdtemp(join(tmpdir(), "sluice-docs-"));
+  await makeVideo({ path: join(folder, "cats.mp4"), seconds: 2, bytes: 1_000_000 });
+  key = await gateway.tenant("demo", { policy: DEMO_POLICY });
+  await gateway.tenant("acme");
+  await gateway.operator("PUT", "/tenants/demo/endpoints/main", { url: "https://acme.example/hooks" });
+
+  const [link, upload] = await Promise.all([post("/direct-uploads", {}), post("/direct-uploads", {})]);
+  outcomes = await runAll(
+    curlExamples.map(({ text }) => text),
+    {
+      URL: gateway.url,
+      TENANT: "demo",
+      KEY: key,
+      OPERATOR_TOKEN,
+      UPLOAD_URL: link["uploadURL"] ?? "",
+      UPLOAD_ID: upload["id"] ?? "",
+      EVENT_ID: await firstEvent(),
+    },
+  );
+});
+afterAll(async () => {
+  await gateway.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/**
+ * Runs each script in a shell of its own, started by one, since starting processes from here can take seconds.
+ *
+ * @param variables what the reader has set: what `npm start` prints, and what earlier responses contained
+ */
+async function runAll(scripts: readonly string[], variables: Record<string, string>): Promise<Outcome[]> {
+  const all = scripts.map((script, index) => `( set -euo pipefail; ${script}\n) > ${index}.out 2>&1; echo $?`);
+  const { stdout } = await promisify(execFile)("bash", ["-c", [CURL, ...all].join("\n")], {
+    cwd: folder,
+    env: { PATH: process.env["PATH"], ...variables },
+  });
+  return Promise.all(
+    stdout
+      .trim()
+      .split("\n")
+      .map(async (code, index) => ({
+        code: Number(code),
+        output: await readFile(join(folder, `${index}.out`), "utf8"),
+      })),
+  );
+}
+
+async function post(path: string, body: unknown): Promise<Record<string, string>> {
+  const response = await fetch(`${gateway.url}/v1/demo${path}`, {
+    method: "POST",
+    headers: { ...bearer(key), "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
+  return JSON.parse(text) as Record<string, string>;
+}
+
+async function firstEvent(): Promise<string> {
+  const { events } = (await gateway.operator("GET", "/tenants/demo/events")) as unknown as { events: { id: string }[] };
+  return events[0]?.id ?? "";
+}
+
+const nameOf = ({ page, text }: Fence) => `${page}: ${text.split("\n")[0]}`;
+
+describe("curl examples", () => {
+  it("are found", () => {
+    expect(curlExamples.length).toBeGreaterThanOrEqual(12);
+  });
+
+  it.each(curlExamples.map((example, index) => [nameOf(example), index] as const))("%s succeeds", (_, index) => {
+    expect(outcomes[index]).toEqual({ code: 0, output: expect.any(String) as string });
+  });
+});
+
+/** What a JSON example is, by the label behind `json`: pasted into the API, or compared with a response. */
+const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = {
+  policy: (policy) => gateway.operator("PUT", "/tenants/example", { policy }),
+  limits: (limits) => gateway.operator("PUT", "/tenants/example", { limits }),
+  tenant: (document) => gateway.operator("PUT", "/tenants/example", document),
+  key: (document) => gateway.operator("POST", "/tenants/acme/keys", document),
+  issuer: (document) => gateway.operator("PUT", "/issuers/example", document),
+  endpoint: (document) => gateway.operator("PUT", "/tenants/acme/endpoints/example", document),
+  upstream: (document) => gateway.operator("PUT", "/upstreams/example", document),
+  grant: (document) => post("/grants", document),
+  "policy-check": async (document) => expect(await post("/policy/check", document)).toMatchObject({ allowed: true }),
+  async problem(document) {
+    const response = await fetch(`${gateway.url}/v1/demo/uploads`, {
+      method: "POST",
+      headers: {
+        ...bearer(key),
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": "1",
+        "Upload-Metadata": `maxdurationseconds ${btoa("7200")}`,
+      },
+    });
+    const requestId = expect.any(String) as string;
+    expect(await response.json()).toEqual({ ...(document as object), requestId });
+  },
+  async event(document) {
+    const schema = JSON.parse(await readFile(join(ROOT, "src/http/routes/upload-event.schema.json"), "utf8")) as object;
+    const validate = new Ajv2020({ strict: false }).compile(schema);
+    validate(document);
+    expect(validate.errors).toBeNull();
+  },
+};
+
+describe("JSON examples", () => {
+  it("are found", () => {
+    expect(jsonExamples.length).toBeGreaterThanOrEqual(10);
+  });
+
+  it.each(jsonExamples.map((example) => [`${example.page}: ${example.label}`, example] as const))(
+    "%s is accepted",
+    async (_, { language, label, text }) => {
+      expect(language).toBe("json");
+      expect(Object.keys(USES)).toContain(label);
+      await USES[label]?.(JSON.parse(text));
+    },
+  );
+});
