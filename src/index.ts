@@ -6,8 +6,8 @@ import { ALLOW_HEADERS, ALLOW_METHODS } from "./http/middleware/cors.ts";
 import { overrideMethod } from "./http/middleware/method-override.ts";
 import { problemDocument, problemHeaders } from "./http/pipeline/problem-response.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
-import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "./queues/names.ts";
-import { consumeStreamEvents } from "./queues/stream-events.ts";
+import { DEAD_DELIVERIES, DELIVERIES, STREAM_NOTIFICATIONS } from "./queues/names.ts";
+import { consumeStreamNotifications } from "./queues/stream-notifications.ts";
 import { reconcileAll } from "./core/reconciliation/reconcile.ts";
 
 export { TenantLedger } from "./durable-objects/tenant-ledger/tenant-ledger.ts";
@@ -44,8 +44,8 @@ export default {
         return consumeDeliveries(batch, ports);
       case DEAD_DELIVERIES:
         return consumeDeadDeliveries(batch, ports);
-      case STREAM_EVENTS:
-        return consumeStreamEvents(batch, ports);
+      case STREAM_NOTIFICATIONS:
+        return consumeStreamNotifications(batch, ports);
       default:
         throw new Error(`No consumer for the queue "${batch.queue}".`);
     }

@@ -2,26 +2,26 @@ import { DurableObject } from "cloudflare:workers";
 import { type CallClass, SlidingWindowLimiter } from "../core/budget/rules/call-window.ts";
 
 /**
- * What the window counts is written down before a call is granted, and with it some calls ahead: one row for 32 creations
- * instead of 32. When the object starts anew, those ahead count as made just then, so that the budget is never overdrawn.
+ * Calls written ahead. The counts are stored before a call is granted (write-ahead). One write covers the call and some calls
+ * ahead: one row write for 32 creations. After a restart, the calls ahead count as made, so the budget is never exceeded.
  *
- * As many are ahead as were granted since the object started, up to this. For an object without traffic is gone within
- * seconds: a call now and then is written alone, and costs the budget one call and not 32.
+ * The number ahead is the number of calls granted since the object started, up to this maximum. An object without traffic
+ * is evicted within seconds: its occasional call is written alone and costs one call, not 32.
  */
 const MAX_CALLS_AHEAD = 31;
-/** Whose the calls of before a crash were is not written down. */
+/** The tenants of calls are not stored. */
 const UNKNOWN_TENANT = "";
 
 /**
- * The budget of one upstream's API calls, on every tenant's way to it. What it decides by is in memory; what survives is
- * how many calls there were in each second.
+ * The Durable Object with the call budget of one upstream. Every API call of every tenant takes a call from it first. Decisions
+ * use memory only; the number of calls per second is stored.
  */
 export class UpstreamBudget extends DurableObject<Env> {
   #window: SlidingWindowLimiter | undefined;
-  /** Since the object started. */
+  /** Calls granted since the object started. */
   #granted = 0;
-  /** Calls that were written ahead and are not granted yet. */
-  #left = 0;
+  /** Calls that are written ahead and not yet granted. */
+  #ahead = 0;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -33,25 +33,28 @@ export class UpstreamBudget extends DurableObject<Env> {
   }
 
   /**
-   * Counts a call that is about to be made: 0; or the seconds after which it makes sense to try again. A number, since for an
-   * answer that is an object both sides of a call keep something that further calls could be made on.
+   * Counts a call before it is made. Returns a plain number, because for an object both sides of an RPC keep a handle for
+   * further calls.
    *
-   * @param capacity calls in any window, as the upstream is configured
+   * @param capacity the upstream's configured calls per window
+   * @returns 0 if the call is granted, else the seconds after which to try again
    */
   acquire(capacity: number, tenant: string, callClass: CallClass): number {
     const time = Date.now() / 1000;
     this.#window ??= this.#restore(capacity, time);
     this.#window.capacity = capacity;
-    const grant = this.#window.acquire(tenant, callClass, time);
-    if (!grant.granted) return grant.retryAfterSeconds;
+    const call = this.#window.acquire(tenant, callClass, time);
+    if (!call.granted) return call.retryAfterSeconds;
     this.#writeAhead(this.#window);
     return 0;
   }
 
+  /** Gives back the tenant's newest call. Has no effect on calls from before a restart. */
   refund(tenant: string): void {
     this.#window?.refund(tenant);
   }
 
+  /** Starts a cool-down: no call is granted for these seconds. Never shortens one. */
   close(seconds: number): void {
     const until = Date.now() / 1000 + seconds;
     this.#window?.blockUntil(until);
@@ -63,11 +66,11 @@ export class UpstreamBudget extends DurableObject<Env> {
   }
 
   #writeAhead(window: SlidingWindowLimiter): void {
-    if (this.#left > 0) this.#left--;
+    if (this.#ahead > 0) this.#ahead--;
     else {
       const ahead = Math.min(this.#granted, MAX_CALLS_AHEAD);
       this.#write(window, ahead);
-      this.#left = ahead;
+      this.#ahead = ahead;
     }
     this.#granted++;
   }
@@ -83,13 +86,13 @@ export class UpstreamBudget extends DurableObject<Env> {
   #restore(capacity: number, time: number): SlidingWindowLimiter {
     const window = new SlidingWindowLimiter(capacity);
     const { sql } = this.ctx.storage;
-    const [written] = sql.exec<{ made: string; ahead: number }>("SELECT made, ahead FROM calls").toArray();
-    if (written) {
-      const made = JSON.parse(written.made) as ReturnType<SlidingWindowLimiter["countsPerSecond"]>;
-      for (const [at, calls] of [...made, [time, written.ahead] as const])
+    const [stored] = sql.exec<{ made: string; ahead: number }>("SELECT made, ahead FROM calls").toArray();
+    if (stored) {
+      const made = JSON.parse(stored.made) as ReturnType<SlidingWindowLimiter["countsPerSecond"]>;
+      for (const [at, calls] of [...made, [time, stored.ahead] as const])
         for (let call = 0; call < calls; call++) window.count(UNKNOWN_TENANT, Math.min(at, time));
-      // They are of this moment from now on: the next start must not take them for later ones again.
-      if (written.ahead > 0) this.#write(window, 0);
+      // The calls ahead now have a time: without this write, the next restart would count them at a later one.
+      if (stored.ahead > 0) this.#write(window, 0);
     }
     const [gate] = sql.exec<{ closed_until: number }>("SELECT closed_until FROM gate").toArray();
     if (gate) window.blockUntil(gate.closed_until);

@@ -10,29 +10,29 @@ import {
 } from "../core/webhooks/deliver-event.ts";
 import type { Delivery } from "../core/webhooks/rules/delivery.ts";
 
-/** Before a delivery that could not be given up is given up again. */
+/** Pause before the exhausted delivery is recorded again, if that failed. */
 const DEAD_RETRY_SECONDS = 60;
 
-/** What says where a message goes. The event's body stays as the version that made it wrote it. */
+/** The fields that route a message. The event's body is not checked further: an older version may have written it. */
 const deliverySchema = v.object({
   tenant: v.string(),
   endpoint: v.string(),
   event: v.object({ id: v.string(), body: v.looseObject({ type: v.picklist(UPLOAD_EVENT_TYPES) }) }),
 });
 
-/** Messages are delivered side by side, and each is acknowledged or repeated by itself. */
+/** Delivers the messages in parallel. Acknowledges or retries each by itself. */
 export async function consumeDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
   await each(batch, (delivery, attempts) => deliverEvent(ports, delivery, attempts), retryDelaySeconds);
 }
 
-/** Deliveries that have been repeated often enough. */
+/** Records the deliveries whose attempts are used up. */
 export async function consumeDeadDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
   const exhausted = (delivery: Delivery) =>
     recordUndelivered(ports, delivery, "exhausted", "it was tried often enough");
   await each(batch, exhausted, () => DEAD_RETRY_SECONDS);
 }
 
-/** @param attempts how often the message has come */
+/** @param attempts how often the queue has delivered the message, this time included */
 type Handler = (delivery: Delivery, attempts: number) => Promise<DeliveryResult>;
 
 async function each(
@@ -44,14 +44,14 @@ async function each(
     messages.map(async (message) => {
       const parsed = v.safeParse(deliverySchema, message.body);
       if (!parsed.success) {
-        console.error(`A malformed message was dropped from the queue of deliveries: ${message.id}`);
+        console.error(`Dropped a malformed message from the delivery queue: ${message.id}`);
         message.ack();
         return;
       }
       if (await isDone(parsed.output as unknown as Delivery, message.attempts, handle)) message.ack();
       else {
         const delay = delaySeconds(message.attempts);
-        // Without a delay it is the last time, and the message goes to the dead letters.
+        // Without a delay this was the last attempt: the queue moves the message to the dead letters.
         message.retry(delay === undefined ? {} : { delaySeconds: delay });
       }
     }),

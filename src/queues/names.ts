@@ -1,5 +1,5 @@
-/** As `wrangler.toml` declares them. */
+/** Queue names, as in `wrangler.toml`. */
 export const DELIVERIES = "sluice-deliveries";
 export const DEAD_DELIVERIES = "sluice-deliveries-dead";
-/** Of the account's event subscription. */
-export const STREAM_EVENTS = "sluice-stream-events";
+/** The target of the Stream account's event subscription. */
+export const STREAM_NOTIFICATIONS = "sluice-stream-events";

@@ -17,7 +17,7 @@ export function createReconciliationStates(db: D1Database): ReconciliationStates
       orProblem(async () => {
         const query = db.prepare("SELECT * FROM reconciliations WHERE upstream = ?").bind(upstream);
         const row = await query.first<Row>();
-        return row ? { revision: row.revision, standing: standingOf(row) } : { revision: 0, standing: {} };
+        return row ? { revision: row.revision, state: stateOf(row) } : { revision: 0, state: {} };
       }),
 
     write: (upstream, revision, { running, finished, failure }) =>
@@ -41,7 +41,7 @@ export function createReconciliationStates(db: D1Database): ReconciliationStates
   };
 }
 
-function standingOf({ running, finished, failure }: Row): Reconciliation {
+function stateOf({ running, finished, failure }: Row): Reconciliation {
   return {
     ...(running !== null && { running: countsOf(running) as Sweep }),
     ...(finished !== null && { finished: countsOf(finished) as FinishedSweep }),

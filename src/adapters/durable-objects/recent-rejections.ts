@@ -1,13 +1,16 @@
 import type { RecentRejections } from "../../core/ports/recent-rejections.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
 
-/** Most limits that refuse now refuse a few seconds later; a tenant that is admitted again soon has both asked at once. */
+/**
+ * A limit that rejects a creation usually rejects the next few seconds' as well. Short, since a tenant below its limits
+ * again should get its reservation and its budget call in parallel.
+ */
 const RECENT_MS = 10_000;
 
-/** As many as an isolate knows. */
+/** Bounds the memory per isolate. */
 const MAX_TENANTS = 2_000;
 
-/** What this isolate has seen of the ledgers' refusals. @param now milliseconds since the epoch */
+/** The rejections seen by this isolate. @param now milliseconds since the epoch */
 export function createRecentRejections(now: () => number): RecentRejections {
   const until = new Map<string, number>();
   return {

@@ -1,12 +1,12 @@
-import type { CallClass, CallDecision as CallGrant } from "../budget/rules/call-window.ts";
+import type { CallClass, CallDecision } from "../budget/rules/call-window.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 
-/** An upstream's API calls, shared among the tenants on it. */
+/** The API calls of an upstream, shared among its tenants. */
 export interface Budget {
-  /** Counts a call that is about to be made; refused with the seconds after which it makes sense to try again. */
-  acquire(upstream: Upstream, tenant: string, callClass: CallClass): Promise<CallGrant>;
-  /** The call was not made after all. */
+  /** Counts a call before it is made, or returns the seconds after which to try again. */
+  acquire(upstream: Upstream, tenant: string, callClass: CallClass): Promise<CallDecision>;
+  /** Gives back a call that was not made. */
   refund(upstream: Upstream, tenant: string): Promise<void>;
-  /** The upstream refuses all calls for so many seconds. */
+  /** Grants no call for a number of seconds, because the upstream refuses all of them. */
   block(upstream: Upstream, seconds: number): Promise<void>;
 }

@@ -34,30 +34,30 @@ export interface ReconcilePorts {
   readonly now: () => number;
 }
 
-/** As many as Stream gives at once: 1 MB, and 15 ms to read. */
+/** Stream's limit per list: about 1 MB, which takes 15 ms to parse. */
 const PAGE_VIDEOS = 1_000;
 
-/** Where that did not succeed: with metadata as long as they may be, a page would be larger than is read. */
+/** After a failure: with metadata of maximum length, a full page exceeds the size that the Stream client reads. */
 const SMALL_PAGE_VIDEOS = 250;
 
 /**
- * Of a run over all upstreams, which comes every minute. A page asks each tenant's ledger, at about 0.1 ms of CPU time: with
- * more than 2,000 tenants, `cpu_ms` in `wrangler.toml` has to be raised, and with more than 5,000 its `subrequests`.
+ * Per run over all upstreams, once a minute. A page calls each tenant's ledger, at about 0.1 ms of CPU time: for more than
+ * 2,000 tenants raise `cpu_ms` in `wrangler.toml`, for more than 5,000 its `subrequests`.
  */
 const PAGES_PER_RUN = 2;
 
-/** Ids read at a time. */
+/** Ids per query. */
 const TENANTS_PAGE = 1_000;
 const LEDGERS_AT_ONCE = 20;
 
-/** What a run did with an upstream, for its log. */
+/** Result of a run for one upstream, for the log. */
 export interface ReconcileRun extends Partial<SweepCounts> {
   readonly upstream: string;
   readonly outcome: "not due" | "going on" | "finished" | "waiting for the budget" | "overtaken" | "failed";
   readonly reason?: string;
 }
 
-/** A run by the clock: goes on with the sweeps of all upstreams, another one first each time. */
+/** The scheduled run: continues the sweeps of all upstreams, starting with another upstream each minute. */
 export async function reconcileAll(ports: ReconcilePorts): Promise<Result<readonly ReconcileRun[]>> {
   const upstreams = await ports.directory.listUpstreamIds();
   if (!upstreams.ok) return upstreams;
@@ -74,9 +74,11 @@ export async function reconcileAll(ports: ReconcilePorts): Promise<Result<readon
 }
 
 /**
- * Compares an upstream's videos with the ledgers, page by page: what Stream knows better is taken over, and uploads whose
- * video is not there are asked about. The cursor only passes what has been compared; so whatever fails, the next run goes
- * on where this one was, and comparing twice changes nothing.
+ * Compares an upstream's videos with the ledgers, page by page. The ledgers update their uploads from the videos, and read
+ * missing videos from Stream. The cursor passes only compared pages, so after any failure the next run continues from
+ * there. Comparing a page twice changes nothing.
+ *
+ * @param pages most pages to compare in this run
  */
 export async function reconcile(
   ports: ReconcilePorts,
@@ -84,32 +86,32 @@ export async function reconcile(
   when: "now" | "if due",
   pages = PAGES_PER_RUN,
 ): Promise<ReconcileRun> {
-  const read = await ports.reconciliations.read(id);
-  if (!read.ok) return { upstream: id, outcome: "failed", reason: read.problem.detail };
-  let { revision, standing } = read.value;
-  if (when === "if due" && !isSweepDue(standing, ports.now())) return { upstream: id, outcome: "not due" };
+  const stored = await ports.reconciliations.read(id);
+  if (!stored.ok) return { upstream: id, outcome: "failed", reason: stored.problem.detail };
+  let { revision, state } = stored.value;
+  if (when === "if due" && !isSweepDue(state, ports.now())) return { upstream: id, outcome: "not due" };
 
-  const begun = standing.running ?? beginSweep(ports.now());
-  let sweep = begun;
+  const initial = state.running ?? beginSweep(ports.now());
+  let sweep = initial;
   const run = (outcome: ReconcileRun["outcome"], reason?: string): ReconcileRun => ({
     upstream: id,
     outcome,
     ...(reason !== undefined && { reason }),
-    ...difference(sweep, begun),
+    ...difference(sweep, initial),
   });
 
   for (let page = 0; page < pages; page++) {
-    const next = await onePage(ports, id, sweep);
+    const next = await comparePage(ports, id, sweep);
     if (!next.ok && next.problem.code === "upstream_busy") return run("waiting for the budget");
     const after: Reconciliation = next.ok
-      ? nextState(next.value, standing, ports.now())
-      : { ...standing, failure: { at: ports.now(), reason: next.problem.detail } };
+      ? nextState(next.value, state, ports.now())
+      : { ...state, failure: { at: ports.now(), reason: next.problem.detail } };
     const written = await ports.reconciliations.write(id, revision, after);
     if (!written.ok) return run("failed", written.problem.detail);
     if (!written.value) return run("overtaken");
     if (!next.ok) return run("failed", next.problem.detail);
-    [sweep, standing, revision] = [next.value, after, revision + 1];
-    if (!standing.running) return run("finished");
+    [sweep, state, revision] = [next.value, after, revision + 1];
+    if (!state.running) return run("finished");
   }
   return run("going on");
 }
@@ -125,8 +127,8 @@ function difference(after: Sweep, before: Sweep): SweepCounts {
   };
 }
 
-/** Compares one page, and gives the sweep as it stands then. */
-async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise<Result<Sweep>> {
+/** Compares one page. @returns the sweep after it */
+async function comparePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise<Result<Sweep>> {
   const upstream = requireUpstream(await ports.registry.upstream(id, "trusted"));
   if (!upstream.ok) return upstream;
   let page = await listVideos(ports, upstream.value, sweep, PAGE_VIDEOS);
@@ -134,18 +136,18 @@ async function onePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise
     page = await listVideos(ports, upstream.value, sweep, SMALL_PAGE_VIDEOS);
   if (!page.ok) return page;
 
-  const stretch = completeSlice(sweep, page.value);
-  const tenants = await tenantsOf(ports.directory, id, stretch);
+  const slice = completeSlice(sweep, page.value);
+  const tenants = await tenantsOf(ports.directory, id, slice);
   if (!tenants.ok) return tenants;
-  const compared = await compare(ports, upstream.value, stretch, tenants.value);
+  const compared = await compareWithLedgers(ports, upstream.value, slice, tenants.value);
   if (!compared.ok) return compared;
-  const { to, ...found } = compared.value;
-  const counted = stretch.videos.filter((video) => countsFor({ ...stretch, to }, video));
+  const { to, ...counts } = compared.value;
+  const counted = slice.videos.filter((video) => countsFor({ ...slice, to }, video));
   const unmanaged = counted.filter(({ tag }) => !tag || !tenants.value.has(tag.tenant)).length;
-  return ok(advanceSweep(sweep, { ...stretch, to }, { ...found, videos: counted.length, unmanaged }));
+  return ok(advanceSweep(sweep, { ...slice, to }, { ...counts, videos: counted.length, unmanaged }));
 }
 
-/** The oldest videos that have not been compared, for one call of the budget. */
+/** Lists the oldest videos from the cursor on. Takes one call from the budget. */
 async function listVideos(
   { budget, stream }: ReconcilePorts,
   upstream: Upstream,
@@ -155,10 +157,10 @@ async function listVideos(
   const call = await acquireCall(budget, upstream, BACKGROUND_TENANT, "background");
   if (!call.ok) return call;
   const page = await stream.listVideosFrom(upstream, cursor, limit);
-  return page ? ok(page) : err(problem("stream_unavailable", "Stream did not list its videos."));
+  return page ? ok(page) : err(problem("stream_unavailable", "Stream gave no usable list of videos."));
 }
 
-/** All tenants on an upstream, and those whose videos are there though they are on another one now. */
+/** All tenants on an upstream, and former ones whose videos are still there. */
 async function tenantsOf(
   directory: RegistryIndex,
   upstream: string,
@@ -180,23 +182,24 @@ async function tenantsOf(
 }
 
 /**
- * Has every tenant's ledger compare, also those without a video in the stretch: theirs may be missing. All have come as far
- * as `to`.
+ * Compares the slice with every tenant's ledger, also without videos, since a tenant's videos may be missing.
+ *
+ * @returns the totals, and in `to` the last second that all ledgers have compared
  */
-async function compare(
+async function compareWithLedgers(
   { ledgers }: ReconcilePorts,
   upstream: Upstream,
   { from, to, videos }: TimeSlice<StreamVideo>,
   tenants: ReadonlySet<string>,
 ): Promise<Result<Required<Comparison>>> {
-  const groups = Map.groupBy(videos, ({ tag }) => tag?.tenant);
+  const videosOf = Map.groupBy(videos, ({ tag }) => tag?.tenant);
   const total = { settled: 0, imported: 0, missing: 0, to };
-  const waiting = [...tenants];
-  while (waiting.length > 0) {
-    const asked = waiting.splice(0, LEDGERS_AT_ONCE);
+  const remaining = [...tenants];
+  while (remaining.length > 0) {
+    const batch = remaining.splice(0, LEDGERS_AT_ONCE);
     const answers = await Promise.all(
-      asked.map((tenant) =>
-        ledgers.reconcile(tenant, upstream.id, { from, to: total.to, videos: groups.get(tenant) ?? [] }),
+      batch.map((tenant) =>
+        ledgers.reconcile(tenant, upstream.id, { from, to: total.to, videos: videosOf.get(tenant) ?? [] }),
       ),
     );
     for (const answer of answers) {

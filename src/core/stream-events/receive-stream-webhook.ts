@@ -7,9 +7,9 @@ import { TENANT_ID } from "../shared/tenant.ts";
 import { parseVideo } from "../stream/rules/parse-video.ts";
 import { type StreamSignature, isWithinTolerance, parseStreamSignature } from "../stream/rules/webhook-signature.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
-import { type RecordAccountEventPorts, recordStreamNotification } from "./record-stream-event.ts";
+import { type RecordStreamNotificationPorts, recordStreamNotification } from "./record-stream-notification.ts";
 
-export interface ReceiveStreamWebhookPorts extends RecordAccountEventPorts {
+export interface ReceiveStreamWebhookPorts extends RecordStreamNotificationPorts {
   readonly signatures: StreamSignatures;
   /** Seconds since the epoch. */
   readonly now: () => number;

@@ -1,19 +1,19 @@
-import { problem } from "../shared/problem.ts";
-import { truncate } from "../shared/text.ts";
-import { type Result, ok, err } from "../shared/result.ts";
-import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamWebhooks } from "../ports/stream.ts";
+import { problem } from "../shared/problem.ts";
+import { type Result, ok, err } from "../shared/result.ts";
+import { truncate } from "../shared/text.ts";
 import type { SignedWebhook, StreamWebhook } from "../stream/rules/account-webhook.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
 
 export interface Registration extends SignedWebhook {
-  /** What the account's webhook was until now, where it was another. */
+  /** The account's previous webhook, if it had another one. */
   readonly replaced?: StreamWebhook;
 }
 
 /**
- * Has an account's events sent to a URL. An account has one webhook: another's is replaced only if that is wanted. One that
- * is there already stays as it is, since its secret would change (assumed) while events are on their way; but without its
- * secret, it is as good as another's.
+ * Registers a URL as an account's webhook. An account has one webhook: another one is replaced only by force. A webhook
+ * that already has this URL stays as it is, since a new registration changes its secret (assumed), and notifications may be
+ * on their way. Without its secret it is useless, and is treated like another webhook.
  */
 export async function registerStreamWebhook(
   webhooks: StreamWebhooks,
@@ -27,7 +27,7 @@ export async function registerStreamWebhook(
   if (notificationUrl === url && secret !== undefined) return ok({ notificationUrl, secret });
   if (notificationUrl !== undefined && !force)
     return err(problem("conflict", `The account's webhook is ${truncate(notificationUrl)}; replacing it needs force.`));
-  const made = await webhooks.register(upstream, url);
-  if (!made.ok) return made;
-  return ok({ ...made.value, ...(current.value && { replaced: current.value }) });
+  const created = await webhooks.register(upstream, url);
+  if (!created.ok) return created;
+  return ok({ ...created.value, ...(current.value && { replaced: current.value }) });
 }

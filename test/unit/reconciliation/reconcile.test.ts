@@ -25,7 +25,7 @@ function video(created: number, tenant?: string): StreamVideo {
 
 /** Everything around a sweep: a Stream with these videos, tenants, and what has been compared. */
 function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a", "b"], upstreams = ["eu"]) {
-  const state = { standing: {} as Reconciliation, revision: 0, compared: [] as [string, VideoPage][] };
+  const stored = { state: {} as Reconciliation, revision: 0, compared: [] as [string, VideoPage][] };
   const faults = { stream: false, ledger: "", calls: Number.POSITIVE_INFINITY, beforeWrite: () => {} };
   const ports: ReconcilePorts = {
     now: () => NOW,
@@ -48,21 +48,21 @@ function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a"
     ledgers: {
       async reconcile(tenant, _, page) {
         if (tenant === faults.ledger) return err(problem("ledger_unavailable", "The ledger is down."));
-        state.compared.push([tenant, page]);
+        stored.compared.push([tenant, page]);
         return ok({ settled: 1, imported: 0, missing: 0 });
       },
     },
     reconciliations: {
-      read: async () => ok({ revision: state.revision, standing: state.standing }),
-      async write(_, revision, standing) {
+      read: async () => ok({ revision: stored.revision, state: stored.state }),
+      async write(_, revision, state) {
         faults.beforeWrite();
-        if (revision !== state.revision) return ok(false);
-        Object.assign(state, { standing, revision: revision + 1 });
+        if (revision !== stored.revision) return ok(false);
+        Object.assign(stored, { state, revision: revision + 1 });
         return ok(true);
       },
     },
   };
-  return { ports, state, faults };
+  return { ports, stored, faults };
 }
 
 it("asks for a smaller page where a large one could not be read", async () => {
@@ -81,7 +81,7 @@ it("asks for a smaller page where a large one could not be read", async () => {
 
 it("compares every tenant of the upstream, also one without a video, and counts strangers", async () => {
   const videos = [video(1_700_000_000, "a"), video(1_700_000_001), video(1_700_000_002, "nobody"), video(NOW, "a")];
-  const { ports, state } = world(videos);
+  const { ports, stored } = world(videos);
   const run = await reconcile(ports, "eu", "if due");
   expect(run).toEqual({
     upstream: "eu",
@@ -93,35 +93,35 @@ it("compares every tenant of the upstream, also one without a video, and counts 
     missing: 0,
     unmanaged: 2,
   });
-  expect(state.compared.map(([tenant, { videos }]) => [tenant, videos.length])).toEqual([
+  expect(stored.compared.map(([tenant, { videos }]) => [tenant, videos.length])).toEqual([
     ["a", 1],
     ["b", 0],
   ]);
-  expect(state.standing.finished).toMatchObject({ startedAt: NOW, endedAt: NOW, videos: 3, unmanaged: 2 });
+  expect(stored.state.finished).toMatchObject({ startedAt: NOW, endedAt: NOW, videos: 3, unmanaged: 2 });
   expect(await reconcile(ports, "eu", "if due")).toEqual({ upstream: "eu", outcome: "not due" });
   expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
 });
 
 it("compares a tenant that is on another upstream now, where its videos are", async () => {
-  const { ports, state } = world([video(1_700_000_000, "moved")], ["a", "moved"]);
+  const { ports, stored } = world([video(1_700_000_000, "moved")], ["a", "moved"]);
   expect(await reconcile(ports, "eu", "now")).toMatchObject({ unmanaged: 0 });
-  expect(state.compared.map(([tenant]) => tenant)).toEqual(["moved", "a"]);
+  expect(stored.compared.map(([tenant]) => tenant)).toEqual(["moved", "a"]);
 });
 
 it("goes on in the next run where this one was, and leaves no gap", async () => {
   const videos = Array.from({ length: 4_000 }, (_, index) => video(1_700_000_000 + index, index % 2 ? "a" : "b"));
-  const { ports, state } = world(videos);
+  const { ports, stored } = world(videos);
   const outcomes: string[] = [];
   for (let run = 0; run < 3; run++) outcomes.push((await reconcile(ports, "eu", "if due")).outcome);
   expect(outcomes).toEqual(["going on", "going on", "finished"]);
-  expect(state.standing.finished).toMatchObject({ videos: 4_000, pages: 5 });
-  const spans = state.compared.filter(([tenant]) => tenant === "a").map(([, { from, to }]) => ({ from, to }));
+  expect(stored.state.finished).toMatchObject({ videos: 4_000, pages: 5 });
+  const spans = stored.compared.filter(([tenant]) => tenant === "a").map(([, { from, to }]) => ({ from, to }));
   for (const [index, { from }] of spans.entries()) if (index > 0) expect(from).toBe((spans[index - 1]?.to ?? 0) + 1);
 });
 
 it("goes no further than the slowest ledger has come, and counts nothing twice", async () => {
   const videos = Array.from({ length: 20 }, (_, index) => video(1_700_000_000 + index, "a"));
-  const { ports, state } = world(videos, ["a", "b", "c"]);
+  const { ports, stored } = world(videos, ["a", "b", "c"]);
   const ledgers: ReconcilePorts["ledgers"] = {
     async reconcile(tenant, upstream, page) {
       const compared = await ports.ledgers.reconcile(tenant, upstream, page);
@@ -134,13 +134,13 @@ it("goes no further than the slowest ledger has come, and counts nothing twice",
     pages: 3,
     videos: 20,
   });
-  const spans = state.compared.filter(([tenant]) => tenant === "b").map(([, { from }]) => from);
+  const spans = stored.compared.filter(([tenant]) => tenant === "b").map(([, { from }]) => from);
   expect(spans.slice(1)).toEqual([1_700_000_010, 1_700_000_016]);
 });
 
 it("compares the tenants of an upstream, however many, a ledger no further than those before it have come", async () => {
   const tenants = Array.from({ length: 1_001 }, (_, index) => `t${String(index).padStart(4, "0")}`);
-  const { ports, state } = world([video(1_700_000_000, "t0000"), video(1_700_000_100, "t0000")], tenants);
+  const { ports, stored } = world([video(1_700_000_000, "t0000"), video(1_700_000_100, "t0000")], tenants);
   const directory: ReconcilePorts["directory"] = {
     ...ports.directory,
     listTenantIds: async (_, { after, limit }) => ok(tenants.filter((id) => id > after).slice(0, limit)),
@@ -153,59 +153,59 @@ it("compares the tenants of an upstream, however many, a ledger no further than 
     },
   };
   await reconcile({ ...ports, directory, ledgers }, "eu", "now", 1);
-  expect(state.compared.map(([tenant]) => tenant)).toEqual(tenants);
-  expect(state.compared.at(-1)?.[1].to).toBe(1_700_000_050);
+  expect(stored.compared.map(([tenant]) => tenant)).toEqual(tenants);
+  expect(stored.compared.at(-1)?.[1].to).toBe(1_700_000_050);
 });
 
 it("stays where it is while Stream is down, and tells when and why", async () => {
-  const { ports, state, faults } = world([video(1_700_000_000, "a")]);
+  const { ports, stored, faults } = world([video(1_700_000_000, "a")]);
   faults.stream = true;
   expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "failed", pages: 0 });
-  expect(state.standing).toEqual({ failure: { at: NOW, reason: expect.stringContaining("Stream") } });
+  expect(stored.state).toEqual({ failure: { at: NOW, reason: expect.stringContaining("Stream") } });
   faults.stream = false;
   expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "finished", videos: 1 });
 });
 
 it("does not pass what a ledger could not compare", async () => {
   const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
-  const { ports, state, faults } = world(videos);
+  const { ports, stored, faults } = world(videos);
   await reconcile(ports, "eu", "now", 1);
-  const { cursor } = state.standing.running ?? {};
+  const { cursor } = stored.state.running ?? {};
   faults.ledger = "b";
   expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "failed", reason: "The ledger is down." });
-  expect(state.standing.running?.cursor).toBe(cursor);
+  expect(stored.state.running?.cursor).toBe(cursor);
   faults.ledger = "";
   expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
-  expect(state.standing.finished).toMatchObject({ videos: 1_500 });
-  expect(state.standing.failure).toMatchObject({ reason: "The ledger is down." });
+  expect(stored.state.finished).toMatchObject({ videos: 1_500 });
+  expect(stored.state.failure).toMatchObject({ reason: "The ledger is down." });
 });
 
 it("waits for the budget without calling that a failure", async () => {
   const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
-  const { ports, state, faults } = world(videos);
+  const { ports, stored, faults } = world(videos);
   faults.calls = 1;
   expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "waiting for the budget", pages: 1 });
-  expect(state.standing.running).toMatchObject({ pages: 1 });
-  expect(state.standing.failure).toBeUndefined();
+  expect(stored.state.running).toMatchObject({ pages: 1 });
+  expect(stored.state.failure).toBeUndefined();
 });
 
 it("stops where another run was faster, and counts nothing twice", async () => {
-  const { ports, state, faults } = world([video(1_700_000_000, "a")]);
-  faults.beforeWrite = () => void state.revision++;
+  const { ports, stored, faults } = world([video(1_700_000_000, "a")]);
+  faults.beforeWrite = () => void stored.revision++;
   expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "overtaken", pages: 0 });
-  expect(state.standing).toEqual({});
+  expect(stored.state).toEqual({});
 });
 
 it("goes over all upstreams in turn, with so many pages for all of them", async () => {
-  const { ports, state } = world([], ["a"], ["one", "two", "three"]);
+  const { ports, stored } = world([], ["a"], ["one", "two", "three"]);
   const firsts: string[] = [];
   for (let minute = 0; minute < 3; minute++) {
-    Object.assign(state, { standing: {}, revision: 0 });
+    Object.assign(stored, { state: {}, revision: 0 });
     const runs = await reconcileAll({ ...ports, now: () => NOW + minute * 60 });
     firsts.push(runs.ok ? (runs.value[0]?.upstream ?? "") : "");
   }
   expect(firsts.toSorted()).toEqual(["one", "three", "two"]);
-  Object.assign(state, { standing: {}, revision: 0 });
+  Object.assign(stored, { state: {}, revision: 0 });
   // They share a row here, so that the second finds that nothing is due.
   const runs = await reconcileAll(ports);
   expect(runs.ok && runs.value.map(({ outcome }) => outcome)).toEqual(["finished", "not due", "not due"]);

@@ -8,7 +8,7 @@ import {
   classifyResponse,
   retryDelaySeconds,
 } from "../../../src/core/webhooks/rules/retry-policy.ts";
-import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "../../../src/queues/names.ts";
+import { DEAD_DELIVERIES, DELIVERIES, STREAM_NOTIFICATIONS } from "../../../src/queues/names.ts";
 
 const HOUR = 3_600;
 
@@ -39,7 +39,7 @@ describe("wrangler.toml", () => {
       "";
     expect(consumerOf(DELIVERIES)).toMatch(new RegExp(`^max_retries = ${RETRY_DELAYS_SECONDS.length}\\b`, "m"));
     expect(consumerOf(DELIVERIES)).toContain(`dead_letter_queue = "${DEAD_DELIVERIES}"`);
-    for (const queue of [DELIVERIES, DEAD_DELIVERIES, STREAM_EVENTS])
+    for (const queue of [DELIVERIES, DEAD_DELIVERIES, STREAM_NOTIFICATIONS])
       expect(consumerOf(queue), queue).toMatch(/^retry_delay = 600\b/m);
     expect(toml).toContain(`binding = "DELIVERIES"\nqueue = "${DELIVERIES}"`);
   });

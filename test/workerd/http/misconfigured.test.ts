@@ -2,13 +2,13 @@ import { createExecutionContext, createMessageBatch, getQueueResult } from "clou
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import worker from "../../../src/index.ts";
-import { DEAD_DELIVERIES, DELIVERIES, STREAM_EVENTS } from "../../../src/queues/names.ts";
+import { DEAD_DELIVERIES, DELIVERIES, STREAM_NOTIFICATIONS } from "../../../src/queues/names.ts";
 
 /** A Worker that has been deployed with a secret that is mistyped. */
 
 const mistyped = { ...env, GRANT_KEYS: "g1:not-base64" };
 
-it.each([DELIVERIES, DEAD_DELIVERIES, STREAM_EVENTS])(
+it.each([DELIVERIES, DEAD_DELIVERIES, STREAM_NOTIFICATIONS])(
   "leaves what is in %s for later, so that the retries last until the secret is put right",
   async (queue) => {
     const batch = createMessageBatch(queue, [{ id: "m1", timestamp: new Date(), attempts: 1, body: {} }]);

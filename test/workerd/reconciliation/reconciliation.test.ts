@@ -113,13 +113,13 @@ it("finds what the ledger does not know, what Stream does not have, and what is 
 
 it("of two runs at once, only one writes what it has found", async () => {
   const rows = createReconciliationStates(env.DB);
-  expect(await rows.read("eu")).toEqual(ok({ revision: 0, standing: {} }));
-  const standing = { failure: { at: 5, reason: "one" } };
+  expect(await rows.read("eu")).toEqual(ok({ revision: 0, state: {} }));
+  const state = { failure: { at: 5, reason: "one" } };
   const other = { failure: { at: 5, reason: "other" } };
-  expect([await rows.write("eu", 0, standing), await rows.write("eu", 0, other)]).toEqual([ok(true), ok(false)]);
-  expect(await rows.read("eu")).toEqual(ok({ revision: 1, standing }));
+  expect([await rows.write("eu", 0, state), await rows.write("eu", 0, other)]).toEqual([ok(true), ok(false)]);
+  expect(await rows.read("eu")).toEqual(ok({ revision: 1, state }));
   expect([await rows.write("eu", 1, {}), await rows.write("eu", 1, other)]).toEqual([ok(true), ok(false)]);
-  expect(await rows.read("eu")).toEqual(ok({ revision: 2, standing: {} }));
+  expect(await rows.read("eu")).toEqual(ok({ revision: 2, state: {} }));
 });
 
 it("leaves the newest videos to the next sweep", async () => {

@@ -1,20 +1,20 @@
 import type { StreamVideo } from "../../stream/rules/video.ts";
 
-/** All videos of one tenant that Stream has of a span of time. Seconds since the epoch; both ends are within. */
+/** All videos at Stream with one tenant's tag that were created from `from` to `to`, inclusive. Seconds since the epoch. */
 export interface VideoPage {
   readonly from: number;
   readonly to: number;
   readonly videos: readonly StreamVideo[];
 }
 
-/** What a comparison has changed. */
+/** Result of comparing a page with a ledger. */
 export interface Comparison {
-  /** Uploads whose state Stream knew better. */
+  /** Uploads whose state was updated. */
   readonly settled: number;
-  /** Videos that carried the tenant's tag, and of which the ledger knew nothing. */
+  /** Videos with the tenant's tag that the ledger did not have. */
   readonly imported: number;
-  /** Uploads whose video was not there: Stream is asked about each of them before anything is changed. */
+  /** Uploads without a video on the page. The ledger reads each video from Stream before it changes anything. */
   readonly missing: number;
-  /** How far it has come, where that is not the end of the span: there are too many uploads. */
+  /** Set if the page has too many uploads: the last second that was compared. */
   readonly to?: number;
 }

@@ -1,48 +1,48 @@
 /**
- * A sweep compares all videos of an upstream with the ledgers, from the oldest to the newest, one span of time after the
- * other. Times are seconds since the epoch.
+ * A sweep compares all videos of an upstream with the ledgers, from the oldest to the newest, one time slice after another.
+ * Times are seconds since the epoch.
  */
 export interface Sweep extends SweepCounts {
   readonly startedAt: number;
-  /** All that was created before this has been compared. */
+  /** All videos created before this time have been compared. */
   readonly cursor: number;
-  /** The end: what is newer is left to the next sweep. */
+  /** End of the sweep. Newer videos are left to the next sweep. */
   readonly until: number;
 }
 
-/** What a sweep has seen and done. */
+/** Results of a sweep. */
 export interface SweepCounts {
-  /** Lists that Stream was asked for. */
+  /** Lists read from Stream. */
   readonly pages: number;
   readonly videos: number;
-  /** Uploads whose state Stream knew better. */
+  /** Uploads whose state was updated. */
   readonly settled: number;
-  /** Videos of tenants whose ledger knew nothing of them. */
+  /** Videos that were added to a tenant's ledger. */
   readonly imported: number;
-  /** Uploads whose video was not there: Stream is asked about each of them. */
+  /** Uploads whose video was not listed. Each ledger reads them from Stream, one by one. */
   readonly missing: number;
-  /** Videos that were not made here. */
+  /** Videos that were not created by the gateway. */
   readonly unmanaged: number;
 }
 
-/** How an upstream's reconciliation stands. */
+/** The reconciliation state of an upstream. */
 export interface Reconciliation {
   readonly running?: Sweep;
   readonly finished?: SweepCounts & { readonly startedAt: number; readonly endedAt: number };
-  /** The last time that it could not go on. */
+  /** The last failure, also after later successes. */
   readonly failure?: { readonly at: number; readonly reason: string };
 }
 
-/** What is lost is rare, and no more urgent than this: a sweep lists the whole account. */
+/** Lost notifications are rare and not urgent, and a sweep lists the whole account. */
 export const SWEEP_INTERVAL_SECONDS = 6 * 3_600;
-/** Creations on their way, of which the ledger has not heard yet, are left to the next sweep. */
+/** Age at which videos are compared. The ledgers may not have recorded the result of younger creations. */
 export const SETTLING_SECONDS = 600;
 /**
- * An upload is older than its video, by the time that Stream took to make it. So videos of a little after a span of time are
- * looked at with it, or the newest uploads of the span would seem to have none.
+ * An upload is recorded before Stream creates its video. So each time slice includes the videos of the seconds after it:
+ * without them, its newest uploads would seem to have no video.
  */
 export const MARGIN_SECONDS = 120;
-/** 2017-01-01, in seconds since the epoch: Stream is younger. */
+/** 2017-01-01, before Stream existed. */
 const FIRST_VIDEO = 1_483_228_800;
 
 export function isSweepDue({ running, finished }: Reconciliation, now: number): boolean {
@@ -54,52 +54,52 @@ export function beginSweep(now: number): Sweep {
   return { startedAt: now, cursor: FIRST_VIDEO, until: now - SETTLING_SECONDS, ...counts };
 }
 
-/** A span of time, both ends within, and its videos. */
+/** The videos created from `from` to `to`, inclusive. */
 export interface TimeSlice<Video> {
   readonly from: number;
   readonly to: number;
-  /** Those of the margin as well. */
+  /** Includes the videos of the margin after `to`. */
   readonly videos: readonly Video[];
 }
 
 /**
- * What a page of the oldest videos from the cursor on tells for certain. It may have been cut off within a second, which is
- * left to the next page, as is the margin before. Where so many videos are of one moment that this would lead nowhere, the
- * margin is given up, and at last that second, which then may have more videos than are seen: Stream allows 4 creations a
- * second, and a page has 1,000.
+ * The time slice for which a page has all videos. The page holds the oldest videos from the cursor on and may end within a
+ * second, so that second and the margin before it are left to the next page. If the cursor would not advance, because the
+ * page's videos are of almost the same second, the slice has no margin; and if they are all of one second, it ends with that
+ * second, though more videos of it may exist. (Stream allows 4 creations a second; a page has 1,000.)
  */
 export function completeSlice<Video extends { readonly created?: number }>(
   { cursor, until }: Sweep,
   { videos, last }: { readonly videos: readonly Video[]; readonly last: boolean },
 ): TimeSlice<Video> {
   const createdAt = ({ created }: Video) => created ?? cursor;
-  const complete = videos.reduce((time, video) => Math.max(time, createdAt(video)), 0) - 1;
-  const certain = complete - MARGIN_SECONDS >= cursor ? complete - MARGIN_SECONDS : Math.max(cursor, complete);
-  const to = last ? until : Math.min(until, certain);
-  const seen = videos.filter((video) => createdAt(video) >= cursor && createdAt(video) <= to + MARGIN_SECONDS);
-  return { from: cursor, to, videos: seen };
+  const lastComplete = videos.reduce((time, video) => Math.max(time, createdAt(video)), 0) - 1;
+  const withMargin = lastComplete - MARGIN_SECONDS;
+  const to = last ? until : Math.min(until, withMargin >= cursor ? withMargin : Math.max(cursor, lastComplete));
+  const inSlice = videos.filter((video) => createdAt(video) >= cursor && createdAt(video) <= to + MARGIN_SECONDS);
+  return { from: cursor, to, videos: inSlice };
 }
 
-/** Whether a video of a stretch is counted with it: those of the margin are counted with the next. */
+/** Whether a video counts for this slice. Videos of the margin count for the next one. */
 export function countsFor({ to }: TimeSlice<unknown>, { created }: { readonly created?: number }): boolean {
   return (created ?? to) <= to;
 }
 
-/** The sweep after one more page. */
-export function advanceSweep(sweep: Sweep, { to }: TimeSlice<unknown>, found: Omit<SweepCounts, "pages">): Sweep {
+/** The sweep after another page. */
+export function advanceSweep(sweep: Sweep, { to }: TimeSlice<unknown>, counts: Omit<SweepCounts, "pages">): Sweep {
   return {
     ...sweep,
     cursor: to + 1,
     pages: sweep.pages + 1,
-    videos: sweep.videos + found.videos,
-    settled: sweep.settled + found.settled,
-    imported: sweep.imported + found.imported,
-    missing: sweep.missing + found.missing,
-    unmanaged: sweep.unmanaged + found.unmanaged,
+    videos: sweep.videos + counts.videos,
+    settled: sweep.settled + counts.settled,
+    imported: sweep.imported + counts.imported,
+    missing: sweep.missing + counts.missing,
+    unmanaged: sweep.unmanaged + counts.unmanaged,
   };
 }
 
-/** A sweep that has come to its end is no longer running. */
+/** The state after a page: the sweep is running, or finished once its cursor has passed its end. */
 export function nextState(sweep: Sweep, before: Reconciliation, now: number): Reconciliation {
   const { cursor, until, ...finished } = sweep;
   const failure = before.failure && { failure: before.failure };

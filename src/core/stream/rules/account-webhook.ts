@@ -1,7 +1,7 @@
-/** The one webhook that a Stream account has. */
+/** The one webhook of a Stream account. */
 export interface StreamWebhook {
   readonly notificationUrl: string;
-  /** What its events are signed with; undefined: Stream does not show it. */
+  /** Signs the notifications; absent if Stream does not show it. */
   readonly secret?: string;
 }
 export type SignedWebhook = Required<StreamWebhook>;

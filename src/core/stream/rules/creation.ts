@@ -1,17 +1,18 @@
 import type { Problem } from "../../shared/problem.ts";
 
+/** A tus creation, as it is sent to Stream. */
 export interface UpstreamCreation {
   /** Bytes. */
   readonly length: number;
-  /** The whole `Upload-Metadata` header. */
+  /** The value of the `Upload-Metadata` header. */
   readonly metadata: string;
   readonly creator?: string;
 }
 
-/** `status` is Stream's, where it answered. */
+/** Outcome of a creation. `status` is Stream's, if it answered. */
 export type StreamOutcome =
   | { readonly kind: "created"; readonly status: number; readonly uid: string; readonly location: string }
-  /** There is certainly no video. */
+  /** There is definitely no video. */
   | { readonly kind: "refused"; readonly status: number; readonly problem: Problem }
-  /** There may be a video, though nobody has its URL; with a uid, there is that one. */
+  /** There may be a video, but no client has its URL. With a uid, there is that video. */
   | { readonly kind: "unknown"; readonly status?: number; readonly uid?: string; readonly problem: Problem };

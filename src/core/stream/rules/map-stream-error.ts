@@ -1,10 +1,10 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { MAX_RETRY_AFTER_SECONDS, parseRetryAfter } from "./retry-after.ts";
 
-/** Stream's answer to a creation that it did not accept. */
+/** An answer of Stream that is not a success. */
 export interface StreamErrorResponse {
   readonly status: number;
-  /** `errors` and `messages` of Cloudflare's envelope, as far as they could be read; the useful text is often in the latter. */
+  /** The readable `errors` and `messages` of Cloudflare's envelope; the useful text is often in the latter. */
   readonly errors: readonly { readonly code: number; readonly message: string }[];
   /** The `Retry-After` header. */
   readonly retryAfter?: string | null;
@@ -12,25 +12,24 @@ export interface StreamErrorResponse {
 
 /** "The account's storage is full" (assumed: secondary source). */
 const STORAGE_EXCEEDED = 10011;
-/** The queue moves with the encoder, in minutes. */
+/** The queue moves as fast as the encoder: in minutes. */
 const QUEUE_RETRY_SECONDS = 60;
-/** Storage is freed or bought by people. */
+/** Someone has to delete videos or buy storage. */
 const STORAGE_RETRY_SECONDS = 3_600;
 const UNAVAILABLE_RETRY_SECONDS = 10;
 
 /**
- * What a refusal of Stream's means to the caller. Limits that the account shares are nobody's fault and no reason to try
- * again at once: 429. What only the operator can mend (credential, account, route) is 502, never shown as the caller's
- * fault. The text of Stream goes to the log, clipped; it may name the account.
+ * Maps an error of Stream to a problem for the client. A limit of the whole account is a 429, so that clients do not retry at
+ * once. An error that only the operator can fix (credential, account, route) is a 502. Stream's texts may name the account,
+ * so they go to the log only, truncated.
  */
-export function toProblem(refusal: StreamErrorResponse): Problem {
-  const { status, errors } = refusal;
+export function toProblem(response: StreamErrorResponse): Problem {
+  const { status, errors } = response;
   const facts = { upstreamErrors: errors.slice(0, 5).map(({ code, message }) => `${code} ${message}`.slice(0, 200)) };
-  const says = (pattern: RegExp) => errors.some(({ message }) => pattern.test(message));
 
   const storageExceeded = errors.some(({ code }) => code === STORAGE_EXCEEDED);
-  // 429 or 413. Assumed: it is told from the request limit, and from a full storage, by its text only.
-  if ((status === 429 || status === 413) && !storageExceeded && says(/queue|encod/i))
+  // A 429 or 413. Only its text differs from the request limit and a full storage (assumed).
+  if ((status === 429 || status === 413) && !storageExceeded && errors.some(isQueueFull))
     return problem("stream_queue_full", "Too many videos are being processed.", {
       facts,
       retryAfterSeconds: QUEUE_RETRY_SECONDS,
@@ -43,16 +42,19 @@ export function toProblem(refusal: StreamErrorResponse): Problem {
   if (status === 429)
     return problem("stream_rate_limited", "Too many requests to Stream.", {
       facts,
-      retryAfterSeconds: parseRetryAfter(refusal.retryAfter) ?? MAX_RETRY_AFTER_SECONDS,
+      retryAfterSeconds: parseRetryAfter(response.retryAfter) ?? MAX_RETRY_AFTER_SECONDS,
     });
   if (status === 401 || status === 403)
-    return problem("stream_credential_refused", "The gateway is not set up to create uploads at Stream.", { facts });
-  if (status === 400 || status === 422)
-    return problem("stream_rejected", "Stream does not accept this creation.", { facts });
+    return problem("stream_credential_refused", "Stream refused the gateway's credential.", { facts });
+  if (status === 400 || status === 422) return problem("stream_rejected", "Stream rejected the creation.", { facts });
   if (status === 503)
-    return problem("stream_unavailable", "Stream is not available at the moment.", {
+    return problem("stream_unavailable", "Stream is not available.", {
       facts,
-      retryAfterSeconds: parseRetryAfter(refusal.retryAfter) ?? UNAVAILABLE_RETRY_SECONDS,
+      retryAfterSeconds: parseRetryAfter(response.retryAfter) ?? UNAVAILABLE_RETRY_SECONDS,
     });
   return problem("stream_error", "Stream answered with an error.", { facts });
+}
+
+function isQueueFull({ message }: StreamErrorResponse["errors"][number]): boolean {
+  return /queue|encod/i.test(message);
 }

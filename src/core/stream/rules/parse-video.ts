@@ -9,12 +9,12 @@ import type { StreamVideo } from "./video.ts";
 
 const text = v.optional(v.nullable(v.string()));
 
-/** JSON may have 1e999, which is read as infinite. */
+/** `JSON.parse` reads 1e999 as Infinity. */
 const number = v.optional(v.nullable(v.pipe(v.number(), v.finite())));
 
 /**
- * The parts of a video that are read here. The API and the webhook give `uid`, events of a Queue `id`; the reason of a
- * failure has two names in Cloudflare's own examples.
+ * The fields of a video that the gateway uses. The API and the webhook send `uid`, the event subscription sends `id`.
+ * Cloudflare's examples have two names for the reason of a failure.
  *
  * @see https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/
  */
@@ -31,16 +31,16 @@ const videoSchema = v.looseObject({
   meta: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
 });
 
-/** Reads a video as Stream shows it; undefined: that is none. */
+/** Parses a video from Stream's API, webhook or event subscription. @returns `undefined` if the JSON is not a video */
 export function parseVideo(json: unknown): StreamVideo | undefined {
   const parsed = v.safeParse(videoSchema, json);
   if (!parsed.success) return undefined;
   const video = parsed.output;
-  // It stands in paths of Stream's API later, next to the account's credential.
+  // Checked, since it becomes part of API paths that are called with the account's credential.
   const uid = parseUid(video.uid ?? video.id ?? null);
   if (!uid) return undefined;
   const tag = parseTag(video.meta?.[SLUICE_KEY]);
-  // -1 means that it is unknown.
+  // -1 means unknown.
   const maxDurationSeconds = roundToMilliseconds(Math.max(0, video.maxDurationSeconds ?? 0));
   const [created, expires] = [parseTimeLeniently(video.created ?? ""), parseTimeLeniently(video.uploadExpiry ?? "")];
   return {

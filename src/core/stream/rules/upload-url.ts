@@ -1,11 +1,11 @@
 import { LOOPBACK } from "../../shared/safe-url.ts";
 
 /**
- * The upload URL in Stream's `Location`: absolute, https, without user info, on an allowed host. The header may hold two
- * values joined by a comma (seen with proxies that add their own); it counts if exactly one of them is such a URL.
+ * Parses the upload URL in Stream's `Location`: absolute, https, without user info, on an allowed host. Some proxies add a
+ * value of their own, joined by a comma: exactly one of the values must be such a URL.
  *
- * @param hosts `host`, or `host:port` where it is not the scheme's own
- * @param allowLoopback for development: http on a loopback address, any port where the host is listed without one
+ * @param hosts `host`, or `host:port` for a port other than the scheme's default
+ * @param allowLoopback development only: accept http on a loopback address, on any port if the host is listed without one
  */
 export function parseLocation(header: string, hosts: readonly string[], allowLoopback: boolean): string | undefined {
   const candidates = header.split(/,\s*(?=[a-z][a-z0-9+.-]*:)/i).map((value) => value.trim());
@@ -14,8 +14,8 @@ export function parseLocation(header: string, hosts: readonly string[], allowLoo
 }
 
 /**
- * As it is written, and not only after a parser's mending: it goes into a header of ours as it is. The host ends at the path;
- * so no user info can stand before it.
+ * Matches the text and not a parsed URL, since the text is copied to a response header, and parsers repair invalid URLs. No
+ * `@` can precede the path, so there is no user info.
  */
 const UPLOAD_URL = /^(https?):\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(?:[/?][\x21-\x7e]*)?$/;
 
@@ -28,7 +28,7 @@ function isUploadUrl(value: string, hosts: readonly string[], allowLoopback: boo
   return hosts.includes(host + port) || (local && hosts.includes(host));
 }
 
-/** Stream's identifier of a video, from `stream-media-id`; `Location` carries another one. */
+/** Validates Stream's identifier of a video, e.g. from `stream-media-id`. The id in `Location` is another one. */
 export function parseUid(header: string | null): string | undefined {
   return header !== null && /^[0-9a-f]{32}$/.test(header) ? header : undefined;
 }

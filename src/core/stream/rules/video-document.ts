@@ -2,10 +2,10 @@ import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
 import { rfc3339 } from "../../shared/time.ts";
 import type { Upload, UploadState } from "../../uploads/rules/upload-state.ts";
 
-/** Stream's own object of a video. https://developers.cloudflare.com/api/resources/stream/methods/get/ */
+/** A video as Stream's API returns it. https://developers.cloudflare.com/api/resources/stream/methods/get/ */
 export type VideoJson = Readonly<Record<string, unknown>>;
 
-/** What a list of Stream's may be filtered by. https://developers.cloudflare.com/api/resources/stream/methods/list/ */
+/** The statuses by which Stream filters a list. https://developers.cloudflare.com/api/resources/stream/methods/list/ */
 export const VIDEO_STATUSES = [
   "pendingupload",
   "downloading",
@@ -18,12 +18,12 @@ export const VIDEO_STATUSES = [
 
 export type VideoStatus = (typeof VIDEO_STATUSES)[number];
 
-/** States of uploads whose video Stream would show. Where there may be one that nobody has seen, it is not shown. */
+/** The upload states whose video Stream would show, with its status. An `unknown` upload may have a video, but shows none. */
 const SHOWN = { issued: "pendingupload", failed: "error", ready: "ready" } as const satisfies Partial<
   Record<UploadState, VideoStatus>
 >;
 
-/** The state of uploads among which those of a status are. */
+/** The upload state that includes all videos of a status. */
 export function stateOfStatus(status: VideoStatus): keyof typeof SHOWN {
   return status === "ready" ? "ready" : status === "error" ? "failed" : "issued";
 }
@@ -35,9 +35,11 @@ export interface VideoDocument extends VideoJson {
 }
 
 /**
- * An upload's video as Stream would show it: what was last seen of it, or, where nothing was seen yet, what is known by
- * itself. In its state, its size and its time of creation the ledger is right: what was seen last may have been an event
- * that was late, and by its time it is listed. Undefined: Stream would show none.
+ * Describes an upload's video as Stream would: from the last description by Stream, or from the upload without one. State, size
+ * and creation time come from the ledger, since the last description may be a late notification, and lists are sorted by the
+ * ledger's creation time.
+ *
+ * @returns `undefined` if Stream would show no video
  */
 export function videoDocument(upload: Upload & { readonly video?: VideoJson }): VideoDocument | undefined {
   const { uid, state, creator = null, created, expires, seconds, bytes, failure, video = {} } = upload;
@@ -52,7 +54,7 @@ export function videoDocument(upload: Upload & { readonly video?: VideoJson }): 
     uid,
     created: rfc3339(created),
     readyToStream: ready,
-    // Until there is a file, `bytes` is what was announced or, of a link, the most that it takes.
+    // Until there is a file, `bytes` is the announced length or the maximum of a basic link.
     ...(ready && { duration: seconds, size: bytes }),
     status: {
       ...(failure !== undefined && { errorReasonCode: failure }),
@@ -69,14 +71,15 @@ function isShown(state: UploadState): state is keyof typeof SHOWN {
   return Object.hasOwn(SHOWN, state);
 }
 
-/** What an upload that is under way has come to, only Stream can say. */
-function statusOf(state: keyof typeof SHOWN, seen: unknown): string {
-  const told = isRecord(seen) ? seen["state"] : undefined;
-  const underWay = state === "issued" && typeof told === "string" && told !== "ready" && told !== "error";
-  return underWay ? told : SHOWN[state];
+/** Only Stream has the exact status of a running upload. */
+function statusOf(state: keyof typeof SHOWN, lastStatus: unknown): string {
+  const lastState = isRecord(lastStatus) ? lastStatus["state"] : undefined;
+  const isRunning =
+    state === "issued" && typeof lastState === "string" && lastState !== "ready" && lastState !== "error";
+  return isRunning ? lastState : SHOWN[state];
 }
 
-/** Stream's object without the mark by which the gateway knows the video: that is nobody else's business. */
+/** Removes the tag by which the gateway recognizes the video, so that clients do not see it. */
 export function withoutTag(video: VideoJson): VideoJson {
   const { meta } = video;
   if (!isRecord(meta)) return video;

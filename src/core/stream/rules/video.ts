@@ -1,22 +1,24 @@
 import type { ExistingVideo, VideoReport } from "../../uploads/rules/upload-state.ts";
 import type { VideoJson } from "./video-document.ts";
 
-/** A video as Stream shows it, by its API or in an event. Times are seconds since the epoch. */
+/** A video as Stream's API or a notification describes it. Times are seconds since the epoch. */
 export interface StreamVideo {
   readonly report: ExistingVideo;
-  /** Whose it is, by the `sluice` key of its `meta`; undefined: it was not made here, or the key was taken away. */
+  /** Tenant and upload in the `sluice` key of its `meta`; absent if created elsewhere, or if the key was removed. */
   readonly tag?: { readonly tenant: string; readonly uploadId: string };
   readonly creator?: string;
   readonly created?: number;
-  /** When its upload URL dies. */
+  /** Expiry of its upload URL. */
   readonly expires?: number;
-  /** Reserved while it is not ready. */
+  /** Reserved until it is ready. */
   readonly maxDurationSeconds?: number;
   readonly json: VideoJson;
 }
+
+/** A page of a list, oldest first. */
 export interface VideoList {
   readonly videos: readonly StreamVideo[];
-  /** There are no newer ones. */
+  /** Whether this is the last page. */
   readonly last: boolean;
 }
 

@@ -49,7 +49,7 @@ async function readUpstream({ uncached }: CachedRegistry, c: Context<AppEnv>): P
 async function respondWithState(ports: ReconciliationPorts, c: Context<AppEnv>, upstream: string, run?: object) {
   const read = await ports.reconciliations.read(upstream);
   if (!read.ok) return respondProblem(c, read.problem);
-  const { running, finished, failure } = read.value.standing;
+  const { running, finished, failure } = read.value.state;
   return c.json({
     ...(run && { run }),
     ...(running && {

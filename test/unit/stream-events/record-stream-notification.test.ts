@@ -4,7 +4,10 @@ import { ok, err } from "../../../src/core/shared/result.ts";
 import type { TraceFields } from "../../../src/core/ports/trace.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
-import { type RecordStreamEventPorts, recordStreamEvent } from "../../../src/core/stream-events/record-stream-event.ts";
+import {
+  type RecordForUpstreamPorts,
+  recordForUpstream,
+} from "../../../src/core/stream-events/record-stream-notification.ts";
 
 const upstream = { id: "eu" } as Upstream;
 const DOWN = err(problem("ledger_unavailable", "down"));
@@ -21,7 +24,7 @@ function world({ tenants = 10, owner = "", down = [] as string[], granted = true
   const asked: string[] = [];
   const told: StreamVideo[] = [];
   const columns: TraceFields = {};
-  const ports: RecordStreamEventPorts = {
+  const ports: RecordForUpstreamPorts = {
     registry: { tenant: async (id) => ok(ids.includes(id) ? ({ id } as never) : undefined) },
     directory: { listTenantIds: async (_, { limit }) => ok(ids.slice(0, limit)) },
     ledgers: {
@@ -40,7 +43,7 @@ function world({ tenants = 10, owner = "", down = [] as string[], granted = true
     },
   };
   const trace = { annotate: (more: TraceFields) => void Object.assign(columns, more), measure: async () => never() };
-  return { asked, told, columns, record: (event: StreamVideo) => recordStreamEvent(ports, upstream, event, trace) };
+  return { asked, told, columns, record: (event: StreamVideo) => recordForUpstream(ports, upstream, event, trace) };
 }
 
 function never(): never {

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, expect, it, vi } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import worker from "../../../src/index.ts";
-import { STREAM_EVENTS } from "../../../src/queues/names.ts";
+import { STREAM_NOTIFICATIONS } from "../../../src/queues/names.ts";
 import { asOperator, seedTenant } from "../support/worker.ts";
 
 /** Stream's events, as a Queue brings them. */
@@ -40,7 +40,7 @@ function event({ id, uid }: { id: string; uid: string }, more: object = {}) {
 
 async function consume(bodies: readonly unknown[], attempts = 3) {
   const messages = bodies.map((body, index) => ({ id: `m${index}`, timestamp: new Date(), attempts, body }));
-  const batch = createMessageBatch(STREAM_EVENTS, messages);
+  const batch = createMessageBatch(STREAM_NOTIFICATIONS, messages);
   const retries = batch.messages.map((message) => vi.spyOn(message, "retry"));
   const context = createExecutionContext();
   await worker.queue(batch, env);
@@ -117,7 +117,7 @@ it("tells of each message in a line of its own", async () => {
   const lines = log.mock.calls.map(([line]) => JSON.parse(String(line)) as Record<string, unknown>);
   log.mockRestore();
   expect(lines.filter(({ method }) => method === "QUEUE")).toMatchObject([
-    { requestId: "m0", route: STREAM_EVENTS, status: 200, streamEvent: "recorded", tenant: "acme" },
-    { requestId: "m1", route: STREAM_EVENTS, status: 400, problem: "body_invalid" },
+    { requestId: "m0", route: STREAM_NOTIFICATIONS, status: 200, streamEvent: "recorded", tenant: "acme" },
+    { requestId: "m1", route: STREAM_NOTIFICATIONS, status: 400, problem: "body_invalid" },
   ]);
 });
