@@ -88,7 +88,7 @@ describe("Cloudflare's SDK", () => {
     const answer = await clientOf(key).delete(uid, { account_id }).asResponse();
     expect([answer.status, await answer.text()]).toEqual([200, ""]);
     expect(harness.stream.videos()).toEqual([]);
-    const missing = { status: 404, errors: [{ code: 10003, message: "Upload not found." }] };
+    const missing = { status: 404, errors: [{ code: 10003, message: "There is no such upload." }] };
     await expect(clientOf(key).get(uid, { account_id })).rejects.toMatchObject(missing);
     await expect(clientOf(key).delete(uid, { account_id })).rejects.toMatchObject(missing);
     expect(await uidsOf(clientOf(key).list({ account_id }))).toEqual([]);

@@ -12,7 +12,7 @@ import type { Registry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 
 /** One error for an invalid or unknown id, another tenant's upload, and an upload the caller may not see. */
-export const NO_SUCH_UPLOAD = problem("not_found", "Upload not found.");
+export const NO_SUCH_UPLOAD = problem("not_found", "There is no such upload.");
 
 /** Finds an upload that the caller may see, by its id or by the uid of its video. */
 export async function findUpload(

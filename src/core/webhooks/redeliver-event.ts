@@ -30,14 +30,14 @@ export async function redeliverEvent(
   const [stored, endpoints] = await Promise.all([ledgers.event(tenant, eventId), registry.uncached.endpoints(tenant)]);
   if (!stored.ok) return stored;
   if (!endpoints.ok) return endpoints;
-  if (!stored.value) return err(problem("not_found", "Event not found."));
+  if (!stored.value) return err(problem("not_found", "There is no such event."));
   const { id, body } = stored.value;
   const event = { id, body };
 
   const requested =
     endpointId === undefined ? undefined : endpoints.value.find((endpoint) => endpoint.id === endpointId);
   if (endpointId !== undefined && !requested)
-    return err(problem("body_invalid", `endpoint: "${endpointId}" does not exist.`, { key: "endpoint" }));
+    return err(problem("body_invalid", `endpoint: there is no "${endpointId}".`, { key: "endpoint" }));
   const targets = requested
     ? [requested].filter(({ disabled }) => !disabled)
     : endpoints.value.filter((endpoint) => isSubscribed(endpoint, event));
