@@ -3,11 +3,11 @@ import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.
 import { NOON } from "./policy-fixtures.ts";
 
 /**
- * Arbitrary policy documents and creations, drawn from a small world, so that rules and wishes meet: the same few hosts,
- * names, numbers and durations on both sides, besides nonsense.
+ * Arbitrary policy documents and creations. Both draw from the same few hosts, names, numbers and durations, so that rules
+ * and requested values meet often; some values are invalid.
  */
 
-/** A record of a few of these keys: with all of them at once, nearly every creation would be refused for one. */
+/** A record with a few of these keys: with all of them, nearly every creation would be refused for one. */
 function few<T>(values: Record<string, fc.Arbitrary<T>>, most: number): fc.Arbitrary<Record<string, T>> {
   return fc
     .shuffledSubarray(Object.keys(values), { maxLength: most })
@@ -65,7 +65,7 @@ const rules: Record<string, fc.Arbitrary<unknown>> = {
   ),
 };
 
-/** Documents as JSON; many contradict themselves and are refused when they are read. */
+/** Documents as JSON. Many contradict themselves, and `parsePolicy` refuses them. */
 export const policyJson: fc.Arbitrary<Record<string, unknown>> = fc.record(
   {
     upload: fc.oneof(
@@ -84,7 +84,7 @@ const timestamp = fc
   .oneof(fc.integer({ min: -100, max: 30_000 }), fc.integer({ min: 2_000_000, max: 100_000_000 }))
   .map((ahead) => new Date((NOON + ahead) * 1000).toISOString());
 
-function wish(...values: fc.Arbitrary<string>[]): fc.Arbitrary<string> {
+function requestedText(...values: fc.Arbitrary<string>[]): fc.Arbitrary<string> {
   return fc.oneof(
     { weight: 8, arbitrary: fc.oneof(...values, fc.constant("")) },
     { weight: 1, arbitrary: fc.string({ unit: "grapheme", maxLength: 12 }) },
@@ -93,21 +93,23 @@ function wish(...values: fc.Arbitrary<string>[]): fc.Arbitrary<string> {
 
 const metadata = few<string>(
   {
-    name: wish(fc.constantFrom(...TEXTS)),
-    filename: wish(fc.constantFrom(...TEXTS)),
-    maxdurationseconds: wish(fc.oneof(seconds, fc.integer({ min: -5, max: 40_000 })).map(String)),
+    name: requestedText(fc.constantFrom(...TEXTS)),
+    filename: requestedText(fc.constantFrom(...TEXTS)),
+    maxdurationseconds: requestedText(fc.oneof(seconds, fc.integer({ min: -5, max: 40_000 })).map(String)),
     requiresignedurls: fc.constantFrom("", "true", "false"),
-    allowedorigins: wish(
+    allowedorigins: requestedText(
       hosts.map((list) => list.join(", ")),
       fc.constantFrom(",", " ", "localhost"),
     ),
-    thumbnailtimestamppct: wish(fc.oneof(fraction, fc.double({ min: -0.5, max: 1.5, noNaN: true })).map(String)),
-    watermark: wish(fc.constantFrom("w1", "w2", "w".repeat(40))),
-    scheduleddeletion: wish(timestamp),
-    expiry: wish(timestamp),
-    project: wish(fc.constantFrom(...TEXTS)),
-    color: wish(),
-    plan: wish(),
+    thumbnailtimestamppct: requestedText(
+      fc.oneof(fraction, fc.double({ min: -0.5, max: 1.5, noNaN: true })).map(String),
+    ),
+    watermark: requestedText(fc.constantFrom("w1", "w2", "w".repeat(40))),
+    scheduleddeletion: requestedText(timestamp),
+    expiry: requestedText(timestamp),
+    project: requestedText(fc.constantFrom(...TEXTS)),
+    color: requestedText(),
+    plan: requestedText(),
     sluice: fc.constant("other-tenant/1"),
     grant: fc.constant("token"),
     ["__proto__"]: fc.constant("x"),
@@ -115,7 +117,7 @@ const metadata = few<string>(
   5,
 );
 
-/** Creations as a parsed header gives them. */
+/** Creations as parsed from headers. */
 export const policyRequest: fc.Arbitrary<PolicyRequest> = fc
   .record(
     {

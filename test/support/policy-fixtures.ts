@@ -1,17 +1,18 @@
+import { applyPolicy } from "../../src/core/policy/rules/apply.ts";
 import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
 import { type PolicyDocument, parsePolicy } from "../../src/core/policy/rules/policy.ts";
 
 /** 2026-11-22T12:00:00Z, in seconds. */
 export const NOON = Date.UTC(2026, 10, 22, 12) / 1000;
 
-/** A policy document that has to be a valid one. */
+/** Parses a valid policy document. */
 export function policyOf(json: unknown, source: "policy" | "grant" = "policy"): PolicyDocument {
   const parsed = parsePolicy(json, source);
   if (!parsed.ok) throw new Error(`${parsed.problem.detail} ${JSON.stringify(json)}`);
   return parsed.value;
 }
 
-/** A creation of 1,000 bytes by an API key at noon, but for what the test is about. */
+/** A creation of 1,000 bytes by an API key at noon. */
 export function requestOf(
   metadata: Readonly<Record<string, string>> = {},
   more: Partial<Omit<PolicyRequest, "metadata">> = {},
@@ -22,5 +23,27 @@ export function requestOf(
     now: NOON,
     ...more,
     metadata: new Map(Object.entries(metadata)),
+  };
+}
+
+/** The code of the refusal, or "accepted". */
+export function codeOf(document: object, request: PolicyRequest): string {
+  const { result } = applyPolicy([policyOf(document)], request);
+  return result.ok ? "accepted" : result.problem.code;
+}
+
+/** The metadata sent to Stream, without the defaults of the two keys that are always sent; or the code of the refusal. */
+export function applyRules(
+  rules: object,
+  metadata: Record<string, string>,
+  more: Partial<Omit<PolicyRequest, "metadata">> = {},
+): unknown {
+  const { result } = applyPolicy([policyOf({ metadata: rules })], requestOf(metadata, more));
+  if (!result.ok) return result.problem.code;
+  const { maxdurationseconds, expiry, ...rest } = Object.fromEntries(result.value.metadata);
+  return {
+    ...rest,
+    ...(maxdurationseconds !== "14400" && { maxdurationseconds }),
+    ...(expiry !== "2026-11-22T12:30:00Z" && { expiry }),
   };
 }

@@ -1,10 +1,11 @@
 import type { Decision, PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
 
 /**
- * What a policy document forbids in a decision, read from the document as it was written and sharing no code with what is
- * tested: a list of complaints, empty where the decision is one that the document permits.
+ * Checks a decision against the JSON of a policy document, without any code of `src`.
+ *
+ * @returns the violations; empty if the document allows the decision
  */
-export function complaints(json: Record<string, unknown>, decision: Decision, request: PolicyRequest): string[] {
+export function violations(json: Record<string, unknown>, decision: Decision, request: PolicyRequest): string[] {
   const found: string[] = [];
   const { upload = {}, metadata = {} } = json as {
     upload?: { minBytes?: number; maxBytes?: number };
@@ -15,17 +16,17 @@ export function complaints(json: Record<string, unknown>, decision: Decision, re
   for (const [key, rule] of Object.entries(metadata)) {
     if (key === "*") continue;
     const value = decision.metadata.get(key);
-    for (const complaint of complaintsOf(key, rule, value, request.now)) found.push(`${key} ${complaint}: ${value}`);
-    const asked = request.metadata.get(key);
-    if (rule.deny && value !== undefined && value === asked && !settings(rule).includes(value))
+    for (const violation of violationsOf(key, rule, value, request.now)) found.push(`${key} ${violation}: ${value}`);
+    const requested = request.metadata.get(key);
+    if (rule.deny && value !== undefined && value === requested && !settings(rule).includes(value))
       found.push(`${key} deny`);
   }
 
-  const others: { allow?: string[]; maxLength?: number } | undefined = metadata["*"];
+  const custom: { allow?: string[]; maxLength?: number } | undefined = metadata["*"];
   for (const [key, value] of decision.metadata) {
-    if (STREAM_KEYS.has(key) || key in metadata || !others) continue;
-    if (!others.allow?.includes(key)) found.push(`${key} is not let through`);
-    if ([...value].length > (others.maxLength ?? Infinity)) found.push(`${key} is too long for *`);
+    if (STREAM_KEYS.has(key) || key in metadata || !custom) continue;
+    if (!custom.allow?.includes(key)) found.push(`${key} is not allowed`);
+    if ([...value].length > (custom.maxLength ?? Infinity)) found.push(`${key} is too long for *`);
   }
   return found;
 }
@@ -52,11 +53,11 @@ interface Rule {
   readonly pattern?: string;
   readonly oneOf?: (string | number)[];
   readonly within?: string[];
-  /** Of `*` only. */
+  /** For `*` only. */
   readonly allow?: string[];
 }
 
-function* complaintsOf(key: string, rule: Rule, value: string | undefined, now: number): Generator<string> {
+function* violationsOf(key: string, rule: Rule, value: string | undefined, now: number): Generator<string> {
   const time = key === "expiry" || key === "scheduleddeletion";
   if (value === undefined) {
     if (rule.required || (rule.force !== undefined && rule.force !== false)) yield "is missing";
@@ -72,7 +73,7 @@ function* complaintsOf(key: string, rule: Rule, value: string | undefined, now: 
   const amount = time ? Date.parse(value) / 1000 - now : Number(value);
   const least = key === "expiry" ? 120 : 2_592_000;
   const bound = (limit: number | string) =>
-    time ? seconds(String(limit)) + (seconds(String(limit)) === least ? TRANSIT : 0) : Number(limit);
+    time ? seconds(String(limit)) + (seconds(String(limit)) === least ? MARGIN : 0) : Number(limit);
   if (time && rule.force !== undefined && rule.force !== "auto" && amount !== bound(String(rule.force))) yield "force";
   if (rule.min !== undefined && !(amount >= bound(rule.min))) yield "min";
   if (rule.max !== undefined && !(amount <= bound(rule.max))) yield "max";
@@ -80,11 +81,11 @@ function* complaintsOf(key: string, rule: Rule, value: string | undefined, now: 
   if (rule.pattern !== undefined && !new RegExp(`^(?:${rule.pattern})$`, "u").test(value)) yield "pattern";
   if (rule.oneOf && !rule.oneOf.map(String).includes(value)) yield "oneOf";
   for (const host of rule.within ? value.split(",") : []) {
-    const covered = rule.within?.some(
+    const allowed = rule.within?.some(
       (pattern) =>
         pattern === host || (pattern.startsWith("*.") && host.endsWith(pattern.slice(1)) && host !== pattern.slice(1)),
     );
-    if (!covered) yield `within: ${host}`;
+    if (!allowed) yield `within: ${host}`;
   }
 }
 
@@ -94,10 +95,10 @@ function settings(rule: Rule): string[] {
     .map((setting) => (Array.isArray(setting) ? setting.join(",") : setting === true ? "" : String(setting)));
 }
 
-/** Seconds that a creation may take to Stream. */
-const TRANSIT = 60;
+/** Seconds added to Stream's minimum, for the way to Stream. */
+const MARGIN = 60;
 
-/** The durations that the tests use; written out, not parsed. */
+/** Seconds of the durations that the tests use, without a parser. */
 function seconds(duration: string): number {
   const table: Record<string, number> = {
     PT1M: 60,

@@ -1,21 +1,21 @@
 import type { AuthFailureLimiter } from "../../core/ports/auth-failure-limiter.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
 
-/** As `wrangler.toml` configures the binding. */
+/** The period of the binding in `wrangler.toml`. */
 const WINDOW_MS = 60_000;
-/** Some 100 bytes each. Whoever has more networks to send from than that is counted by the binding alone. */
+/** About 100 bytes each. Beyond that, the oldest entries are evicted, and the binding is called again for them. */
 const MAX_LIMITED = 10_000;
 
 /**
- * By the rate-limiting binding: per location and approximate, which is enough to damp guessing. An address that it has
- * found past the limit stays so for a window: a flood costs no call per refusal.
+ * Counts with the rate-limiting binding: per location and approximate, which is enough to slow down guessing. A network
+ * that exceeds the limit is limited for a whole window without further calls, so a flood costs one call a minute.
  *
  * @param now milliseconds since the epoch
  */
 export function createAuthFailureLimiter(binding: RateLimit, now: () => number): AuthFailureLimiter {
   const limitedUntil = new Map<string, number>();
 
-  /** So is everyone while the binding cannot be asked: a 401 that became a 500 would be sent again by tus clients. */
+  /** True if the binding fails: tus clients retry a 500, but not the 401 that it would replace. */
   async function isWithinLimit(network: string): Promise<boolean> {
     try {
       return (await binding.limit({ key: network })).success;
@@ -27,8 +27,8 @@ export function createAuthFailureLimiter(binding: RateLimit, now: () => number):
   return {
     async countFailure(address) {
       const network = networkOf(address);
-      const left = (limitedUntil.get(network) ?? 0) - now();
-      if (left > 0) return Math.ceil(left / 1000);
+      const remainingMs = (limitedUntil.get(network) ?? 0) - now();
+      if (remainingMs > 0) return Math.ceil(remainingMs / 1000);
       if (await isWithinLimit(network)) return undefined;
       setBounded(limitedUntil, network, now() + WINDOW_MS, MAX_LIMITED);
       return WINDOW_MS / 1000;
@@ -36,13 +36,13 @@ export function createAuthFailureLimiter(binding: RateLimit, now: () => number):
   };
 }
 
-/** One household or host has a whole /64 of IPv6 to send from. */
+/** The IPv4 address, or the /64 of an IPv6 address: one household or host can send from all of it. */
 function networkOf(address: string): string {
   if (!address.includes(":")) return address;
   const [head = "", tail] = address.toLowerCase().split("::", 2);
-  const before = head === "" ? [] : head.split(":");
-  const after = tail ? tail.split(":") : [];
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
-  const groups = [...before, ...Array.from({ length: zeros }, () => "0"), ...after];
+  const headGroups = head === "" ? [] : head.split(":");
+  const tailGroups = tail ? tail.split(":") : [];
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - headGroups.length - tailGroups.length);
+  const groups = [...headGroups, ...Array.from({ length: zeros }, () => "0"), ...tailGroups];
   return `${groups.slice(0, 4).join(":")}::/64`;
 }

@@ -5,34 +5,33 @@ import type { Issuer } from "../../core/auth/rules/issuer.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 
-/** The keys could not be had: nothing is known about the token. */
+/** The key set could not be read, so the token is neither valid nor invalid. */
 export class JwksUnavailable extends Error {
   override readonly name = "JwksUnavailable";
 }
 
-/** A key that a provider withdraws is believed for so long at the most. */
+/** A key that a provider removes is trusted for this time at most. */
 const JWKS_MAX_AGE_MS = 10 * 60 * 1000;
-/** Tokens with made-up `kid`s make no more than one request in this time. */
+/** Tokens with unknown `kid`s cause at most one request in this time. */
 const JWKS_COOLDOWN_MS = 30 * 1000;
 const JWKS_TIMEOUT_MS = 5_000;
-
-/** After a failure a provider is left alone for so long: not every token with its name is worth a try. */
+/** After a failure there is no request for this time, so that a provider that is down does not slow down every token. */
 const JWKS_RETRY_MS = 10 * 1000;
 /** Large providers publish a dozen keys, about 20 KB. */
 const MAX_JWKS_BYTES = 128 * 1024;
-/** Key sets kept by an isolate; the oldest gives way. */
+/** Key sets per isolate; the oldest is evicted. */
 const MAX_KEY_SETS = 500;
 
-/** Where the verification keys of an issuer come from; remote and parsed sets are kept for the isolate's life. */
+/** Returns the verification keys of an issuer. Remote and parsed key sets are cached for the lifetime of the isolate. */
 export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWTVerifyGetKey | Uint8Array {
   const keySets = new Map<string, JWTVerifyGetKey>();
 
-  function remember(name: string, make: () => JWTVerifyGetKey): JWTVerifyGetKey {
-    const known = keySets.get(name);
-    if (known) return known;
-    const made = make();
-    setBounded(keySets, name, made, MAX_KEY_SETS);
-    return made;
+  function cached(name: string, create: () => JWTVerifyGetKey): JWTVerifyGetKey {
+    const existing = keySets.get(name);
+    if (existing) return existing;
+    const keySet = create();
+    setBounded(keySets, name, keySet, MAX_KEY_SETS);
+    return keySet;
   }
 
   return ({ keys }) => {
@@ -40,9 +39,9 @@ export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWT
       case "secret":
         return keys.secret;
       case "jwks":
-        return remember(JSON.stringify(keys.jwks), () => createLocalJWKSet({ keys: [...keys.jwks.keys] }));
+        return cached(JSON.stringify(keys.jwks), () => createLocalJWKSet({ keys: [...keys.jwks.keys] }));
       case "jwks-url":
-        return remember(keys.url, () => remoteKeySet(keys.url, allowLoopback));
+        return cached(keys.url, () => remoteKeySet(keys.url, allowLoopback));
       default:
         return keys satisfies never;
     }
@@ -50,19 +49,19 @@ export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWT
 }
 
 function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
-  let failed: { readonly error: JwksUnavailable; readonly until: number } | undefined;
+  let lastFailure: { readonly error: JwksUnavailable; readonly until: number } | undefined;
   const keySet = createRemoteJWKSet(new URL(url), {
     cacheMaxAge: JWKS_MAX_AGE_MS,
     cooldownDuration: JWKS_COOLDOWN_MS,
     timeoutDuration: JWKS_TIMEOUT_MS,
     [customFetch]: async (target, init) => {
-      // Here and not before: tokens whose key is known already need no provider.
-      if (failed && Date.now() < failed.until) throw failed.error;
-      // Checked when it was configured; here again, because a setting may have changed since.
-      if (!isSafeUrl(target, allowLoopback)) throw new JwksUnavailable("The JWKS URL is not https.");
+      // Checked here, where a request is needed: tokens with a cached key stay valid while the provider is down.
+      if (lastFailure && Date.now() < lastFailure.until) throw lastFailure.error;
+      // Checked when it was configured, and again here, because the setting for loopback may have changed since.
+      if (!isSafeUrl(target, allowLoopback)) throw new JwksUnavailable("The JWKS URL must be https.");
       const response = await fetch(target, init);
       const body = await readBounded(response.body, MAX_JWKS_BYTES);
-      if (body === undefined) throw new JwksUnavailable(`The key set is larger than ${MAX_JWKS_BYTES} bytes.`);
+      if (body === undefined) throw new JwksUnavailable(`The key set must have at most ${MAX_JWKS_BYTES} bytes.`);
       return new Response(body, response);
     },
   });
@@ -72,9 +71,10 @@ function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
       return await keySet(header, token);
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
-      if (error instanceof errors.JOSENotSupported || error === failed?.error) throw error;
-      failed = { error: new JwksUnavailable(errorMessage(error), { cause: error }), until: Date.now() + JWKS_RETRY_MS };
-      throw failed.error;
+      if (error instanceof errors.JOSENotSupported || error === lastFailure?.error) throw error;
+      const unavailable = new JwksUnavailable(errorMessage(error), { cause: error });
+      lastFailure = { error: unavailable, until: Date.now() + JWKS_RETRY_MS };
+      throw unavailable;
     }
   };
 }

@@ -8,15 +8,15 @@ import { type Result, ok, err } from "../../core/shared/result.ts";
 import type { Tokens } from "../../core/ports/tokens.ts";
 import { JwksUnavailable, createKeySource } from "./jwks.ts";
 
-/** Tells a grant from every other JWT, so that neither can be passed off as the other (RFC 8725 section 3.11). */
+/** The `typ` of grants, so that no other JWT passes for a grant or the other way round (RFC 8725 section 3.11). */
 const GRANT_TYPE = "grant+jwt";
 const GRANT_ISSUER = "sluice";
 const GRANT_ALGORITHM = "HS256";
 
-/** Other people's clocks are not quite ours. */
+/** For the clocks of identity providers. Grants need none: this Worker signs them. */
 const CLOCK_TOLERANCE_SECONDS = 30;
 
-/** JWTs of identity providers, and Sluice's own grants, by `jose`. */
+/** Verifies the JWTs of identity providers, and signs and verifies grants, with `jose`. */
 export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens {
   const keySource = createKeySource(allowLoopback);
   const grantKeyOf = (header: { kid?: string }) => {
@@ -27,7 +27,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
 
   return {
     peek(token) {
-      // An API key has no dots, and an exception for each of them would cost more than all that follows.
+      // API keys have no dots. Throwing and catching for each of them would cost more than their whole verification.
       if (!token.includes(".")) return undefined;
       try {
         if (decodeProtectedHeader(token).typ === GRANT_TYPE) return { kind: "grant" };
@@ -43,7 +43,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
         const { payload } = await jwtVerify(token, keySource(issuer), {
           issuer: issuer.iss,
           audience: issuer.audience,
-          // The list is the issuer's setting, never the token's wish: an RSA key is no HMAC secret.
+          // The issuer's setting, never the token's `alg`: else an RSA public key would pass for an HMAC secret.
           algorithms: [...issuer.algorithms],
           clockTolerance: CLOCK_TOLERANCE_SECONDS,
           requiredClaims: ["exp"],
@@ -89,13 +89,13 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
   };
 }
 
-/** Not verified yet: of any type that JSON has, whatever the standard says. */
+/** Claims before verification: they may have any JSON type. */
 const previewClaims = v.object({
   iss: v.optional(v.string(), ""),
   aud: v.optional(v.union([v.string(), v.array(v.string())]), []),
 });
 
-/** Signed by us, so that anything else is a bug of a former version. */
+/** Claims of a verified grant. Sluice signed them, so any other shape is a bug of an earlier version. */
 const grantClaims = v.object({
   jti: v.string(),
   aud: v.pipe(v.string(), v.regex(TENANT_ID)),
@@ -110,15 +110,15 @@ async function verify<T>(work: () => Promise<T>): Promise<Result<T>> {
   try {
     return ok(await work());
   } catch (error) {
-    return err(explain(error));
+    return err(toProblem(error));
   }
 }
 
-/** What `jose` throws, as a refusal. Whatever it may still come to throw at a client's token means: not valid. */
-function explain(error: unknown): Problem {
+/** Maps an error of `jose` to a problem. Errors without a code of their own mean that the token is not valid. */
+function toProblem(error: unknown): Problem {
   const facts = { reason: errorMessage(error) };
   if (error instanceof JwksUnavailable)
-    return problem("jwks_unavailable", "The issuer's keys cannot be read at the moment.", {
+    return problem("jwks_unavailable", "The key set of the issuer cannot be read. Try again in 10 seconds.", {
       facts,
       retryAfterSeconds: 10,
     });
@@ -126,8 +126,8 @@ function explain(error: unknown): Problem {
   if (error instanceof errors.JWTClaimValidationFailed && error.claim === "nbf")
     return problem("credential_not_yet_valid", "The token is not valid yet.", { facts });
   if (error instanceof errors.JWTClaimValidationFailed && error.claim === "aud")
-    return problem("credential_wrong_audience", "The token is for another audience.", { facts });
+    return problem("credential_wrong_audience", "The aud of the token must be the audience of its issuer.", { facts });
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
-    return problem("credential_unknown_key", "The token is signed by a key that is not known here.", { facts });
+    return problem("credential_unknown_key", "The token is signed with an unknown key.", { facts });
   return problem("credential_invalid", "The token is not valid.", { facts });
 }

@@ -13,8 +13,8 @@ const base62 = (length: number) => fc.stringMatching(new RegExp(`^[A-Za-z0-9]{${
 const id = base62(API_KEY_ID_CHARACTERS);
 const secret = base62(API_KEY_SECRET_CHARACTERS);
 
-describe("API keys", () => {
-  it("are read as they are written", () => {
+describe("parseApiKey", () => {
+  it("parses what formatApiKey formats", () => {
     fc.assert(
       fc.property(id, secret, (id, secret) => {
         const key = formatApiKey(id, secret);
@@ -23,19 +23,21 @@ describe("API keys", () => {
     );
   });
 
-  it("are refused when one character differs", () => {
+  it("returns undefined if one character differs", () => {
     const { text } = formatApiKey("a".repeat(API_KEY_ID_CHARACTERS), "b".repeat(API_KEY_SECRET_CHARACTERS));
-    for (let place = 4; place < text.length; place++) {
-      const mistyped = `${text.slice(0, place)}${text[place] === "x" ? "y" : "x"}${text.slice(place + 1)}`;
+    for (let index = 4; index < text.length; index++) {
+      const mistyped = `${text.slice(0, index)}${text[index] === "x" ? "y" : "x"}${text.slice(index + 1)}`;
       expect(parseApiKey(mistyped), mistyped).toBeUndefined();
     }
   });
 
-  it.each(["", "slu_", "slu_a_b", "Bearer slu_", "sk_live_123"])("are told from other text: %j", (text) => {
+  it.each(["", "slu_", "slu_a_b", "Bearer slu_", "sk_live_123"])("returns undefined for other text: %j", (text) => {
     expect(parseApiKey(text)).toBeUndefined();
   });
+});
 
-  it("have the checksum that zlib computes too", () => {
+describe("crc32", () => {
+  it("computes the same checksum as zlib", () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[ -~]{0,80}$/), (text) => {
         expect(crc32(text)).toBe(zlibCrc32(text));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compilePattern } from "../../../src/core/policy/rules/pattern.ts";
 
-describe("a pattern", () => {
+describe("compilePattern", () => {
   it.each([
     ["p[0-9]+", "p12", "xp12"],
     ["cat|dog", "dog", "dogs"],
@@ -11,7 +11,7 @@ describe("a pattern", () => {
     ["[)*(?<]+\\)\\*", "(*)*", "()"],
     [".+?", "a", ""],
     ["\\p{L}{1,3}", "äöü", "a1"],
-  ])("%s matches the whole value: %j, not %j", (source, matching, other) => {
+  ])("compiles %s, which matches the whole value %j and not %j", (source, matching, other) => {
     const pattern = compilePattern(source);
     expect(pattern?.(matching)).toBe(true);
     expect(pattern?.(other)).toBe(false);
@@ -40,15 +40,15 @@ describe("a pattern", () => {
     "[a",
     "a{2,1}",
     "a".repeat(201),
-  ])("is not to be had from %s", (source) => {
+  ])("returns undefined for %s", (source) => {
     expect(compilePattern(source)).toBeUndefined();
   });
 
-  it("does not match what is longer than it could take", () => {
+  it("matches no value of more than 200 characters", () => {
     expect(["a".repeat(200), "a".repeat(201)].map((value) => compilePattern("a*")?.(value))).toEqual([true, false]);
   });
 
-  it("holds nobody up, even where it leaves as many choices as it may", () => {
+  it("matches within the time limit at the maximum number of choices", () => {
     for (const source of [
       "(a|a)".repeat(16),
       ".*.*(a|a)b",

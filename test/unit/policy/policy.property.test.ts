@@ -4,7 +4,7 @@ import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
 import { type Policy, type PolicyDocument, narrow, parsePolicy } from "../../../src/core/policy/rules/policy.ts";
 import { encodeUploadMetadata, parseUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import { policyJson, policyRequest } from "../../support/policy-arbitraries.ts";
-import { STREAM_KEYS, complaints } from "../../support/policy-oracle.ts";
+import { STREAM_KEYS, violations } from "../../support/policy-oracle.ts";
 import { policyOf } from "../../support/policy-fixtures.ts";
 
 const valid = (source: PolicyDocument["source"]) =>
@@ -18,38 +18,38 @@ function decide(policy: Policy, request: Parameters<typeof applyPolicy>[1]) {
   return result.ok ? result.value : undefined;
 }
 
-describe("whatever the policy and the creation", () => {
-  it("nothing that the policy forbids is in its output", () => {
+describe("applyPolicy, for any policy and creation", () => {
+  it("accepts only what the policy allows", () => {
     let accepted = 0;
     fc.assert(
       fc.property(tenant, policyRequest, ({ json, document }, request) => {
         const decision = decide([document], request);
         if (!decision) return;
         accepted++;
-        expect(complaints(json, decision, request)).toEqual([]);
+        expect(violations(json, decision, request)).toEqual([]);
       }),
       RUNS,
     );
-    // Or else it proves nothing.
+    // With fewer accepted creations, the property proves nothing.
     expect(accepted).toBeGreaterThan(RUNS.numRuns / 20);
   });
 
-  it("what narrow(a, b) accepts, a and b accept, as it comes out", () => {
+  it("accepts under narrow(a, b) only what both a and b allow", () => {
     let accepted = 0;
     fc.assert(
       fc.property(tenant, grant, policyRequest, (a, b, request) => {
         const decision = decide(narrow([a.document], b.document), request);
         if (!decision) return;
         accepted++;
-        expect(complaints(a.json, decision, request)).toEqual([]);
-        expect(complaints(b.json, decision, request)).toEqual([]);
+        expect(violations(a.json, decision, request)).toEqual([]);
+        expect(violations(b.json, decision, request)).toEqual([]);
       }),
       RUNS,
     );
     expect(accepted).toBeGreaterThan(RUNS.numRuns / 100);
   });
 
-  it("narrow(a, b) lets no key through that a alone would not, and refuses what a refuses for its size", () => {
+  it("sends no key under narrow(a, b) that a alone would not send", () => {
     fc.assert(
       fc.property(tenant, grant, policyRequest, (a, b, request) => {
         const decision = decide(narrow([a.document], b.document), request);
@@ -62,7 +62,7 @@ describe("whatever the policy and the creation", () => {
     );
   });
 
-  it("length, duration, expiry and creator are always within Stream's bounds", () => {
+  it("keeps length, duration, expiry and creator within Stream's bounds", () => {
     fc.assert(
       fc.property(tenant, policyRequest, ({ document }, request) => {
         const decision = decide([document], request);
@@ -81,7 +81,7 @@ describe("whatever the policy and the creation", () => {
     );
   });
 
-  it("a creation that asks for what was decided is decided the same", () => {
+  it("accepts its own decision unchanged", () => {
     fc.assert(
       fc.property(tenant, policyRequest, ({ json, document }, request) => {
         const denied = Object.values((json["metadata"] ?? {}) as Record<string, { deny?: boolean }>).some(
@@ -97,7 +97,7 @@ describe("whatever the policy and the creation", () => {
     );
   });
 
-  it("a key that the client may not send makes no difference when it is dropped", () => {
+  it("ignores the value of a denied key that is dropped", () => {
     fc.assert(
       fc.property(policyRequest, fc.constantFrom("name", "expiry", "allowedorigins", "project"), (request, key) => {
         const denied = { deny: true, onViolation: "drop" };
@@ -111,7 +111,7 @@ describe("whatever the policy and the creation", () => {
     );
   });
 
-  it("every refusal is explained by a line of its own", () => {
+  it("explains every refusal", () => {
     fc.assert(
       fc.property(tenant, grant, policyRequest, (a, b, request) => {
         const { result, explanations } = applyPolicy(narrow([a.document], b.document), request);
@@ -120,7 +120,7 @@ describe("whatever the policy and the creation", () => {
     );
   });
 
-  it("no document and no creation makes the core throw", () => {
+  it("never throws", () => {
     const anything = fc.oneof(
       fc.anything(),
       fc.jsonValue(),
@@ -132,8 +132,8 @@ describe("whatever the policy and the creation", () => {
       fc.property(anything, fc.dictionary(fc.string(), fc.string()), policyRequest, (json, extra, request) => {
         const parsed = parsePolicy(json, "policy");
         const metadata = new Map([...request.metadata, ...Object.entries(extra)]);
-        const verdict = parsed.ok && applyPolicy([parsed.value], { ...request, metadata });
-        expect(typeof (verdict ? verdict.result.ok : parsed.ok)).toBe("boolean");
+        const applied = parsed.ok && applyPolicy([parsed.value], { ...request, metadata });
+        expect(typeof (applied ? applied.result.ok : parsed.ok)).toBe("boolean");
       }),
       RUNS,
     );

@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { applyRules } from "../../support/policy-fixtures.ts";
+
+describe("decideCustomKey", () => {
+  it("drops a key that no rule allows", () => {
+    expect(applyRules({}, { relativepath: "null", type: "video/mp4", project: "p1" })).toEqual({});
+  });
+
+  it("refuses a key if the policy rejects it, except those that uploaders add on their own", () => {
+    const rejecting = { "*": { onViolation: "reject" } };
+    expect(applyRules(rejecting, { project: "p1" })).toBe("policy_violation");
+    expect(applyRules(rejecting, { filename: "a.mp4", filetype: "video/mp4" })).toEqual({ name: "a.mp4" });
+  });
+
+  it("accepts a key that * allows by name, within the bounds of *", () => {
+    const rules = { "*": { allow: ["project"], maxLength: 3, onViolation: "reject" } };
+    expect(applyRules(rules, { project: "p1" })).toEqual({ project: "p1" });
+    expect(applyRules(rules, { project: "p1234" })).toBe("policy_violation");
+  });
+
+  it("applies a rule of the key itself", () => {
+    const rules = { project: { required: true, pattern: "p[0-9]+" }, plan: { force: "free" } };
+    expect(applyRules(rules, { project: "p12", plan: "gold" })).toEqual({ project: "p12", plan: "free" });
+    expect(applyRules(rules, {})).toBe("policy_violation");
+    expect(applyRules(rules, { project: "x" })).toBe("policy_violation");
+    // An empty value counts as absent.
+    expect(applyRules({ project: { required: true } }, { project: "" })).toBe("policy_violation");
+  });
+
+  it("never sends Sluice's own keys", () => {
+    expect(applyRules({ "*": { allow: ["project"] } }, { sluice: "acme/1", grant: "token" })).toEqual({});
+    expect(applyRules({ "*": { onViolation: "reject" } }, { sluice: "acme/1", grant: "token" })).toEqual({});
+  });
+
+  it("uses filename as the name if name is absent or empty", () => {
+    expect(applyRules({}, { filename: "a.mp4" })).toEqual({ name: "a.mp4" });
+    expect(applyRules({}, { filename: "a.mp4", name: "" })).toEqual({ name: "a.mp4" });
+    expect(applyRules({}, { filename: "a.mp4", name: "Cats" })).toEqual({ name: "Cats" });
+    expect(applyRules({ name: { deny: true, onViolation: "drop" } }, { filename: "a.mp4" })).toEqual({});
+  });
+});

@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { narrow } from "../../../src/core/policy/rules/policy.ts";
+import { maxUploadBytes, originAllowed } from "../../../src/core/policy/rules/upload-checks.ts";
+import { codeOf, policyOf, requestOf } from "../../support/policy-fixtures.ts";
+
+describe("checkLength, checkFileType and checkOrigin", () => {
+  it.each([
+    [{ maxBytes: 1_000 }, 1_000, "accepted"],
+    [{ maxBytes: 999 }, 1_000, "upload_too_large"],
+    [{ minBytes: 1_001 }, 1_000, "upload_too_small"],
+    [{ minBytes: 1 }, 0, "upload_too_small"],
+    [{}, 0, "accepted"],
+  ])("decides on the bounds %j and a length of %d: %s", (upload, length, expected) => {
+    expect(codeOf({ upload }, requestOf({}, { length }))).toBe(expected);
+  });
+
+  it.each([
+    ["video/mp4", "accepted"],
+    ["VIDEO/WebM;codecs=vp9", "accepted"],
+    ["audio/mpeg", "accepted"],
+    ["audio/wav", "file_type_not_allowed"],
+    ["videos/mp4", "file_type_not_allowed"],
+    ["", "file_type_not_allowed"],
+    [undefined, "file_type_not_allowed"],
+  ])("decides on the filetype %j: %s", (filetype, expected) => {
+    const policy = { upload: { fileTypes: ["video/*", "audio/mpeg"] } };
+    expect(codeOf(policy, requestOf(filetype === undefined ? {} : { filetype }))).toBe(expected);
+  });
+
+  it.each([
+    ["https://app.acme.com", true],
+    ["https://x.y.acme.dev", true],
+    ["https://acme.dev", false],
+    ["http://app.acme.com", false],
+    ["http://app.acme.dev", false],
+    ["https://app.acme.com:8443", false],
+    ["https://app.acme.com.evil.example", false],
+    ["null", false],
+  ])("decides on the origin %s: allowed is %s", (origin, allowed) => {
+    const policy = { origins: ["https://app.acme.com", "https://*.acme.dev"] };
+    expect(originAllowed([policyOf(policy)], origin)).toBe(allowed);
+    expect(codeOf(policy, requestOf({}, { origin }))).toBe(allowed ? "accepted" : "origin_not_allowed");
+  });
+
+  it("allows any origin if the policy has no list, and no origin if the list is empty", () => {
+    expect(originAllowed([policyOf({})], "https://any.example")).toBe(true);
+    expect(originAllowed([policyOf({ origins: [] })], "https://any.example")).toBe(false);
+    expect(codeOf({ origins: [] }, requestOf())).toBe("accepted");
+  });
+});
+
+describe("maxUploadBytes", () => {
+  it("returns the smallest maximum of all documents", () => {
+    const policy = narrow([policyOf({ upload: { maxBytes: 100 } })], policyOf({ upload: { maxBytes: 50 } }, "grant"));
+    expect(maxUploadBytes(policy)).toBe(50);
+  });
+});
