@@ -1,32 +1,34 @@
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createAuthFailureLimiter } from "../../../src/adapters/auth/auth-failure-limiter.ts";
 
-it("asks no more about an address that is past the limit, until its window is over", async () => {
-  let asked = 0;
-  let now = 1_000_000;
-  const limit = (options: RateLimitOptions) => {
-    asked++;
-    return env.FAILURES.limit(options);
-  };
-  const failures = createAuthFailureLimiter({ limit }, () => now);
-  const fail = (address: string) => failures.countFailure(address);
+describe("AuthFailureLimiter.countFailure", () => {
+  it("makes no calls for a limited address until its window has ended", async () => {
+    let calls = 0;
+    let now = 1_000_000;
+    const limit = (options: RateLimitOptions) => {
+      calls++;
+      return env.FAILURES.limit(options);
+    };
+    const failures = createAuthFailureLimiter({ limit }, () => now);
+    const fail = (address: string) => failures.countFailure(address);
 
-  // Twice the limit, since a window of the local limiter may end in between.
-  let attempts = 0;
-  while ((await fail("192.0.2.1")) === undefined) expect(++attempts).toBeLessThan(62);
-  const before = asked;
-  now += 59_001;
-  expect(await fail("192.0.2.1")).toBe(1);
-  expect(asked).toBe(before);
+    // Up to twice the limit, since a window of the local limiter may end meanwhile.
+    let attempts = 0;
+    while ((await fail("192.0.2.1")) === undefined) expect(++attempts).toBeLessThan(62);
+    const callsBefore = calls;
+    now += 59_001;
+    expect(await fail("192.0.2.1")).toBe(1);
+    expect(calls).toBe(callsBefore);
 
-  expect(await fail("192.0.2.2")).toBeUndefined();
-  now += 999;
-  await fail("192.0.2.1");
-  expect(asked).toBe(before + 2);
-});
+    expect(await fail("192.0.2.2")).toBeUndefined();
+    now += 999;
+    await fail("192.0.2.1");
+    expect(calls).toBe(callsBefore + 2);
+  });
 
-it("lets the refusal be what it is where the binding cannot be asked", async () => {
-  const limit = () => Promise.reject(new Error("internal error"));
-  expect(await createAuthFailureLimiter({ limit }, Date.now).countFailure("192.0.2.1")).toBeUndefined();
+  it("returns undefined if the binding fails", async () => {
+    const limit = () => Promise.reject(new Error("internal error"));
+    expect(await createAuthFailureLimiter({ limit }, Date.now).countFailure("192.0.2.1")).toBeUndefined();
+  });
 });

@@ -34,7 +34,7 @@ function codeOf(result: Awaited<ReturnType<typeof tokens.verifyJwt>>): string {
 
 type Pair = Awaited<ReturnType<typeof generateKeyPair>>;
 
-describe.each(["RS256", "PS256", "ES256", "EdDSA"])("a JWT by %s", (algorithm) => {
+describe.each(["RS256", "PS256", "ES256", "EdDSA"])("Tokens.verifyJwt with %s", (algorithm) => {
   let pair: Pair;
   let other: Pair;
   let issuer: Issuer;
@@ -49,38 +49,38 @@ describe.each(["RS256", "PS256", "ES256", "EdDSA"])("a JWT by %s", (algorithm) =
   const sign = (jwt: SignJWT, key = pair.privateKey, kid = "k1") =>
     jwt.setProtectedHeader({ alg: algorithm, kid }).sign(key);
 
-  it("of the issuer's key is accepted", async () => {
+  it("accepts a token signed with the issuer's key", async () => {
     const verified = await tokens.verifyJwt(await sign(claims(new SignJWT({ team: "red" }))), issuer);
     expect(verified).toMatchObject({ ok: true, value: { sub: "user-1", team: "red" } });
   });
 
-  it("of a clock that is a little behind is accepted", async () => {
+  it("accepts a token that expired within the clock tolerance", async () => {
     const late = claims(new SignJWT()).setExpirationTime(now - 20);
     expect(codeOf(await tokens.verifyJwt(await sign(late), issuer))).toBe("accepted");
   });
 
   it.each<[string, string, (jwt: SignJWT) => SignJWT]>([
     ["expired", "credential_expired", (jwt) => jwt.setExpirationTime(now - 31)],
-    ["not yet valid", "credential_not_yet_valid", (jwt) => jwt.setNotBefore(now + 300)],
+    ["not valid yet", "credential_not_yet_valid", (jwt) => jwt.setNotBefore(now + 300)],
     ["for another audience", "credential_wrong_audience", (jwt) => jwt.setAudience("someone-else")],
-    ["of another issuer", "credential_invalid", (jwt) => jwt.setIssuer("https://evil.example/")],
-  ])("that is %s is refused: %s", async (_, code, change) => {
+    ["from another issuer", "credential_invalid", (jwt) => jwt.setIssuer("https://evil.example/")],
+  ])("refuses a token that is %s with %s", async (_, code, change) => {
     expect(codeOf(await tokens.verifyJwt(await sign(change(claims(new SignJWT()))), issuer))).toBe(code);
   });
 
-  it("without an expiry is refused: it would be good for ever", async () => {
+  it("refuses a token without exp, which would be valid forever", async () => {
     const jwt = new SignJWT().setIssuer("https://idp.example/").setAudience("sluice").setSubject("user-1");
     expect(codeOf(await tokens.verifyJwt(await sign(jwt), issuer))).toBe("credential_invalid");
   });
 
-  it("of an unknown key, or with another key's signature, is refused", async () => {
+  it("refuses an unknown kid, and a signature by another key", async () => {
     const unknown = await sign(claims(new SignJWT()), other.privateKey, "k2");
     expect(codeOf(await tokens.verifyJwt(unknown, issuer))).toBe("credential_unknown_key");
     const forged = await sign(claims(new SignJWT()), other.privateKey);
     expect(codeOf(await tokens.verifyJwt(forged, issuer))).toBe("credential_invalid");
   });
 
-  it("is refused with its payload or its signature changed", async () => {
+  it("refuses a changed payload or signature", async () => {
     const [header, payload = "", signature = ""] = (await sign(claims(new SignJWT({ tenant: "a" })))).split(".");
     const changed = btoa(JSON.stringify({ ...JSON.parse(atob(payload)), tenant: "b" })).replaceAll("=", "");
     expect(codeOf(await tokens.verifyJwt(`${header}.${changed}.${signature}`, issuer))).toBe("credential_invalid");
@@ -88,35 +88,37 @@ describe.each(["RS256", "PS256", "ES256", "EdDSA"])("a JWT by %s", (algorithm) =
     expect(codeOf(await tokens.verifyJwt(`${header}.${payload}.${swapped}`, issuer))).toBe("credential_invalid");
   });
 
-  it("signed with the public key as if it were an HMAC secret is refused", async () => {
+  it("refuses a token signed with the public key as an HMAC secret", async () => {
     const publicKey = new TextEncoder().encode(JSON.stringify(await exportJWK(pair.publicKey)));
     const confused = await claims(new SignJWT()).setProtectedHeader({ alg: "HS256", kid: "k1" }).sign(publicKey);
     expect(codeOf(await tokens.verifyJwt(confused, issuer))).toBe("credential_invalid");
   });
 });
 
-it("a JWT by an algorithm that its issuer does not use is refused, though the key is good for it", async () => {
-  const pair = await generateKeyPair("RS256", { extractable: true });
-  const issuer = issuerWith({ kind: "jwks", jwks: { keys: [await exportJWK(pair.publicKey)] } }, ["RS256"]);
-  const { n, e, d, p, q, dp, dq, qi } = await exportJWK(pair.privateKey);
-  const jwk = { kty: "RSA", alg: "PS256", n, e, d, p, q, dp, dq, qi };
-  const jwt = await claims(new SignJWT())
-    .setProtectedHeader({ alg: "PS256" })
-    .sign(await importJWK(jwk as JWK));
-  expect(codeOf(await tokens.verifyJwt(jwt, issuer))).toBe("credential_invalid");
+describe("Tokens.verifyJwt with a key for several algorithms", () => {
+  it("refuses an algorithm that the issuer does not use, even if the key fits", async () => {
+    const pair = await generateKeyPair("RS256", { extractable: true });
+    const issuer = issuerWith({ kind: "jwks", jwks: { keys: [await exportJWK(pair.publicKey)] } }, ["RS256"]);
+    const { n, e, d, p, q, dp, dq, qi } = await exportJWK(pair.privateKey);
+    const jwk = { kty: "RSA", alg: "PS256", n, e, d, p, q, dp, dq, qi };
+    const jwt = await claims(new SignJWT())
+      .setProtectedHeader({ alg: "PS256" })
+      .sign(await importJWK(jwk as JWK));
+    expect(codeOf(await tokens.verifyJwt(jwt, issuer))).toBe("credential_invalid");
+  });
 });
 
-describe("a JWT by HS256", () => {
+describe("Tokens.verifyJwt with HS256", () => {
   const secret = new Uint8Array(32).fill(9);
   const issuer = issuerWith({ kind: "secret", secret }, ["HS256"]);
   const sign = (key = secret, alg = "HS256") => claims(new SignJWT()).setProtectedHeader({ alg }).sign(key);
 
-  it("is accepted with the issuer's secret only", async () => {
+  it("accepts only the issuer's secret", async () => {
     expect(codeOf(await tokens.verifyJwt(await sign(), issuer))).toBe("accepted");
     expect(codeOf(await tokens.verifyJwt(await sign(new Uint8Array(32).fill(8)), issuer))).toBe("credential_invalid");
   });
 
-  it("is refused by another algorithm, and without any", async () => {
+  it("refuses another algorithm, and an unsigned token", async () => {
     expect(codeOf(await tokens.verifyJwt(await sign(new Uint8Array(64).fill(9), "HS512"), issuer))).toBe(
       "credential_invalid",
     );
@@ -125,7 +127,7 @@ describe("a JWT by HS256", () => {
   });
 });
 
-describe("a JWT of an issuer whose key set is at a URL", () => {
+describe("Tokens.verifyJwt with a JWKS URL", () => {
   const url = "https://idp.example/jwks";
   const issuer = issuerWith({ kind: "jwks-url", url }, ["ES256"]);
   const START = Date.now();
@@ -149,7 +151,7 @@ describe("a JWT of an issuer whose key set is at a URL", () => {
       .setProtectedHeader({ alg: "ES256", kid })
       .sign(pair.privateKey);
 
-  it("is accepted by the keys that are kept, whatever others make of a provider that is down", async () => {
+  it("accepts cached keys while the provider is down and other tokens have unknown kids", async () => {
     const provider = vi.spyOn(globalThis, "fetch").mockResolvedValueOnce(new Response(keySet));
     provider.mockResolvedValue(new Response("down", { status: 503 }));
     const here = createTokens(ring(["new", 1]), false);
@@ -170,15 +172,15 @@ describe("a JWT of an issuer whose key set is at a URL", () => {
   });
 
   it.each<[string, () => Response | Error]>([
-    ["that cannot be reached", () => new Error("no route")],
-    ["that is no JSON", () => new Response("<html>")],
-    ["that is none", () => new Response('{"keys":5}')],
-    ["that is too large", () => new Response(keySet + " ".repeat(200_000))],
-  ])("is neither accepted nor refused by a key set %s, which is left alone for a while", async (_, answer) => {
+    ["cannot be reached", () => new Error("no route")],
+    ["is not JSON", () => new Response("<html>")],
+    ["is not a key set", () => new Response('{"keys":5}')],
+    ["is too large", () => new Response(keySet + " ".repeat(200_000))],
+  ])("returns jwks_unavailable if the key set %s, and does not request it again for 10 seconds", async (_, answer) => {
     const provider = vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
-      const given = answer();
-      if (given instanceof Error) throw given;
-      return given;
+      const response = answer();
+      if (response instanceof Error) throw response;
+      return response;
     });
     const here = createTokens(ring(["new", 1]), false);
     for (let round = 0; round < 3; round++)
@@ -190,21 +192,23 @@ describe("a JWT of an issuer whose key set is at a URL", () => {
   });
 });
 
-it("a JWT of an issuer whose key set is at a URL that is not allowed any more is not verified by it", async () => {
-  const provider = vi.spyOn(globalThis, "fetch");
-  const jwt = await claims(new SignJWT())
-    .setProtectedHeader({ alg: "ES256" })
-    .sign((await generateKeyPair("ES256")).privateKey);
-  const issuer = issuerWith({ kind: "jwks-url", url: "http://localhost:8080/jwks" }, ["ES256"]);
-  expect(codeOf(await createTokens(ring(["new", 1]), false).verifyJwt(jwt, issuer))).toBe("jwks_unavailable");
-  expect(provider).not.toHaveBeenCalled();
-  provider.mockRestore();
+describe("Tokens.verifyJwt with a JWKS URL that is not https", () => {
+  it("requests no key set from a URL that is no longer allowed", async () => {
+    const provider = vi.spyOn(globalThis, "fetch");
+    const jwt = await claims(new SignJWT())
+      .setProtectedHeader({ alg: "ES256" })
+      .sign((await generateKeyPair("ES256")).privateKey);
+    const issuer = issuerWith({ kind: "jwks-url", url: "http://localhost:8080/jwks" }, ["ES256"]);
+    expect(codeOf(await createTokens(ring(["new", 1]), false).verifyJwt(jwt, issuer))).toBe("jwks_unavailable");
+    expect(provider).not.toHaveBeenCalled();
+    provider.mockRestore();
+  });
 });
 
-describe("grants", () => {
+describe("Tokens.signGrant and Tokens.verifyGrant", () => {
   const grant = { id: "jti-1", tenant: "acme", issuedAt: now, expiresAt: now + 60, mintedBy: { key: "k1" } };
 
-  it("are read as they were signed", async () => {
+  it("verifies a signed grant and returns all its fields", async () => {
     const mintedBy = { issuer: "idp", iss: "https://idp.example/" };
     const full = { ...grant, subject: "user-1", policy: { upload: { maxBytes: 5 } }, mintedBy };
     for (const one of [grant, full]) {
@@ -214,19 +218,19 @@ describe("grants", () => {
     }
   });
 
-  it("outlive the rotation of the key that signed them, and not its removal", async () => {
+  it("accepts a grant after its signing key was rotated, and refuses it after the key was removed", async () => {
     const token = await createTokens(ring(["old", 2]), false).signGrant(grant);
     expect((await tokens.verifyGrant(token)).ok).toBe(true);
     const after = await createTokens(ring(["new", 1]), false).verifyGrant(token);
     expect(after).toMatchObject({ ok: false, problem: { code: "credential_unknown_key" } });
   });
 
-  it("are refused once they have expired, to the second", async () => {
+  it("refuses a grant from the second in which it expires", async () => {
     const token = await tokens.signGrant({ ...grant, expiresAt: now - 1 });
     expect(await tokens.verifyGrant(token)).toMatchObject({ ok: false, problem: { code: "credential_expired" } });
   });
 
-  it("are not to be had from an identity provider, even with the same secret", async () => {
+  it("refuses a JWT that is not a grant, even with the same secret", async () => {
     const key = new Uint8Array(32).fill(1);
     const jwt = new SignJWT().setIssuer("sluice").setAudience("acme").setJti("j").setIssuedAt().setExpirationTime("1h");
     const token = await jwt.setProtectedHeader({ alg: "HS256", kid: "new", typ: "JWT" }).sign(key);
@@ -235,8 +239,8 @@ describe("grants", () => {
   });
 });
 
-describe("peek", () => {
-  it("takes claims of the wrong type for no JWT, since others read them as text", () => {
+describe("Tokens.peek", () => {
+  it("returns undefined for claims of the wrong type", () => {
     const unsigned = (claims: object) =>
       `${btoa('{"alg":"HS256"}')}.${btoa(JSON.stringify(claims))}.`.replaceAll("=", "");
     for (const iss of [5, null, true, {}, ["https://idp.example/"]])
@@ -246,9 +250,9 @@ describe("peek", () => {
   });
 
   it.each(["", "a", "a.b", "a.b.c", "....", "slu_x", "eyJhbGciOiJub25lIn0", "e30.e30.", "e30.W10.e30"])(
-    "takes %j for nothing, or for a token of nobody, and does not throw",
+    "does not throw for %j",
     (text) => {
-      expect(tokens.peek(text)?.kind ?? "nothing").toMatch(/^(?:nothing|jwt)$/);
+      expect(tokens.peek(text)?.kind ?? "none").toMatch(/^(?:none|jwt)$/);
     },
   );
 });

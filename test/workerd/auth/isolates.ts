@@ -1,0 +1,94 @@
+import { env } from "cloudflare:workers";
+import { SignJWT } from "jose";
+import { expect } from "vitest";
+import type { Listeners } from "../../../src/adapters/d1/database.ts";
+import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
+import { type RegistryStore, createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { TimedRequestLog } from "../../../src/adapters/telemetry/request-log.ts";
+import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
+import { parseConfig } from "../../../src/config.ts";
+import { createDependencies } from "../../../src/dependencies.ts";
+import { createUpload } from "../../../src/core/uploads/create-upload.ts";
+import { asOperator, request, seedTenant } from "../support/worker.ts";
+
+/** Nothing listens at this address: an admitted creation is refused with `stream_unreachable`. */
+export const config = parseConfig({
+  ...env,
+  STREAM_API_BASE: "http://127.0.0.1:9",
+  STREAM_ACCOUNT_ID: "abc",
+  STREAM_API_TOKEN: "token",
+  REGISTRY_CACHE_SECONDS: "300",
+});
+export const sealing = createFieldEncryption(config.masterKeys);
+
+/** Creates uploads in an isolate with a registry cache of its own that lasts five minutes. */
+export function isolate() {
+  const dependencies = createDependencies(env, config);
+  const registry = createRegistry(env.DB, config, sealing, Date.now);
+  return (credential: string) => {
+    const headers: Record<string, string> = {
+      authorization: `Bearer ${credential}`,
+      "tus-resumable": "1.0.0",
+      "upload-length": "5",
+    };
+    const request = { tenant: "acme", header: (name: string) => headers[name], waitUntil: () => undefined };
+    return createUpload({ ...dependencies, registry }, request, new TimedRequestLog("request", "POST"));
+  };
+}
+
+export const onTenantChanged: Listeners["onTenantChanged"] = (tenant, version) =>
+  env.LEDGER.getByName(tenant).learn(version, false);
+
+/** The operator, in another isolate. */
+export function operator(now = Date.now) {
+  return createRegistryStore(env.DB, sealing, now, { onWrite: () => {}, onTenantChanged });
+}
+
+export const codeOf = async (outcome: ReturnType<ReturnType<typeof isolate>>) => {
+  const created = await outcome;
+  return created.ok ? "created" : created.problem.code;
+};
+export const ADMITTED = "stream_unreachable";
+
+const SECRET = "a-secret-of-32-bytes-for-the-test";
+const IDP = { issuer: "https://idp.example/", audience: "sluice", scopes: ["uploads:create", "grants:create"] };
+/** The row of the same issuer. */
+export const ISSUER_ROW = {
+  id: "idp",
+  iss: IDP.issuer,
+  audience: IDP.audience,
+  algorithms: '["HS256"]',
+  jwks_url: null,
+  jwks: null,
+  secret: SECRET,
+  tenant: "acme",
+  tenant_claim: null,
+  subject_claim: "sub",
+  scopes: JSON.stringify(IDP.scopes),
+};
+
+/** Seeds two tenants, the first with an identity provider, and returns a token of that. */
+export async function seedIssuer(): Promise<string> {
+  for (const id of ["acme", "other"]) await seedTenant(id);
+  const put = await asOperator("PUT", "/issuers/idp", { ...IDP, secret: SECRET, tenant: "acme" });
+  expect(put.status).toBe(201);
+  return new SignJWT({ iss: IDP.issuer, aud: IDP.audience, sub: "user-1" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode(SECRET));
+}
+
+export const putIssuer = (to: object) => (store: RegistryStore) => store.putIssuer({ ...ISSUER_ROW, ...to });
+/** Changes of an issuer that end its tokens for the tenant, with the code of the refusal. */
+export const ISSUER_CHANGES: [string, (store: RegistryStore) => Promise<number>, string][] = [
+  ["is deleted", (store) => store.deleteIssuer("idp"), "credential_unknown_issuer"],
+  ["is deleted with its tenant", (store) => store.deleteTenant("acme"), "credential_unknown_issuer"],
+  ["moves to another tenant", putIssuer({ tenant: "other" }), "tenant_mismatch"],
+  ["takes the tenant from a claim", putIssuer({ tenant: null, tenant_claim: "org" }), "credential_invalid"],
+];
+
+export async function mint(token: string): Promise<string> {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const minted = await request("POST", "/v1/acme/grants", { headers, body: "{}" });
+  return (await minted.json<{ grant: string }>()).grant;
+}

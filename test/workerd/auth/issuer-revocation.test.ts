@@ -1,0 +1,126 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { RegistryUnavailable } from "../../../src/adapters/d1/database.ts";
+import { type RegistryStore, createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { asOperator } from "../support/worker.ts";
+import {
+  ADMITTED,
+  ISSUER_CHANGES,
+  ISSUER_ROW,
+  codeOf,
+  isolate,
+  mint,
+  onTenantChanged,
+  operator,
+  putIssuer,
+  sealing,
+  seedIssuer,
+} from "./isolates.ts";
+
+describe("createUpload after a change of the issuer", () => {
+  it.each(ISSUER_CHANGES)("refuses a JWT if its issuer %s", async (_, change, code) => {
+    const token = await seedIssuer();
+    const create = isolate();
+    expect(await codeOf(create(token))).toBe(ADMITTED);
+    await change(operator());
+    expect(await codeOf(create(token))).toBe(code);
+  });
+});
+
+describe("an issuer that a concurrent call puts", () => {
+  const duringNotification = (work: () => Promise<unknown>) => {
+    let other: typeof work | undefined = work;
+    return createRegistryStore(env.DB, sealing, Date.now, {
+      onWrite: () => {},
+      async onTenantChanged(...change) {
+        await onTenantChanged(...change);
+        const now = other;
+        other = undefined;
+        await now?.();
+      },
+    });
+  };
+
+  it("is deleted, with the tenant notified, if the put comes during the deletion", async () => {
+    const token = await seedIssuer();
+    const create = isolate();
+    const store = duringNotification(async () => {
+      await operator().putIssuer(ISSUER_ROW);
+      expect(await codeOf(create(token))).toBe(ADMITTED);
+    });
+    expect(await store.deleteIssuer("idp")).toBe(1);
+    expect(await codeOf(create(token))).toBe("credential_unknown_issuer");
+  });
+
+  it("stays as it was put, if the put comes during a move from another tenant", async () => {
+    const token = await seedIssuer();
+    await operator().putIssuer({ ...ISSUER_ROW, tenant: "other" });
+    const store = duringNotification(() => operator().putIssuer(ISSUER_ROW));
+    const moved = store.putIssuer({ ...ISSUER_ROW, tenant: null, tenant_claim: "org" });
+    await expect(moved).rejects.toBeInstanceOf(RegistryUnavailable);
+    expect(await codeOf(isolate()(token))).toBe(ADMITTED);
+  });
+});
+
+/** The operator, in an isolate that loses its connection once: at a step, before or after it is done. */
+function interrupted(at: number, when: "before" | "after"): RegistryStore {
+  let steps = 0;
+  const step = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (++steps !== at) return work();
+    if (when === "after") await work();
+    throw new Error("The connection is lost.");
+  };
+  const withSession = (constraint: string) => {
+    const session = env.DB.withSession(constraint);
+    return {
+      prepare: (sql: string) => session.prepare(sql),
+      batch: (statements: D1PreparedStatement[]) => step(() => session.batch(statements)),
+      getBookmark: () => session.getBookmark(),
+    };
+  };
+  const db = { prepare: (sql: string) => env.DB.prepare(sql), withSession } as unknown as D1Database;
+  return createRegistryStore(db, sealing, Date.now, {
+    onWrite: () => {},
+    onTenantChanged: (...change) => step(() => onTenantChanged(...change)),
+  });
+}
+
+describe.each(["before", "after"] as const)("an operator call that fails %s one of its steps is done", (when) => {
+  it.each(ISSUER_CHANGES)("takes effect when it is repeated: an issuer %s", async (_, change, code) => {
+    for (let at = 1; ; at++) {
+      const token = await seedIssuer();
+      const create = isolate();
+      expect(await codeOf(create(token))).toBe(ADMITTED);
+      const store = interrupted(at, when);
+      const failed = await change(store).then(
+        () => false,
+        () => true,
+      );
+      if (failed) await change(store);
+      expect(await codeOf(create(token)), `step ${at}`).toBe(code);
+      await asOperator("DELETE", "/issuers/idp");
+      if (!failed) return;
+    }
+  });
+});
+
+describe("a grant of an issuer", () => {
+  it.each<[string, (store: RegistryStore) => Promise<number>]>([
+    ["is deleted", (store) => store.deleteIssuer("idp")],
+    ["moves to another tenant", putIssuer({ tenant: "other" })],
+    ["may no longer mint", putIssuer({ scopes: '["uploads:create"]' })],
+  ])("is revoked if the issuer of the JWT that minted it %s", async (_, change) => {
+    const token = await seedIssuer();
+    const [first, second] = [await mint(token), await mint(token)];
+    const create = isolate();
+    expect(await codeOf(create(first))).toBe(ADMITTED);
+    await change(operator());
+    expect(await codeOf(create(second))).toBe("credential_revoked");
+  });
+
+  it("stays valid if a change leaves the issuer its right to mint", async () => {
+    const grant = await mint(await seedIssuer());
+    await operator().putIssuer({ ...ISSUER_ROW, audience: "another" });
+    expect(await codeOf(isolate()(grant))).toBe(ADMITTED);
+  });
+});
