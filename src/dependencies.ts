@@ -7,7 +7,7 @@ import { createRecentRejections } from "./adapters/durable-objects/recent-reject
 import { createRegistryIndex } from "./adapters/d1/registry-index.ts";
 import { createReconciliationStates } from "./adapters/d1/reconciliation-state.ts";
 import { type InvalidatableRegistry, createRegistry } from "./adapters/d1/cached-registry.ts";
-import { type RegistryStore, createRegistryStore } from "./adapters/d1/admin-registry.ts";
+import { createAdminRegistry } from "./adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "./adapters/d1/field-encryption.ts";
 import { secretHashes } from "./adapters/auth/hashing.ts";
 import { createStreamApi } from "./adapters/stream/stream-api.ts";
@@ -18,6 +18,7 @@ import { createTelemetry } from "./adapters/telemetry/telemetry.ts";
 import { createTokens } from "./adapters/auth/tokens.ts";
 import { createWebhooks } from "./adapters/webhooks/http-sender.ts";
 import type { Config } from "./config.ts";
+import type { AdminRegistry } from "./core/ports/admin-registry.ts";
 import type { AuthFailureLimiter } from "./core/ports/auth-failure-limiter.ts";
 import type { SecretHashes } from "./core/ports/hashes.ts";
 import type { Ledgers } from "./core/ports/ledger.ts";
@@ -36,7 +37,7 @@ export interface Dependencies {
   readonly config: Config;
   readonly registry: CachedRegistry;
   readonly directory: RegistryIndex;
-  readonly store: RegistryStore;
+  readonly adminRegistry: AdminRegistry;
   readonly reconciliations: ReconciliationStates;
   readonly ledgers: Ledgers;
   readonly budget: Budget;
@@ -57,6 +58,8 @@ export interface Dependencies {
   readonly now: () => number;
   readonly newUploadId: () => string;
   readonly newGrantId: () => string;
+  /** Cryptographically random. */
+  readonly randomBytes: (count: number) => Uint8Array;
 }
 
 /** What a ledger needs to publish its events and settle its due uploads. */
@@ -90,16 +93,16 @@ export function createDependencies(env: Env, config: Config): Dependencies {
   const shared = createLedgerDependencies(env, config);
   const { registry } = shared;
   const ledgers = createLedgers(env.LEDGER);
-  const sealing = createFieldEncryption(config.masterKeys);
-  const store = createRegistryStore(env.DB, sealing, Date.now, {
+  const encryption = createFieldEncryption(config.masterKeys);
+  const adminRegistry = createAdminRegistry(env.DB, encryption, Date.now, {
     onWrite: (bookmark) => registry.invalidate(bookmark),
     onTenantChanged: (tenant, version, hasEndpoints) => ledgers.syncTenantVersion(tenant, version, hasEndpoints),
   });
   return {
     ...shared,
     config,
-    store,
-    health: store.health,
+    adminRegistry,
+    health: adminRegistry.health,
     webhooks: createWebhooks(Date.now),
     tokens: createTokens(config.grantKeys, config.allowLoopback),
     hashes: secretHashes,
@@ -116,5 +119,6 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     // Sorted by time, so that the list of uploads needs no index.
     newUploadId: uuidv7,
     newGrantId: uuidv7,
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
 }

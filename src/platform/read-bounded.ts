@@ -1,4 +1,8 @@
-/** Reads a body to its end, or to `maxBytes`: undefined where it is longer. What comes after is not read. */
+/**
+ * Reads a body to its end. Stops reading at `maxBytes`.
+ *
+ * @returns `undefined` if the body is longer than `maxBytes`
+ */
 export async function readBounded(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,

@@ -1,26 +1,10 @@
+import type { AuditQuery } from "../../core/ports/admin-registry.ts";
+import type { AuditDocument } from "../../core/shared/admin-documents.ts";
+import type { Database } from "./database.ts";
 import type { Query } from "./query.ts";
+import { isoTime } from "./rows.ts";
 
-/** A change, as the audit tells it. */
-export interface AuditEntry {
-  /** Sluice changes a few things of its own accord. */
-  readonly actor?: "operator" | "sluice";
-  readonly action: AuditAction;
-  /** Id of what was changed. */
-  readonly target: string;
-  readonly tenant?: string | null;
-  /** What it was changed to, without any secret. */
-  readonly details?: Readonly<Record<string, unknown>>;
-}
-
-export type AuditAction =
-  | `${"tenant" | "issuer" | "upstream" | "endpoint"}.${"put" | "delete"}`
-  | "key.create"
-  | "key.revoke"
-  | "upstream.register"
-  | "endpoint.rotate"
-  | "endpoint.disable";
-
-export interface AuditRow {
+interface AuditRow {
   readonly id: number;
   readonly at: number;
   readonly actor: string;
@@ -30,11 +14,31 @@ export interface AuditRow {
   readonly details: string;
 }
 
-/** Adds to the audit what the statement before it in the batch has done; nothing, if that has changed nothing. */
-export function auditQuery(entry: AuditEntry, now: number): Query {
-  const { actor = "operator", action, target, tenant = null, details = {} } = entry;
-  return [
-    `INSERT INTO audit (at, actor, action, target, tenant, details) SELECT ?, ?, ?, ?, ?, ? WHERE changes() > 0`,
-    [now, actor, action, target, tenant, JSON.stringify(details)],
-  ];
+export async function readAuditLog(
+  { all }: Pick<Database, "all">,
+  { before, limit, tenant }: AuditQuery,
+): Promise<readonly AuditDocument[]> {
+  const query: Query =
+    tenant === undefined
+      ? ["SELECT * FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?", [before, limit]]
+      : ["SELECT * FROM audit WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?", [tenant, before, limit]];
+  return (await all<AuditRow>(...query)).map(auditDocument);
+}
+
+function auditDocument(row: AuditRow): AuditDocument {
+  return {
+    id: String(row.id),
+    at: isoTime(row.at),
+    actor: row.actor,
+    action: row.action,
+    target: row.target,
+    ...(row.tenant !== null && { tenant: row.tenant }),
+    details: detailsOf(row),
+  };
+}
+
+/** Stored entries name the setting after its column: `abandoned` is the document's `unfinishedUploads`. */
+function detailsOf({ details }: AuditRow): object {
+  const { abandoned, ...rest } = JSON.parse(details) as Record<string, unknown>;
+  return abandoned === undefined ? rest : { ...rest, unfinishedUploads: abandoned };
 }

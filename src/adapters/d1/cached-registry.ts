@@ -1,15 +1,15 @@
 import type { Config } from "../../config.ts";
-import { problem } from "../../core/shared/problem.ts";
-import { type Result, ok, err } from "../../core/shared/result.ts";
-import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
-import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
-import type { CachedRegistry, Registry, Trust } from "../../core/ports/registry.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
 import { ISS, type Issuer } from "../../core/auth/rules/issuer.ts";
+import type { CachedRegistry, Trust, Registry } from "../../core/ports/registry.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { registryUnavailable } from "../../core/shared/registry-unavailable.ts";
+import { type Result, attempt, err, ok } from "../../core/shared/result.ts";
+import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
+import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import { LookupCache } from "./lookup-cache.ts";
-import { registryUnavailable } from "./database.ts";
 import {
   type ApiKeyRow,
   type EndpointRow,
@@ -20,26 +20,28 @@ import {
   apiKeyOf,
   credentialContext,
   endpointOf,
+  endpointSecretsContext,
   issuerOf,
   issuerSecretContext,
-  endpointSecretsContext,
   tenantOf,
   upstreamOf,
   webhookContext,
 } from "./rows.ts";
 
-/** The registry, and what the operator's API tells it when something has changed. */
+/** The cached registry, with the operation that the admin registry calls after a change. */
 export interface InvalidatableRegistry extends CachedRegistry {
   /**
-   * Believes nothing that it has looked up any longer: changes are rare, and one may touch tenants, keys and issuers at
-   * once.
+   * Invalidates every cached entry: changes are rare, and one may affect tenants, keys and issuers together.
    *
-   * @param bookmark of the change: no replica that has not seen it is asked from now on
+   * @param bookmark of the change; later reads use a replica that has seen it
    */
   readonly invalidate: (bookmark?: D1SessionBookmark | null) => void;
 }
 
-/** A credential comes with its tenant's version: what has been revoked since then shows in the tenant's ledger. */
+/**
+ * Credentials are read together with the version of their tenant: if one has been revoked since, the tenant's ledger has a later
+ * version.
+ */
 const API_KEY = `
   SELECT api_keys.*, tenants.version AS tenant_version
   FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant WHERE api_keys.id = ?`;
@@ -49,14 +51,14 @@ const ISSUERS = `
 const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
 
 /**
- * Reads tenants, keys, issuers, upstreams and endpoints from D1, through a cache that bounds both the age of what it gives
- * and the number of look-ups that find nothing. Values are cached, never promises: a request that awaited another's I/O
- * would hang when that one is cancelled.
+ * Reads tenants, keys, issuers, upstreams and endpoints from D1, through a cache that bounds both the age of the values and the
+ * number of negative lookups. It caches values, never promises: a request that awaits the I/O of another one would hang when
+ * that one is cancelled.
  */
 export function createRegistry(
   db: D1Database,
   config: Pick<Config, "registryCacheSeconds" | "defaultUpstream">,
-  sealing: FieldEncryption,
+  encryption: FieldEncryption,
   now: () => number,
 ): InvalidatableRegistry {
   const lifetimeMs = config.registryCacheSeconds * 1000;
@@ -76,25 +78,25 @@ export function createRegistry(
   ): Promise<Result<T | undefined>> {
     const cached = cache.get(name);
     if (cached?.fresh && !bypassCache) return cached.value ?? ok(undefined);
-    // Cached and trusted names exist: a flood of made-up names must not keep them from being read again.
-    const seeking = cached || trust ? undefined : cache.startLookup(name);
-    if (seeking === "too many")
+    // Names that were found before, and trusted names, are never limited: a flood of made-up names must not block them.
+    const lookup = cached || trust ? undefined : cache.startLookup(name);
+    if (lookup === "limited")
       return err(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
-    const suspect = seeking === "begins";
+    const isCharged = lookup === "started";
     const fill = cache.begin();
     try {
       const value = await load();
-      if (suspect && value !== undefined) cache.misses.refund();
+      if (isCharged && value !== undefined) cache.limiter.refund();
       cache.set(name, value, fill);
       return value ?? ok(undefined);
     } catch (error) {
-      if (suspect) cache.misses.refund();
+      if (isCharged) cache.limiter.refund();
       return err(registryUnavailable(error));
     }
   }
 
   const lookUps = (bypassCache: boolean): Registry => {
-    /** Any replica will do that has seen what was changed here; how far it lags behind other changes adds to their age. */
+    /** Any replica that has seen this isolate's changes will do; its lag adds to the age of other changes. */
     const prepare = (sql: string, name: string) =>
       db
         .withSession(bypassCache ? "first-primary" : (newest ?? "first-unconstrained"))
@@ -106,7 +108,7 @@ export function createRegistry(
         if (!TENANT_ID.test(id)) return ok(undefined);
         const load = async () => {
           const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
-          return row ? readable(() => tenantOf(row)) : undefined;
+          return row ? parse(() => tenantOf(row)) : undefined;
         };
         return lookUp(tenants, id, load, bypassCache, trust);
       },
@@ -114,7 +116,7 @@ export function createRegistry(
       apiKey(id, trust) {
         const load = async () => {
           const row = await prepare(API_KEY, id).first<ApiKeyRow & TenantVersion>();
-          return row ? readable(() => apiKeyOf(row)) : undefined;
+          return row ? parse(() => apiKeyOf(row)) : undefined;
         };
         return lookUp(apiKeys, id, load, bypassCache, trust);
       },
@@ -126,10 +128,10 @@ export function createRegistry(
           if (results.length === 0) return undefined;
           const secrets = await Promise.all(
             results.map(async (row) =>
-              row.sealed_secret ? sealing.open(row.sealed_secret, issuerSecretContext(row)) : undefined,
+              row.sealed_secret ? encryption.open(row.sealed_secret, issuerSecretContext(row)) : undefined,
             ),
           );
-          return readable(() => results.map((row, index) => issuerOf(row, secrets[index])));
+          return parse(() => results.map((row, index) => issuerOf(row, secrets[index])));
         };
         const found = await lookUp(issuers, iss, load, bypassCache, trust);
         return found.ok ? ok(found.value ?? []) : found;
@@ -141,12 +143,12 @@ export function createRegistry(
           const row = await prepare("SELECT * FROM upstreams WHERE id = ?", id).first<UpstreamRow>();
           if (!row) return undefined;
           const [credential, webhookSecrets] = await Promise.all([
-            sealing.open(row.sealed_credential, credentialContext(row)),
+            encryption.open(row.sealed_credential, credentialContext(row)),
             row.sealed_webhook_secrets === null
               ? undefined
-              : sealing.open(row.sealed_webhook_secrets, webhookContext(row)),
+              : encryption.open(row.sealed_webhook_secrets, webhookContext(row)),
           ]);
-          return readable(() => upstreamOf(row, credential, webhookSecrets));
+          return parse(() => upstreamOf(row, credential, webhookSecrets));
         };
         return lookUp(upstreams, id, load, bypassCache, trust);
       },
@@ -155,9 +157,9 @@ export function createRegistry(
         const load = async () => {
           const { results } = await prepare(ENDPOINTS, tenant).all<EndpointRow>();
           const secrets = await Promise.all(
-            results.map((row) => sealing.open(row.sealed_secrets, endpointSecretsContext(row))),
+            results.map((row) => encryption.open(row.sealed_secrets, endpointSecretsContext(row))),
           );
-          return readable(() => results.map((row, index) => endpointOf(row, secrets[index], now())));
+          return parse(() => results.map((row, index) => endpointOf(row, secrets[index], now())));
         };
         const found = await lookUp(endpoints, tenant, load, bypassCache);
         return found.ok ? ok(found.value ?? []) : found;
@@ -170,18 +172,14 @@ export function createRegistry(
     uncached: lookUps(true),
 
     invalidate: (bookmark) => {
-      // Bookmarks sort by age, as text. Changes may be answered in another order than they were made in.
+      // Bookmarks sort by age, as text. Writes may return in another order than they were made in.
       if (bookmark && (newest === undefined || bookmark > newest)) newest = bookmark;
       for (const cache of [tenants, apiKeys, issuers, upstreams, endpoints]) cache.expire();
     },
   };
 }
 
-/** A row that cannot be read, as a value: it stays so until it is written anew, so it is cached like any other. */
-function readable<T>(read: () => T): Result<T> {
-  try {
-    return ok(read());
-  } catch (error) {
-    return err(registryUnavailable(error));
-  }
+/** An unreadable row becomes a problem and is cached like a value: it stays unreadable until it is written again. */
+function parse<T>(row: () => T): Promise<Result<T>> {
+  return attempt(row, registryUnavailable);
 }

@@ -1,63 +1,64 @@
+import type { EndpointStore } from "../../core/ports/admin-registry.ts";
+import type { EndpointDocument, EndpointSettings } from "../../core/shared/admin-documents.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { err, ok } from "../../core/shared/result.ts";
+import { NO_SUCH_TENANT } from "../../core/shared/tenant.ts";
 import { type EndpointSecret, MAX_ENDPOINTS_PER_TENANT, replaceSecret } from "../../core/webhooks/rules/endpoint.ts";
-import type { EndpointHealth } from "../../core/ports/webhooks.ts";
-import type { FieldEncryption } from "./field-encryption.ts";
-import type { AuditEntry } from "./audit-log.ts";
+import type { AuditEntry } from "./audit-entry.ts";
 import type { Database } from "./database.ts";
+import type { FieldEncryption } from "./field-encryption.ts";
 import type { Query } from "./query.ts";
-import { type EndpointRow, secretsOf, endpointSecretsContext } from "./rows.ts";
-
-/** An endpoint as the operator's document gives it. */
-export type NewEndpoint = Pick<EndpointRow, "tenant" | "id" | "url" | "description" | "events"> & {
-  readonly disabled: boolean;
-};
+import { type EndpointRow, endpointSecretsContext, isoTime, secretsOf } from "./rows.ts";
 
 const DISABLED_BY_OPERATOR = "the operator disabled it";
 
-/** The endpoints' part of the registry's store. */
-export function createEndpointStore(database: Database, sealing: FieldEncryption) {
-  const { all, first, write, writeFor, note, bumpVersion, now } = database;
+const NO_SUCH_ENDPOINT = problem("not_found", "There is no such endpoint.");
+const CHANGED_MEANWHILE = problem("conflict", "The endpoint was changed at the same time; look at it, and try again.");
+const TOO_MANY = problem("conflict", `A tenant may have ${MAX_ENDPOINTS_PER_TENANT} endpoints.`);
+
+/** An endpoint as it is to be stored. */
+interface NewEndpoint extends EndpointSettings {
+  readonly tenant: string;
+  readonly id: string;
+}
+
+export function createEndpointStore(database: Database, encryption: FieldEncryption): EndpointStore {
+  const { all, first, writeFor, bumpVersion, now } = database;
   const find = (tenant: string, id: string) =>
     first<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]);
+  const tenantExists = async (id: string) => (await first("SELECT 1 FROM tenants WHERE id = ?", [id])) !== null;
   const seal = (secrets: readonly EndpointSecret[], row: Pick<EndpointRow, "tenant" | "id" | "url">) =>
-    sealing.seal(JSON.stringify(secrets), endpointSecretsContext(row));
-  /** Undefined where they do not open. */
+    encryption.seal(JSON.stringify(secrets), endpointSecretsContext(row));
+  /** @returns `undefined` if the secrets cannot be decrypted */
   const open = async (row: EndpointRow) => {
-    const json = await sealing.open(row.sealed_secrets, endpointSecretsContext(row));
+    const json = await encryption.open(row.sealed_secrets, endpointSecretsContext(row));
     return json === undefined ? undefined : secretsOf(json);
   };
 
   const insert = async (endpoint: NewEndpoint, secret: string) => {
-    const { tenant, id, url, description, events, disabled } = endpoint;
+    const { tenant, id, url, description = null, disabled } = endpoint;
     const sealed = await seal([{ secret }], endpoint);
+    const [disabledAt, disabledReason] = disabled ? [now(), DISABLED_BY_OPERATOR] : [null, null];
     const query: Query = [
       `INSERT INTO endpoints (tenant, id, url, description, events, sealed_secrets, disabled_at, disabled_reason,
          created_at, updated_at)
        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9 WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?1)
          AND (SELECT count(*) FROM endpoints WHERE tenant = ?1) < ${MAX_ENDPOINTS_PER_TENANT}
        ON CONFLICT DO NOTHING`,
-      [
-        tenant,
-        id,
-        url,
-        description,
-        events,
-        sealed,
-        ...(disabled ? [now(), DISABLED_BY_OPERATOR] : [null, null]),
-        now(),
-      ],
+      [tenant, id, url, description, eventsColumn(endpoint), sealed, disabledAt, disabledReason, now()],
     ];
     return writeFor(tenant, [bumpVersion(tenant), query], putEntry(endpoint));
   };
 
-  /** Only as the row was read: its secrets are sealed anew, and must be the ones that are there. */
+  /** Updates the row only if its secrets are still the ones that were read, because they are sealed again. */
   const update = async (before: EndpointRow, endpoint: NewEndpoint, secrets: readonly EndpointSecret[]) => {
-    const { tenant, id, url, description, events, disabled } = endpoint;
+    const { tenant, id, url, description = null, disabled } = endpoint;
     const sealed = await seal(secrets, endpoint);
-    const isNewStart = url !== before.url || (before.disabled_at !== null && !disabled);
-    const failingSince = isNewStart ? "NULL" : "failing_since";
+    const resetsHealth = url !== before.url || (before.disabled_at !== null && !disabled);
+    const failingSince = resetsHealth ? "NULL" : "failing_since";
     const disabledAt = disabled ? (before.disabled_at ?? now()) : null;
     const disabledReason = disabled ? (before.disabled_reason ?? DISABLED_BY_OPERATOR) : null;
-    const values = [url, description, events, sealed, disabledAt, disabledReason, now()];
+    const values = [url, description, eventsColumn(endpoint), sealed, disabledAt, disabledReason, now()];
     const query: Query = [
       `UPDATE endpoints SET url = ?, description = ?, events = ?, sealed_secrets = ?, disabled_at = ?,
          disabled_reason = ?, updated_at = ?, failing_since = ${failingSince}
@@ -67,76 +68,76 @@ export function createEndpointStore(database: Database, sealing: FieldEncryption
     return writeFor(tenant, [bumpVersion(tenant), query], putEntry(endpoint));
   };
 
-  // Deliveries look past the cache, so a note is enough for them. Where the endpoint has been changed meanwhile, what is known
-  // of it counts no longer.
-  const health: EndpointHealth = {
-    async markFailing({ tenant, id, url }, since) {
-      const sql =
-        "UPDATE endpoints SET failing_since = ? WHERE tenant = ? AND id = ? AND url = ? AND failing_since IS NULL";
-      await note(sql, [since, tenant, id, url]);
-    },
-
-    async markRecovered({ tenant, id, url }) {
-      const sql = "UPDATE endpoints SET failing_since = NULL WHERE tenant = ? AND id = ? AND url = ?";
-      await note(sql, [tenant, id, url]);
-    },
-
-    async disable({ tenant, id, url }, reason) {
-      const query: Query = [
-        `UPDATE endpoints SET disabled_at = ?, disabled_reason = ?
-         WHERE tenant = ? AND id = ? AND url = ? AND disabled_at IS NULL`,
-        [now(), reason, tenant, id, url],
-      ];
-      const entry = { actor: "sluice", action: "endpoint.disable", target: id, tenant, details: { reason } } as const;
-      await write([query], entry);
-    },
-  };
-
   return {
-    health,
-    endpoint: find,
-    endpoints: (tenant: string) => all<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? ORDER BY id", [tenant]),
-
-    /**
-     * @param fresh becomes the endpoint's secret where it has none that opens
-     * @returns the fresh secret, if it was taken; false: there is no such tenant, it has as many endpoints as it may have, or
-     *   another change came first
-     */
-    async putEndpoint(endpoint: NewEndpoint, fresh: string): Promise<false | { readonly secret?: string }> {
-      const before = await find(endpoint.tenant, endpoint.id);
-      const secrets = before && (await open(before));
-      const changes = before
-        ? await update(before, endpoint, secrets ?? [{ secret: fresh }])
-        : await insert(endpoint, fresh);
-      return changes > 0 && (secrets ? {} : { secret: fresh });
+    async list(tenant) {
+      const rows = await all<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? ORDER BY id", [tenant]);
+      return rows.map(endpointDocument);
     },
 
-    /** False where there is no such endpoint, or another change came first. */
-    async rotateSecret(tenant: string, id: string, fresh: string): Promise<boolean> {
+    async get(tenant, id) {
+      const row = await find(tenant, id);
+      return row ? endpointDocument(row) : undefined;
+    },
+
+    async put(tenant, id, settings, newSecret) {
+      const endpoint = { ...settings, tenant, id };
       const before = await find(tenant, id);
-      if (!before) return false;
-      const sealed = await seal(replaceSecret((await open(before)) ?? [], fresh, now()), before);
+      const secrets = before && (await open(before));
+      const written = before
+        ? await update(before, endpoint, secrets ?? [{ secret: newSecret }])
+        : await insert(endpoint, newSecret);
+      const after = await find(tenant, id);
+      if (written > 0 && after)
+        return ok({ document: endpointDocument(after), created: !before, ...(!secrets && { secret: newSecret }) });
+      if (!(await tenantExists(tenant))) return err(NO_SUCH_TENANT);
+      return err(before || after ? CHANGED_MEANWHILE : TOO_MANY);
+    },
+
+    async rotateSecret(tenant, id, newSecret) {
+      const before = await find(tenant, id);
+      if (!before) return err(NO_SUCH_ENDPOINT);
+      const sealed = await seal(replaceSecret((await open(before)) ?? [], newSecret, now()), before);
       const query: Query = [
         "UPDATE endpoints SET sealed_secrets = ?, updated_at = ? WHERE tenant = ? AND id = ? AND sealed_secrets = ?",
         [sealed, now(), tenant, id, before.sealed_secrets],
       ];
-      return (
-        (await writeFor(tenant, [bumpVersion(tenant), query], { action: "endpoint.rotate", target: id, tenant })) > 0
-      );
+      const entry = { action: "endpoint.rotate", target: id, tenant } as const;
+      const written = await writeFor(tenant, [bumpVersion(tenant), query], entry);
+      const after = await find(tenant, id);
+      if (!after) return err(NO_SUCH_ENDPOINT);
+      return written > 0 ? ok(endpointDocument(after)) : err(CHANGED_MEANWHILE);
     },
 
-    deleteEndpoint: (tenant: string, id: string) =>
-      writeFor(tenant, [bumpVersion(tenant), ["DELETE FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]]], {
-        action: "endpoint.delete",
-        target: id,
-        tenant,
-      }),
+    async delete(tenant, id) {
+      const query: Query = ["DELETE FROM endpoints WHERE tenant = ? AND id = ?", [tenant, id]];
+      const entry = { action: "endpoint.delete", target: id, tenant } as const;
+      return (await writeFor(tenant, [bumpVersion(tenant), query], entry)) > 0;
+    },
   };
 }
 
+function eventsColumn({ events }: EndpointSettings): string | null {
+  return events ? JSON.stringify(events) : null;
+}
+
 function putEntry({ tenant, id, url, events, disabled }: NewEndpoint): AuditEntry {
-  // The rest of a URL may be what lets its holder in.
+  // Only the origin: the rest of a URL may be a secret.
   const { origin } = new URL(url);
-  const details = { origin, events: events === null ? null : (JSON.parse(events) as unknown), disabled };
-  return { action: "endpoint.put", target: id, tenant, details };
+  return { action: "endpoint.put", target: id, tenant, details: { origin, events: events ?? null, disabled } };
+}
+
+/** Without the secrets. */
+function endpointDocument(row: EndpointRow): EndpointDocument {
+  return {
+    id: row.id,
+    url: row.url,
+    ...(row.description !== null && { description: row.description }),
+    ...(row.events !== null && { events: JSON.parse(row.events) as string[] }),
+    disabled: row.disabled_at !== null,
+    ...(row.disabled_at !== null && { disabledAt: isoTime(row.disabled_at) }),
+    ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
+    ...(row.failing_since !== null && { failingSince: isoTime(row.failing_since) }),
+    createdAt: isoTime(row.created_at),
+    updatedAt: isoTime(row.updated_at),
+  };
 }

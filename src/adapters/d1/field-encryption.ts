@@ -1,21 +1,21 @@
 import type { KeyRing, RingKey } from "../../config.ts";
 
-/** Encrypts what D1 keeps of others' secrets, bound to the place where it is kept. */
+/** Encrypts secrets that are stored in D1. Each is bound to its row. */
 export interface FieldEncryption {
-  /** @param place e.g. `upstream:eu`: a sealed text that is moved to another row does not open */
-  seal(text: string, place: string): Promise<string>;
-  /** Undefined for what does not open: another key, another place, or changed. */
-  open(sealed: string, place: string): Promise<string | undefined>;
+  /** @param context e.g. `upstream:eu`: authenticated with the text, so that a sealed text cannot be moved to another row */
+  seal(text: string, context: string): Promise<string>;
+  /** @returns `undefined` if the key or the context is another one, or the text was changed */
+  open(sealed: string, context: string): Promise<string | undefined>;
 }
 
 const VERSION = "v1";
-/** What AES-GCM is specified for; drawn at random, good for 2³² seals under one key. */
+/** The size that AES-GCM is specified for. Random, which is safe for 2³² seals with one key. */
 const IV_BYTES = 12;
 
-/** AES-256-GCM under a ring of master keys: the first seals, all open. Format: `v1.<key id>.<base64url of IV and text>`. */
+/** AES-256-GCM with a ring of master keys: the first key seals, all can open. Format: `v1.<key id>.<base64url of IV and text>`. */
 export function createFieldEncryption(ring: KeyRing): FieldEncryption {
   const imported = new Map<string, CryptoKey>();
-  // The key is kept, not its promise: a request must never wait for another's work, which may be cancelled with it.
+  // Stores the key, not its promise: a request must not wait for the work of another one, which may be cancelled.
   const keyFor = async ({ id, bytes }: RingKey) => {
     const key =
       imported.get(id) ?? (await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]));
@@ -24,25 +24,25 @@ export function createFieldEncryption(ring: KeyRing): FieldEncryption {
   };
 
   return {
-    async seal(text, place) {
+    async seal(text, context) {
       const [key] = ring;
       const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
       const bytes = new TextEncoder().encode(text);
-      const sealed = new Uint8Array(await crypto.subtle.encrypt(algorithm(iv, place), await keyFor(key), bytes));
-      const whole = new Uint8Array(IV_BYTES + sealed.byteLength);
-      whole.set(iv);
-      whole.set(sealed, IV_BYTES);
-      return `${VERSION}.${key.id}.${whole.toBase64({ alphabet: "base64url", omitPadding: true })}`;
+      const encrypted = new Uint8Array(await crypto.subtle.encrypt(algorithm(iv, context), await keyFor(key), bytes));
+      const sealed = new Uint8Array(IV_BYTES + encrypted.byteLength);
+      sealed.set(iv);
+      sealed.set(encrypted, IV_BYTES);
+      return `${VERSION}.${key.id}.${sealed.toBase64({ alphabet: "base64url", omitPadding: true })}`;
     },
 
-    async open(sealed, place) {
+    async open(sealed, context) {
       const [version, id, base64] = sealed.split(".");
-      const key = ring.find((one) => one.id === id);
+      const key = ring.find((ringKey) => ringKey.id === id);
       if (version !== VERSION || !key || base64 === undefined) return undefined;
       try {
-        const whole = Uint8Array.fromBase64(base64, { alphabet: "base64url" });
-        const iv = whole.slice(0, IV_BYTES);
-        const text = await crypto.subtle.decrypt(algorithm(iv, place), await keyFor(key), whole.slice(IV_BYTES));
+        const bytes = Uint8Array.fromBase64(base64, { alphabet: "base64url" });
+        const iv = bytes.slice(0, IV_BYTES);
+        const text = await crypto.subtle.decrypt(algorithm(iv, context), await keyFor(key), bytes.slice(IV_BYTES));
         return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(text);
       } catch {
         return undefined;
@@ -51,6 +51,6 @@ export function createFieldEncryption(ring: KeyRing): FieldEncryption {
   };
 }
 
-function algorithm(iv: Uint8Array<ArrayBuffer>, place: string) {
-  return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(place) };
+function algorithm(iv: Uint8Array<ArrayBuffer>, context: string) {
+  return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(context) };
 }

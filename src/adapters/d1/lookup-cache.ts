@@ -1,13 +1,13 @@
 import { setBounded } from "../../platform/bounded-map.ts";
 import { NegativeLookupLimiter } from "./negative-lookup-limiter.ts";
 
-/** Entries per kind and isolate: an isolate has 128 MB, a tenant with its compiled policy takes a few KB to some 20. */
+/** Entries per kind and isolate. An isolate has 128 MB; a tenant with its compiled policy takes a few KB, at most about 20. */
 const MAX_KNOWN = 2_000;
 
-/** Names that nothing was found for. Kept apart, so that made-up names never push real ones out. */
+/** Names that were looked up and not found. A separate map, so that made-up names never evict real ones. */
 const MAX_UNKNOWN = 1_000;
 
-/** A look-up takes milliseconds, and when it has found nothing, that is known. */
+/** A lookup takes milliseconds, and its result is cached. */
 const IN_FLIGHT_MS = 1_000;
 
 interface Entry<T> {
@@ -17,7 +17,7 @@ interface Entry<T> {
   readonly generation: number;
 }
 
-/** When a look-up began: what it finds was true then, and may not be by the time it has been found. */
+/** The start of a lookup: its value was true then, and may be outdated when the lookup ends. */
 export interface Fill {
   /** Milliseconds since the epoch. */
   readonly since: number;
@@ -25,35 +25,34 @@ export interface Fill {
 }
 
 export interface Cached<T> {
-  /** Undefined: there is nothing by that name. */
+  /** `undefined` if nothing has this name. */
   readonly value: T | undefined;
-  /** False: too old to decide by; it only tells that the name was a real one. */
+  /** `false` if the value is too old to use; the entry then only shows that the name was a real one. */
   readonly fresh: boolean;
 }
 
 /**
- * What an isolate has looked up, for a bounded time: the age of what requests are decided by. Answers that there is
- * nothing are kept too. The least recently used entry gives way.
+ * What one isolate has looked up, for a limited time, negative results included. Evicts the least recently used entry.
  */
 export class LookupCache<T> {
-  /** Of its own, so that whoever makes up tenants keeps no keys from being found. */
-  readonly misses: NegativeLookupLimiter;
+  /** One per kind of name, so that made-up tenants do not block lookups of API keys. */
+  readonly limiter: NegativeLookupLimiter;
   readonly #known = new Map<string, Entry<T>>();
   readonly #unknown = new Map<string, Entry<T>>();
-  /** Names that are being looked for, or were a moment ago, and since when. */
+  /** Name → when its lookup started; entries stay after the lookup has ended. */
   readonly #inFlight = new Map<string, number>();
   #generation = 0;
   readonly #lifetimeMs: number;
   readonly #now: () => number;
 
   /**
-   * @param lifetimeMs with 0 nothing is ever fresh
+   * @param lifetimeMs with 0 no entry is ever fresh
    * @param now milliseconds since the epoch
    */
   constructor(lifetimeMs: number, now: () => number) {
     this.#lifetimeMs = lifetimeMs;
     this.#now = now;
-    this.misses = new NegativeLookupLimiter(now);
+    this.limiter = new NegativeLookupLimiter(now);
   }
 
   get(name: string): Cached<T> | undefined {
@@ -67,15 +66,17 @@ export class LookupCache<T> {
   }
 
   /**
-   * Whether a name may be looked for that may be made up. A crowd that comes for one name is one look-up that may find
-   * nothing, and not as many as there are in it: who joins in is let through.
+   * Asks to look up a name that may be made up. Many requests for the same name within `IN_FLIGHT_MS` count as one negative
+   * lookup: the later ones join the first.
+   *
+   * @returns `started`: a token was taken, to be refunded if the name is found; `limited`: there was no token
    */
-  startLookup(name: string): "begins" | "joins in" | "too many" {
+  startLookup(name: string): "started" | "joined" | "limited" {
     const [since, now] = [this.#inFlight.get(name), this.#now()];
-    if (since !== undefined && now - since < IN_FLIGHT_MS) return "joins in";
-    if (!this.misses.take()) return "too many";
+    if (since !== undefined && now - since < IN_FLIGHT_MS) return "joined";
+    if (!this.limiter.take()) return "limited";
     setBounded(this.#inFlight, name, now, MAX_UNKNOWN);
-    return "begins";
+    return "started";
   }
 
   begin(): Fill {
@@ -89,7 +90,7 @@ export class LookupCache<T> {
     setBounded(home, name, entry, value === undefined ? MAX_UNKNOWN : MAX_KNOWN);
   }
 
-  /** Nothing is fresh any longer, nor will be what look-ups under way still find. Real names stay known as such. */
+  /** Makes all entries stale, including those of lookups in progress. Known names stay known. */
   expire(): void {
     this.#generation++;
   }

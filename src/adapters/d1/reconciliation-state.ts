@@ -1,7 +1,7 @@
-import { type Result, ok, err } from "../../core/shared/result.ts";
-import type { Reconciliation, Sweep, SweepCounts } from "../../core/reconciliation/rules/sweep.ts";
 import type { ReconciliationStates } from "../../core/ports/reconciliation-state.ts";
-import { registryUnavailable } from "./database.ts";
+import type { Reconciliation, Sweep, SweepCounts } from "../../core/reconciliation/rules/sweep.ts";
+import { registryUnavailable } from "../../core/shared/registry-unavailable.ts";
+import { attempt } from "../../core/shared/result.ts";
 
 interface Row {
   readonly revision: number;
@@ -10,18 +10,18 @@ interface Row {
   readonly failure: string | null;
 }
 
-/** How the reconciliations stand, in D1; its rows are only written here. */
+/** The state of each upstream's reconciliation, in D1. */
 export function createReconciliationStates(db: D1Database): ReconciliationStates {
   return {
     read: (upstream) =>
-      orProblem(async () => {
+      attempt(async () => {
         const query = db.prepare("SELECT * FROM reconciliations WHERE upstream = ?").bind(upstream);
         const row = await query.first<Row>();
         return row ? { revision: row.revision, state: stateOf(row) } : { revision: 0, state: {} };
-      }),
+      }, registryUnavailable),
 
     write: (upstream, revision, { running, finished, failure }) =>
-      orProblem(async () => {
+      attempt(async () => {
         const { meta } = await db
           .prepare(
             `INSERT INTO reconciliations (upstream, revision, running, finished, failure) VALUES (?1, ?2 + 1, ?3, ?4, ?5)
@@ -37,7 +37,7 @@ export function createReconciliationStates(db: D1Database): ReconciliationStates
           )
           .run();
         return meta.changes > 0;
-      }),
+      }, registryUnavailable),
   };
 }
 
@@ -49,26 +49,19 @@ function stateOf({ running, finished, failure }: Row): Reconciliation {
   };
 }
 
+type FinishedSweep = NonNullable<Reconciliation["finished"]>;
+
+/** Stored counts keep the names of earlier versions: `adopted` is `imported`, `strangers` is `unmanaged`. */
 type StoredCounts = Omit<SweepCounts, "imported" | "unmanaged"> & {
   readonly adopted: number;
   readonly strangers: number;
 };
-type FinishedSweep = NonNullable<Reconciliation["finished"]>;
 
-/** Stored counts keep the names of the version before: `adopted` is `imported`, `strangers` is `unmanaged`. */
 function storedCounts({ imported, unmanaged, ...rest }: SweepCounts): string {
-  return JSON.stringify({ ...rest, adopted: imported, strangers: unmanaged });
+  return JSON.stringify({ ...rest, adopted: imported, strangers: unmanaged } satisfies StoredCounts);
 }
 
 function countsOf(json: string): SweepCounts {
   const { adopted, strangers, ...rest } = JSON.parse(json) as StoredCounts;
   return { ...rest, imported: adopted, unmanaged: strangers };
-}
-
-async function orProblem<T>(work: () => Promise<T>): Promise<Result<T>> {
-  try {
-    return ok(await work());
-  } catch (error) {
-    return err(registryUnavailable(error));
-  }
 }

@@ -11,8 +11,8 @@ import type { Issuer } from "../../core/auth/rules/issuer.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 
 /**
- * Rows as the migrations declare them, and what they mean. What a row holds was checked when it was written, by a version
- * that may have been another.
+ * Rows as the migrations declare them, and their conversion to core types. A row was checked when it was written, possibly by
+ * another version. The conversions throw if a row cannot be read.
  */
 
 export interface TenantRow {
@@ -39,7 +39,7 @@ export interface ApiKeyRow {
   readonly revoked_at: number | null;
 }
 
-/** Of the tenant that a key or an issuer belongs to, read together with it. */
+/** The version of the tenant that a key or an issuer belongs to, read in the same query. */
 export interface TenantVersion {
   readonly tenant_version: number | null;
 }
@@ -82,10 +82,7 @@ export interface EndpointRow {
   readonly updated_at: number;
 }
 
-/**
- * Where a credential is sealed to: whoever could only write to the database would have it sent to a server of theirs by
- * changing where it is used.
- */
+/** The account and API base are part of it: a change in the database alone cannot make Sluice send the credential elsewhere. */
 export function credentialContext({
   id,
   account_id,
@@ -94,7 +91,7 @@ export function credentialContext({
   return `upstream:${id} ${account_id} ${api_base}`;
 }
 
-/** Of another name than the credential's: neither can be put in the other's place. */
+/** Has another prefix than the credential's, so that neither opens in the other's column. */
 export function webhookContext({ id, account_id }: Pick<UpstreamRow, "id" | "account_id">): string {
   return `webhook:${id} ${account_id}`;
 }
@@ -103,12 +100,11 @@ export function issuerSecretContext({ id }: Pick<IssuerRow, "id">): string {
   return `issuer:${id}`;
 }
 
-/** As with credentials: events, and what they are signed with, go to the URL that the operator gave. */
+/** The URL is part of it: a change in the database alone cannot make Sluice send signed events elsewhere. */
 export function endpointSecretsContext({ tenant, id, url }: Pick<EndpointRow, "tenant" | "id" | "url">): string {
   return `endpoint:${tenant}/${id} ${url}`;
 }
 
-/** Throws, as all of these do, where a document cannot be read any more: such a tenant creates nothing. */
 export function tenantOf(row: TenantRow): Tenant {
   const policy = parsePolicy(stored(v.unknown(), row.policy), "policy");
   if (!policy.ok) throw new Error(`The policy of ${row.id} cannot be read: ${policy.problem.detail}`);
@@ -156,7 +152,7 @@ function issuerKeysOf(row: IssuerRow, secret: string | undefined): Issuer["keys"
   return { kind: "secret", secret: new TextEncoder().encode(secret) };
 }
 
-/** Webhook secrets that do not open are as good as none: events are refused, and uploads go on. */
+/** Without readable webhook secrets, Stream notifications are rejected and uploads continue. */
 export function upstreamOf(
   row: UpstreamRow,
   credential: string | undefined,
@@ -175,7 +171,7 @@ export function upstreamOf(
   };
 }
 
-/** An endpoint whose secrets do not open has none: its tenant's others are not held up by it. */
+/** An endpoint without readable secrets has none, so that it does not block the tenant's other endpoints. */
 export function endpointOf(row: EndpointRow, secrets: string | undefined, now: number): Endpoint {
   return {
     id: row.id,
@@ -192,9 +188,14 @@ export function secretsOf(json: string): EndpointSecret[] {
   return stored(secretsSchema, json);
 }
 
-/** @param json as it was sealed */
+/** @param json the decrypted column */
 export function webhookSecretsOf(json: string | undefined): readonly string[] {
   return json === undefined ? [] : stored(texts, json);
+}
+
+/** `2026-11-22T18:30:00.000Z`, from milliseconds since the epoch. */
+export function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
 }
 
 const texts = v.array(v.string());
@@ -210,7 +211,7 @@ function stored<S extends v.GenericSchema>(schema: S, json: string): v.InferOutp
   return v.parse(schema, JSON.parse(json));
 }
 
-/** Scopes of another version are left out: a key can do less then, never more. */
+/** Ignores the scopes of other versions. */
 function scopesOf(json: string): ReadonlySet<Scope> {
   const names = new Set(stored(texts, json));
   return new Set(SCOPES.filter((scope) => names.has(scope)));

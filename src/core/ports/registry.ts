@@ -5,38 +5,35 @@ import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { Endpoint } from "../webhooks/rules/endpoint.ts";
 
-/**
- * Marks a name taken from a verified credential or from the registry. Other names may be made up: their look-ups count
- * against the negative-lookup limit.
- */
+/** Marks a name from a verified credential or the registry. Lookups of other names count against the negative-lookup limit. */
 export type Trust = "trusted";
 
-/** Reads of what the operator configured. May be as old as the cache's bound, never older. */
+/** Reads the operator's configuration, from a cache with a maximum age. */
 export interface Registry {
   tenant(id: string, trust?: Trust): Promise<Result<Tenant | undefined>>;
   apiKey(id: string, trust?: Trust): Promise<Result<ApiKeyRecord | undefined>>;
   /** All issuers whose tokens carry this `iss`. */
   issuers(iss: string, trust?: Trust): Promise<Result<readonly Issuer[]>>;
   upstream(id: string, trust?: Trust): Promise<Result<Upstream | undefined>>;
-  /** Where a tenant wants its events, disabled endpoints included. */
+  /** All webhook endpoints of a tenant, including disabled ones. */
   endpoints(tenant: string): Promise<Result<readonly Endpoint[]>>;
 }
 
-/** Who is there, as of now: for work that goes from one to the next. */
+/** The ids in the registry, never from a cache. For jobs that iterate over tenants or upstreams. */
 export interface RegistryIndex {
-  /** Ids of the tenants on an upstream, in order. */
+  /** Ids of an upstream's tenants, in ascending order. */
   listTenantIds(
     upstream: string,
-    at: { readonly after: string; readonly limit: number },
+    page: { readonly after: string; readonly limit: number },
   ): Promise<Result<readonly string[]>>;
-  /** Those of these ids that a tenant has. */
+  /** Which of these ids are tenants. */
   filterExistingTenants(tenants: readonly string[]): Promise<Result<ReadonlySet<string>>>;
-  /** Ids of all upstreams, or of those of one account. */
+  /** Ids of all upstreams, or of one account's. */
   listUpstreamIds(accountId?: string): Promise<Result<readonly string[]>>;
 }
 
-/** The registry, with the cache that requests are decided by, and past it. */
+/** The cached registry that requests use, and the same registry without the cache. */
 export interface CachedRegistry extends Registry {
-  /** What is there now. */
+  /** Reads the primary database. */
   readonly uncached: Registry;
 }

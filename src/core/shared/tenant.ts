@@ -1,12 +1,15 @@
 import type { Limits } from "../quota/rules/limits.ts";
 import type { Policy } from "../policy/rules/policy.ts";
 import type { UnfinishedUploads } from "../uploads/rules/upload-state.ts";
+import { problem } from "./problem.ts";
 
 /** At most 32 characters, like Stream's account tag, which it replaces in Cloudflare's own paths. */
 export const TENANT_ID = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
 /** The upstream that the environment configures, and the default of a tenant. */
 export const DEFAULT_UPSTREAM = "default";
+
+export const NO_SUCH_TENANT = problem("not_found", "There is no such tenant.");
 
 /** A customer of the operator, as configured in the registry. */
 export interface Tenant {

@@ -72,14 +72,14 @@ describe("the cache of look-ups", () => {
   it("tells who begins to look for a name from who joins in, for a second, and lets no more begin than may miss", () => {
     const { now, pass } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
-    expect(["acme", "acme", "other"].map((name) => cache.startLookup(name))).toEqual(["begins", "joins in", "begins"]);
+    expect(["acme", "acme", "other"].map((name) => cache.startLookup(name))).toEqual(["started", "joined", "started"]);
     pass(999);
-    expect(cache.startLookup("acme")).toBe("joins in");
+    expect(cache.startLookup("acme")).toBe("joined");
     pass(1);
-    expect(cache.startLookup("acme")).toBe("begins");
-    while (cache.misses.take());
-    expect([cache.startLookup("one too many"), cache.startLookup("one too many")]).toEqual(["too many", "too many"]);
-    expect(cache.startLookup("acme")).toBe("joins in");
+    expect(cache.startLookup("acme")).toBe("started");
+    while (cache.limiter.take());
+    expect([cache.startLookup("one too many"), cache.startLookup("one too many")]).toEqual(["limited", "limited"]);
+    expect(cache.startLookup("acme")).toBe("joined");
   });
 
   it("has nothing fresh with a lifetime of 0", () => {

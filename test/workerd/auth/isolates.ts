@@ -1,9 +1,11 @@
 import { env } from "cloudflare:workers";
 import { SignJWT } from "jose";
 import { expect } from "vitest";
+import type { IssuerSettings } from "../../../src/core/shared/admin-documents.ts";
 import type { Listeners } from "../../../src/adapters/d1/database.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
-import { type RegistryStore, createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import type { AdminRegistry } from "../../../src/core/ports/admin-registry.ts";
+import { createAdminRegistry } from "../../../src/adapters/d1/admin-registry.ts";
 import { TimedRequestLog } from "../../../src/adapters/telemetry/request-log.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { parseConfig } from "../../../src/config.ts";
@@ -19,12 +21,12 @@ export const config = parseConfig({
   STREAM_API_TOKEN: "token",
   REGISTRY_CACHE_SECONDS: "300",
 });
-export const sealing = createFieldEncryption(config.masterKeys);
+export const encryption = createFieldEncryption(config.masterKeys);
 
 /** Creates uploads in an isolate with a registry cache of its own that lasts five minutes. */
 export function isolate() {
   const dependencies = createDependencies(env, config);
-  const registry = createRegistry(env.DB, config, sealing, Date.now);
+  const registry = createRegistry(env.DB, config, encryption, Date.now);
   return (credential: string) => {
     const headers: Record<string, string> = {
       authorization: `Bearer ${credential}`,
@@ -41,7 +43,7 @@ export const onTenantChanged: Listeners["onTenantChanged"] = (tenant, version) =
 
 /** The operator, in another isolate. */
 export function operator(now = Date.now) {
-  return createRegistryStore(env.DB, sealing, now, { onWrite: () => {}, onTenantChanged });
+  return createAdminRegistry(env.DB, encryption, now, { onWrite: () => {}, onTenantChanged });
 }
 
 export const codeOf = async (outcome: ReturnType<ReturnType<typeof isolate>>) => {
@@ -52,20 +54,7 @@ export const ADMITTED = "stream_unreachable";
 
 const SECRET = "a-secret-of-32-bytes-for-the-test";
 const IDP = { issuer: "https://idp.example/", audience: "sluice", scopes: ["uploads:create", "grants:create"] };
-/** The row of the same issuer. */
-export const ISSUER_ROW = {
-  id: "idp",
-  iss: IDP.issuer,
-  audience: IDP.audience,
-  algorithms: '["HS256"]',
-  jwks_url: null,
-  jwks: null,
-  secret: SECRET,
-  tenant: "acme",
-  tenant_claim: null,
-  subject_claim: "sub",
-  scopes: JSON.stringify(IDP.scopes),
-};
+export const ISSUER: IssuerSettings = { ...IDP, secret: SECRET, tenant: "acme", subjectClaim: "sub" };
 
 /** Seeds two tenants, the first with an identity provider, and returns a token of that. */
 export async function seedIssuer(): Promise<string> {
@@ -78,13 +67,13 @@ export async function seedIssuer(): Promise<string> {
     .sign(new TextEncoder().encode(SECRET));
 }
 
-export const putIssuer = (to: object) => (store: RegistryStore) => store.putIssuer({ ...ISSUER_ROW, ...to });
+export const putIssuer = (to: object) => (store: AdminRegistry) => store.issuers.put("idp", { ...ISSUER, ...to });
 /** Changes of an issuer that end its tokens for the tenant, with the code of the refusal. */
-export const ISSUER_CHANGES: [string, (store: RegistryStore) => Promise<number>, string][] = [
-  ["is deleted", (store) => store.deleteIssuer("idp"), "credential_unknown_issuer"],
-  ["is deleted with its tenant", (store) => store.deleteTenant("acme"), "credential_unknown_issuer"],
+export const ISSUER_CHANGES: [string, (store: AdminRegistry) => Promise<unknown>, string][] = [
+  ["is deleted", (store) => store.issuers.delete("idp"), "credential_unknown_issuer"],
+  ["is deleted with its tenant", (store) => store.tenants.delete("acme"), "credential_unknown_issuer"],
   ["moves to another tenant", putIssuer({ tenant: "other" }), "tenant_mismatch"],
-  ["takes the tenant from a claim", putIssuer({ tenant: null, tenant_claim: "org" }), "credential_invalid"],
+  ["takes the tenant from a claim", putIssuer({ tenant: undefined, tenantClaim: "org" }), "credential_invalid"],
 ];
 
 export async function mint(token: string): Promise<string> {

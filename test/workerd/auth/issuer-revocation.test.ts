@@ -1,19 +1,20 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { RegistryUnavailable } from "../../../src/adapters/d1/database.ts";
-import { type RegistryStore, createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { RegistryUnavailable } from "../../../src/core/shared/registry-unavailable.ts";
+import type { AdminRegistry } from "../../../src/core/ports/admin-registry.ts";
+import { createAdminRegistry } from "../../../src/adapters/d1/admin-registry.ts";
 import { asOperator } from "../support/worker.ts";
 import {
   ADMITTED,
   ISSUER_CHANGES,
-  ISSUER_ROW,
+  ISSUER,
   codeOf,
   isolate,
   mint,
   onTenantChanged,
   operator,
   putIssuer,
-  sealing,
+  encryption,
   seedIssuer,
 } from "./isolates.ts";
 
@@ -30,7 +31,7 @@ describe("createUpload after a change of the issuer", () => {
 describe("an issuer that a concurrent call puts", () => {
   const duringNotification = (work: () => Promise<unknown>) => {
     let other: typeof work | undefined = work;
-    return createRegistryStore(env.DB, sealing, Date.now, {
+    return createAdminRegistry(env.DB, encryption, Date.now, {
       onWrite: () => {},
       async onTenantChanged(...change) {
         await onTenantChanged(...change);
@@ -45,25 +46,25 @@ describe("an issuer that a concurrent call puts", () => {
     const token = await seedIssuer();
     const create = isolate();
     const store = duringNotification(async () => {
-      await operator().putIssuer(ISSUER_ROW);
+      await operator().issuers.put("idp", ISSUER);
       expect(await codeOf(create(token))).toBe(ADMITTED);
     });
-    expect(await store.deleteIssuer("idp")).toBe(1);
+    expect(await store.issuers.delete("idp")).toBe(true);
     expect(await codeOf(create(token))).toBe("credential_unknown_issuer");
   });
 
   it("stays as it was put, if the put comes during a move from another tenant", async () => {
     const token = await seedIssuer();
-    await operator().putIssuer({ ...ISSUER_ROW, tenant: "other" });
-    const store = duringNotification(() => operator().putIssuer(ISSUER_ROW));
-    const moved = store.putIssuer({ ...ISSUER_ROW, tenant: null, tenant_claim: "org" });
+    await operator().issuers.put("idp", { ...ISSUER, tenant: "other" });
+    const store = duringNotification(() => operator().issuers.put("idp", ISSUER));
+    const moved = store.issuers.put("idp", { ...ISSUER, tenant: undefined, tenantClaim: "org" });
     await expect(moved).rejects.toBeInstanceOf(RegistryUnavailable);
     expect(await codeOf(isolate()(token))).toBe(ADMITTED);
   });
 });
 
 /** The operator, in an isolate that loses its connection once: at a step, before or after it is done. */
-function interrupted(at: number, when: "before" | "after"): RegistryStore {
+function interrupted(at: number, when: "before" | "after"): AdminRegistry {
   let steps = 0;
   const step = async <T>(work: () => Promise<T>): Promise<T> => {
     if (++steps !== at) return work();
@@ -79,7 +80,7 @@ function interrupted(at: number, when: "before" | "after"): RegistryStore {
     };
   };
   const db = { prepare: (sql: string) => env.DB.prepare(sql), withSession } as unknown as D1Database;
-  return createRegistryStore(db, sealing, Date.now, {
+  return createAdminRegistry(db, encryption, Date.now, {
     onWrite: () => {},
     onTenantChanged: (...change) => step(() => onTenantChanged(...change)),
   });
@@ -105,10 +106,10 @@ describe.each(["before", "after"] as const)("an operator call that fails %s one 
 });
 
 describe("a grant of an issuer", () => {
-  it.each<[string, (store: RegistryStore) => Promise<number>]>([
-    ["is deleted", (store) => store.deleteIssuer("idp")],
+  it.each<[string, (store: AdminRegistry) => Promise<unknown>]>([
+    ["is deleted", (store) => store.issuers.delete("idp")],
     ["moves to another tenant", putIssuer({ tenant: "other" })],
-    ["may no longer mint", putIssuer({ scopes: '["uploads:create"]' })],
+    ["may no longer mint", putIssuer({ scopes: ["uploads:create"] })],
   ])("is revoked if the issuer of the JWT that minted it %s", async (_, change) => {
     const token = await seedIssuer();
     const [first, second] = [await mint(token), await mint(token)];
@@ -120,7 +121,7 @@ describe("a grant of an issuer", () => {
 
   it("stays valid if a change leaves the issuer its right to mint", async () => {
     const grant = await mint(await seedIssuer());
-    await operator().putIssuer({ ...ISSUER_ROW, audience: "another" });
+    await operator().issuers.put("idp", { ...ISSUER, audience: "another" });
     expect(await codeOf(isolate()(grant))).toBe(ADMITTED);
   });
 });

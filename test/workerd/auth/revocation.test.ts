@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { TENANT_ROW, seedTenant } from "../support/worker.ts";
+import { TENANT_SETTINGS, seedTenant } from "../support/worker.ts";
 import { ADMITTED, codeOf, isolate, mint, operator, seedIssuer } from "./isolates.ts";
 
 /** A credential for one creation before the revocation and one after it. They differ for grants, which are for one upload. */
@@ -13,7 +13,7 @@ describe("createUpload after a revocation", () => {
     const isolates = Array.from({ length: 5 }, isolate);
     for (const create of isolates) expect(await codeOf(create(key))).toBe(ADMITTED);
 
-    await operator().revokeApiKey("acme", key.split("_")[1] ?? "");
+    await operator().apiKeys.revoke("acme", key.split("_")[1] ?? "");
     for (const create of isolates) expect(await codeOf(create(key))).toBe("credential_revoked");
   });
 
@@ -22,13 +22,12 @@ describe("createUpload after a revocation", () => {
     const create = isolate();
     expect(await codeOf(create(key))).toBe(ADMITTED);
 
-    const tenant = { id: "acme", name: null, limits: "{}", upstream: "default", abandoned: "delete" as const };
-    await operator().putTenant({ ...tenant, policy: '{"upload":{"maxBytes":4}}', suspended: 0 });
+    await operator().tenants.put("acme", { ...TENANT_SETTINGS, policy: { upload: { maxBytes: 4 } } });
     expect(await codeOf(create(key))).toBe("upload_too_large");
     const other = isolate();
-    await operator().putTenant({ ...tenant, policy: "{}", suspended: 0 });
+    await operator().tenants.put("acme", TENANT_SETTINGS);
     expect(await codeOf(other(key))).toBe(ADMITTED);
-    await operator().putTenant({ ...tenant, policy: "{}", suspended: 1 });
+    await operator().tenants.put("acme", { ...TENANT_SETTINGS, suspended: true });
     expect(await codeOf(other(key))).toBe("tenant_suspended");
   });
 
@@ -36,7 +35,7 @@ describe("createUpload after a revocation", () => {
     const key = await seedTenant("acme");
     const create = isolate();
     expect(await codeOf(create(key))).toBe(ADMITTED);
-    await operator().deleteTenant("acme");
+    await operator().tenants.delete("acme");
     expect(await codeOf(create(key))).toBe("credential_invalid");
   });
 
@@ -44,17 +43,17 @@ describe("createUpload after a revocation", () => {
     const key = await seedTenant("acme");
     const time = Date.now() + 1;
     const store = operator(() => time);
-    await store.putTenant({ ...TENANT_ROW, name: "Acme" });
+    await store.tenants.put("acme", { ...TENANT_SETTINGS, name: "Acme" });
     const create = isolate();
     expect(await codeOf(create(key))).toBe(ADMITTED);
-    await store.deleteTenant("acme");
+    await store.tenants.delete("acme");
     expect(await codeOf(create(key))).toBe("credential_invalid");
   });
 
   it("refuses creations after a database restore until the operator raises the tenant versions", async () => {
     const key = await seedTenant("acme");
     const before = Date.now() - 24 * 60 * 60 * 1000;
-    await operator().putTenant({ ...TENANT_ROW, name: "Acme" });
+    await operator().tenants.put("acme", { ...TENANT_SETTINGS, name: "Acme" });
     await env.DB.prepare("UPDATE tenants SET version = ?").bind(before).run();
     const create = isolate();
     expect(await codeOf(create(key))).toBe("tenant_changing");
@@ -63,7 +62,7 @@ describe("createUpload after a revocation", () => {
     expect(await codeOf(create(key))).toBe(ADMITTED);
     expect(await codeOf(isolate()(key))).toBe(ADMITTED);
     // Later changes take effect as usual.
-    await operator().revokeApiKey("acme", key.split("_")[1] ?? "");
+    await operator().apiKeys.revoke("acme", key.split("_")[1] ?? "");
     expect(await codeOf(create(key))).toBe("credential_revoked");
   });
 
@@ -82,7 +81,7 @@ describe("createUpload after a revocation", () => {
         }
       }),
     );
-    await operator().revokeApiKey("acme", key.split("_")[1] ?? "");
+    await operator().apiKeys.revoke("acme", key.split("_")[1] ?? "");
     answered = true;
     await load;
     expect(afterAnswer.length).toBeGreaterThan(0);
@@ -93,14 +92,14 @@ describe("createUpload after a revocation", () => {
     [
       "a key",
       async () => twice(await seedTenant("acme")),
-      (key) => operator().revokeApiKey("acme", key.split("_")[1] ?? ""),
+      (key) => operator().apiKeys.revoke("acme", key.split("_")[1] ?? ""),
       "credential_revoked",
     ],
-    ["a JWT", async (token) => twice(token), () => operator().deleteIssuer("idp"), "credential_unknown_issuer"],
+    ["a JWT", async (token) => twice(token), () => operator().issuers.delete("idp"), "credential_unknown_issuer"],
     [
       "a grant",
       async (token) => [await mint(token), await mint(token)],
-      () => operator().deleteIssuer("idp"),
+      () => operator().issuers.delete("idp"),
       "credential_revoked",
     ],
   ])(

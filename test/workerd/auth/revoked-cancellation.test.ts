@@ -5,13 +5,13 @@ import { describe, expect, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createApp } from "../../../src/app.ts";
 import { createDependencies } from "../../../src/dependencies.ts";
-import { TENANT_ROW, seedTenant } from "../support/worker.ts";
-import { config, operator, sealing } from "./isolates.ts";
+import { TENANT_SETTINGS, seedTenant } from "../support/worker.ts";
+import { config, operator, encryption } from "./isolates.ts";
 
 describe("DELETE of an upload after a revocation", () => {
   /** The whole Worker, in an isolate with a cache of its own that holds the tenant and its key. */
   async function worker(key: string) {
-    const registry = createRegistry(env.DB, config, sealing, Date.now);
+    const registry = createRegistry(env.DB, config, encryption, Date.now);
     const app = createApp({ ...createDependencies(env, config), registry });
     const send = (method: string, path: string) => {
       const headers = { authorization: `Bearer ${key}` };
@@ -38,7 +38,7 @@ describe("DELETE of an upload after a revocation", () => {
   it.each(PATHS)("returns 401 %s after the revocation of the key was answered", async (_, path) => {
     const key = await seedTenant("acme");
     const [send, upload] = [await worker(key), await issued()];
-    await operator().revokeApiKey("acme", key.split("_")[1] ?? "");
+    await operator().apiKeys.revoke("acme", key.split("_")[1] ?? "");
     const response = await send("DELETE", path(upload));
     expect([response.status, (await response.json<{ code: string }>()).code]).toEqual([401, "credential_revoked"]);
     expect(await upload.state()).toBe("issued");
@@ -47,14 +47,14 @@ describe("DELETE of an upload after a revocation", () => {
   it.each(PATHS)("succeeds %s if the tenant has changed and the key has not", async (_, path) => {
     const key = await seedTenant("acme");
     const [send, upload] = [await worker(key), await issued()];
-    await operator().putTenant({ ...TENANT_ROW, name: "Acme" });
+    await operator().tenants.put("acme", { ...TENANT_SETTINGS, name: "Acme" });
     expect((await send("DELETE", path(upload))).status).toBe(200);
     expect(await upload.state()).toBe("cancelled");
   });
 
   it("returns 403 after the tenant was suspended", async () => {
     const [send, upload] = [await worker(await seedTenant("acme")), await issued()];
-    await operator().putTenant({ ...TENANT_ROW, suspended: 1 });
+    await operator().tenants.put("acme", { ...TENANT_SETTINGS, suspended: true });
     expect((await send("DELETE", PATHS[0][1](upload))).status).toBe(403);
     expect(await upload.state()).toBe("issued");
   });

@@ -5,7 +5,7 @@ import type { Dependencies } from "../../../src/dependencies.ts";
 import { ROUTES } from "../../support/route-table.ts";
 import { asOperator, codeOf, request, seedTenant } from "../support/worker.ts";
 
-const { routes } = createApp({ config: {} } as Dependencies);
+const { routes } = createApp({ config: {}, adminRegistry: {} } as Dependencies);
 
 it("every route that a tenant's credential opens is among those that the security battery goes over", () => {
   const handled = routes

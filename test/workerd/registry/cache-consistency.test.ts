@@ -1,14 +1,15 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
-import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { createAdminRegistry } from "../../../src/adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import type { KeyRing } from "../../../src/config.ts";
+import type { IssuerSettings, UpstreamSettings } from "../../../src/core/shared/admin-documents.ts";
 import type { Result } from "../../../src/core/shared/result.ts";
-import { TENANT_ROW as tenant } from "../support/worker.ts";
+import { TENANT_SETTINGS as tenant } from "../support/worker.ts";
 
 const CACHE_SECONDS = 10;
-const sealing = createFieldEncryption([{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing);
+const encryption = createFieldEncryption([{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing);
 
 /** The database, telling which sessions were begun on it, and holding an answer up on demand. */
 function watched(db: D1Database) {
@@ -59,8 +60,8 @@ function isolate(cacheSeconds = CACHE_SECONDS) {
   let time = 1_000_000;
   const now = () => time;
   const { db, sessions, hold } = watched(env.DB);
-  const registry = createRegistry(db, { registryCacheSeconds: cacheSeconds }, sealing, now);
-  const store = createRegistryStore(env.DB, sealing, now, {
+  const registry = createRegistry(db, { registryCacheSeconds: cacheSeconds }, encryption, now);
+  const store = createAdminRegistry(env.DB, encryption, now, {
     onWrite: (bookmark) => registry.invalidate(bookmark),
     onTenantChanged: async () => {},
   });
@@ -69,26 +70,21 @@ function isolate(cacheSeconds = CACHE_SECONDS) {
 
 type Isolate = ReturnType<typeof isolate>;
 
-const upstream = {
-  account_id: "account",
-  api_base: "https://api.example",
-  upload_hosts: '["up.example"]',
-  calls_per_window: null,
+const upstream: UpstreamSettings = {
+  accountId: "account",
+  apiBase: "https://api.example",
+  uploadHosts: ["up.example"],
+  credential: { kind: "token", token: "very-secret" },
 };
-const issuer = {
-  id: "idp",
-  iss: "https://idp.example/",
+const issuer: IssuerSettings = {
+  issuer: "https://idp.example/",
   audience: "sluice",
-  algorithms: '["RS256"]',
-  jwks_url: "https://idp.example/jwks",
-  jwks: null,
-  secret: null,
-  tenant: null,
-  tenant_claim: "org",
-  subject_claim: "sub",
-  scopes: '["uploads:create"]',
+  algorithms: ["RS256"],
+  jwksUrl: "https://idp.example/jwks",
+  tenantClaim: "org",
+  subjectClaim: "sub",
+  scopes: ["uploads:create"],
 };
-const credential = JSON.stringify({ kind: "token", token: "very-secret" });
 
 const codeOf = (result: Result<unknown>) => (result.ok ? "ok" : result.problem.code);
 
@@ -102,7 +98,7 @@ async function drain({ registry }: Isolate): Promise<void> {
 describe("a flood of made-up names", () => {
   it("does not keep tenants that were known from being read anew when their time is over", async () => {
     const here = isolate();
-    await here.store.putTenant(tenant);
+    await here.store.tenants.put("acme", tenant);
     expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
     here.pass(CACHE_SECONDS);
     await drain(here);
@@ -111,16 +107,16 @@ describe("a flood of made-up names", () => {
 
   it("nor after a change through this very isolate", async () => {
     const here = isolate();
-    await here.store.putTenant(tenant);
+    await here.store.tenants.put("acme", tenant);
     await here.registry.tenant("acme");
     await drain(here);
-    await here.store.putTenant({ ...tenant, suspended: 1 });
+    await here.store.tenants.put("acme", { ...tenant, suspended: true });
     expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: true } });
   });
 
   it("is stopped just so where nothing is cached at all", async () => {
     const here = isolate(0);
-    await here.store.putTenant(tenant);
+    await here.store.tenants.put("acme", tenant);
     await here.registry.tenant("acme");
     await drain(here);
     expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
@@ -158,12 +154,12 @@ describe("a flood of made-up names", () => {
 describe("what has been changed through an isolate", () => {
   it("holds in it at once, also against a look-up that was under way", async () => {
     const here = isolate();
-    await here.store.putTenant(tenant);
+    await here.store.tenants.put("acme", tenant);
     const open = here.hold();
     const underWay = here.registry.tenant("acme");
     // Let the row be read before it is changed.
     await env.DB.prepare("SELECT 1").first();
-    await here.store.putTenant({ ...tenant, suspended: 1 });
+    await here.store.tenants.put("acme", { ...tenant, suspended: true });
     open();
     expect(await underWay).toMatchObject({ ok: true, value: { suspended: false } });
     expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: true } });
@@ -171,20 +167,20 @@ describe("what has been changed through an isolate", () => {
 
   it("holds in it at once for issuers and upstreams too", async () => {
     const { registry, store } = isolate();
-    await store.putTenant(tenant);
-    await store.putUpstream({ id: "eu", ...upstream, credential });
-    await store.putIssuer(issuer);
-    expect(await registry.issuers(issuer.iss)).toMatchObject({ value: [{ id: "idp" }] });
+    await store.tenants.put("acme", tenant);
+    await store.upstreams.put("eu", upstream);
+    await store.issuers.put("idp", issuer);
+    expect(await registry.issuers(issuer.issuer)).toMatchObject({ value: [{ id: "idp" }] });
     expect(await registry.upstream("eu")).toMatchObject({ value: { id: "eu" } });
-    await store.deleteIssuer("idp");
-    await store.deleteUpstream("eu");
-    expect(await registry.issuers(issuer.iss)).toEqual({ ok: true, value: [] });
+    await store.issuers.delete("idp");
+    await store.upstreams.delete("eu");
+    expect(await registry.issuers(issuer.issuer)).toEqual({ ok: true, value: [] });
     expect(await registry.upstream("eu")).toEqual({ ok: true, value: undefined });
   });
 
   it("is known by the bookmark that its write has left, and what is there now by the primary", async () => {
     const { registry, store, sessions } = isolate();
-    await store.putTenant(tenant);
+    await store.tenants.put("acme", tenant);
     await registry.tenant("acme");
     await registry.uncached.tenant("acme");
     expect(sessions).toEqual([expect.stringMatching(/^[0-9a-f]+-/), "first-primary"]);
@@ -199,22 +195,22 @@ describe("what has been changed through an isolate", () => {
     registry.invalidate(null);
     await registry.tenant("acme");
     expect(sessions.at(-1)).toBe("00000002-b");
-    await store.putTenant(tenant);
+    await store.tenants.put("acme", tenant);
     expect(codeOf(await registry.tenant("acme"))).toBe("ok");
   });
 
   it("reaches other isolates within the bound: tenants, upstreams and issuers too", async () => {
     const here = isolate();
     const there = isolate();
-    await here.store.putTenant(tenant);
-    await here.store.putUpstream({ id: "eu", ...upstream, credential });
+    await here.store.tenants.put("acme", tenant);
+    await here.store.upstreams.put("eu", upstream);
     await there.registry.tenant("acme");
     await there.registry.upstream("eu");
     expect(await there.registry.issuers("https://idp.example/")).toEqual({ ok: true, value: [] });
 
-    await here.store.deleteTenant("acme");
-    await here.store.deleteUpstream("eu");
-    await here.store.putIssuer(issuer);
+    await here.store.tenants.delete("acme");
+    await here.store.upstreams.delete("eu");
+    await here.store.issuers.put("idp", issuer);
     const seenThere = async () => [
       (await there.registry.tenant("acme")).ok && (await there.registry.tenant("acme")),
       await there.registry.upstream("eu"),
@@ -234,12 +230,12 @@ describe("what has been changed through an isolate", () => {
 describe("what cannot be read", () => {
   it("is refused from the cache like anything else, until it has been written anew", async () => {
     const here = isolate();
-    await here.store.putTenant({ ...tenant, policy: '{"upload":{"maxBytes":"many"}}' });
+    await here.store.tenants.put("acme", { ...tenant, policy: { upload: { maxBytes: "many" } } });
     expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
     const asked = here.sessions.length;
     expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
     expect(here.sessions).toHaveLength(asked);
-    await here.store.putTenant(tenant);
+    await here.store.tenants.put("acme", tenant);
     expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
   });
 
@@ -249,14 +245,14 @@ describe("what cannot be read", () => {
     ["limits", "["],
   ])("a tenant with the %s %j", async (column, text) => {
     const here = isolate();
-    await here.store.putTenant(tenant);
+    await here.store.tenants.put("acme", tenant);
     await env.DB.prepare(`UPDATE tenants SET ${column} = ?`).bind(text).run();
     expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
   });
 
   it("a credential that the database alone would send elsewhere", async () => {
     const here = isolate();
-    await here.store.putUpstream({ id: "eu", ...upstream, credential });
+    await here.store.upstreams.put("eu", upstream);
     expect(await here.registry.upstream("eu")).toMatchObject({
       ok: true,
       value: { credential: { token: "very-secret" } },
@@ -270,7 +266,7 @@ describe("what cannot be read", () => {
 
   it("a database that fails: it is asked again the next time", async () => {
     const here = isolate();
-    await here.store.putTenant(tenant);
+    await here.store.tenants.put("acme", tenant);
     await env.DB.exec("ALTER TABLE tenants RENAME TO elsewhere");
     for (let index = 0; index < 300; index++)
       expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");

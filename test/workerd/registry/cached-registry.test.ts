@@ -2,43 +2,46 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createRegistryIndex } from "../../../src/adapters/d1/registry-index.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
-import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { createAdminRegistry } from "../../../src/adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import type { KeyRing } from "../../../src/config.ts";
+import type { ApiKeySettings } from "../../../src/core/shared/admin-documents.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
-import { TENANT_ROW as tenant } from "../support/worker.ts";
+import { TENANT_SETTINGS as tenant } from "../support/worker.ts";
 
 const CACHE_SECONDS = 10;
 const ring = [{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing;
-const sealing = createFieldEncryption(ring);
+const encryption = createFieldEncryption(ring);
 
 /** An isolate of its own, on the same database, with a clock to turn. */
 function isolate() {
   let time = 1_000_000;
   const now = () => time;
-  const registry = createRegistry(env.DB, { registryCacheSeconds: CACHE_SECONDS }, sealing, now);
-  const store = createRegistryStore(env.DB, sealing, now, {
+  const registry = createRegistry(env.DB, { registryCacheSeconds: CACHE_SECONDS }, encryption, now);
+  const store = createAdminRegistry(env.DB, encryption, now, {
     onWrite: () => registry.invalidate(),
     onTenantChanged: async () => {},
   });
   return { registry, store, pass: (seconds: number) => (time += seconds * 1000) };
 }
 
-const apiKey = {
-  id: "key1",
-  tenant: "acme",
+const HASH = new Uint8Array(32).fill(7);
+const apiKey: ApiKeySettings = {
   name: "test",
-  hash: new Uint8Array(32).fill(7).toBase64(),
-  scopes: '["uploads:create","a-scope-of-the-future"]',
-  created_at: 1,
-  expires_at: 5,
+  scopes: ["uploads:create", "a-scope-of-the-future" as "uploads:create"],
+  expiresAt: 5,
 };
 
 describe("the registry", () => {
   it("gives what was stored, in the core's own terms", async () => {
     const { registry, store } = isolate();
-    await store.putTenant({ ...tenant, policy: '{"upload":{"maxBytes":5}}', limits: '{"pending":3}', suspended: 1 });
-    await store.insertApiKey(apiKey);
+    await store.tenants.put("acme", {
+      ...tenant,
+      policy: { upload: { maxBytes: 5 } },
+      limits: { pending: 3 },
+      suspended: true,
+    });
+    await store.apiKeys.create("acme", "key1", HASH.toHex(), apiKey);
     expect(await registry.tenant("acme")).toMatchObject({
       ok: true,
       value: { id: "acme", limits: { pending: 3 }, suspended: true, policy: [{ upload: { maxBytes: 5 } }] },
@@ -48,7 +51,7 @@ describe("the registry", () => {
       value: {
         id: "key1",
         tenant: "acme",
-        hash: new Uint8Array(32).fill(7),
+        hash: HASH,
         scopes: new Set(["uploads:create"]),
         expiresAt: 5,
         revoked: false,
@@ -60,15 +63,15 @@ describe("the registry", () => {
   it("refuses a key that another isolate revoked, once its cache's time is over, and not before it has to", async () => {
     const here = isolate();
     const there = isolate();
-    await here.store.putTenant(tenant);
-    await here.store.insertApiKey(apiKey);
+    await here.store.tenants.put("acme", tenant);
+    await here.store.apiKeys.create("acme", "key1", HASH.toHex(), apiKey);
     const revokedThere = async () => {
       const key = await there.registry.apiKey("key1");
       return key.ok && key.value?.revoked;
     };
     expect(await revokedThere()).toBe(false);
 
-    await here.store.revokeApiKey("acme", "key1");
+    await here.store.apiKeys.revoke("acme", "key1");
     const key = await here.registry.apiKey("key1");
     expect(key.ok && key.value?.revoked).toBe(true);
     there.pass(CACHE_SECONDS - 0.001);
@@ -79,7 +82,7 @@ describe("the registry", () => {
 
   it("does not let made-up names flood the database, and serves real ones meanwhile", async () => {
     const { registry, store, pass } = isolate();
-    await store.putTenant(tenant);
+    await store.tenants.put("acme", tenant);
     await registry.tenant("acme");
 
     const flood = async (from: number, count: number) => {
@@ -100,20 +103,19 @@ describe("the registry", () => {
 
   it("is not held up by many tenants that exist", async () => {
     const { registry, store } = isolate();
-    await Promise.all(Array.from({ length: 300 }, (_, index) => store.putTenant({ ...tenant, id: `t${index}` })));
+    await Promise.all(Array.from({ length: 300 }, (_, index) => store.tenants.put(`t${index}`, tenant)));
     for (let index = 0; index < 300; index++) expect((await registry.tenant(`t${index}`)).ok).toBe(true);
   });
 
   it("keeps credentials sealed, and opens them for use only", async () => {
     const { registry, store } = isolate();
     const credential = { kind: "token" as const, token: "very-secret" };
-    await store.putUpstream({
-      id: "eu",
-      account_id: "account",
-      api_base: "https://api.example",
-      upload_hosts: '["up.example"]',
-      calls_per_window: 7,
-      credential: JSON.stringify(credential),
+    await store.upstreams.put("eu", {
+      accountId: "account",
+      apiBase: "https://api.example",
+      uploadHosts: ["up.example"],
+      callsPerWindow: 7,
+      credential,
     });
     const row = await env.DB.prepare("SELECT * FROM upstreams").first();
     expect(JSON.stringify(row)).not.toContain("very-secret");
@@ -138,7 +140,7 @@ describe("the registry", () => {
 
   it("refuses, and does not throw, where the database fails or a policy cannot be read", async () => {
     const { registry, store } = isolate();
-    await store.putTenant({ ...tenant, policy: '{"upload":{"maxBytes":"many"}}' });
+    await store.tenants.put("acme", { ...tenant, policy: { upload: { maxBytes: "many" } } });
     expect(await registry.tenant("acme")).toMatchObject({ ok: false, problem: { code: "registry_unavailable" } });
     await env.DB.exec("DROP TABLE issuers");
     expect(await registry.issuers("https://idp.example/")).toMatchObject({
@@ -150,9 +152,12 @@ describe("the registry", () => {
 
 it("the directory has the environment's upstream first: among all, and among those of its account", async () => {
   const { store } = isolate();
-  const account = { api_base: "https://api.example", upload_hosts: "[]", calls_per_window: null };
-  for (const id of ["eu", "us"])
-    await store.putUpstream({ id, account_id: `account-${id}`, ...account, credential: "{}" });
+  const account = {
+    apiBase: "https://api.example",
+    uploadHosts: [],
+    credential: { kind: "token", token: "t" },
+  } as const;
+  for (const id of ["eu", "us"]) await store.upstreams.put(id, { accountId: `account-${id}`, ...account });
   const directory = createRegistryIndex(env.DB, {
     defaultUpstream: { id: "default", accountId: "account-eu" } as Upstream,
   });
@@ -162,19 +167,19 @@ it("the directory has the environment's upstream first: among all, and among tho
   expect(await createRegistryIndex(env.DB, {}).listUpstreamIds()).toEqual({ ok: true, value: ["eu", "us"] });
 });
 
-describe("sealing", () => {
+describe("encryption", () => {
   it("opens with the same key at the same place only", async () => {
-    const sealed = await sealing.seal("secret", "upstream:a");
+    const sealed = await encryption.seal("secret", "upstream:a");
     expect(sealed).not.toContain("secret");
-    expect(await sealing.open(sealed, "upstream:a")).toBe("secret");
-    expect(await sealing.open(sealed, "upstream:b")).toBeUndefined();
+    expect(await encryption.open(sealed, "upstream:a")).toBe("secret");
+    expect(await encryption.open(sealed, "upstream:b")).toBeUndefined();
     const other = createFieldEncryption([{ id: "m1", bytes: new Uint8Array(32).fill(2) }] as unknown as KeyRing);
     expect(await other.open(sealed, "upstream:a")).toBeUndefined();
   });
 
   it("never seals the same way twice, and opens what an older key of the ring sealed", async () => {
-    const old = await sealing.seal("secret", "p");
-    expect(await sealing.seal("secret", "p")).not.toBe(old);
+    const old = await encryption.seal("secret", "p");
+    expect(await encryption.seal("secret", "p")).not.toBe(old);
     const rotated = createFieldEncryption([
       { id: "m2", bytes: new Uint8Array(32).fill(2) },
       ...ring,
@@ -186,15 +191,15 @@ describe("sealing", () => {
   it.each(["", "v1", "v1.m1", "v1.m1.", "v1.m1.AAAA", "v2.m1.AAAA", "v1.m9.AAAA", "v1.m1.*"])(
     "does not open %j",
     async (sealed) => {
-      expect(await sealing.open(sealed, "p")).toBeUndefined();
+      expect(await encryption.open(sealed, "p")).toBeUndefined();
     },
   );
 
   it("does not open what has been changed, wherever", async () => {
-    const sealed = await sealing.seal("a secret", "p");
+    const sealed = await encryption.seal("a secret", "p");
     for (let place = "v1.m1.".length; place < sealed.length - 1; place++) {
       const changed = `${sealed.slice(0, place)}${sealed[place] === "A" ? "B" : "A"}${sealed.slice(place + 1)}`;
-      expect(await sealing.open(changed, "p"), `at ${place}`).toBeUndefined();
+      expect(await encryption.open(changed, "p"), `at ${place}`).toBeUndefined();
     }
   });
 });

@@ -18,12 +18,12 @@ const ADMITTED = "stream_unreachable";
 const BUSY = "registry_busy";
 
 const config = parseConfig(env);
-const sealing = createFieldEncryption(config.masterKeys);
+const encryption = createFieldEncryption(config.masterKeys);
 
 /** An isolate that knows nobody yet. Its registry's clock stands still: what it may look up in vain does not come back. */
 function coldIsolate() {
   const started = Date.now();
-  const registry = createRegistry(env.DB, config, sealing, () => started);
+  const registry = createRegistry(env.DB, config, encryption, () => started);
   const app = createApp({ ...createDependencies(env, config), registry });
   return async (method: string, path: string, headers: Record<string, string>) => {
     const context = createExecutionContext();

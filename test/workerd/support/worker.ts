@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { expect } from "vitest";
+import type { TenantSettings } from "../../../src/core/shared/admin-documents.ts";
 import type { ReservationOutcome, ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
 import { LedgerStore } from "../../../src/durable-objects/tenant-ledger/store.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
@@ -48,13 +49,11 @@ export async function agrees(ledger: DurableObjectStub<TenantLedger>): Promise<v
   expect({ inMemory, onDisk }).toEqual({ inMemory: recounted, onDisk: recounted });
 }
 
-/** A tenant as the registry stores it, with nothing set. */
-export const TENANT_ROW = {
-  id: "acme",
-  name: null,
-  policy: "{}",
-  limits: "{}",
+/** The settings of a tenant without policy and limits. */
+export const TENANT_SETTINGS: TenantSettings = {
+  policy: {},
+  limits: {},
   upstream: "default",
-  suspended: 0,
-  abandoned: "delete" as const,
+  suspended: false,
+  unfinishedUploads: "delete",
 };

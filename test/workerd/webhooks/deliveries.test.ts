@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createDeliveryQueue } from "../../../src/adapters/webhooks/delivery-queue.ts";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
-import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { createAdminRegistry } from "../../../src/adapters/d1/admin-registry.ts";
+import type { AdminRegistry } from "../../../src/core/ports/admin-registry.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { createWebhooks } from "../../../src/adapters/webhooks/http-sender.ts";
 import { parseConfig } from "../../../src/config.ts";
@@ -17,21 +18,14 @@ import { consumeDeadDeliveries, consumeDeliveries } from "../../../src/queues/de
 import type { DeliverEventPorts } from "../../../src/core/webhooks/deliver-event.ts";
 import type { DeliveryAttempt } from "../../../src/core/webhooks/rules/delivery.ts";
 import { webhookEvent } from "../../support/event-fixtures.ts";
-import { TENANT_ROW, asOperator, codeOf } from "../support/worker.ts";
+import { TENANT_SETTINGS, asOperator, codeOf } from "../support/worker.ts";
 
 const SECRET = `whsec_${"A".repeat(43)}=`;
 const SECOND = `whsec_${"B".repeat(43)}=`;
-const NEW = {
-  tenant: "acme",
-  id: "main",
-  url: "https://hooks.acme.com/",
-  description: null,
-  events: null,
-  disabled: false,
-};
+const NEW = { url: "https://hooks.acme.com/", disabled: false };
 
 let time: number;
-let store: ReturnType<typeof createRegistryStore>;
+let store: AdminRegistry;
 let ports: DeliverEventPorts;
 let attempts: [tenant: string, eventId: string, attempt: DeliveryAttempt][];
 let requests: Request[];
@@ -41,10 +35,10 @@ beforeEach(async () => {
   attempts = [];
   requests = [];
   const config = { ...parseConfig(env), allowLoopback: false };
-  const sealing = createFieldEncryption(config.masterKeys);
+  const encryption = createFieldEncryption(config.masterKeys);
   const now = () => time;
-  const registry = createRegistry(env.DB, config, sealing, now);
-  store = createRegistryStore(env.DB, sealing, now, { onWrite: () => {}, onTenantChanged: async () => {} });
+  const registry = createRegistry(env.DB, config, encryption, now);
+  store = createAdminRegistry(env.DB, encryption, now, { onWrite: () => {}, onTenantChanged: async () => {} });
   ports = {
     registry,
     ledgers: { recordAttempt: async (...attempt) => void attempts.push(attempt) },
@@ -53,8 +47,8 @@ beforeEach(async () => {
     nowMs: now,
     config,
   };
-  await store.putTenant(TENANT_ROW);
-  await store.putEndpoint(NEW, SECRET);
+  await store.tenants.put("acme", TENANT_SETTINGS);
+  await store.endpoints.put("acme", "main", NEW, SECRET);
 });
 afterEach(() => vi.unstubAllGlobals());
 
@@ -81,14 +75,14 @@ async function consume(bodies: readonly unknown[], tried = 1, consumer = consume
 }
 
 const endpoint = async () => {
-  const row = await store.endpoint("acme", "main");
-  if (!row) throw new Error("There is no endpoint.");
-  return row;
+  const document = await store.endpoints.get("acme", "main");
+  if (!document) throw new Error("There is no endpoint.");
+  return document;
 };
 
 describe("a delivery", () => {
   it("is signed as the Standard Webhooks specification has it, by all valid secrets, and says no more than it must", async () => {
-    await store.rotateSecret("acme", "main", SECOND);
+    await store.endpoints.rotateSecret("acme", "main", SECOND);
     answering(() => new Response("thank you", { status: 202 }));
     expect(await consume([DELIVERY])).toMatchObject({ acked: ["m0"], retried: [] });
 
@@ -126,7 +120,7 @@ describe("a delivery", () => {
       delays: [RETRY_DELAYS_SECONDS[0]],
     });
     expect(attempts).toMatchObject([["acme", "event-1", { outcome: "failed", status }]]);
-    expect((await endpoint()).failing_since).toBe(time);
+    expect((await endpoint()).failingSince).toBe(new Date(time).toISOString());
   });
 
   it("is repeated ever later, and in the end goes to the dead letters", async () => {
@@ -166,15 +160,15 @@ describe("a delivery", () => {
     answering(() => new Response(null, { status: 410 }));
     expect((await consume([DELIVERY])).acked).toEqual(["m0"]);
     expect(attempts).toMatchObject([["acme", "event-1", { outcome: "failed", status: 410 }]]);
-    expect((await endpoint()).disabled_reason).toBe("it answered 410 Gone");
+    expect((await endpoint()).disabledReason).toBe("it answered 410 Gone");
     expect(await store.audit({ before: 1e9, limit: 1 })).toMatchObject([
       { actor: "sluice", action: "endpoint.disable", target: "main", tenant: "acme" },
     ]);
   });
 
   it.each([
-    ["the endpoint was deleted", () => store.deleteEndpoint("acme", "main")],
-    ["the endpoint is disabled", () => store.putEndpoint({ ...NEW, disabled: true }, "")],
+    ["the endpoint was deleted", () => store.endpoints.delete("acme", "main")],
+    ["the endpoint is disabled", () => store.endpoints.put("acme", "main", { ...NEW, disabled: true }, "")],
   ])("is not sent where %s", async (reason, change) => {
     answering(() => new Response());
     // What an isolate has cached does not count.
@@ -188,7 +182,7 @@ describe("a delivery", () => {
   it.each(["https://10.0.0.1/", "http://localhost:8080/", "https://db.internal/"])(
     "is not sent to %s, however that came to be the URL",
     async (url) => {
-      await store.putEndpoint({ ...NEW, url }, SECRET);
+      await store.endpoints.put("acme", "main", { ...NEW, url }, SECRET);
       answering(() => new Response());
       expect((await consume([DELIVERY])).retried).toHaveLength(1);
       expect(requests).toEqual([]);
@@ -211,7 +205,7 @@ describe("a delivery", () => {
     ports = { ...ports, registry: { uncached } };
     expect((await consume([DELIVERY])).retried).toHaveLength(1);
     expect(attempts).toEqual([]);
-    expect((await endpoint()).failing_since).toBeNull();
+    expect(await endpoint()).not.toHaveProperty("failingSince");
   });
 });
 
@@ -227,14 +221,14 @@ describe("an endpoint that fails", () => {
   it("is healthy again after one success", async () => {
     answering(() => new Response(null, { status: 500 }));
     await consume([DELIVERY]);
-    const since = (await endpoint()).failing_since;
+    const since = (await endpoint()).failingSince;
     time += 1_000;
     await consume([DELIVERY]);
-    expect((await endpoint()).failing_since).toBe(since);
+    expect((await endpoint()).failingSince).toBe(since);
     answering(() => new Response());
     const recovered = vi.spyOn(ports.health, "markRecovered");
     for (let count = 0; count < 3; count++) await consume([DELIVERY]);
-    expect((await endpoint()).failing_since).toBeNull();
+    expect(await endpoint()).not.toHaveProperty("failingSince");
     // What has not changed is not written.
     expect(recovered).toHaveBeenCalledTimes(1);
   });
@@ -245,15 +239,18 @@ describe("an endpoint that fails", () => {
     await consume([DELIVERY]);
     time += MAX_FAILING_MS;
     await consume([DELIVERY], last);
-    expect((await endpoint()).disabled_at).toBeNull();
+    expect(await endpoint()).not.toHaveProperty("disabledAt");
     time += 1;
     // It may have had nothing to receive since: the first event after a quiet week is tried as often as any.
     for (let tried = 1; tried < last; tried++) await consume([DELIVERY], tried);
-    expect((await endpoint()).disabled_at).toBeNull();
+    expect(await endpoint()).not.toHaveProperty("disabledAt");
     await consume([DELIVERY], last);
-    expect(await endpoint()).toMatchObject({ disabled_at: time, disabled_reason: "it failed for days" });
+    expect(await endpoint()).toMatchObject({
+      disabledAt: new Date(time).toISOString(),
+      disabledReason: "it failed for days",
+    });
     expect(await store.audit({ before: 1e9, limit: 1 })).toMatchObject([
-      { actor: "sluice", action: "endpoint.disable", details: '{"reason":"it failed for days"}' },
+      { actor: "sluice", action: "endpoint.disable", details: { reason: "it failed for days" } },
     ]);
     requests = [];
     expect((await consume([DELIVERY])).acked).toEqual(["m0"]);
@@ -261,7 +258,7 @@ describe("an endpoint that fails", () => {
   });
 
   it("does not hold up others", async () => {
-    await store.putEndpoint({ ...NEW, id: "other", url: "https://other.acme.com/" }, SECOND);
+    await store.endpoints.put("acme", "other", { ...NEW, url: "https://other.acme.com/" }, SECOND);
     vi.stubGlobal("fetch", async (url: string) => {
       if (url.includes("hooks")) throw new Error("reset");
       return new Response();
@@ -292,7 +289,7 @@ describe("a message", () => {
     expect(dead).toMatchObject({ acked: [], retried: ["m0"], delays: [60] });
     answering(() => new Response(null, { status: 410 }));
     expect((await consume([DELIVERY])).retried).toEqual(["m0"]);
-    await store.putEndpoint(NEW, SECRET);
+    await store.endpoints.put("acme", "main", NEW, SECRET);
     answering(() => new Response());
     expect(await consume([DELIVERY])).toMatchObject({ acked: ["m0"], retried: [] });
   });

@@ -1,19 +1,20 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
-import { createRegistryStore } from "../../../src/adapters/d1/admin-registry.ts";
+import { createAdminRegistry } from "../../../src/adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { parseConfig } from "../../../src/config.ts";
+import type { EndpointSettings } from "../../../src/core/shared/admin-documents.ts";
 import {
   type Endpoint,
   MAX_ENDPOINTS_PER_TENANT,
   REPLACED_SECRET_LIFETIME_MS,
 } from "../../../src/core/webhooks/rules/endpoint.ts";
 import type { Registry } from "../../../src/core/ports/registry.ts";
-import { TENANT_ROW, asOperator, codeOf } from "../support/worker.ts";
+import { TENANT_SETTINGS, asOperator, codeOf } from "../support/worker.ts";
 
 const config = parseConfig(env);
-const sealing = createFieldEncryption(config.masterKeys);
+const encryption = createFieldEncryption(config.masterKeys);
 const MAIN = { url: "https://hooks.acme.com/sluice" };
 const PATH = "/tenants/acme/endpoints/main";
 
@@ -23,8 +24,8 @@ function isolate() {
   const now = () => time;
   const told: [tenant: string, hasEndpoints: boolean][] = [];
   const versions: number[] = [];
-  const registry = createRegistry(env.DB, config, sealing, now);
-  const store = createRegistryStore(env.DB, sealing, now, {
+  const registry = createRegistry(env.DB, config, encryption, now);
+  const store = createAdminRegistry(env.DB, encryption, now, {
     onWrite: () => registry.invalidate(),
     onTenantChanged: async (tenant, version, hasEndpoints) => {
       told.push([tenant, hasEndpoints]);
@@ -34,7 +35,7 @@ function isolate() {
   return { registry, store, told, versions, pass: (milliseconds: number) => (time += milliseconds) };
 }
 
-const NEW = { tenant: "acme", id: "main", url: MAIN.url, description: null, events: null, disabled: false };
+const NEW: EndpointSettings = { url: MAIN.url, disabled: false };
 
 async function endpointsOf({ registry }: { readonly registry: Registry }): Promise<readonly Endpoint[]> {
   const found = await registry.endpoints("acme");
@@ -150,9 +151,9 @@ describe("an endpoint", () => {
 describe("the registry", () => {
   it("gives endpoints with what they are signed with, and stores that sealed to tenant, id and URL", async () => {
     const here = isolate();
-    await here.store.putTenant(TENANT_ROW);
+    await here.store.tenants.put("acme", TENANT_SETTINGS);
     expect(await endpointsOf(here)).toEqual([]);
-    await here.store.putEndpoint({ ...NEW, events: '["upload.ready"]' }, "whsec_one");
+    await here.store.endpoints.put("acme", "main", { ...NEW, events: ["upload.ready"] }, "whsec_one");
     expect(await endpointsOf(here)).toEqual([
       {
         id: "main",
@@ -163,9 +164,9 @@ describe("the registry", () => {
         disabled: false,
       },
     ]);
-    const { sealed_secrets: sealed } = (await here.store.endpoint("acme", "main")) ?? { sealed_secrets: "" };
+    const sealed = (await env.DB.prepare("SELECT sealed_secrets FROM endpoints").first<string>("sealed_secrets")) ?? "";
     expect(sealed).not.toContain("whsec_one");
-    expect(await sealing.open(sealed, `endpoint:acme/main ${MAIN.url}`)).toContain("whsec_one");
+    expect(await encryption.open(sealed, `endpoint:acme/main ${MAIN.url}`)).toContain("whsec_one");
 
     for (const change of ["url = 'https://evil.example/'", "id = 'other'"]) {
       await env.DB.exec(`UPDATE endpoints SET ${change}`);
@@ -180,39 +181,50 @@ describe("the registry", () => {
 
   it("keeps the secret when the endpoint is put anew, also with another URL", async () => {
     const here = isolate();
-    await here.store.putTenant(TENANT_ROW);
-    expect(await here.store.putEndpoint(NEW, "whsec_one")).toEqual({ secret: "whsec_one" });
-    expect(await here.store.putEndpoint({ ...NEW, url: "https://new.acme.com/" }, "whsec_two")).toEqual({});
+    await here.store.tenants.put("acme", TENANT_SETTINGS);
+    expect(await here.store.endpoints.put("acme", "main", NEW, "whsec_one")).toMatchObject({
+      ok: true,
+      value: { secret: "whsec_one" },
+    });
+    const moved = await here.store.endpoints.put("acme", "main", { ...NEW, url: "https://new.acme.com/" }, "whsec_two");
+    expect(moved.ok).toBe(true);
+    expect(moved).not.toHaveProperty("value.secret");
     expect(await endpointsOf(here)).toMatchObject([{ url: "https://new.acme.com/", secrets: ["whsec_one"] }]);
   });
 
   it("gives a fresh secret to an endpoint whose own does not open any more", async () => {
     const here = isolate();
-    await here.store.putTenant(TENANT_ROW);
-    await here.store.putEndpoint(NEW, "whsec_one");
+    await here.store.tenants.put("acme", TENANT_SETTINGS);
+    await here.store.endpoints.put("acme", "main", NEW, "whsec_one");
     await env.DB.exec("UPDATE endpoints SET sealed_secrets = 'v1.lost.AAAA'");
-    expect(await here.store.putEndpoint(NEW, "whsec_two")).toEqual({ secret: "whsec_two" });
+    expect(await here.store.endpoints.put("acme", "main", NEW, "whsec_two")).toMatchObject({
+      ok: true,
+      value: { secret: "whsec_two" },
+    });
     expect(await endpointsOf(here)).toMatchObject([{ secrets: ["whsec_two"] }]);
   });
 
   it("has two secrets for a day after a rotation, the newest first", async () => {
     const here = isolate();
-    await here.store.putTenant(TENANT_ROW);
-    await here.store.putEndpoint(NEW, "whsec_one");
-    await here.store.rotateSecret("acme", "main", "whsec_two");
+    await here.store.tenants.put("acme", TENANT_SETTINGS);
+    await here.store.endpoints.put("acme", "main", NEW, "whsec_one");
+    await here.store.endpoints.rotateSecret("acme", "main", "whsec_two");
     expect(await endpointsOf(here)).toMatchObject([{ secrets: ["whsec_two", "whsec_one"] }]);
     here.pass(REPLACED_SECRET_LIFETIME_MS);
     expect(await endpointsOf(here)).toMatchObject([{ secrets: ["whsec_two"] }]);
-    expect(await here.store.rotateSecret("acme", "none", "whsec_three")).toBe(false);
+    expect(await here.store.endpoints.rotateSecret("acme", "none", "whsec_three")).toMatchObject({
+      ok: false,
+      problem: { code: "not_found" },
+    });
   });
 
   it("caches endpoints, and looks past the cache where it is asked to", async () => {
     const here = isolate();
     const there = isolate();
-    await here.store.putTenant(TENANT_ROW);
-    await here.store.putEndpoint(NEW, "whsec_one");
+    await here.store.tenants.put("acme", TENANT_SETTINGS);
+    await here.store.endpoints.put("acme", "main", NEW, "whsec_one");
     expect(await endpointsOf(there)).toHaveLength(1);
-    await here.store.deleteEndpoint("acme", "main");
+    await here.store.endpoints.delete("acme", "main");
     expect(await endpointsOf(there)).toHaveLength(1);
     expect(await there.registry.uncached.endpoints("acme")).toEqual({ ok: true, value: [] });
     expect(await endpointsOf(there)).toEqual([]);
@@ -220,54 +232,59 @@ describe("the registry", () => {
 
   it("tells the ledger whether the tenant has endpoints, under a version that grows", async () => {
     const { store, told, versions } = isolate();
-    await store.putTenant(TENANT_ROW);
-    await store.putEndpoint(NEW, "whsec_one");
-    await store.putEndpoint({ ...NEW, id: "second" }, "whsec_two");
-    await store.deleteEndpoint("acme", "main");
-    await store.putTenant(TENANT_ROW);
-    await store.deleteEndpoint("acme", "second");
-    await store.putEndpoint(NEW, "whsec_one");
-    await store.deleteTenant("acme");
+    await store.tenants.put("acme", TENANT_SETTINGS);
+    await store.endpoints.put("acme", "main", NEW, "whsec_one");
+    await store.endpoints.put("acme", "second", NEW, "whsec_two");
+    await store.endpoints.delete("acme", "main");
+    await store.tenants.put("acme", TENANT_SETTINGS);
+    await store.endpoints.delete("acme", "second");
+    await store.endpoints.put("acme", "main", NEW, "whsec_one");
+    await store.tenants.delete("acme");
     expect(told.map(([, hasEndpoints]) => hasEndpoints)).toEqual([false, true, true, true, true, false, true, false]);
     expect(versions).toEqual([...new Set(versions)].toSorted((a, b) => a - b));
   });
 
   it("keeps a secret that was rotated while the endpoint was put anew", async () => {
     const { store } = isolate();
-    await store.putTenant(TENANT_ROW);
-    await store.putEndpoint(NEW, "whsec_zero");
-    const slow = createRegistryStore(
+    await store.tenants.put("acme", TENANT_SETTINGS);
+    await store.endpoints.put("acme", "main", NEW, "whsec_zero");
+    const slow = createAdminRegistry(
       env.DB,
       {
-        ...sealing,
-        async seal(text, place) {
-          await store.rotateSecret("acme", "main", "whsec_one");
-          return sealing.seal(text, place);
+        ...encryption,
+        async seal(text, context) {
+          await store.endpoints.rotateSecret("acme", "main", "whsec_one");
+          return encryption.seal(text, context);
         },
       },
       Date.now,
       { onWrite: () => {}, onTenantChanged: async () => {} },
     );
-    expect(await slow.putEndpoint({ ...NEW, description: "Another" }, "")).toBe(false);
+    expect(await slow.endpoints.put("acme", "main", { ...NEW, description: "Another" }, "")).toMatchObject({
+      ok: false,
+      problem: { code: "conflict" },
+    });
     expect(await endpointsOf(isolate())).toMatchObject([{ secrets: ["whsec_one", "whsec_zero"] }]);
   });
 
   it("of changes at the same time, takes one and says so of the others", async () => {
     const { store } = isolate();
-    await store.putTenant(TENANT_ROW);
-    await store.putEndpoint(NEW, "whsec_zero");
-    const rotations = await Promise.all(["a", "b", "c"].map((name) => store.rotateSecret("acme", "main", name)));
-    expect(rotations.filter(Boolean).length).toBeGreaterThanOrEqual(1);
+    await store.tenants.put("acme", TENANT_SETTINGS);
+    await store.endpoints.put("acme", "main", NEW, "whsec_zero");
+    const rotations = await Promise.all(
+      ["a", "b", "c"].map((name) => store.endpoints.rotateSecret("acme", "main", name)),
+    );
+    expect(rotations.filter(({ ok }) => ok).length).toBeGreaterThanOrEqual(1);
     const [endpoint] = await endpointsOf(isolate());
-    const taken = ["a", "b", "c"].filter((_, index) => rotations[index]);
+    const taken = ["a", "b", "c"].filter((_, index) => rotations[index]?.ok);
     expect([...(endpoint?.secrets ?? [])].toSorted()).toEqual([...taken, "whsec_zero"].toSorted());
   });
 });
 
 it("an endpoint's health is noted for the URL that it was seen with, and begins anew with another", async () => {
   const here = isolate();
-  await here.store.putTenant(TENANT_ROW);
-  await here.store.putEndpoint(NEW, "whsec_one");
+  await here.store.tenants.put("acme", TENANT_SETTINGS);
+  await here.store.endpoints.put("acme", "main", NEW, "whsec_one");
   const [endpoint] = await endpointsOf(here);
   if (!endpoint) throw new Error("There is no endpoint.");
   const { health } = here.store;
@@ -276,7 +293,7 @@ it("an endpoint's health is noted for the URL that it was seen with, and begins 
   await health.markFailing(endpoint, 1_000);
   await health.markFailing(endpoint, 2_000);
   expect(await now()).toMatchObject([{ failingSince: 1_000 }]);
-  await here.store.putEndpoint(NEW, "");
+  await here.store.endpoints.put("acme", "main", NEW, "");
   expect(await now()).toMatchObject([{ failingSince: 1_000 }]);
   await health.markRecovered(endpoint);
   expect((await now())[0]).not.toHaveProperty("failingSince");
@@ -284,12 +301,12 @@ it("an endpoint's health is noted for the URL that it was seen with, and begins 
   await health.markFailing(endpoint, 1_000);
   await health.disable(endpoint, "it failed for days");
   expect(await now()).toMatchObject([{ disabled: true, failingSince: 1_000 }]);
-  await here.store.putEndpoint(NEW, "");
+  await here.store.endpoints.put("acme", "main", NEW, "");
   const [enabled] = await now();
   expect(enabled?.disabled).toBe(false);
   expect(enabled).not.toHaveProperty("failingSince");
 
-  await here.store.putEndpoint({ ...NEW, url: "https://new.acme.com/" }, "");
+  await here.store.endpoints.put("acme", "main", { ...NEW, url: "https://new.acme.com/" }, "");
   await health.markFailing(endpoint, 1_000);
   await health.disable(endpoint, "it failed for days");
   const [moved] = await now();
@@ -299,8 +316,8 @@ it("an endpoint's health is noted for the URL that it was seen with, and begins 
 
 it("a delivery that fails or succeeds again leaves what is cached as it is; what disables an endpoint is seen at once", async () => {
   const here = isolate();
-  await here.store.putTenant(TENANT_ROW);
-  await here.store.putEndpoint(NEW, "whsec_one");
+  await here.store.tenants.put("acme", TENANT_SETTINGS);
+  await here.store.endpoints.put("acme", "main", NEW, "whsec_one");
   const [endpoint] = await endpointsOf(here);
   if (!endpoint) throw new Error("There is no endpoint.");
   await here.registry.tenant("acme");

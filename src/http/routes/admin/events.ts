@@ -1,86 +1,83 @@
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import * as v from "valibot";
-import type { RegistryStore } from "../../../adapters/d1/admin-registry.ts";
-import { jsonObject } from "../../../core/shared/strict-object.ts";
-import { problem } from "../../../core/shared/problem.ts";
-import { type Result, ok, err } from "../../../core/shared/result.ts";
-import type { AppEnv } from "../../app-env.ts";
-import type { DeliveryAttempt, WebhookEvent } from "../../../core/webhooks/rules/delivery.ts";
+import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import type { Ledgers } from "../../../core/ports/ledger.ts";
+import { problem } from "../../../core/shared/problem.ts";
+import { type Result, err, ok } from "../../../core/shared/result.ts";
+import { jsonObject } from "../../../core/shared/strict-object.ts";
+import { NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { type RedeliverEventPorts, redeliverEvent } from "../../../core/webhooks/redeliver-event.ts";
-import { allowOnly } from "../../pipeline/method-not-allowed.ts";
-import { respondProblem } from "../../pipeline/problem-response.ts";
-import { readJson } from "../../pipeline/json-body.ts";
-import { readPage, readSlug, slug } from "./schemas.ts";
-import { noSuchTenant } from "./tenants.ts";
+import type { DeliveryAttempt, WebhookEvent } from "../../../core/webhooks/rules/delivery.ts";
+import type { AppEnv } from "../../app-env.ts";
+import { handle } from "../../pipeline/handle.ts";
+import { pageParameters } from "../../pipeline/pagination.ts";
+import { resource } from "../../pipeline/resource.ts";
+import { slug } from "../../pipeline/slug.ts";
 
-/** As a ledger makes them. */
+/** The ids and cursors that ledgers create. */
 const EVENT_ID = /^[\w-]{1,64}$/;
 const EVENT_CURSOR = /^[\w.-]{0,128}$/;
 
+const listQuery = v.object(pageParameters(EVENT_CURSOR));
 const redeliverySchema = jsonObject({
-  /** Absent: all that want events of its type. */
+  /** Absent: all endpoints that are subscribed to the event's type. */
   endpoint: v.optional(slug),
 });
 
 export interface EventRoutesPorts extends RedeliverEventPorts {
-  readonly store: RegistryStore;
+  readonly adminRegistry: Pick<AdminRegistry, "tenants">;
   readonly ledgers: Ledgers;
 }
 
-/** `tenants/:tenant/events`: what a tenant's endpoints were told, how that went, and telling it once more. */
+/** `tenants/:tenant/events`: a tenant's webhook events with their delivery attempts; redelivers an event. */
 export function eventRoutes(ports: EventRoutesPorts): Hono<AppEnv> {
+  const { ledgers } = ports;
   const routes = new Hono<AppEnv>();
+  const slugs = ["tenant"] as const;
 
-  routes.get("/", async (c) => {
-    const tenant = await readTenant(c, ports.store);
-    if (!tenant.ok) return respondProblem(c, tenant.problem);
-    const page = readPage(c, EVENT_CURSOR);
-    if (!page.ok) return respondProblem(c, page.problem);
-    const { after: cursor, limit } = page.value;
-    const found = await ports.ledgers.events(tenant.value, { limit, ...(cursor && { cursor }) });
-    if (!found.ok) return respondProblem(c, found.problem);
-    return c.json({ ...found.value, events: found.value.events.map(documentOf) });
+  resource(routes, "/", {
+    GET: handle({ slugs, query: listQuery }, async (c, { path, query: { cursor, limit } }) => {
+      const tenant = await requireTenant(ports, path.tenant);
+      if (!tenant.ok) return tenant;
+      const page = await ledgers.events(path.tenant, { limit, ...(cursor && { cursor }) });
+      return page.ok ? c.json({ ...page.value, events: page.value.events.map(eventDocument) }) : page;
+    }),
   });
 
-  routes.get("/:id", async (c) => {
-    const tenant = await readTenant(c, ports.store);
-    if (!tenant.ok) return respondProblem(c, tenant.problem);
-    const id = c.req.param("id");
-    if (!EVENT_ID.test(id)) return respondProblem(c, noSuchEvent);
-    const found = await ports.ledgers.event(tenant.value, id);
-    if (!found.ok) return respondProblem(c, found.problem);
-    if (!found.value) return respondProblem(c, noSuchEvent);
-    return c.json({ ...documentOf(found.value), attempts: found.value.attempts.map(attemptDocument) });
+  resource(routes, "/:id", {
+    GET: handle({ slugs }, async (c, { path }) => {
+      const tenant = await requireTenant(ports, path.tenant);
+      if (!tenant.ok) return tenant;
+      const id = c.req.param("id") ?? "";
+      if (!EVENT_ID.test(id)) return err(NO_SUCH_EVENT);
+      const event = await ledgers.event(path.tenant, id);
+      if (!event.ok) return event;
+      if (!event.value) return err(NO_SUCH_EVENT);
+      return c.json({ ...eventDocument(event.value), attempts: event.value.attempts.map(attemptDocument) });
+    }),
   });
 
-  routes.post("/:id/redeliver", async (c) => {
-    const tenant = await readTenant(c, ports.store);
-    if (!tenant.ok) return respondProblem(c, tenant.problem);
-    const body = await readJson(c.req.raw, redeliverySchema);
-    if (!body.ok) return respondProblem(c, body.problem);
-    const id = c.req.param("id");
-    if (!EVENT_ID.test(id)) return respondProblem(c, noSuchEvent);
-    const endpoints = await redeliverEvent(ports, tenant.value, id, body.value.endpoint);
-    return endpoints.ok ? c.json({ endpoints: endpoints.value }, 202) : respondProblem(c, endpoints.problem);
+  resource(routes, "/:id/redeliver", {
+    POST: handle({ slugs, body: redeliverySchema }, async (c, { path, body }) => {
+      const tenant = await requireTenant(ports, path.tenant);
+      if (!tenant.ok) return tenant;
+      const id = c.req.param("id") ?? "";
+      if (!EVENT_ID.test(id)) return err(NO_SUCH_EVENT);
+      const endpoints = await redeliverEvent(ports, path.tenant, id, body.endpoint);
+      return endpoints.ok ? c.json({ endpoints: endpoints.value }, 202) : endpoints;
+    }),
   });
-
-  routes.all("/", allowOnly("GET", "HEAD"));
-  routes.all("/:id", allowOnly("GET", "HEAD"));
-  routes.all("/:id/redeliver", allowOnly("POST"));
   return routes;
 }
 
-const noSuchEvent = problem("not_found", "There is no such event.");
+const NO_SUCH_EVENT = problem("not_found", "There is no such event.");
 
-/** A tenant that is there: a ledger is not asked, and made by that, for every name. */
-async function readTenant(c: Context<AppEnv>, store: RegistryStore): Promise<Result<string>> {
-  const tenant = readSlug(c, "tenant");
-  if (!tenant.ok) return tenant;
-  return (await store.tenant(tenant.value)) ? ok(tenant.value) : err(noSuchTenant);
+/** Checked first, because reading a ledger creates it. */
+async function requireTenant({ adminRegistry }: EventRoutesPorts, id: string): Promise<Result<undefined>> {
+  return (await adminRegistry.tenants.get(id)) ? ok(undefined) : err(NO_SUCH_TENANT);
 }
 
-function documentOf({ id, body }: WebhookEvent) {
+function eventDocument({ id, body }: WebhookEvent) {
   return { id, ...body };
 }
 

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 
-/** Large providers publish a dozen. */
+/** Large providers publish about a dozen. */
 const MAX_KEYS = 20;
-/** RFC 7518 section 6: what only the owner of a key, or of a shared secret, may have. */
+/** RFC 7518 section 6: members that only the owner of a key, or of a shared secret, may have. */
 const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 const base64url = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,2000}$/, "must be base64url"));
@@ -14,7 +14,7 @@ const common = {
   key_ops: v.optional(v.pipe(v.array(label), v.maxLength(10))),
 };
 
-/** What verifying takes is kept; certificates and whatever else a provider adds are not. */
+/** Keeps the members that verification needs; drops certificates and other members. */
 const publicKey = v.pipe(
   v.custom<object>((key) => typeof key === "object" && key !== null, "must be an object"),
   v.check((key) => !PRIVATE_MEMBERS.some((member) => Object.hasOwn(key, member)), "must be a public key"),

@@ -1,54 +1,56 @@
 import { type Context, Hono } from "hono";
-import type { Result } from "../../../core/shared/result.ts";
-import { requireUpstream } from "../../../core/stream/rules/upstream.ts";
-import { rfc3339 } from "../../../core/shared/time.ts";
-import type { SweepCounts } from "../../../core/reconciliation/rules/sweep.ts";
-import type { AppEnv } from "../../app-env.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { type ReconcilePorts, reconcile } from "../../../core/reconciliation/reconcile.ts";
-import { allowOnly } from "../../pipeline/method-not-allowed.ts";
-import { respondProblem } from "../../pipeline/problem-response.ts";
-import { readSlug } from "./schemas.ts";
-import { noSuchUpstream } from "./upstreams.ts";
+import type { SweepCounts } from "../../../core/reconciliation/rules/sweep.ts";
+import type { Err, Result } from "../../../core/shared/result.ts";
+import { rfc3339 } from "../../../core/shared/time.ts";
+import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
+import type { AppEnv } from "../../app-env.ts";
+import { handle } from "../../pipeline/handle.ts";
+import { resource } from "../../pipeline/resource.ts";
+import { NO_SUCH_UPSTREAM } from "./upstreams.ts";
 
 export interface ReconciliationPorts extends ReconcilePorts {
   readonly registry: CachedRegistry;
 }
 
 /**
- * `upstreams/:id/reconciliation`: how far the comparison of Stream with the ledgers has come, and what it has found. `POST`
- * begins a sweep now, or goes on with the one that is running, by some pages; the clock does the rest.
+ * `upstreams/:upstream/reconciliation`: the progress and the findings of comparing Stream with the ledgers. `POST` starts a sweep
+ * now, or continues the running one by some pages; the cron trigger does the rest.
  */
 export function reconciliationRoutes(ports: ReconciliationPorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
+  const slugs = ["upstream"] as const;
 
-  routes.get("/", async (c) => {
-    const id = await readUpstream(ports.registry, c);
-    return id.ok ? respondWithState(ports, c, id.value) : respondProblem(c, id.problem);
+  resource(routes, "/", {
+    GET: handle({ slugs }, async (c, { path }) => {
+      const upstream = await findUpstream(ports, path.upstream);
+      return upstream.ok ? respondWithState(ports, c, path.upstream) : upstream;
+    }),
+
+    POST: handle({ slugs }, async (c, { path }) => {
+      const upstream = await findUpstream(ports, path.upstream);
+      if (!upstream.ok) return upstream;
+      const run = await reconcile(ports, path.upstream, "now");
+      return respondWithState(ports, c, path.upstream, run);
+    }),
   });
-
-  routes.post("/", async (c) => {
-    const id = await readUpstream(ports.registry, c);
-    if (!id.ok) return respondProblem(c, id.problem);
-    const run = await reconcile(ports, id.value, "now");
-    return respondWithState(ports, c, id.value, run);
-  });
-
-  routes.all("/", allowOnly("GET", "HEAD", "POST"));
   return routes;
 }
 
-async function readUpstream({ uncached }: CachedRegistry, c: Context<AppEnv>): Promise<Result<string>> {
-  const id = readSlug(c, "upstream");
-  if (!id.ok) return id;
-  const upstream = requireUpstream(await uncached.upstream(id.value), noSuchUpstream);
-  return upstream.ok ? id : upstream;
+async function findUpstream({ registry }: ReconciliationPorts, id: string): Promise<Result<Upstream>> {
+  return requireUpstream(await registry.uncached.upstream(id), NO_SUCH_UPSTREAM);
 }
 
-/** With the run that has just been made, if there was one. */
-async function respondWithState(ports: ReconciliationPorts, c: Context<AppEnv>, upstream: string, run?: object) {
+/** @param run the run that has just ended, if any */
+async function respondWithState(
+  ports: ReconciliationPorts,
+  c: Context<AppEnv>,
+  upstream: string,
+  run?: object,
+): Promise<Response | Err> {
   const read = await ports.reconciliations.read(upstream);
-  if (!read.ok) return respondProblem(c, read.problem);
+  if (!read.ok) return read;
   const { running, finished, failure } = read.value.state;
   return c.json({
     ...(run && { run }),

@@ -1,28 +1,28 @@
 import { Hono } from "hono";
 import * as v from "valibot";
+import type { Config } from "../../../config.ts";
+import { MAX_CALLS_PER_WINDOW } from "../../../core/budget/rules/call-window.ts";
+import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
+import { problem } from "../../../core/shared/problem.ts";
+import { err } from "../../../core/shared/result.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
-import type { RegistryStore } from "../../../adapters/d1/admin-registry.ts";
-import type { UpstreamRow } from "../../../adapters/d1/rows.ts";
-import { type Config } from "../../../config.ts";
+import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import {
   MAX_WEBHOOK_SECRETS,
   STREAM_API_BASE,
   STREAM_UPLOAD_HOSTS,
   WEBHOOK_SECRET,
 } from "../../../core/stream/rules/defaults.ts";
-import { MAX_CALLS_PER_WINDOW } from "../../../core/budget/rules/call-window.ts";
-import { problem } from "../../../core/shared/problem.ts";
-import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
-import type { AppEnv } from "../../app-env.ts";
 import type { Upstream } from "../../../core/stream/rules/upstream.ts";
-import { allowOnly } from "../../pipeline/method-not-allowed.ts";
-import { respondProblem } from "../../pipeline/problem-response.ts";
-import { readJson } from "../../pipeline/json-body.ts";
-import { pageOf, readPage, readSlug, safeUrl } from "./schemas.ts";
+import type { AppEnv } from "../../app-env.ts";
+import { handle } from "../../pipeline/handle.ts";
+import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
+import { resource } from "../../pipeline/resource.ts";
+import { safeUrl } from "./schemas.ts";
 
-/** What may stand in a header as it is. */
+/** Goes into a request header as it is. */
 const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,500}$/, "must be printable ASCII without blanks"));
-/** As `URL.host` has it, since that is what it is compared with: no `:443`. */
+/** As `URL.host` writes it, because it is compared with that: no `:443`. */
 const host = v.pipe(
   v.string(),
   v.check(
@@ -30,7 +30,7 @@ const host = v.pipe(
       /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?$/.test(text) &&
       URL.canParse(`https://${text}`) &&
       new URL(`https://${text}`).host === text,
-    "must be a host in lower case, with its port where that is not 443",
+    "must be a host in lower case, with its port unless that is 443",
   ),
 );
 
@@ -41,7 +41,7 @@ const upstreamSchema = (allowLoopback: boolean) =>
       apiBase: v.optional(
         v.pipe(
           safeUrl(allowLoopback),
-          v.check((url) => !/[?#]/.test(url), "must be a URL that paths can be added to"),
+          v.check((url) => !/[?#]/.test(url), "must be a URL without query and fragment"),
         ),
         STREAM_API_BASE,
       ),
@@ -50,7 +50,7 @@ const upstreamSchema = (allowLoopback: boolean) =>
       apiToken: v.optional(secret),
       apiEmail: v.optional(secret),
       apiKey: v.optional(secret),
-      /** Absent: those that are there stay, as long as the account does; they are never shown, and cannot be sent again. */
+      /** Absent: the stored ones stay while the account stays the same. They are never shown, so they cannot be sent again. */
       webhookSecrets: v.optional(
         v.pipe(
           v.array(v.pipe(v.string(), v.regex(WEBHOOK_SECRET, "must be 16 to 200 printable characters, and no comma"))),
@@ -64,80 +64,45 @@ const upstreamSchema = (allowLoopback: boolean) =>
     ),
   );
 
-/** `upstreams` and `upstreams/:id`: Stream accounts. The one named `default` is the environment's. */
-export function upstreamRoutes(store: RegistryStore, config: Pick<Config, "allowLoopback">): Hono<AppEnv> {
+const listQuery = v.object(pageParameters());
+
+/** `upstreams` and `upstreams/:id`: Stream accounts. The environment configures the one named `default`. */
+export function upstreamRoutes(
+  { upstreams }: Pick<AdminRegistry, "upstreams">,
+  config: Pick<Config, "allowLoopback">,
+): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
-  const schema = upstreamSchema(config.allowLoopback);
 
-  routes.get("/", async (c) => {
-    const page = readPage(c);
-    if (!page.ok) return respondProblem(c, page.problem);
-    return c.json(pageOf("upstreams", (await store.upstreams(page.value)).map(documentOf), page.value));
+  resource(routes, "/", {
+    GET: handle({ query: listQuery }, async (c, { query }) =>
+      c.json(pageOf("upstreams", await upstreams.list(query), query.limit)),
+    ),
   });
 
-  routes.put("/:id", async (c) => {
-    const id = readSlug(c, "id");
-    if (!id.ok) return respondProblem(c, id.problem);
-    if (id.value === DEFAULT_UPSTREAM) return respondProblem(c, managedByEnvironment);
-    const body = await readJson(c.req.raw, schema);
-    if (!body.ok) return respondProblem(c, body.problem);
-    const {
-      accountId,
-      apiBase,
-      uploadHosts,
-      callsPerWindow,
-      apiToken: token,
-      apiEmail: email = "",
-      apiKey: key = "",
-      webhookSecrets,
-    } = body.value;
-    const credential: Upstream["credential"] = token ? { kind: "token", token } : { kind: "key", email, key };
+  resource(routes, "/:id", {
+    GET: handle({ slugs: ["id"] }, async (c, { path }) => {
+      const document = await upstreams.get(path.id);
+      return document ? c.json(document) : err(NO_SUCH_UPSTREAM);
+    }),
 
-    const before = await store.upstream(id.value);
-    const row = {
-      id: id.value,
-      account_id: accountId,
-      api_base: apiBase.replace(/\/+$/, ""),
-      upload_hosts: JSON.stringify(uploadHosts),
-      calls_per_window: callsPerWindow ?? null,
-    };
-    if ((await store.putUpstream({ ...row, credential: JSON.stringify(credential), webhookSecrets })) === 0)
-      return respondProblem(c, problem("conflict", "Tenants are on this upstream: it cannot be another account's."));
-    return c.json(documentOf(row), before ? 200 : 201);
+    PUT: handle({ slugs: ["id"], body: upstreamSchema(config.allowLoopback) }, async (c, { path, body }) => {
+      if (path.id === DEFAULT_UPSTREAM) return err(MANAGED_BY_ENVIRONMENT);
+      const { apiBase, apiToken: token, apiEmail: email = "", apiKey: key = "", ...settings } = body;
+      const credential: Upstream["credential"] = token ? { kind: "token", token } : { kind: "key", email, key };
+      const put = await upstreams.put(path.id, { ...settings, apiBase: apiBase.replace(/\/+$/, ""), credential });
+      return put.ok ? c.json(put.value.document, put.value.created ? 201 : 200) : put;
+    }),
+
+    DELETE: handle({}, async (c) => {
+      const id = c.req.param("id") ?? "";
+      if (id === DEFAULT_UPSTREAM) return err(MANAGED_BY_ENVIRONMENT);
+      const deleted = await upstreams.delete(id);
+      if (!deleted.ok) return deleted;
+      return deleted.value ? c.body(null, 204) : err(NO_SUCH_UPSTREAM);
+    }),
   });
-
-  routes.get("/:id", async (c) => {
-    const id = readSlug(c, "id");
-    if (!id.ok) return respondProblem(c, id.problem);
-    const row = await store.upstream(id.value);
-    return row ? c.json(documentOf(row)) : respondProblem(c, noSuchUpstream);
-  });
-
-  routes.delete("/:id", async (c) => {
-    const id = c.req.param("id");
-    if (id === DEFAULT_UPSTREAM) return respondProblem(c, managedByEnvironment);
-    if ((await store.deleteUpstream(id)) > 0) return c.body(null, 204);
-    return respondProblem(
-      c,
-      (await store.upstream(id)) ? problem("conflict", "Tenants are on this upstream.") : noSuchUpstream,
-    );
-  });
-
-  routes.all("/", allowOnly("GET", "HEAD"));
-  routes.all("/:id", allowOnly("DELETE", "GET", "HEAD", "PUT"));
   return routes;
 }
 
-export const managedByEnvironment = problem("conflict", "The upstream default is configured by the environment.");
-export const noSuchUpstream = problem("not_found", "There is no such upstream.");
-
-/** The credential stays where it is, and so do the webhook's secrets. */
-function documentOf(row: Omit<UpstreamRow, "sealed_credential" | "sealed_webhook_secrets">) {
-  return {
-    id: row.id,
-    accountId: row.account_id,
-    apiBase: row.api_base,
-    uploadHosts: JSON.parse(row.upload_hosts) as unknown,
-    ...(row.calls_per_window !== null && { callsPerWindow: row.calls_per_window }),
-  };
-}
+export const MANAGED_BY_ENVIRONMENT = problem("conflict", "The upstream default is configured by the environment.");
+export const NO_SUCH_UPSTREAM = problem("not_found", "There is no such upstream.");

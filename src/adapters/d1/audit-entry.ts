@@ -1,0 +1,30 @@
+import type { Query } from "./query.ts";
+
+/** A change to be recorded in the audit log. */
+export interface AuditEntry {
+  /** `sluice` for automatic changes. */
+  readonly actor?: "operator" | "sluice";
+  readonly action: AuditAction;
+  /** Id of the changed document. */
+  readonly target: string;
+  readonly tenant?: string | null;
+  /** The new values, without secrets. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export type AuditAction =
+  | `${"tenant" | "issuer" | "upstream" | "endpoint"}.${"put" | "delete"}`
+  | "key.create"
+  | "key.revoke"
+  | "upstream.register"
+  | "endpoint.rotate"
+  | "endpoint.disable";
+
+/** Records the statement before it in the batch, unless that one changed nothing. */
+export function auditQuery(entry: AuditEntry, now: number): Query {
+  const { actor = "operator", action, target, tenant = null, details = {} } = entry;
+  return [
+    `INSERT INTO audit (at, actor, action, target, tenant, details) SELECT ?, ?, ?, ?, ?, ? WHERE changes() > 0`,
+    [now, actor, action, target, tenant, JSON.stringify(details)],
+  ];
+}

@@ -1,0 +1,43 @@
+import type { AdminRegistry } from "../ports/admin-registry.ts";
+import type { SecretHashes } from "../ports/hashes.ts";
+import type { ApiKeyDocument, ApiKeySettings } from "../shared/admin-documents.ts";
+import { type Result, ok, err } from "../shared/result.ts";
+import { NO_SUCH_TENANT } from "../shared/tenant.ts";
+import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, BASE62, formatApiKey } from "./rules/api-key.ts";
+
+export interface CreateApiKeyPorts {
+  readonly adminRegistry: Pick<AdminRegistry, "apiKeys">;
+  readonly hashes: SecretHashes;
+  /** Cryptographically random bytes. */
+  readonly randomBytes: (count: number) => Uint8Array;
+}
+
+export interface CreatedApiKey {
+  readonly document: ApiKeyDocument;
+  /** The only copy of the key: the registry stores its hash. */
+  readonly key: string;
+}
+
+/** Creates an API key of a tenant. */
+export async function createApiKey(
+  { adminRegistry, hashes, randomBytes }: CreateApiKeyPorts,
+  tenant: string,
+  settings: ApiKeySettings,
+): Promise<Result<CreatedApiKey>> {
+  const id = randomBase62(randomBytes, API_KEY_ID_CHARACTERS);
+  const key = formatApiKey(id, randomBase62(randomBytes, API_KEY_SECRET_CHARACTERS));
+  const document = await adminRegistry.apiKeys.create(tenant, id, await hashes.digest(key.text), settings);
+  return document ? ok({ document, key: key.text }) : err(NO_SUCH_TENANT);
+}
+
+/** Uniform: bytes at the end of the range, which would favour some characters, are drawn again. */
+function randomBase62(randomBytes: CreateApiKeyPorts["randomBytes"], characters: number): string {
+  let text = "";
+  const fair = 256 - (256 % BASE62.length);
+  while (text.length < characters) {
+    for (const byte of randomBytes(characters)) {
+      if (byte < fair && text.length < characters) text += BASE62.charAt(byte % BASE62.length);
+    }
+  }
+  return text;
+}

@@ -1,0 +1,115 @@
+import type { Scope } from "../auth/rules/scopes.ts";
+import type { Limits } from "../quota/rules/limits.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import type { UnfinishedUploads } from "../uploads/rules/upload-state.ts";
+import type { UploadEventType } from "../webhooks/rules/upload-event.ts";
+
+/**
+ * The documents of the admin API. *Settings* are what the operator sends, a *document* is what the API returns: never with a
+ * secret. Times are RFC 3339 text in UTC, with milliseconds.
+ */
+
+export interface TenantSettings {
+  readonly name?: string | undefined;
+  /** A policy document as JSON; `parsePolicy` accepts it. */
+  readonly policy: unknown;
+  readonly limits: Limits;
+  /** Id of an upstream. */
+  readonly upstream: string;
+  readonly suspended: boolean;
+  readonly unfinishedUploads: UnfinishedUploads;
+}
+
+export interface TenantDocument extends TenantSettings {
+  readonly id: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export interface ApiKeySettings {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  /** Milliseconds since the epoch. */
+  readonly expiresAt?: number | undefined;
+}
+
+export interface ApiKeyDocument {
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: string;
+  readonly expiresAt?: string;
+  readonly revokedAt?: string;
+}
+
+/** An identity provider. Exactly one of `jwksUrl`, `jwks` and `secret` is set, and one of `tenant` and `tenantClaim`. */
+export interface IssuerSettings {
+  /** The `iss` claim. */
+  readonly issuer: string;
+  readonly audience: string;
+  /** Absent: all that the kind of key allows. */
+  readonly algorithms?: readonly string[] | undefined;
+  readonly jwksUrl?: string | undefined;
+  readonly jwks?: object | undefined;
+  readonly secret?: string | undefined;
+  /** The one tenant that its tokens speak for. */
+  readonly tenant?: string | undefined;
+  /** The claim that names the tenant. */
+  readonly tenantClaim?: string | undefined;
+  readonly subjectClaim: string;
+  readonly scopes: readonly string[];
+}
+
+export interface IssuerDocument extends Omit<IssuerSettings, "secret"> {
+  readonly id: string;
+}
+
+export interface UpstreamSettings {
+  readonly accountId: string;
+  /** Without a trailing slash. */
+  readonly apiBase: string;
+  readonly uploadHosts: readonly string[];
+  /** API calls in any 5 minutes. Absent: the default. */
+  readonly callsPerWindow?: number | undefined;
+  readonly credential: Upstream["credential"];
+  /** Absent: the stored ones stay, as long as the account does. */
+  readonly webhookSecrets?: readonly string[] | undefined;
+}
+
+export interface UpstreamDocument extends Omit<UpstreamSettings, "credential" | "webhookSecrets"> {
+  readonly id: string;
+}
+
+export interface EndpointSettings {
+  readonly url: string;
+  readonly description?: string | undefined;
+  /** Absent: all types, including those of later versions. */
+  readonly events?: readonly UploadEventType[] | undefined;
+  readonly disabled: boolean;
+}
+
+export interface EndpointDocument {
+  readonly id: string;
+  readonly url: string;
+  readonly description?: string;
+  readonly events?: readonly string[];
+  readonly disabled: boolean;
+  readonly disabledAt?: string;
+  readonly disabledReason?: string;
+  readonly failingSince?: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** One change in the audit log. */
+export interface AuditDocument {
+  readonly id: string;
+  readonly at: string;
+  readonly actor: string;
+  readonly action: string;
+  /** Id of the changed document. */
+  readonly target: string;
+  readonly tenant?: string;
+  /** The new values, without secrets. */
+  readonly details: object;
+}
