@@ -17,7 +17,9 @@ export default defineConfig({
     silent: "passed-only",
     projects: [
       // The pure core, in Node.
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], isolate: false } },
+      // The local Stream, without a gateway.
+      { test: { name: "local-stream", include: ["test/local-stream/**/*.test.ts"], isolate: false } },
       // Adapters and the whole Worker, inside workerd.
       {
         plugins: [
@@ -38,8 +40,9 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/system/**/*.test.ts", "test/local-stream/**/*.test.ts"],
-          globalSetup: ["test/support/global-setup-build.ts"],
+          include: ["test/system/**/*.test.ts"],
+          isolate: false,
+          globalSetup: ["test/support/global-setup-gateway.ts"],
           testTimeout: 60_000,
           expect: { poll: { timeout: 20_000 } },
           hookTimeout: 60_000,

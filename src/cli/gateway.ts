@@ -1,18 +1,8 @@
-import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { Log, LogLevel, Miniflare, type V4WorkerOptions, convertV4MiniflareOptions } from "miniflare";
 import { ROOT } from "./paths.ts";
 
-const CONFIG = join(ROOT, "wrangler.toml");
-
-// Or wrangler speaks on standard output, and to others.
-process.env["WRANGLER_LOG"] = "error";
-process.env["WRANGLER_SEND_METRICS"] = "false";
-process.env["WRANGLER_HIDE_BANNER"] = "true";
-const { unstable_getMiniflareWorkerOptions } = await import("wrangler");
-
-/** The built Worker on workerd, with D1 and all else that `wrangler.toml` declares. */
+/** The built Worker on workerd, with D1 and all other bindings of `wrangler.toml`. */
 export interface Gateway {
   /** Without a trailing slash. */
   readonly url: string;
@@ -20,36 +10,21 @@ export interface Gateway {
 }
 
 export interface GatewayOptions {
-  /** 0: any that is free. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Variables and secrets, over those of `wrangler.toml`. */
+  /** As `readWorkerOptions` returns them. */
+  readonly workerOptions: V4WorkerOptions;
+  /** Variables and secrets; they override those of `wrangler.toml`. */
   readonly settings: Readonly<Record<string, string>>;
-  /** The folder in which data stay between runs. */
+  /** The folder that keeps the data between runs. Its database must have all migrations. */
   readonly statePath: string;
-  /** Takes the Worker's log, a line at a time. */
+  /** Receives the Worker's log, one line per call. */
   readonly onLog: (line: string) => void;
 }
 
-/** Bundles the Worker as a deployment would, into `dist`; or another that has its bindings, for the benchmark. */
-export async function buildWorker(entry = join(ROOT, "src", "index.ts"), folder = "dist"): Promise<void> {
-  await wrangler("deploy", entry, "--dry-run", "--outdir", folder);
-}
-
-/** Brings the local database in this folder up to date. */
-export async function migrate(statePath: string): Promise<void> {
-  await wrangler("d1", "migrations", "apply", "sluice", "--local", "--persist-to", statePath);
-}
-
-/** Runs what `buildWorker` has built, on a database that has all migrations. */
-export async function startGateway({ port, settings, statePath, onLog }: GatewayOptions): Promise<Gateway> {
-  await migrate(statePath);
-  const { workerOptions } = unstable_getMiniflareWorkerOptions(CONFIG);
-  const worker = {
-    ...workerOptions,
-    name: "sluice",
-    modules: [{ type: "ESModule", path: join(ROOT, "dist", "index.js") }],
-    bindings: { ...(workerOptions as V4WorkerOptions).bindings, ...settings },
-  };
+/** Runs the Worker that `buildWorker` has built. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { port, workerOptions, settings, statePath, onLog } = options;
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: "127.0.0.1",
@@ -58,7 +33,14 @@ export async function startGateway({ port, settings, statePath, onLog }: Gateway
       handleStructuredLogs: ({ message }) => onLog(message),
       // Where wrangler keeps local data.
       resourcePersistencePath: join(statePath, "v3"),
-      workers: [worker as V4WorkerOptions],
+      workers: [
+        {
+          ...workerOptions,
+          name: "sluice",
+          modules: [{ type: "ESModule", path: join(ROOT, "dist", "index.js") }],
+          bindings: { ...workerOptions.bindings, ...settings },
+        } as V4WorkerOptions,
+      ],
     }),
   );
   try {
@@ -68,9 +50,4 @@ export async function startGateway({ port, settings, statePath, onLog }: Gateway
     await miniflare.dispose();
     throw error;
   }
-}
-
-async function wrangler(...args: string[]): Promise<void> {
-  const cli = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
-  await promisify(execFile)(process.execPath, [cli, ...args, "--config", CONFIG], { cwd: ROOT });
 }

@@ -7,12 +7,13 @@ import { createServer } from "node:net";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { SETTINGS, UPSTREAM_SETTINGS } from "../config.ts";
-import { buildWorker, startGateway } from "./gateway.ts";
+import { startGateway } from "./gateway.ts";
 import { loadSettings, saveSettings } from "./local-settings.ts";
 import { registerLocalWebhook } from "./local-webhook.ts";
 import { STATE } from "./paths.ts";
 import { runMain } from "./run-main.ts";
 import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed-demo.ts";
+import { ensureBuilt, ensureMigrated, readWorkerOptions } from "./wrangler.ts";
 
 const DEFAULT_PORT = 8787;
 const DEFAULT_STREAM_PORT = 8788;
@@ -32,11 +33,13 @@ async function main(): Promise<void> {
   const port = readPort("PORT", DEFAULT_PORT);
   await assertPortFree("PORT", port);
   const external = Boolean(process.env["STREAM_API_BASE"]);
-  const [settings, stream] = await Promise.all([
+  const [settings, stream, workerOptions] = await Promise.all([
     loadSettings(STATE),
     external ? undefined : startStream(port),
-    buildWorker(),
+    readWorkerOptions(),
+    ensureBuilt(),
   ]);
+  await ensureMigrated(STATE);
   const names = external ? [...FORWARDED_SETTINGS, ...STREAM_SETTINGS] : FORWARDED_SETTINGS;
   const forwarded = names.flatMap((name): [string, string][] => (process.env[name] ? [[name, process.env[name]]] : []));
   const { demoKey: _, ...secrets } = settings;
@@ -44,6 +47,7 @@ async function main(): Promise<void> {
 
   const gateway = await startGateway({
     port,
+    workerOptions,
     settings: worker,
     statePath: STATE,
     onLog: (line) => console.error(line),

@@ -1,6 +1,9 @@
 import { createHmac } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bearer, create, startTestGateway } from "../support/gateway.ts";
+import { createGatewayTemplate } from "../support/gateway-template.ts";
+import { startTestGateway } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
 import { type Receiver, startReceiver } from "../support/webhook-receiver.ts";
 
 /** Rates of notifications recorded and events delivered. */
@@ -22,9 +25,11 @@ const POLL_MS = 20;
  */
 export async function measureEvents(events: number): Promise<EventRates> {
   const plenty = 1_000_000;
+  const template = await createGatewayTemplate();
   const harness = await startTestGateway(
     { STREAM_CALLS_PER_WINDOW: String(plenty), STREAM_WEBHOOK_SECRETS: SECRET },
     { apiLimit: plenty, maxQueued: plenty, storageSeconds: plenty * 1_000 },
+    template,
   );
   const receiver = await startReceiver();
   try {
@@ -56,6 +61,7 @@ export async function measureEvents(events: number): Promise<EventRates> {
   } finally {
     await receiver.close();
     await harness.stop();
+    await rm(template.statePath, { recursive: true });
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildWorker, migrate } from "../../src/cli/gateway.ts";
+import { buildWorker, migrate } from "../../src/cli/wrangler.ts";
 import { ROOT } from "../../src/cli/paths.ts";
 import { layOut } from "./config.ts";
 import { measureEvents } from "./events.ts";

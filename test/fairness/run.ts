@@ -5,13 +5,15 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { buildWorker } from "../../src/cli/gateway.ts";
+import { rm } from "node:fs/promises";
 import {
   DEFAULT_CALLS_PER_WINDOW,
   STREAM_CALLS_PER_WINDOW,
   WINDOW_SECONDS,
 } from "../../src/core/budget/rules/call-window.ts";
-import { bearer, create, startTestGateway } from "../support/gateway.ts";
+import { createGatewayTemplate } from "../support/gateway-template.ts";
+import { startTestGateway } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
 
 const QUIET_TENANTS = 20;
 const QUIET_INTERVAL_MS = 15_000;
@@ -28,9 +30,9 @@ const { values: options } = parseArgs({ options: { minutes: { type: "string", de
 const durationMs = Number(options.minutes) * 60_000;
 if (!(durationMs > WINDOW_MS)) throw new Error("--minutes must be more than 5, the budget's window.");
 
-await buildWorker();
+const template = await createGatewayTemplate();
 // Nothing is uploaded, so all created uploads stay reserved.
-const harness = await startTestGateway({}, { storageSeconds: 1_000_000_000 });
+const harness = await startTestGateway({}, { storageSeconds: 1_000_000_000 }, template);
 console.log(
   `A share is ${share.toFixed(1)} calls in ${WINDOW_SECONDS} s. One tenant sends ${noisyPerSecond.toFixed(1)} requests a second, ` +
     `${QUIET_TENANTS} send one in ${QUIET_INTERVAL_MS / 1_000} s each, for ${options.minutes} minutes.`,
@@ -90,6 +92,7 @@ const sparsest = Math.min(...calls.filter((at) => at + WINDOW_MS <= startedAt + 
 const used = calls.length / (DEFAULT_CALLS_PER_WINDOW * (durationMs / WINDOW_MS));
 const quietSuccess = quiet.granted / quiet.sent;
 await harness.stop();
+await rm(template.statePath, { recursive: true });
 
 const percent = (part: number) => `${(part * 100).toFixed(1)} %`;
 const mark = (met: boolean) => (met ? "✓" : "✗");

@@ -9,7 +9,7 @@ import { createStreamClient, head, patch, sendFile } from "../../src/local-strea
 import type { Fault } from "../../src/local-stream/faults.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
-import { rawRequest } from "../support/gateway.ts";
+import { rawRequest } from "../support/http.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** Injected faults: they do what they say, once, in process and over HTTP. */

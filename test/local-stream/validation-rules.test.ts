@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Metadata, createStreamClient, encodeMetadata } from "../../src/local-stream/client.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
-import { rawRequest } from "../support/gateway.ts";
+import { rawRequest } from "../support/http.ts";
 
 /** All other tests rely on the local Stream, so its refusals are tested here. */
 

@@ -1,6 +1,6 @@
 import type { UploadEventBody } from "../../src/core/webhooks/rules/upload-event.ts";
 import type { LocalStream } from "../../src/local-stream/local-stream.ts";
-import { bearer } from "../support/gateway.ts";
+import { bearer } from "../support/http.ts";
 import type { Received } from "../support/webhook-receiver.ts";
 
 type Upload = UploadEventBody["data"]["upload"];

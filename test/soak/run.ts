@@ -7,9 +7,10 @@ import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { buildWorker } from "../../src/cli/gateway.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
-import { bearer, create, startTestGateway } from "../support/gateway.ts";
+import { startTestGateway } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
+import { createGatewayTemplate } from "../support/gateway-template.ts";
 import { startReceiver } from "../support/webhook-receiver.ts";
 import { compare, listUploads, readEvents } from "./compare.ts";
 import { watchMemory } from "./memory.ts";
@@ -28,10 +29,11 @@ const POLLS_PER_LINE = 15;
 
 const POLICY = { metadata: { maxdurationseconds: { default: 60 }, expiry: { force: "PT2M" } } };
 
-await buildWorker();
+const template = await createGatewayTemplate();
 const harness = await startTestGateway(
   { STREAM_CALLS_PER_WINDOW: "1000000" },
   { apiLimit: 1_000_000, maxQueued: 1_000_000, storageSeconds: 1_000_000_000, processingMs: 10 },
+  template,
 );
 const receiver = await startReceiver();
 const memory = watchMemory();
@@ -125,4 +127,5 @@ console.log(differences.length === 0 ? "Ledger, Stream and deliveries agree." : 
 memory.stop();
 await receiver.close();
 await harness.stop();
+await rm(template.statePath, { recursive: true });
 process.exit(differences.length === 0 ? 0 : 1);

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type TestGateway, bearer, create, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create, problemOf } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
 
 let harness: TestGateway;
 

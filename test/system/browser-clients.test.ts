@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, type BrowserPage, startBrowser } from "../support/browser.ts";
-import { type TestGateway, bearer, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer } from "../support/http.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /**

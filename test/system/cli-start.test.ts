@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/paths.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
-import { bearer, create } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** `npm start` and `npm run upload`, as processes. */

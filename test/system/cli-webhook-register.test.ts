@@ -6,14 +6,10 @@ import { ROOT } from "../../src/cli/paths.ts";
 import { createStreamClient } from "../../src/local-stream/client.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
-import {
-  type TestGateway,
-  OPERATOR_TOKEN,
-  bearer,
-  create,
-  metadataHeader,
-  startTestGateway,
-} from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
+import { OPERATOR_TOKEN } from "../support/operator-api.ts";
 
 /** `npm run webhook:register`, as a process. */
 

@@ -1,6 +1,8 @@
 import Cloudflare from "cloudflare";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type TestGateway, bearer, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, problemOf } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
 
 /** Cloudflare's official SDK with nothing but another base URL and a tenant's key, and what else comes to these paths. */
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type TestGateway, bearer, create, problemOf, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create, problemOf } from "../support/http.ts";
 
 let harness: TestGateway;
 let openKey: string;

@@ -1,64 +1,62 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import type { ChildProcess } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { cp } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { ROOT } from "../../src/cli/paths.ts";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { type Gateway, startGateway } from "../../src/cli/gateway.ts";
 import type { UploadState } from "../../src/core/uploads/rules/upload-state.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
-import { OPERATOR_TOKEN, bearer, create, metadataHeader, settingsFor } from "../support/gateway.ts";
+import { tmpFolder } from "../support/files.ts";
+import { settingsFor } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
+import { operatorApi } from "../support/operator-api.ts";
 
-/** The gateway killed at random moments under a load of creations, and started again on the same data. */
+/** The gateway's runtime is killed at random moments under a load of creations, and started again on the same data. */
 
 const KILLS = 20;
 const CLIENTS = 8;
-/** Long enough for some dozens of creations. */
-const MAX_LIFE_MS = 600;
+/** Between two kills. */
+const MAX_CREATIONS = 50;
+/** As long as a creation takes, so that a kill falls anywhere within one. */
+const MAX_DELAY_MS = 10;
 
+const statePath = tmpFolder();
 let stream: LocalStream;
-let statePath: string;
-let gateway: { readonly child: ChildProcess; readonly url: string };
+let gateway: Gateway | undefined;
+/** The last child process of this one. */
+let workerd: ChildProcess | undefined;
+let url: string;
+
+const onChildProcess = (message: unknown) => void ({ process: workerd } = message as { process: ChildProcess });
 
 beforeAll(async () => {
   stream = await startLocalStream({ apiLimit: 1_000_000, storageSeconds: 1e9 });
-  statePath = await mkdtemp(join(tmpdir(), "sluice-kill-"));
-  gateway = await start();
+  await cp(inject("gatewayTemplate").statePath, statePath, { recursive: true });
+  subscribe("child_process", onChildProcess);
+  await start();
 });
 afterAll(async () => {
-  kill();
+  unsubscribe("child_process", onChildProcess);
+  await gateway?.stop();
   await stream.close();
-  await rm(statePath, { recursive: true, force: true });
 });
 
-async function start(): Promise<typeof gateway> {
+async function start(): Promise<void> {
+  const { workerOptions } = inject("gatewayTemplate");
   const settings = { ...settingsFor(stream), STREAM_CALLS_PER_WINDOW: "1000000" };
-  const script = join(ROOT, "test", "support", "gateway-process.ts");
-  // A group of its own, so that workerd can be killed with it.
-  const child = spawn(process.execPath, [script, statePath, JSON.stringify(settings)], {
-    detached: true,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout.setEncoding("utf8").once("data", (text: string) => resolve(text.trim()));
-    child.once("exit", (code) => reject(new Error(`The gateway ended with ${code}.`)));
-  });
-  return { child, url };
+  gateway = await startGateway({ port: 0, workerOptions, settings, statePath, onLog: () => {} });
+  ({ url } = gateway);
 }
 
 function kill(): void {
-  process.kill(-(gateway.child.pid ?? 0), "SIGKILL");
-}
-
-async function operator(method: string, path: string, body: unknown): Promise<Record<string, string>> {
-  const headers = { ...bearer(OPERATOR_TOKEN), "Content-Type": "application/json" };
-  const answer = await fetch(`${gateway.url}/admin/v1${path}`, { method, headers, body: JSON.stringify(body) });
-  return (await answer.json()) as Record<string, string>;
+  if (!workerd?.spawnfile.endsWith("workerd")) throw new Error(`${workerd?.spawnfile} is not workerd.`);
+  workerd.kill("SIGKILL");
 }
 
 async function read<T>(path: string, key: string): Promise<T> {
-  const answer = await fetch(`${gateway.url}/v1/acme${path}`, { headers: bearer(key) });
+  const answer = await fetch(`${url}/v1/acme${path}`, { headers: bearer(key) });
   return (await answer.json()) as T;
 }
 
@@ -112,61 +110,67 @@ function usageOf(uploads: readonly Upload[], { day, month }: Usage): Usage {
   return { pending: uploads.length, videos: 0, storedSeconds, day: sum(day.since), month: sum(month.since) };
 }
 
-it("loses no upload that was acknowledged, and makes none twice", { timeout: 400_000 }, async () => {
-  await operator("PUT", "/tenants/acme", {});
-  const { key = "" } = await operator("POST", "/tenants/acme/keys", { name: "test" });
-  const post = (name: string) =>
-    create(gateway.url, "acme", {
-      ...bearer(key),
-      "Idempotency-Key": name,
-      "Upload-Metadata": metadataHeader({ name }),
-    });
+describe("the gateway", () => {
+  it("loses no upload that was acknowledged, and makes none twice", { timeout: 400_000 }, async () => {
+    const operator = operatorApi(url);
+    await operator("PUT", "/tenants/acme", {});
+    const { key = "" } = await operator("POST", "/tenants/acme/keys", { name: "test" });
+    const post = (name: string) =>
+      create(url, "acme", {
+        ...bearer(key),
+        "Idempotency-Key": name,
+        "Upload-Metadata": metadataHeader({ name }),
+      });
 
-  const sent: string[] = [];
-  const acknowledged = new Map<string, string>();
-  const load = { stopped: false };
-  const client = async () => {
-    while (!load.stopped) {
-      const name = `creation-${sent.length}`;
-      sent.push(name);
-      const answer = await post(name).catch(() => undefined);
-      const uid = answer?.status === 201 ? answer.headers.get("stream-media-id") : undefined;
-      if (uid) acknowledged.set(name, uid);
+    const sent: string[] = [];
+    const acknowledged = new Map<string, string>();
+    const load = { stopped: false };
+    const client = async () => {
+      while (!load.stopped) {
+        const name = `creation-${sent.length}`;
+        sent.push(name);
+        const answer = await post(name).catch(() => undefined);
+        const uid = answer?.status === 201 ? answer.headers.get("stream-media-id") : undefined;
+        if (uid) acknowledged.set(name, uid);
+      }
+    };
+    for (let round = 0; round < KILLS; round++) {
+      load.stopped = false;
+      const clients = Promise.all(Array.from({ length: CLIENTS }, client));
+      const creations = acknowledged.size + Math.floor(Math.random() * MAX_CREATIONS);
+      do await sleep(Math.random() * MAX_DELAY_MS);
+      while (acknowledged.size < creations);
+      kill();
+      load.stopped = true;
+      await clients;
+      await gateway?.stop();
+      await start();
     }
-  };
-  for (let round = 0; round < KILLS; round++) {
-    load.stopped = false;
-    const clients = Promise.all(Array.from({ length: CLIENTS }, client));
-    await sleep(Math.random() * MAX_LIFE_MS);
-    kill();
-    load.stopped = true;
-    await clients;
-    gateway = await start();
-  }
-  const acknowledgedFirst = acknowledged.size;
-  expect(acknowledgedFirst).toBeGreaterThan(KILLS);
+    const acknowledgedFirst = acknowledged.size;
+    expect(acknowledgedFirst).toBeGreaterThan(KILLS);
 
-  // Every creation is sent again: it is what it was, or in doubt, or made now for the first time.
-  let inDoubt = 0;
-  for (const name of sent) {
-    const answer = await post(name);
-    const before = acknowledged.get(name);
-    if (before !== undefined) expect([name, answer.headers.get("stream-media-id")]).toEqual([name, before]);
-    if (answer.status === 409) inDoubt++;
-    else {
-      expect(answer.status).toBe(201);
-      acknowledged.set(name, answer.headers.get("stream-media-id") ?? "");
+    // Every creation is sent again: it is what it was, or in doubt, or made now for the first time.
+    let inDoubt = 0;
+    for (const name of sent) {
+      const answer = await post(name);
+      const before = acknowledged.get(name);
+      if (before !== undefined) expect([name, answer.headers.get("stream-media-id")]).toEqual([name, before]);
+      if (answer.status === 409) inDoubt++;
+      else {
+        expect(answer.status).toBe(201);
+        acknowledged.set(name, answer.headers.get("stream-media-id") ?? "");
+      }
     }
-  }
-  const made = stream.videos().map(({ meta }) => meta["name"]);
-  expect(new Set(made).size).toBe(made.length);
+    const made = stream.videos().map(({ meta }) => meta["name"]);
+    expect(new Set(made).size).toBe(made.length);
 
-  const { usage } = await read<{ usage: Usage }>("/usage", key);
-  const uploads = await listAll(key);
-  expect(uploads).toHaveLength(sent.length);
-  expect(uploads.filter(({ state }) => state === "reserved")).toHaveLength(inDoubt);
-  const issued = uploads.filter(({ state }) => state === "issued").map(({ uid }) => uid);
-  expect(new Set(issued)).toEqual(new Set(acknowledged.values()));
-  expect(usage).toEqual(usageOf(uploads, usage));
-  console.log(`${KILLS} kills, ${sent.length} creations, ${acknowledgedFirst} acknowledged, ${inDoubt} in doubt`);
+    const { usage } = await read<{ usage: Usage }>("/usage", key);
+    const uploads = await listAll(key);
+    expect(uploads).toHaveLength(sent.length);
+    expect(uploads.filter(({ state }) => state === "reserved")).toHaveLength(inDoubt);
+    const issued = uploads.filter(({ state }) => state === "issued").map(({ uid }) => uid);
+    expect(new Set(issued)).toEqual(new Set(acknowledged.values()));
+    expect(usage).toEqual(usageOf(uploads, usage));
+    console.log(`${KILLS} kills, ${sent.length} creations, ${acknowledgedFirst} acknowledged, ${inDoubt} in doubt`);
+  });
 });

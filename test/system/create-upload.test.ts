@@ -1,15 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  type TestGateway,
-  bearer,
-  create,
-  metadataHeader,
-  problemOf,
-  rawRequest,
-  sendHead,
-  sentToStream,
-  startTestGateway,
-} from "../support/gateway.ts";
+import { type TestGateway, sentToStream, startTestGateway } from "../support/gateway.ts";
+import { bearer, create, problemOf, rawRequest, sendHead } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
 
 let harness: TestGateway;
 let key: string;

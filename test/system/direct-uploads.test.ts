@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Fault } from "../../src/local-stream/faults.ts";
-import { type TestGateway, bearer, create, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create, problemOf } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** Basic links: the same policy, limits, idempotency and ledger as a creation by tus, and one call to Stream. */

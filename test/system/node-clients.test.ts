@@ -4,7 +4,9 @@ import { join } from "node:path";
 import Cloudflare from "cloudflare";
 import * as tus from "tus-js-client";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type TestGateway, bearer, metadataHeader, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 const MIB = 1024 * 1024;

@@ -5,7 +5,9 @@ import { SignJWT, UnsecuredJWT, exportJWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SCOPES } from "../../src/core/auth/rules/scopes.ts";
 import { formatApiKey } from "../../src/core/auth/rules/api-key.ts";
-import { type TestGateway, bearer, create, metadataHeader, problemOf, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create, problemOf } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
 
 let harness: TestGateway;

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createStreamClient, sendFile } from "../../src/local-stream/client.ts";
-import { type TestGateway, bearer, create, metadataHeader, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /** What Stream tells the built Worker of real uploads, or fails to tell. */

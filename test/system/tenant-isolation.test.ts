@@ -1,6 +1,7 @@
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type TestGateway, bearer, create, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
 
 /** What a tenant can learn of another, and an end user of another: nothing. */

@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  type TestGateway,
-  bearer,
-  create,
-  metadataHeader,
-  problemOf,
-  sendHead,
-  startTestGateway,
-} from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create, problemOf, sendHead } from "../support/http.ts";
+import { metadataHeader } from "../support/metadata.ts";
 
 /**
  * What tus 1.0.0 asks of a server that creates uploads, sentence by sentence, against the built Worker.

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Fault } from "../../src/local-stream/faults.ts";
-import { type TestGateway, bearer, create, problemOf, sentToStream, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, sentToStream, startTestGateway } from "../support/gateway.ts";
+import { bearer, create, problemOf } from "../support/http.ts";
 
 let harness: TestGateway;
 let tenants = 0;

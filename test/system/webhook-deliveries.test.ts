@@ -1,7 +1,8 @@
 import { Readable } from "node:stream";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type TestGateway, bearer, create, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer, create } from "../support/http.ts";
 import { type Behaviour, type Receiver, startReceiver } from "../support/webhook-receiver.ts";
 
 /** Deliveries of the built Worker to a tenant's endpoints. */
