@@ -39,7 +39,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           name: "sluice",
           modules: [{ type: "ESModule", path: join(ROOT, "dist", "index.js") }],
           bindings: { ...workerOptions.bindings, ...settings },
-        } as V4WorkerOptions,
+        },
       ],
     }),
   );

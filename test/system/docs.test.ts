@@ -9,7 +9,9 @@ import { ROOT } from "../../src/cli/paths.ts";
 import { DEMO_POLICY } from "../../src/cli/seed-demo.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 import { PAGES } from "../support/docs-pages.ts";
-import { OPERATOR_TOKEN, type TestGateway, bearer, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { bearer } from "../support/http.ts";
+import { OPERATOR_TOKEN } from "../support/operator-api.ts";
 import { type Fence, fencesOf } from "../support/markdown.ts";
 
 const fences = PAGES.flatMap(fencesOf);

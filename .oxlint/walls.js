@@ -1,0 +1,89 @@
+import { dirname, join, relative, sep } from "node:path";
+
+/**
+ * `walls/allowed-imports`: which folders of `src` a file may import. Its option is a list of rows:
+ *
+ * - `from`: a folder or file of `src`; the first row that matches the importing file applies. `*` stands for one folder.
+ * - `to`: folders and files that it may import.
+ * - `types`: folders and files of which it may import types only.
+ * - `packages`: npm packages and built-in modules that it may import; all if the row has no list.
+ *
+ * An import is resolved before it is checked, so the way it is written does not matter. A file without a row may import
+ * nothing.
+ */
+const allowedImports = {
+  meta: { schema: [{ type: "array" }] },
+  create(context) {
+    const root = join(context.cwd, "src");
+    const file = within(root, context.physicalFilename);
+    const row = context.options[0].find(({ from }) => matches(file, from));
+
+    function check(source, isType) {
+      if (typeof source?.value !== "string") return;
+      const problem = source.value.startsWith(".") ? checkFile(source.value, isType) : checkPackage(source.value);
+      if (problem) context.report({ node: source, message: problem });
+    }
+
+    function checkFile(specifier, isType) {
+      const target = within(root, join(dirname(context.physicalFilename), specifier));
+      const { from = file, to = [], types = [] } = row ?? {};
+      if (to.some((pattern) => matches(target, pattern))) return undefined;
+      const isTypeAllowed = types.some((pattern) => matches(target, pattern));
+      if (isTypeAllowed && isType) return undefined;
+      const allowed = to.join(", ") || "nothing of src";
+      return isTypeAllowed
+        ? `${from} may import types only from ${target}.`
+        : `${from} must not import ${target}. It may import: ${allowed}${types.length > 0 ? `; types of ${types.join(", ")}` : ""}.`;
+    }
+
+    function checkPackage(specifier) {
+      const { from = file, packages } = row ?? {};
+      if (!packages || packages.includes(specifier)) return undefined;
+      return `${from} must not import ${specifier}. Packages it may import: ${packages.join(", ") || "none"}.`;
+    }
+
+    return {
+      ImportDeclaration: (node) => check(node.source, isTypeOnly(node, "importKind")),
+      ExportNamedDeclaration: (node) => check(node.source, isTypeOnly(node, "exportKind")),
+      ExportAllDeclaration: (node) => check(node.source, node.exportKind === "type"),
+      ImportExpression: (node) => check(node.source, false),
+      TSImportType: (node) => check(node.source, true),
+    };
+  },
+};
+
+/** `walls/synchronous`: no `async` function, no `await` and no `Promise`, not even as a type. */
+const synchronous = {
+  meta: {},
+  create(context) {
+    const report = (node) => context.report({ node, message: "Rules are synchronous: I/O belongs to use cases." });
+    const checkFunction = (node) => node.async && report(node);
+    return {
+      FunctionDeclaration: checkFunction,
+      FunctionExpression: checkFunction,
+      ArrowFunctionExpression: checkFunction,
+      AwaitExpression: report,
+      ForOfStatement: (node) => node.await && report(node),
+      Identifier: (node) => /^Promise(Like)?$/.test(node.name) && report(node),
+    };
+  },
+};
+
+/** `import type { A }`, or `import { type A, type B }`. */
+function isTypeOnly(node, kind) {
+  if (node[kind] === "type") return true;
+  return node.specifiers.length > 0 && node.specifiers.every((specifier) => specifier[kind] === "type");
+}
+
+/** Path below `root` with slashes; begins with `../` outside of it. */
+function within(root, path) {
+  return relative(root, path).split(sep).join("/");
+}
+
+/** Whether the path is the pattern, or below it. */
+function matches(path, pattern) {
+  const segments = path.split("/");
+  return pattern.split("/").every((segment, index) => segment === "*" || segment === segments[index]);
+}
+
+export default { meta: { name: "walls" }, rules: { "allowed-imports": allowedImports, synchronous } };
