@@ -38,7 +38,7 @@ describe("alarm of a ledger with an upload that may still be running", () => {
     [503, "issued"],
     [404, "expired"],
     [410, "expired"],
-  ])("takes an upload URL that returns %i for %s", async (status, state) => {
+  ])("keeps or expires an upload whose URL returns %i: %s", async (status, state) => {
     const { ledger } = await reserved("made", "attached");
     await fault({ on: "head", kind: "status", status });
     expect(await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000)).toMatchObject({ state });

@@ -63,9 +63,9 @@ describe("GET /v1/:tenant/uploads", () => {
     const first = await seed("issued");
     const second = await seed("ready");
     await seed("ready", { tenant: "other" });
-    const answer = await get("/v1/acme/uploads");
-    expect(answer.headers.get("cache-control")).toBe("no-store");
-    expect(await answer.json()).toEqual({
+    const response = await get("/v1/acme/uploads");
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(await response.json()).toEqual({
       uploads: [
         {
           ...second,
@@ -124,8 +124,8 @@ describe("GET /v1/:tenant/uploads", () => {
     ["status", "?status=ready"],
     ["__proto__", "?__proto__=1"],
   ])("returns 400 that names the invalid parameter %s of %s", async (name, query) => {
-    const answer = await get(`/v1/acme/uploads${query}`);
-    expect([answer.status, await answer.json()]).toEqual([
+    const response = await get(`/v1/acme/uploads${query}`);
+    expect([response.status, await response.json()]).toEqual([
       400,
       expect.objectContaining({ code: "bad_request", key: name, detail: expect.stringContaining(name) }),
     ]);
@@ -258,8 +258,8 @@ describe(`GET ${STREAM}`, () => {
   it.each(["search", "type", "video_name", "name", "id", "live_input_id"])(
     "rejects the unsupported parameter %s instead of ignoring it",
     async (name) => {
-      const answer = await get(`${STREAM}?${name}=true`);
-      expect([answer.status, await answer.json()]).toEqual([
+      const response = await get(`${STREAM}?${name}=true`);
+      expect([response.status, await response.json()]).toEqual([
         400,
         expect.objectContaining({ success: false, key: name, errors: [expect.objectContaining({ code: 10005 })] }),
       ]);
