@@ -203,7 +203,7 @@ describe("consumeDeadDeliveries", () => {
 
 describe("queue handler", () => {
   it("rejects a batch of an unknown queue", async () => {
-    await expect(worker.queue(createMessageBatch("another", []), env)).rejects.toThrow("no consumer");
+    await expect(worker.queue(createMessageBatch("another", []), env)).rejects.toThrow("No consumer");
   });
 });
 
