@@ -1,0 +1,27 @@
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
+import { GOLDEN_TIME, LEDGER_CALLS, replay } from "./golden.ts";
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 }));
+afterEach(() => void vi.useRealTimers());
+
+describe("TenantLedger, called by an older Worker", () => {
+  it.each([...new Set(LEDGER_CALLS.map(({ method }) => method))])("has the method %s", (method) => {
+    expect(Object.getOwnPropertyNames(TenantLedger.prototype)).toContain(method);
+  });
+
+  it("accepts the arguments of each call and answers in the same shape", async () => {
+    const ledger = env.LEDGER.getByName("golden");
+    for (const call of LEDGER_CALLS)
+      expect(withoutTexts(await replay(ledger, call)), call.name).toStrictEqual(withoutTexts(call.answer));
+  });
+});
+
+/** Outcomes of reservations are JSON. The texts of their problems may be reworded. */
+function withoutTexts(answer: unknown): unknown {
+  if (typeof answer !== "string" || !answer.startsWith("{")) return answer;
+  const outcome = JSON.parse(answer) as { problem?: { detail?: string } };
+  if (outcome.problem?.detail !== undefined) outcome.problem.detail = expect.any(String);
+  return outcome;
+}
