@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createBudget } from "../../../src/adapters/durable-objects/ledger-client.ts";
+import { createBudget } from "../../../src/adapters/durable-objects/budget-client.ts";
 import type { Budget } from "../../../src/core/ports/budget.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import calls from "./budget-calls.json";

@@ -5,7 +5,7 @@ import type { ReservationRequest } from "../../../src/core/quota/rules/reservati
 import { ok } from "../../../src/core/shared/result.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import type { UploadRecord } from "../../../src/core/uploads/rules/upload-record.ts";
-import type { Attempt } from "../../../src/core/webhooks/rules/delivery.ts";
+import type { DeliveryAttempt } from "../../../src/core/webhooks/rules/delivery.ts";
 import { GOLDEN_TIME as T, LEDGER_CALLS, goldenId as id, goldenUid as uid, objectAnswering } from "./golden.ts";
 
 const TENANT = "golden";
@@ -93,7 +93,7 @@ const CANCELLED_UPLOAD: UploadRecord = {
 };
 
 const at = T * 1000;
-const ATTEMPTS: readonly Attempt[] = [
+const ATTEMPTS: readonly DeliveryAttempt[] = [
   { endpoint: "main", at, outcome: "failed", status: 500, milliseconds: 12 },
   { endpoint: "main", at: at + 1, outcome: "failed", reason: "no answer within 10 s", milliseconds: 10_000 },
   { endpoint: "main", at: at + 2, outcome: "delivered", status: 204, milliseconds: 3 },

@@ -3,12 +3,12 @@ import { beforeEach, expect, it, vi } from "vitest";
 import { createApp } from "../../../src/app.ts";
 import { parseConfig } from "../../../src/config.ts";
 import { createDependencies } from "../../../src/dependencies.ts";
-import { beginAnew, signedByStream, videos } from "../support/local-stream-fixture.ts";
+import { resetLocalStream, signedByStream, videos } from "../support/local-stream-fixture.ts";
 import { request, seedTenant } from "../support/worker.ts";
 
 /** What becomes of what was begun for a client that has hung up: the runtime goes on only with what it was handed. */
 
-beginAnew();
+resetLocalStream();
 
 let key: string;
 beforeEach(async () => {

@@ -5,7 +5,8 @@ import { afterEach, expect, inject, it, vi } from "vitest";
 import type { ReleaseCause } from "../../../src/core/quota/rules/reservation.ts";
 import { type UploadState, isLive } from "../../../src/core/uploads/rules/upload-state.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
-import { agrees, asOperator, reserve } from "../support/worker.ts";
+import { expectLedgerConsistent, reserve } from "../support/ledger.ts";
+import { asOperator } from "../support/worker.ts";
 
 /**
  * The ledger against a simple model, by arbitrary sequences of creations, retries, answers, losses, reports of Stream,
@@ -56,7 +57,7 @@ const liveOnes = (model: Model) => [...model.uploads.values()].filter(({ state }
 
 /** What always holds, after every step. */
 async function check(model: Model, real: Real): Promise<void> {
-  await agrees(stub(real));
+  await expectLedgerConsistent(stub(real));
   const states = await runInDurableObject(stub(real), (_, { storage }) =>
     storage.sql.exec<{ id: string; state: UploadState }>("SELECT id, state FROM uploads").toArray(),
   );

@@ -32,7 +32,7 @@ export const CHUNK = "x".repeat(5 * 1024 * 1024);
 let made = 0;
 
 /** The upstream `live` is a local Stream in which nothing has happened yet. */
-export function beginAnew(): void {
+export function resetLocalStream(): void {
   afterEach(() => void vi.useRealTimers());
   beforeEach(async () => {
     await fetch(`${stream.url}/_control/reset`, { method: "POST" });
@@ -42,25 +42,26 @@ export function beginAnew(): void {
   });
 }
 
-export async function fault(fault: Fault): Promise<void> {
+export async function injectFault(fault: Fault): Promise<void> {
   await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
 }
 
 /** What the next call of the API is answered. */
-export function answering(status: number, body: object | string): Promise<void> {
+export function stubResponse(status: number, body: object | string): Promise<void> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  return fault({ on: "api", kind: "status", status, body: text });
+  return injectFault({ on: "api", kind: "status", status, body: text });
 }
 
 /** The next call is answered with a video that is in the state which is given. */
-export const showing = (uid: string, state: string, more: object = {}) =>
-  answering(200, { success: true, result: { uid, status: { state }, ...more } });
+export const stubVideo = (uid: string, state: string, more: object = {}) =>
+  stubResponse(200, { success: true, result: { uid, status: { state }, ...more } });
 
 /** As of a video that is not there; also where the account is mistaken for another one that the token may read. */
-export const absent = () => answering(404, { success: false, errors: [{ code: 10003, message: "not found" }] });
+export const stubAbsentVideo = () =>
+  stubResponse(404, { success: false, errors: [{ code: 10003, message: "not found" }] });
 
 /** A reservation, and the video that Stream has made for it, if it has: with a basic link, where it is as long as those. */
-export async function reserved(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
+export async function reserveAtStream(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
   const [id, tenant] = [uuidv7(), `tenant-${++made}`];
   const ledger = env.LEDGER.getByName(tenant);
   const size = { bytes: length, seconds: 60 };
@@ -81,7 +82,7 @@ export async function reserved(video: "made" | "not made", outcome: "attached" |
   return { id, tenant, ledger, uid, location };
 }
 
-export type Ledger = Awaited<ReturnType<typeof reserved>>["ledger"];
+export type Ledger = Awaited<ReturnType<typeof reserveAtStream>>["ledger"];
 
 /** The upload's row, after its URL has died and the alarm has come. */
 export async function settle(ledger: Ledger) {

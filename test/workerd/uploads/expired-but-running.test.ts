@@ -4,24 +4,25 @@ import type { Fault } from "../../../src/local-stream/faults.ts";
 import {
   CHUNK,
   LIFE_SECONDS,
-  beginAnew,
-  fault,
+  resetLocalStream,
+  injectFault,
   now,
-  reserved,
+  reserveAtStream,
   settle,
   settleAfter,
-  showing,
+  stubVideo,
   signedByStream,
   upload,
   videos,
 } from "../support/local-stream-fixture.ts";
-import { agrees, asOperator, request } from "../support/worker.ts";
+import { expectLedgerConsistent } from "../support/ledger.ts";
+import { asOperator, request } from "../support/worker.ts";
 
-beginAnew();
+resetLocalStream();
 
 describe("alarm of a ledger with an upload that may still be running", () => {
   it("keeps an upload in progress for the grace period after its URL expired", async () => {
-    const { ledger, location } = await reserved("made", "attached", CHUNK.length + 1);
+    const { ledger, location } = await reserveAtStream("made", "attached", CHUNK.length + 1);
     await upload(location, CHUNK);
     const row = await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000);
     expect(row).toMatchObject({ state: "issued" });
@@ -39,14 +40,14 @@ describe("alarm of a ledger with an upload that may still be running", () => {
     [404, "expired"],
     [410, "expired"],
   ])("keeps or expires an upload whose URL returns %i: %s", async (status, state) => {
-    const { ledger } = await reserved("made", "attached");
-    await fault({ on: "head", kind: "status", status });
+    const { ledger } = await reserveAtStream("made", "attached");
+    await injectFault({ on: "head", kind: "status", status });
     expect(await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000)).toMatchObject({ state });
     expect(await videos()).toHaveLength(state === "issued" ? 1 : 0);
   });
 
   it("keeps a basic link for half an hour after it expired, since a form may be in progress", async () => {
-    const { ledger, location } = await reserved("made", "attached", BASIC_UPLOAD_MAX_BYTES);
+    const { ledger, location } = await reserveAtStream("made", "attached", BASIC_UPLOAD_MAX_BYTES);
     expect(location).toContain("/basic/");
     const row = await settle(ledger);
     expect(row).toMatchObject({ state: "issued", location });
@@ -58,12 +59,12 @@ describe("alarm of a ledger with an upload that may still be running", () => {
   });
 
   it("expires an upload that has not begun, even if its URL still works", async () => {
-    const { ledger } = await reserved("made", "attached");
+    const { ledger } = await reserveAtStream("made", "attached");
     expect(await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000)).toMatchObject({ state: "expired" });
   });
 
   it("expires an upload that was interrupted when its URL expired", async () => {
-    const { ledger, location } = await reserved("made", "attached", CHUNK.length + 1);
+    const { ledger, location } = await reserveAtStream("made", "attached", CHUNK.length + 1);
     await upload(location, CHUNK);
     expect(await settle(ledger)).toMatchObject({ state: "expired", location: null });
     expect(await videos()).toEqual([]);
@@ -74,21 +75,21 @@ describe("alarm of a ledger with an upload that may still be running", () => {
     ["returns 423 Locked", [{ on: "head", kind: "status", status: 423 }]],
     ["does not answer", [{ on: "head", kind: "reset" }]],
   ])("lets a chunk finish that is in progress when the URL expires, when the upload host %s", async (_, faults) => {
-    const { ledger, location, uid } = await reserved("made", "attached", CHUNK.length + 1);
+    const { ledger, location, uid } = await reserveAtStream("made", "attached", CHUNK.length + 1);
     await upload(location, CHUNK);
-    await fault({ on: "patch", kind: "latency", milliseconds: 1_000 });
+    await injectFault({ on: "patch", kind: "latency", milliseconds: 1_000 });
     const chunk = upload(location, "x", CHUNK.length);
-    for (const each of faults) await fault(each);
+    for (const each of faults) await injectFault(each);
     expect(await settleAfter(ledger, (LIFE_SECONDS + 100) * 1_000)).toMatchObject({ state: "issued", location });
     await chunk;
     expect(await videos()).toMatchObject([{ status: { state: "queued" } }]);
     expect(await settleAfter(ledger, 1_900_000)).toMatchObject({ state: "issued" });
-    await showing(uid, "ready", { duration: 7.5 });
+    await stubVideo(uid, "ready", { duration: 7.5 });
     expect(await settleAfter(ledger, 1_900_000)).toMatchObject({ state: "ready", seconds: 7.5, due: null });
   });
 
   it("counts an upload that was kept when it expired, and that Stream reports ready a day later", async () => {
-    const { id, tenant, ledger, uid } = await reserved("made", "attached");
+    const { id, tenant, ledger, uid } = await reserveAtStream("made", "attached");
     await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", unfinishedUploads: "keep" });
     expect(await settle(ledger)).toMatchObject({ state: "expired" });
     expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0 });
@@ -106,6 +107,6 @@ describe("alarm of a ledger with an upload that may still be running", () => {
       expect((await request("POST", "/hooks/stream/live", { headers, body })).status).toBe(200);
     expect(await ledger.find(id)).toMatchObject({ state: "ready", seconds: 7.5, bytes: 900 });
     expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 1, storedSeconds: 7.5 });
-    await agrees(ledger);
+    await expectLedgerConsistent(ledger);
   });
 });

@@ -5,42 +5,43 @@ import { describe, expect, it, vi } from "vitest";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import {
   LIFE_SECONDS,
-  absent,
-  beginAnew,
-  fault,
+  stubAbsentVideo,
+  resetLocalStream,
+  injectFault,
   now,
   requestsFor,
-  reserved,
+  reserveAtStream,
   settle,
   settleAfter,
-  showing,
+  stubVideo,
   stream,
   upload,
   videos,
 } from "../support/local-stream-fixture.ts";
-import { asOperator, reserve } from "../support/worker.ts";
+import { reserve } from "../support/ledger.ts";
+import { asOperator } from "../support/worker.ts";
 
 /** The ledger's alarm against the local Stream. */
 
-beginAnew();
+resetLocalStream();
 
 describe("alarm of a ledger with a due upload", () => {
   it("expires the upload and deletes the video when nothing was uploaded", async () => {
-    const { ledger } = await reserved("made", "attached");
+    const { ledger } = await reserveAtStream("made", "attached");
     expect(await settle(ledger)).toMatchObject({ state: "expired", location: null });
     expect(await videos()).toEqual([]);
     expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0 });
   });
 
   it("expires the upload and keeps the video when unfinishedUploads is keep", async () => {
-    const { ledger, tenant } = await reserved("made", "attached");
+    const { ledger, tenant } = await reserveAtStream("made", "attached");
     await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", unfinishedUploads: "keep" });
     expect(await settle(ledger)).toMatchObject({ state: "expired", location: null, due: null });
     expect(await videos()).toHaveLength(1);
   });
 
   it("leaves the upload alone when the alarm comes before the URL expires", async () => {
-    const { ledger } = await reserved("made", "attached");
+    const { ledger } = await reserveAtStream("made", "attached");
     const at = Math.floor(Date.now() / 1000);
     expect(await ledger.compare("live", { from: at - 60, to: at + 60, videos: [] })).toMatchObject({ missing: 1 });
     await runDurableObjectAlarm(ledger);
@@ -51,31 +52,31 @@ describe("alarm of a ledger with a due upload", () => {
   });
 
   it("finds the video by its metadata and deletes it when the creation response was lost", async () => {
-    const { ledger } = await reserved("made", "unknown");
+    const { ledger } = await reserveAtStream("made", "unknown");
     expect(await videos()).toHaveLength(1);
     expect(await settle(ledger)).toMatchObject({ state: "expired" });
     expect(await videos()).toEqual([]);
   });
 
   it("expires the upload when the creation response was lost and there is no video", async () => {
-    const { ledger } = await reserved("not made", "unknown");
+    const { ledger } = await reserveAtStream("not made", "unknown");
     expect(await settle(ledger)).toMatchObject({ state: "expired" });
   });
 
   it("expires the upload when its video was deleted at Stream", async () => {
-    const { ledger } = await reserved("not made", "attached");
+    const { ledger } = await reserveAtStream("not made", "attached");
     expect(await settle(ledger)).toMatchObject({ state: "expired" });
   });
 
   it("waits while Stream processes the video", async () => {
-    const { ledger, location } = await reserved("made", "attached");
+    const { ledger, location } = await reserveAtStream("made", "attached");
     await upload(location, "hello");
     expect(await settle(ledger)).toMatchObject({ state: "issued", location });
     expect(await videos()).toMatchObject([{ status: { state: "queued" } }]);
   });
 
   it("doubles the interval between checks up to half an hour", async () => {
-    const { ledger, location } = await reserved("made", "attached");
+    const { ledger, location } = await reserveAtStream("made", "attached");
     await upload(location, "hello");
     const row = await settle(ledger);
     const pauses = [Number(row["due"]) - now()];
@@ -84,26 +85,26 @@ describe("alarm of a ledger with a due upload", () => {
   });
 
   it("sets the upload ready with its measured length when the notification was lost", async () => {
-    const { ledger, uid } = await reserved("made", "attached");
-    await showing(uid, "ready", { duration: 4.5, size: 3 });
+    const { ledger, uid } = await reserveAtStream("made", "attached");
+    await stubVideo(uid, "ready", { duration: 4.5, size: 3 });
     expect(await settle(ledger)).toMatchObject({ state: "ready", seconds: 4.5, bytes: 3, location: null, due: null });
     expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 1, storedSeconds: 4.5 });
   });
 
   it("sets the upload failed when the notification was lost", async () => {
-    const { ledger, uid } = await reserved("made", "attached");
-    await showing(uid, "error", { status: { state: "error", errorReasonCode: "ERR_NON_VIDEO" } });
+    const { ledger, uid } = await reserveAtStream("made", "attached");
+    await stubVideo(uid, "error", { status: { state: "error", errorReasonCode: "ERR_NON_VIDEO" } });
     expect(await settle(ledger)).toMatchObject({ state: "failed", failure: "ERR_NON_VIDEO", due: null });
     expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 0, storedSeconds: 0 });
     expect(await videos()).toHaveLength(1);
   });
 
   it("leaves other uploads alone that are not due", async () => {
-    const { ledger, uid } = await reserved("made", "attached");
+    const { ledger, uid } = await reserveAtStream("made", "attached");
     const [later, size] = [uuidv7(), { bytes: 5, seconds: 60, expires: now() + 2 * LIFE_SECONDS }];
     await ledger.reserve({ id: later, version: 1, limits: {}, upstream: "live", ...size });
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + (LIFE_SECONDS + 100) * 1_000 });
-    await showing(uid, "inprogress");
+    await stubVideo(uid, "inprogress");
     await runDurableObjectAlarm(ledger);
     expect(await ledger.find(later)).toMatchObject({ state: "reserved" });
   });
@@ -132,24 +133,24 @@ describe("alarm of a ledger with a due upload", () => {
 
 describe("alarm of a ledger with a cancelled upload", () => {
   it("deletes the video of a cancelled upload if it still exists", async () => {
-    const { ledger, id } = await reserved("made", "attached");
+    const { ledger, id } = await reserveAtStream("made", "attached");
     await ledger.cancel(id, Infinity);
     expect(await settle(ledger)).toMatchObject({ state: "cancelled", due: null });
     expect(await videos()).toEqual([]);
   });
 
   it("finds and deletes the video of a cancelled upload whose creation response was lost", async () => {
-    const { ledger, id } = await reserved("made", "unknown");
+    const { ledger, id } = await reserveAtStream("made", "unknown");
     await ledger.cancel(id, Infinity);
     expect(await settle(ledger)).toMatchObject({ state: "cancelled", due: null });
     expect(await videos()).toEqual([]);
   });
 
   it("deletes the video of an upload that is cancelled during the check", async () => {
-    const { ledger, id, uid } = await reserved("made", "attached");
+    const { ledger, id, uid } = await reserveAtStream("made", "attached");
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + (LIFE_SECONDS + 100) * 1_000 });
     const body = JSON.stringify({ success: true, result: { uid, status: { state: "ready" } } });
-    await fault({ on: "api", kind: "status", status: 200, body, milliseconds: 500 });
+    await injectFault({ on: "api", kind: "status", status: 200, body, milliseconds: 500 });
     const alarm = runDurableObjectAlarm(ledger);
     await expect.poll(() => requestsFor(uid)).toEqual(["GET"]);
     await ledger.cancel(id, Infinity);
@@ -160,9 +161,9 @@ describe("alarm of a ledger with a cancelled upload", () => {
   });
 
   it("deletes a video that had disappeared when its upload is cancelled and Stream has it again", async () => {
-    const { ledger, id, uid } = await reserved("made", "attached");
+    const { ledger, id, uid } = await reserveAtStream("made", "attached");
     await ledger.record("live", { report: { kind: "ready", uid, seconds: 5 }, json: {} });
-    await absent();
+    await stubAbsentVideo();
     await ledger.compare("live", { from: now() - 60, to: now() + 60, videos: [] });
     await vi.waitFor(async () => expect(await ledger.find(id)).toMatchObject({ state: "deleted" }), 5_000);
     await ledger.cancel(id, Infinity);
@@ -173,7 +174,7 @@ describe("alarm of a ledger with a cancelled upload", () => {
 
 describe("alarm of a ledger whose ready video has disappeared from Stream", () => {
   it("marks the upload deleted when Stream no longer has the video", async () => {
-    const { ledger, uid } = await reserved("made", "attached");
+    const { ledger, uid } = await reserveAtStream("made", "attached");
     const ready = { kind: "ready", uid, seconds: 5 } as const;
     await ledger.record("live", { report: ready, json: {} });
     await fetch(`${stream.apiBase}/accounts/${stream.accountId}/stream/${uid}`, {
@@ -188,14 +189,14 @@ describe("alarm of a ledger whose ready video has disappeared from Stream", () =
   });
 
   it("restores the upload when a comparison sees the video again", async () => {
-    const { ledger, id, uid } = await reserved("made", "attached");
+    const { ledger, id, uid } = await reserveAtStream("made", "attached");
     const video = { report: { kind: "ready", uid, seconds: 5 }, json: {} } as const;
     await ledger.learn(1, true);
     await ledger.record("live", video);
     const at = now();
     const compare = (...videos: StreamVideo[]) => ledger.compare("live", { from: at - 60, to: at + 60, videos });
 
-    await absent();
+    await stubAbsentVideo();
     expect(await compare()).toMatchObject({ missing: 1 });
     await vi.waitFor(async () => expect(await ledger.find(id)).toMatchObject({ state: "deleted" }), 5_000);
     // A notification may be late, so it does not restore the video.

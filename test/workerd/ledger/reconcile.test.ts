@@ -1,0 +1,122 @@
+import { runInDurableObject } from "cloudflare:test";
+import { v7 as uuidv7 } from "uuid";
+import { describe, expect, it } from "vitest";
+import type { StoredComparison } from "../../../src/adapters/durable-objects/ledger-rpc.ts";
+import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
+import { lowerBoundAt } from "../../../src/core/uploads/rules/upload-id.ts";
+import { KEEP_FINISHED_SECONDS } from "../../../src/core/uploads/rules/upload-record.ts";
+import { UPLOAD_EVENT_TYPES } from "../../../src/core/webhooks/rules/upload-event.ts";
+import {
+  alarmOf,
+  expectLedgerConsistent,
+  issueUpload,
+  newLedger,
+  newUid,
+  now,
+  rowOf,
+  streamVideo,
+  uidOf,
+} from "../support/ledger.ts";
+
+describe("TenantLedger.compare", () => {
+  const page = (...videos: StreamVideo[]) => ({ from: now() - 60, to: now() + 60, videos });
+
+  it("settles known uploads and imports videos with the tenant's tag", async () => {
+    const ledger = newLedger();
+    const { name } = ledger;
+    const { id, uid } = await issueUpload(ledger);
+    const [unknown, other] = [uuidv7(), uuidv7()];
+    const comparison = await ledger.compare(
+      "default",
+      page(
+        streamVideo(uid, "ready"),
+        streamVideo(newUid(), "ready", { tag: { tenant: name, uploadId: unknown }, creator: "c" }),
+        streamVideo(newUid(), "pending", { tag: { tenant: name, uploadId: other }, maxDurationSeconds: 30 }),
+        streamVideo(newUid(), "ready", { tag: { tenant: "somebody-else", uploadId: uuidv7() } }),
+        streamVideo(newUid(), "ready"),
+      ),
+    );
+    expect(comparison).toEqual({ settled: 1, adopted: 2, missing: 0 });
+    expect(await ledger.find(id)).toMatchObject({ state: "ready" });
+    expect(await ledger.find(unknown)).toMatchObject({ state: "ready", seconds: 12, creator: "c" });
+    expect(await ledger.find(other)).toMatchObject({ state: "issued", seconds: 30 });
+    expect(await ledger.usage()).toMatchObject({ videos: 2, pending: 1, storedSeconds: 54 });
+    await expectLedgerConsistent(ledger);
+  });
+
+  it("imports no video whose tag or uid belongs to a known upload", async () => {
+    const ledger = newLedger();
+    const { name } = ledger;
+    const { id, uid } = await issueUpload(ledger);
+    const tag = { tenant: name, uploadId: id };
+    const nothing = { settled: 0, adopted: 0, missing: 0 };
+    const copy = streamVideo(newUid(), "ready", { tag });
+    expect(await ledger.compare("default", page(streamVideo(uid, "pending", { tag }), copy))).toEqual(nothing);
+    const otherTag = streamVideo(uid, "pending", { tag: { tenant: name, uploadId: uuidv7() } });
+    for (const listed of [streamVideo(uid, "pending", { tag }), otherTag])
+      expect(await ledger.compare("the same account", page(listed))).toEqual(nothing);
+    await expectLedgerConsistent(ledger);
+  });
+
+  it("imports no video whose tag has an invalid upload id", async () => {
+    const ledger = newLedger();
+    const tag = { tenant: ledger.name, uploadId: "zzz" };
+    expect(await ledger.compare("default", page(streamVideo(newUid(), "ready", { tag })))).toMatchObject({
+      adopted: 0,
+    });
+  });
+
+  it("makes uploads with a missing video due, for this upstream and time span only", async () => {
+    const ledger = newLedger();
+    const { id, uid } = await issueUpload(ledger);
+    await ledger.record("default", streamVideo(uid, "ready"));
+    expect(await ledger.compare("other", page())).toMatchObject({ missing: 0 });
+    expect(await ledger.compare("default", { from: now() - 60, to: now() - 30, videos: [] })).toMatchObject({
+      missing: 0,
+    });
+    expect(await ledger.find(id)).toMatchObject({ state: "ready" });
+    expect(await rowOf(ledger, id)).toMatchObject({ due: null });
+    expect(await ledger.compare("default", page())).toEqual({ settled: 0, adopted: 0, missing: 1 });
+    expect(await ledger.find(id)).toMatchObject({ state: "ready" });
+    expect((await rowOf(ledger, id))["due"]).toBeLessThanOrEqual(now());
+    expect(await alarmOf(ledger)).toBeLessThanOrEqual(Date.now());
+  });
+
+  it("imports no failed or old pending videos, and queues events for imported ones", async () => {
+    const ledger = newLedger();
+    await ledger.learn(1, true);
+    const { name } = ledger;
+    const tagged = (kind: StreamVideo["report"]["kind"], created: number) =>
+      streamVideo(newUid(), kind, { tag: { tenant: name, uploadId: uuidv7() }, created });
+    const old = now() - KEEP_FINISHED_SECONDS - 60;
+    const videos = [tagged("failed", now()), tagged("pending", old), tagged("ready", old)];
+    expect(await ledger.compare("default", page(...videos))).toMatchObject({ adopted: 1 });
+    const { events } = await ledger.events({ limit: 10 });
+    expect(events.map(({ body }) => body.type)).toEqual(["upload.ready"]);
+    // The ledger may have had it before, so this event comes after all earlier ones.
+    expect(events[0]?.body.data.sequence).toBeGreaterThan(UPLOAD_EVENT_TYPES.length);
+  });
+
+  it("returns how far it got when the span has too many uploads", async () => {
+    const ledger = newLedger();
+    const [from, to] = [1_700_000_000, 1_700_004_000];
+    const id = (_: unknown, index: number) =>
+      `${lowerBoundAt(from + Math.floor(index / 4))}-7000-8000-${uidOf(index).slice(-12)}`;
+    await runInDurableObject(ledger, (_, { storage: { sql } }) =>
+      sql.exec(
+        `INSERT INTO uploads (id, state, uid, upstream, bytes, seconds, created, expires)
+       SELECT value, 'ready', value, 'default', 1, 1, 0, 0 FROM json_each(?)`,
+        JSON.stringify(Array.from({ length: 12_000 }, id)),
+      ),
+    );
+    const pages: StoredComparison[] = [];
+    for (let next = from; next <= to; next = (pages.at(-1)?.to ?? to) + 1)
+      pages.push(await ledger.compare("default", { from: next, to, videos: [] }));
+    expect(pages.map(({ missing }) => missing <= 5_000)).toEqual([true, true, true]);
+    expect(pages.reduce((sum, { missing }) => sum + missing, 0)).toBe(12_000);
+    const due = await runInDurableObject(ledger, (_, { storage: { sql } }) =>
+      sql.exec("SELECT count(*) AS due FROM uploads WHERE due IS NOT NULL").one(),
+    );
+    expect(due).toEqual({ due: 12_000 });
+  });
+});

@@ -1,0 +1,5 @@
+/** The text of a file, as Vite imports it. */
+declare module "*.sql?raw" {
+  const sql: string;
+  export default sql;
+}

@@ -1,0 +1,79 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { v7 as uuidv7 } from "uuid";
+import { expect } from "vitest";
+import type { ReservationOutcome, ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
+import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
+import { LedgerStore } from "../../../src/durable-objects/tenant-ledger/store.ts";
+import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
+
+export type LedgerStub = DurableObjectStub<TenantLedger>;
+
+export const LOCATION = "https://upload.example/1";
+let count = 0;
+
+/** Seconds since the epoch. */
+export const now = () => Math.floor(Date.now() / 1000);
+
+/** An empty ledger. Its name is the tenant's id. */
+export function newLedger(): LedgerStub & { readonly name: string } {
+  const name = `tenant-${++count}`;
+  return env.LEDGER.getByName(name) as LedgerStub & { readonly name: string };
+}
+
+/** A Stream uid: 32 hexadecimal digits. */
+export const uidOf = (number: number) => number.toString(16).padStart(32, "0");
+export const newUid = () => uidOf(++count);
+
+export function reservationRequest(more: Partial<ReservationRequest> = {}): ReservationRequest {
+  return {
+    id: uuidv7(),
+    version: 1,
+    limits: {},
+    upstream: "default",
+    bytes: 100,
+    seconds: 60,
+    expires: now() + 1_800,
+    ...more,
+  };
+}
+
+export async function reserve(ledger: LedgerStub, request: ReservationRequest): Promise<ReservationOutcome> {
+  return JSON.parse(await ledger.reserve(request)) as ReservationOutcome;
+}
+
+/** Reserves an upload and attaches its URL. */
+export async function issueUpload(ledger: LedgerStub, more: Partial<ReservationRequest> = {}) {
+  const [request, uid] = [reservationRequest(more), newUid()];
+  await ledger.reserve(request);
+  await ledger.attach(request.id, uid, LOCATION);
+  return { id: request.id, uid };
+}
+
+export function streamVideo(
+  uid: string,
+  kind: StreamVideo["report"]["kind"],
+  more: Partial<StreamVideo> = {},
+): StreamVideo {
+  return { report: { kind, uid, seconds: 12, bytes: 90 }, json: { uid, status: { state: kind } }, ...more };
+}
+
+export function rowOf(ledger: LedgerStub, id: string) {
+  return runInDurableObject(ledger, (_, { storage }) =>
+    storage.sql.exec("SELECT * FROM uploads WHERE id = ?", id).one(),
+  );
+}
+
+/** The stored alarm, in milliseconds since the epoch. */
+export function alarmOf(ledger: LedgerStub): Promise<number | null> {
+  return runInDurableObject(ledger, (_, { storage }) => storage.getAlarm());
+}
+
+/** The totals in memory and those on disk equal the sum over all rows. */
+export async function expectLedgerConsistent(ledger: LedgerStub): Promise<void> {
+  const { inMemory, onDisk, recounted } = await runInDurableObject(ledger, (object: TenantLedger, { storage }) => {
+    const store = new LedgerStore(storage);
+    return { inMemory: object.usage(), onDisk: store.totals(now()), recounted: store.recount(now()) };
+  });
+  expect({ inMemory, onDisk }).toEqual({ inMemory: recounted, onDisk: recounted });
+}
