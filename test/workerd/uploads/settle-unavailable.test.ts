@@ -5,14 +5,14 @@ import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import {
   type Ledger,
   LIFE_SECONDS,
-  answering,
-  beginAnew,
+  stubResponse,
+  resetLocalStream,
   now,
   requestsFor,
-  reserved,
+  reserveAtStream,
   settle,
   settleAfter,
-  showing,
+  stubVideo,
   stream,
   videos,
 } from "../support/local-stream-fixture.ts";
@@ -20,7 +20,7 @@ import { asOperator } from "../support/worker.ts";
 
 /** The ledger's alarm while Stream, the registry or the budget is not available. */
 
-beginAnew();
+resetLocalStream();
 
 /** Sets the upstream's API token to one that Stream rejects, or back to the valid one. */
 async function setCredential(kind: "revoked" | "valid"): Promise<void> {
@@ -33,8 +33,8 @@ const alarmOf = (ledger: Ledger) => runInDurableObject(ledger, (_, { storage }) 
 
 describe("alarm of a ledger while Stream does not answer", () => {
   it("keeps the state and checks again when Stream returns 500", async () => {
-    const { ledger } = await reserved("made", "attached");
-    await answering(500, "");
+    const { ledger } = await reserveAtStream("made", "attached");
+    await stubResponse(500, "");
     expect(await settle(ledger)).toMatchObject({ state: "issued" });
     const alarm = await runInDurableObject(ledger, (_, state) => state.storage.getAlarm());
     expect(alarm).toBeGreaterThan(Date.now() + 30_000);
@@ -45,11 +45,11 @@ describe("alarm of a ledger while Stream does not answer", () => {
     ["an HTML page", "<html>Not found</html>"],
     ["another error code", { success: false, errors: [{ code: 7003, message: "no route" }] }],
   ])("does not take a 404 with %s for an absent or a deleted video", async (_, body) => {
-    const { ledger, id } = await reserved("made", "attached");
-    await answering(404, body);
+    const { ledger, id } = await reserveAtStream("made", "attached");
+    await stubResponse(404, body);
     expect(await settle(ledger)).toMatchObject({ state: "issued" });
     await ledger.cancel(id, Infinity);
-    await answering(404, body);
+    await stubResponse(404, body);
     expect((await settleAfter(ledger, 60_000))["due"]).not.toBeNull();
     expect(await settleAfter(ledger, 240_000)).toMatchObject({ state: "cancelled", due: null });
     expect(await videos()).toEqual([]);
@@ -58,7 +58,7 @@ describe("alarm of a ledger while Stream does not answer", () => {
   it.each(["attached", "unknown"] as const)(
     "expires the upload (%s) after hours without an answer, and sets it ready when a comparison sees its video",
     async (outcome) => {
-      const { ledger, id, tenant } = await reserved("made", outcome);
+      const { ledger, id, tenant } = await reserveAtStream("made", outcome);
       await setCredential("revoked");
       expect(await settle(ledger)).not.toMatchObject({ state: "expired" });
       expect(await settleAfter(ledger, 5 * 60 * 60 * 1_000)).not.toMatchObject({ state: "expired" });
@@ -79,17 +79,17 @@ describe("alarm of a ledger while Stream does not answer", () => {
   );
 
   it("releases the quota of an unfinished upload that Stream refuses to delete for hours", async () => {
-    const { ledger, uid } = await reserved("made", "attached");
+    const { ledger, uid } = await reserveAtStream("made", "attached");
     for (let times = 0; times < 2; times++) {
-      await showing(uid, "pendingupload");
-      await answering(403, "");
+      await stubVideo(uid, "pendingupload");
+      await stubResponse(403, "");
     }
     expect(await settle(ledger)).toMatchObject({ state: "issued" });
     expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired", due: null });
   });
 
   it("retries the deletion of a cancelled upload for as long as Stream refuses it", async () => {
-    const { ledger, id } = await reserved("made", "attached");
+    const { ledger, id } = await reserveAtStream("made", "attached");
     await ledger.cancel(id, Infinity);
     await setCredential("revoked");
     expect((await settle(ledger))["due"]).not.toBeNull();
@@ -102,14 +102,14 @@ describe("alarm of a ledger while Stream does not answer", () => {
 
 describe("alarm of a ledger without upstream, registry or budget", () => {
   it("expires the upload after the grace period when its upstream was deleted", async () => {
-    const { ledger } = await reserved("made", "attached");
+    const { ledger } = await reserveAtStream("made", "attached");
     await env.DB.prepare("DELETE FROM upstreams").run();
     expect(await settle(ledger)).toMatchObject({ state: "issued" });
     expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "expired", due: null });
   });
 
   it.each(["upstreams", "tenants"])("keeps the state while the registry cannot read %s", async (table) => {
-    const { ledger, tenant } = await reserved("made", "attached");
+    const { ledger, tenant } = await reserveAtStream("made", "attached");
     await asOperator("PUT", `/tenants/${tenant}`, { upstream: "live", unfinishedUploads: "keep" });
     await env.DB.exec(`ALTER TABLE ${table} RENAME TO elsewhere`);
     expect(await settleAfter(ledger, 7 * 60 * 60 * 1_000)).toMatchObject({ state: "issued" });
@@ -120,7 +120,7 @@ describe("alarm of a ledger without upstream, registry or budget", () => {
   it.each(["issued", "cancelled"])(
     "makes no request (%s) and reschedules the alarm while the budget has no calls",
     async (state) => {
-      const { ledger, id, uid } = await reserved("made", "attached");
+      const { ledger, id, uid } = await reserveAtStream("made", "attached");
       if (state === "cancelled") await ledger.cancel(id, Infinity);
       await env.BUDGET.getByName("live").close(LIFE_SECONDS + 400);
       expect(await settle(ledger)).toMatchObject({ state });
