@@ -1,7 +1,7 @@
 import type { ReconciliationStates } from "../../core/ports/reconciliation-state.ts";
 import type { Reconciliation, Sweep, SweepCounts } from "../../core/reconciliation/rules/sweep.ts";
 import { registryUnavailable } from "../../core/shared/registry-unavailable.ts";
-import { attempt } from "../../core/shared/result.ts";
+import { attempt } from "../attempt.ts";
 
 interface Row {
   readonly revision: number;

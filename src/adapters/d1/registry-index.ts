@@ -1,7 +1,8 @@
 import type { Config } from "../../config.ts";
 import type { RegistryIndex } from "../../core/ports/registry.ts";
 import { registryUnavailable } from "../../core/shared/registry-unavailable.ts";
-import { type Result, attempt, ok } from "../../core/shared/result.ts";
+import { type Result, ok } from "../../core/shared/result.ts";
+import { attempt } from "../attempt.ts";
 import { DEFAULT_UPSTREAM } from "../../core/shared/tenant.ts";
 
 /** Lists ids from D1. */

@@ -20,15 +20,3 @@ export function ok<T>(value: T): Ok<T> {
 export function err(problem: Problem): Err {
   return { ok: false, problem };
 }
-
-/** Runs work that may throw, and turns an exception into a problem. */
-export async function attempt<T>(
-  work: () => T | Promise<T>,
-  toProblem: (error: unknown) => Problem,
-): Promise<Result<T>> {
-  try {
-    return ok(await work());
-  } catch (error) {
-    return err(toProblem(error));
-  }
-}
