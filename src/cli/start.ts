@@ -108,7 +108,7 @@ Sluice is at ${url}
   key of "${DEMO_TENANT}"   ${key}
   operator token  ${operatorToken}
 
-For the examples of the README:
+For the examples in README.md and docs, paste this into another terminal:
 
   export URL=${url} TENANT=${DEMO_TENANT} KEY=${key} OPERATOR_TOKEN=${operatorToken}
 

@@ -24,8 +24,6 @@ const CURL = 'curl() { command curl --silent --show-error --fail-with-body "$@";
 let gateway: TestGateway;
 let folder: string;
 let key: string;
-let outcomes: readonly Outcome[];
-
 interface Outcome {
   readonly code: number;
   readonly output: string;
@@ -38,20 +36,6 @@ beforeAll(async () => {
   key = await gateway.tenant("demo", { policy: DEMO_POLICY });
   await gateway.tenant("acme");
   await gateway.operator("PUT", "/tenants/demo/endpoints/main", { url: "https://acme.example/hooks" });
-
-  const [link, upload] = await Promise.all([post("/direct-uploads", {}), post("/direct-uploads", {})]);
-  outcomes = await runAll(
-    curlExamples.map(({ text }) => text),
-    {
-      URL: gateway.url,
-      TENANT: "demo",
-      KEY: key,
-      OPERATOR_TOKEN,
-      UPLOAD_URL: link["uploadURL"] ?? "",
-      UPLOAD_ID: upload["id"] ?? "",
-      EVENT_ID: await firstEvent(),
-    },
-  );
 });
 afterAll(async () => {
   await gateway.stop();
@@ -99,6 +83,24 @@ async function firstEvent(): Promise<string> {
 const nameOf = ({ page, text }: Fence) => `${page}: ${text.split("\n")[0]}`;
 
 describe("curl examples", () => {
+  let outcomes: readonly Outcome[];
+
+  beforeAll(async () => {
+    const [link, upload] = await Promise.all([post("/direct-uploads", {}), post("/direct-uploads", {})]);
+    outcomes = await runAll(
+      curlExamples.map(({ text }) => text),
+      {
+        URL: gateway.url,
+        TENANT: "demo",
+        KEY: key,
+        OPERATOR_TOKEN,
+        UPLOAD_URL: link["uploadURL"] ?? "",
+        UPLOAD_ID: upload["id"] ?? "",
+        EVENT_ID: await firstEvent(),
+      },
+    );
+  });
+
   it("are found", () => {
     expect(curlExamples.length).toBeGreaterThanOrEqual(12);
   });
