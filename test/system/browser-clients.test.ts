@@ -9,7 +9,7 @@ import { makeVideo } from "../../src/local-stream/make-video.ts";
 
 /**
  * What only a browser can tell: its preflights, what a page may read of an answer, and which of its headers go where. The
- * page is on an origin of its own, and uploads as the README shows it.
+ * page is on an origin of its own, and uploads as the README and docs/clients.md show it.
  */
 
 const SECONDS = 3;

@@ -38,6 +38,23 @@ describe("documentation", () => {
   });
 });
 
+describe("README.md and CONTRIBUTING.md", () => {
+  const { engines, devDependencies } = JSON.parse(readPage("package.json").text) as {
+    engines: { node: string };
+    devDependencies: { node: string };
+  };
+
+  it("ask for the Node version that package.json asks for", () => {
+    const least = /^>=(\d+(?:\.\d+)*)$/.exec(engines.node)?.[1];
+    expect(readPage("README.md").text).toContain(`Node ${least} or newer`);
+    expect(readPage("CONTRIBUTING.md").text).toContain(`${least} or newer`);
+  });
+
+  it("have a .node-version that is the pinned Node", () => {
+    expect(readPage(".node-version").text.trim()).toBe(devDependencies.node);
+  });
+});
+
 describe("README.md", () => {
   it(`has at most ${MAX_README_LINES} lines`, () => {
     expect(readPage("README.md").text.trimEnd().split("\n").length).toBeLessThanOrEqual(MAX_README_LINES);

@@ -1,6 +1,6 @@
 /** What a page of the tests can be asked to do with the file that has been chosen in it. */
 export interface PageActions {
-  /** Uploads it as the README shows it for Uppy. */
+  /** Uploads it as docs/clients.md shows it for Uppy. */
   uploadByUppy(endpoint: string, grant: string): Promise<Uploaded>;
   /** Uploads it as the README shows it for tus-js-client. */
   uploadByTus(options: TusOptions): Promise<Uploaded>;

@@ -57,7 +57,7 @@ describe("createUpload after a revocation", () => {
     await env.DB.prepare("UPDATE tenants SET version = ?").bind(before).run();
     const create = isolate();
     expect(await codeOf(create(key))).toBe("tenant_changing");
-    // The statement that the README gives.
+    // The statement in docs/operations.md.
     await env.DB.exec("UPDATE tenants SET version = max(version + 1, (unixepoch() + 1) * 1000)");
     expect(await codeOf(create(key))).toBe(ADMITTED);
     expect(await codeOf(isolate()(key))).toBe(ADMITTED);
