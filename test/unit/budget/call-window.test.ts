@@ -9,7 +9,7 @@ import {
 
 const N = DEFAULT_CALLS_PER_WINDOW;
 
-/** The most calls in any window. */
+/** Largest number of calls in any window. */
 function densest(calls: readonly number[]): number {
   let most = 0;
   for (let last = 0, first = 0; last < calls.length; last++) {
@@ -21,11 +21,11 @@ function densest(calls: readonly number[]): number {
 
 const classOf = (tenant: string) => (tenant === BACKGROUND_TENANT ? "background" : "foreground");
 
-describe("whatever the tenants do", () => {
+describe("SlidingWindowLimiter: any sequence of calls", () => {
   const capacities = fc.integer({ min: 1, max: 30 });
   const step0 = { after: 0, tenant: "a" as const, refund: false, capacity: undefined };
   const step = fc.record({
-    // Most doubles are next to nothing: with them alone no call would ever leave the window.
+    // Most doubles are close to 0: with doubles only, no call would leave the window.
     after: fc.oneof(
       fc.constant(0),
       fc.double({ min: 0, max: 40, noNaN: true }),
@@ -33,11 +33,11 @@ describe("whatever the tenants do", () => {
     ),
     tenant: fc.constantFrom("a", "b", "c", "d", BACKGROUND_TENANT),
     refund: fc.integer({ min: 0, max: 9 }).map((one) => one === 0),
-    /** From now on. */
+    /** From this step on. */
     capacity: fc.option(capacities, { nil: undefined, freq: 20 }),
   });
 
-  it("no window ever sees more calls than the budget has, and the books agree with what was granted", () => {
+  it("never grants more calls per window than its capacity, and counts exactly the granted ones", () => {
     fc.assert(
       fc.property(capacities, fc.array(step, { maxLength: 300, size: "max" }), (initial, steps) => {
         const window = new SlidingWindowLimiter(initial);
@@ -47,14 +47,14 @@ describe("whatever the tenants do", () => {
           now += after;
           window.capacity = capacity ?? window.capacity;
           calls = calls.filter(({ at }) => at > now - WINDOW_SECONDS);
-          const grant = window.acquire(tenant, classOf(tenant), now);
-          if (grant.granted) expect(calls.length).toBeLessThan(window.capacity);
+          const call = window.acquire(tenant, classOf(tenant), now);
+          if (call.granted) expect(calls.length).toBeLessThan(window.capacity);
           else {
-            expect(grant.retryAfterSeconds).toBeGreaterThanOrEqual(1);
-            expect(grant.retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
+            expect(call.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+            expect(call.retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
           }
-          if (grant.granted && refund) window.refund(tenant);
-          else if (grant.granted) calls.push({ at: now, tenant });
+          if (call.granted && refund) window.refund(tenant);
+          else if (call.granted) calls.push({ at: now, tenant });
           expect(window.size).toBe(calls.length);
         }
       }),
@@ -66,31 +66,34 @@ describe("whatever the tenants do", () => {
     );
   });
 
-  it.each(["e", BACKGROUND_TENANT])("who waits as long as was said is granted, if nobody else asks: %s", (who) => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 2, max: 30 }),
-        fc.array(step, { maxLength: 100, size: "max" }),
-        (capacity, steps) => {
-          const window = new SlidingWindowLimiter(capacity);
-          let now = 1_000;
-          for (const { after, tenant } of steps) {
-            now += after;
-            window.acquire(tenant, classOf(tenant), now);
-          }
-          for (let tries = 0; tries < 20; tries++) {
-            const grant = window.acquire(who, classOf(who), now);
-            if (grant.granted) return;
-            now += grant.retryAfterSeconds;
-          }
-          expect.unreachable("told to wait twenty times");
-        },
-      ),
-    );
-  });
+  it.each(["e", BACKGROUND_TENANT])(
+    "grants a call of %s after retryAfterSeconds if no other calls are made",
+    (tenant) => {
+      fc.assert(
+        fc.property(
+          fc.integer({ min: 2, max: 30 }),
+          fc.array(step, { maxLength: 100, size: "max" }),
+          (capacity, steps) => {
+            const window = new SlidingWindowLimiter(capacity);
+            let now = 1_000;
+            for (const { after, tenant } of steps) {
+              now += after;
+              window.acquire(tenant, classOf(tenant), now);
+            }
+            for (let tries = 0; tries < 20; tries++) {
+              const call = window.acquire(tenant, classOf(tenant), now);
+              if (call.granted) return;
+              now += call.retryAfterSeconds;
+            }
+            expect.unreachable("refused twenty times");
+          },
+        ),
+      );
+    },
+  );
 });
 
-/** How many calls of a tenant are granted at each of these times, if it asks until it is refused. */
+/** Number of calls granted to a tenant at each of these times, if it calls until it is refused. */
 function grantedAt(window: SlidingWindowLimiter, tenant: string, times: readonly number[]): number[] {
   return times.map((now) => {
     let calls = 0;
@@ -99,8 +102,8 @@ function grantedAt(window: SlidingWindowLimiter, tenant: string, times: readonly
   });
 }
 
-describe("a tenant alone", () => {
-  it("is granted its share at once, then a tenth in each half minute, and not the room of newcomers", () => {
+describe("SlidingWindowLimiter: a single tenant", () => {
+  it("is granted its share at once, then a tenth per 30 seconds, but not the newcomers' room", () => {
     const window = new SlidingWindowLimiter(100);
     const times = [1_000, 1_030, 1_060, 1_090, 1_120, 1_150, 1_180];
     expect(grantedAt(window, "a", times)).toEqual([50, 10, 10, 10, 10, 8, 0]);
@@ -108,8 +111,8 @@ describe("a tenant alone", () => {
   });
 });
 
-describe("the calls of each second", () => {
-  it("are those of its end that are in the window and were made", () => {
+describe("SlidingWindowLimiter.countsPerSecond", () => {
+  it("counts the calls in the window that were made, by second rounded up", () => {
     const window = new SlidingWindowLimiter(10);
     for (const at of [1_000.2, 1_000.7, 1_002]) window.count("a", at);
     expect(window.countsPerSecond()).toEqual([
@@ -126,8 +129,8 @@ describe("the calls of each second", () => {
   });
 });
 
-describe("the gate", () => {
-  it("is closed until it is said to open, for everyone", () => {
+describe("SlidingWindowLimiter.blockUntil", () => {
+  it("grants no call to any tenant before the given time", () => {
     const window = new SlidingWindowLimiter(10);
     window.blockUntil(1_060);
     expect(window.acquire("a", "foreground", 1_000)).toEqual({ granted: false, retryAfterSeconds: 60 });
@@ -136,8 +139,8 @@ describe("the gate", () => {
   });
 });
 
-describe("background work", () => {
-  it("leaves a tenth, and the room for newcomers, to the tenants", () => {
+describe("SlidingWindowLimiter: background calls", () => {
+  it("leave a tenth and the newcomers' room to the tenants", () => {
     const window = new SlidingWindowLimiter(100);
     let granted = 0;
     for (let now = 1_000; now < 1_300; now += 0.25) if (window.acquire("*", "background", now).granted) granted++;
@@ -145,7 +148,7 @@ describe("background work", () => {
     expect(window.acquire("a", "foreground", 1_299).granted).toBe(true);
   });
 
-  it("leaves a tenant at work what it is expected to want, up to its guaranteed share", () => {
+  it("leave an active tenant its expected calls, up to its guaranteed share", () => {
     const window = new SlidingWindowLimiter(100);
     for (let call = 0; call < 40; call++) window.count("a", 1_000);
     expect(grantedAt(window, BACKGROUND_TENANT, [1_000, 1_031, 1_062, 1_093, 1_124, 1_155])).toEqual([
@@ -158,24 +161,28 @@ describe("background work", () => {
     [3, 1],
     [3.3, 5],
     [3.3, 1],
-  ])("takes nothing from a tenant with %d calls a second, however often it asks: %d times a second", (tenant, own) => {
-    const asks = Object.entries({ a: tenant, [BACKGROUND_TENANT]: own }).flatMap(([asker, perSecond]) =>
-      Array.from({ length: 900 * perSecond }, (_, index) => ({ asker, at: 1_000 + index / perSecond })),
-    );
-    const window = new SlidingWindowLimiter(N);
-    const tally = { foreground: 0, background: 0, refused: 0 };
-    for (const { asker, at } of asks.toSorted((a, b) => a.at - b.at)) {
-      const callClass = classOf(asker);
-      if (window.acquire(asker, callClass, at).granted) tally[callClass]++;
-      else if (callClass === "foreground") tally.refused++;
-    }
-    expect(tally.refused).toBe(0);
-    expect(tally.background).toBeGreaterThan(0);
-  });
+  ])(
+    "cause no refusal of a tenant with %d calls per second, at %d background calls per second",
+    (tenantRate, backgroundRate) => {
+      const attempts = Object.entries({ a: tenantRate, [BACKGROUND_TENANT]: backgroundRate }).flatMap(
+        ([tenant, perSecond]) =>
+          Array.from({ length: 900 * perSecond }, (_, index) => ({ tenant, at: 1_000 + index / perSecond })),
+      );
+      const window = new SlidingWindowLimiter(N);
+      const counts = { foreground: 0, background: 0, refused: 0 };
+      for (const { tenant, at } of attempts.toSorted((a, b) => a.at - b.at)) {
+        const callClass = classOf(tenant);
+        if (window.acquire(tenant, callClass, at).granted) counts[callClass]++;
+        else if (callClass === "foreground") counts.refused++;
+      }
+      expect(counts.refused).toBe(0);
+      expect(counts.background).toBeGreaterThan(0);
+    },
+  );
 });
 
-describe("one tenant at a hundred times its share, and twenty at a call in 15 seconds", () => {
-  /** Deterministic, so that a failure is one. */
+describe("SlidingWindowLimiter: one tenant at 100 times its share, and 20 at a call per 15 seconds", () => {
+  /** Deterministic, so that a failure can be repeated. */
   function simulate(seconds: number, quietFrom: number) {
     let seed = 7;
     const random = () => {
@@ -183,30 +190,34 @@ describe("one tenant at a hundred times its share, and twenty at a call in 15 se
       return seed / 2 ** 32;
     };
     const share = N / 21;
-    const asks: { at: number; tenant: string }[] = [];
-    for (let at = 1_000; at < 1_000 + seconds; at += WINDOW_SECONDS / (100 * share)) asks.push({ at, tenant: "noisy" });
+    const attempts: { at: number; tenant: string }[] = [];
+    for (let at = 1_000; at < 1_000 + seconds; at += WINDOW_SECONDS / (100 * share))
+      attempts.push({ at, tenant: "noisy" });
     for (let quiet = 0; quiet < 20; quiet++) {
       const phase = random() * 15;
       for (let at = 1_000 + quietFrom + phase; at < 1_000 + seconds; at += 15)
-        asks.push({ at: at + random() * 5, tenant: `quiet-${quiet}` });
+        attempts.push({ at: at + random() * 5, tenant: `quiet-${quiet}` });
     }
     const window = new SlidingWindowLimiter(N);
-    const tally = { quiet: 0, quietRefused: 0, noisy: 0 };
+    const counts = { quiet: 0, quietRefused: 0, noisy: 0 };
     const calls: number[] = [];
-    for (const { at, tenant } of asks.toSorted((a, b) => a.at - b.at)) {
+    for (const { at, tenant } of attempts.toSorted((a, b) => a.at - b.at)) {
       const { granted } = window.acquire(tenant, "foreground", at);
       if (granted) calls.push(at);
-      if (tenant !== "noisy") tally[granted ? "quiet" : "quietRefused"]++;
-      else if (granted) tally.noisy++;
+      if (tenant !== "noisy") counts[granted ? "quiet" : "quietRefused"]++;
+      else if (granted) counts.noisy++;
     }
-    return { ...tally, densest: densest(calls), used: calls.length / ((N * seconds) / WINDOW_SECONDS) };
+    return { ...counts, densest: densest(calls), used: calls.length / ((N * seconds) / WINDOW_SECONDS) };
   }
 
-  it.each([0, 60])("the quiet ones, coming after %d s, succeed; the noisy one gets the rest", (quietFrom) => {
-    const { quiet, quietRefused, noisy, densest, used } = simulate(3_600, quietFrom);
-    expect(quiet / (quiet + quietRefused)).toBeGreaterThanOrEqual(0.999);
-    expect(densest).toBeLessThanOrEqual(N);
-    expect(used).toBeGreaterThanOrEqual(0.95);
-    expect(noisy).toBeGreaterThan(quiet);
-  });
+  it.each([0, 60])(
+    "grants the quiet tenants, starting after %d s, all but 0.1 % of their calls, and the noisy one the rest",
+    (quietFrom) => {
+      const { quiet, quietRefused, noisy, densest, used } = simulate(3_600, quietFrom);
+      expect(quiet / (quiet + quietRefused)).toBeGreaterThanOrEqual(0.999);
+      expect(densest).toBeLessThanOrEqual(N);
+      expect(used).toBeGreaterThanOrEqual(0.95);
+      expect(noisy).toBeGreaterThan(quiet);
+    },
+  );
 });

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { problem } from "../../../src/core/shared/problem.ts";
 import { ok, err } from "../../../src/core/shared/result.ts";
 import type { Reconciliation } from "../../../src/core/reconciliation/rules/sweep.ts";
@@ -23,7 +23,7 @@ function video(created: number, tenant?: string): StreamVideo {
   return { report: { kind: "pending", uid }, created, json: {}, ...(tenant && { tag: { tenant, uploadId: uid } }) };
 }
 
-/** Everything around a sweep: a Stream with these videos, tenants, and what has been compared. */
+/** The ports of a sweep: a Stream with these videos, these tenants, and a record of all comparisons. */
 function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a", "b"], upstreams = ["eu"]) {
   const stored = { state: {} as Reconciliation, revision: 0, compared: [] as [string, VideoPage][] };
   const faults = { stream: false, ledger: "", calls: Number.POSITIVE_INFINITY, beforeWrite: () => {} };
@@ -41,8 +41,8 @@ function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a"
     stream: {
       async listVideosFrom(_, created, limit) {
         if (faults.stream) return undefined;
-        const found = videos.filter((one) => (one.created ?? 0) >= created);
-        return { videos: found.slice(0, limit), last: found.length < limit };
+        const listed = videos.filter((one) => (one.created ?? 0) >= created);
+        return { videos: listed.slice(0, limit), last: listed.length < limit };
       },
     },
     ledgers: {
@@ -65,148 +65,152 @@ function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a"
   return { ports, stored, faults };
 }
 
-it("asks for a smaller page where a large one could not be read", async () => {
-  const { ports } = world(Array.from({ length: 600 }, (_, index) => video(1_700_000_000 + index, "a")));
-  const list = ports.stream.listVideosFrom;
-  const limits: number[] = [];
-  const stream: ReconcilePorts["stream"] = {
-    async listVideosFrom(upstream, created, limit) {
-      limits.push(limit);
-      return limit > 250 ? undefined : list(upstream, created, limit);
-    },
-  };
-  expect(await reconcile({ ...ports, stream }, "eu", "now", 10)).toMatchObject({ outcome: "finished", videos: 600 });
-  expect(new Set(limits)).toEqual(new Set([1_000, 250]));
-});
-
-it("compares every tenant of the upstream, also one without a video, and counts strangers", async () => {
-  const videos = [video(1_700_000_000, "a"), video(1_700_000_001), video(1_700_000_002, "nobody"), video(NOW, "a")];
-  const { ports, stored } = world(videos);
-  const run = await reconcile(ports, "eu", "if due");
-  expect(run).toEqual({
-    upstream: "eu",
-    outcome: "finished",
-    pages: 1,
-    videos: 3,
-    settled: 2,
-    imported: 0,
-    missing: 0,
-    unmanaged: 2,
+describe("reconcile", () => {
+  it("lists a smaller page when a large one cannot be read", async () => {
+    const { ports } = world(Array.from({ length: 600 }, (_, index) => video(1_700_000_000 + index, "a")));
+    const list = ports.stream.listVideosFrom;
+    const limits: number[] = [];
+    const stream: ReconcilePorts["stream"] = {
+      async listVideosFrom(upstream, created, limit) {
+        limits.push(limit);
+        return limit > 250 ? undefined : list(upstream, created, limit);
+      },
+    };
+    expect(await reconcile({ ...ports, stream }, "eu", "now", 10)).toMatchObject({ outcome: "finished", videos: 600 });
+    expect(new Set(limits)).toEqual(new Set([1_000, 250]));
   });
-  expect(stored.compared.map(([tenant, { videos }]) => [tenant, videos.length])).toEqual([
-    ["a", 1],
-    ["b", 0],
-  ]);
-  expect(stored.state.finished).toMatchObject({ startedAt: NOW, endedAt: NOW, videos: 3, unmanaged: 2 });
-  expect(await reconcile(ports, "eu", "if due")).toEqual({ upstream: "eu", outcome: "not due" });
-  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
-});
 
-it("compares a tenant that is on another upstream now, where its videos are", async () => {
-  const { ports, stored } = world([video(1_700_000_000, "moved")], ["a", "moved"]);
-  expect(await reconcile(ports, "eu", "now")).toMatchObject({ unmanaged: 0 });
-  expect(stored.compared.map(([tenant]) => tenant)).toEqual(["moved", "a"]);
-});
-
-it("goes on in the next run where this one was, and leaves no gap", async () => {
-  const videos = Array.from({ length: 4_000 }, (_, index) => video(1_700_000_000 + index, index % 2 ? "a" : "b"));
-  const { ports, stored } = world(videos);
-  const outcomes: string[] = [];
-  for (let run = 0; run < 3; run++) outcomes.push((await reconcile(ports, "eu", "if due")).outcome);
-  expect(outcomes).toEqual(["going on", "going on", "finished"]);
-  expect(stored.state.finished).toMatchObject({ videos: 4_000, pages: 5 });
-  const spans = stored.compared.filter(([tenant]) => tenant === "a").map(([, { from, to }]) => ({ from, to }));
-  for (const [index, { from }] of spans.entries()) if (index > 0) expect(from).toBe((spans[index - 1]?.to ?? 0) + 1);
-});
-
-it("goes no further than the slowest ledger has come, and counts nothing twice", async () => {
-  const videos = Array.from({ length: 20 }, (_, index) => video(1_700_000_000 + index, "a"));
-  const { ports, stored } = world(videos, ["a", "b", "c"]);
-  const ledgers: ReconcilePorts["ledgers"] = {
-    async reconcile(tenant, upstream, page) {
-      const compared = await ports.ledgers.reconcile(tenant, upstream, page);
-      const to = { b: 1_700_000_009, c: 1_700_000_015 }[tenant];
-      return compared.ok && to !== undefined && page.from <= to ? ok({ ...compared.value, to }) : compared;
-    },
-  };
-  expect(await reconcile({ ...ports, ledgers }, "eu", "now", 3)).toMatchObject({
-    outcome: "finished",
-    pages: 3,
-    videos: 20,
+  it("compares every tenant of the upstream, also one without videos, and counts unmanaged videos", async () => {
+    const videos = [video(1_700_000_000, "a"), video(1_700_000_001), video(1_700_000_002, "nobody"), video(NOW, "a")];
+    const { ports, stored } = world(videos);
+    const run = await reconcile(ports, "eu", "if due");
+    expect(run).toEqual({
+      upstream: "eu",
+      outcome: "finished",
+      pages: 1,
+      videos: 3,
+      settled: 2,
+      imported: 0,
+      missing: 0,
+      unmanaged: 2,
+    });
+    expect(stored.compared.map(([tenant, { videos }]) => [tenant, videos.length])).toEqual([
+      ["a", 1],
+      ["b", 0],
+    ]);
+    expect(stored.state.finished).toMatchObject({ startedAt: NOW, endedAt: NOW, videos: 3, unmanaged: 2 });
+    expect(await reconcile(ports, "eu", "if due")).toEqual({ upstream: "eu", outcome: "not due" });
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
   });
-  const spans = stored.compared.filter(([tenant]) => tenant === "b").map(([, { from }]) => from);
-  expect(spans.slice(1)).toEqual([1_700_000_010, 1_700_000_016]);
+
+  it("compares a former tenant of the upstream when its videos are still there", async () => {
+    const { ports, stored } = world([video(1_700_000_000, "moved")], ["a", "moved"]);
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ unmanaged: 0 });
+    expect(stored.compared.map(([tenant]) => tenant)).toEqual(["moved", "a"]);
+  });
+
+  it("continues in the next run without a gap", async () => {
+    const videos = Array.from({ length: 4_000 }, (_, index) => video(1_700_000_000 + index, index % 2 ? "a" : "b"));
+    const { ports, stored } = world(videos);
+    const outcomes: string[] = [];
+    for (let run = 0; run < 3; run++) outcomes.push((await reconcile(ports, "eu", "if due")).outcome);
+    expect(outcomes).toEqual(["going on", "going on", "finished"]);
+    expect(stored.state.finished).toMatchObject({ videos: 4_000, pages: 5 });
+    const spans = stored.compared.filter(([tenant]) => tenant === "a").map(([, { from, to }]) => ({ from, to }));
+    for (const [index, { from }] of spans.entries()) if (index > 0) expect(from).toBe((spans[index - 1]?.to ?? 0) + 1);
+  });
+
+  it("advances as far as the slowest ledger, and counts nothing twice", async () => {
+    const videos = Array.from({ length: 20 }, (_, index) => video(1_700_000_000 + index, "a"));
+    const { ports, stored } = world(videos, ["a", "b", "c"]);
+    const ledgers: ReconcilePorts["ledgers"] = {
+      async reconcile(tenant, upstream, page) {
+        const compared = await ports.ledgers.reconcile(tenant, upstream, page);
+        const to = { b: 1_700_000_009, c: 1_700_000_015 }[tenant];
+        return compared.ok && to !== undefined && page.from <= to ? ok({ ...compared.value, to }) : compared;
+      },
+    };
+    expect(await reconcile({ ...ports, ledgers }, "eu", "now", 3)).toMatchObject({
+      outcome: "finished",
+      pages: 3,
+      videos: 20,
+    });
+    const spans = stored.compared.filter(([tenant]) => tenant === "b").map(([, { from }]) => from);
+    expect(spans.slice(1)).toEqual([1_700_000_010, 1_700_000_016]);
+  });
+
+  it("compares more than 1,000 tenants, each ledger no further than the ledgers before it", async () => {
+    const tenants = Array.from({ length: 1_001 }, (_, index) => `t${String(index).padStart(4, "0")}`);
+    const { ports, stored } = world([video(1_700_000_000, "t0000"), video(1_700_000_100, "t0000")], tenants);
+    const directory: ReconcilePorts["directory"] = {
+      ...ports.directory,
+      listTenantIds: async (_, { after, limit }) => ok(tenants.filter((id) => id > after).slice(0, limit)),
+    };
+    const ledgers: ReconcilePorts["ledgers"] = {
+      async reconcile(tenant, upstream, page) {
+        const compared = await ports.ledgers.reconcile(tenant, upstream, page);
+        const slow = compared.ok && tenant === "t0000" && page.from < 1_700_000_050;
+        return slow ? ok({ ...compared.value, to: 1_700_000_050 }) : compared;
+      },
+    };
+    await reconcile({ ...ports, directory, ledgers }, "eu", "now", 1);
+    expect(stored.compared.map(([tenant]) => tenant)).toEqual(tenants);
+    expect(stored.compared.at(-1)?.[1].to).toBe(1_700_000_050);
+  });
+
+  it("keeps its cursor while Stream is down, and stores when and why it failed", async () => {
+    const { ports, stored, faults } = world([video(1_700_000_000, "a")]);
+    faults.stream = true;
+    expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "failed", pages: 0 });
+    expect(stored.state).toEqual({ failure: { at: NOW, reason: expect.stringContaining("Stream") } });
+    faults.stream = false;
+    expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "finished", videos: 1 });
+  });
+
+  it("does not advance when a ledger fails", async () => {
+    const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
+    const { ports, stored, faults } = world(videos);
+    await reconcile(ports, "eu", "now", 1);
+    const { cursor } = stored.state.running ?? {};
+    faults.ledger = "b";
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "failed", reason: "The ledger is down." });
+    expect(stored.state.running?.cursor).toBe(cursor);
+    faults.ledger = "";
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
+    expect(stored.state.finished).toMatchObject({ videos: 1_500 });
+    expect(stored.state.failure).toMatchObject({ reason: "The ledger is down." });
+  });
+
+  it("waits without a failure when the budget is used up", async () => {
+    const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
+    const { ports, stored, faults } = world(videos);
+    faults.calls = 1;
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "waiting for the budget", pages: 1 });
+    expect(stored.state.running).toMatchObject({ pages: 1 });
+    expect(stored.state.failure).toBeUndefined();
+  });
+
+  it("stops when another run has written first", async () => {
+    const { ports, stored, faults } = world([video(1_700_000_000, "a")]);
+    faults.beforeWrite = () => void stored.revision++;
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "overtaken", pages: 0 });
+    expect(stored.state).toEqual({});
+  });
 });
 
-it("compares the tenants of an upstream, however many, a ledger no further than those before it have come", async () => {
-  const tenants = Array.from({ length: 1_001 }, (_, index) => `t${String(index).padStart(4, "0")}`);
-  const { ports, stored } = world([video(1_700_000_000, "t0000"), video(1_700_000_100, "t0000")], tenants);
-  const directory: ReconcilePorts["directory"] = {
-    ...ports.directory,
-    listTenantIds: async (_, { after, limit }) => ok(tenants.filter((id) => id > after).slice(0, limit)),
-  };
-  const ledgers: ReconcilePorts["ledgers"] = {
-    async reconcile(tenant, upstream, page) {
-      const compared = await ports.ledgers.reconcile(tenant, upstream, page);
-      const slow = compared.ok && tenant === "t0000" && page.from < 1_700_000_050;
-      return slow ? ok({ ...compared.value, to: 1_700_000_050 }) : compared;
-    },
-  };
-  await reconcile({ ...ports, directory, ledgers }, "eu", "now", 1);
-  expect(stored.compared.map(([tenant]) => tenant)).toEqual(tenants);
-  expect(stored.compared.at(-1)?.[1].to).toBe(1_700_000_050);
-});
-
-it("stays where it is while Stream is down, and tells when and why", async () => {
-  const { ports, stored, faults } = world([video(1_700_000_000, "a")]);
-  faults.stream = true;
-  expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "failed", pages: 0 });
-  expect(stored.state).toEqual({ failure: { at: NOW, reason: expect.stringContaining("Stream") } });
-  faults.stream = false;
-  expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "finished", videos: 1 });
-});
-
-it("does not pass what a ledger could not compare", async () => {
-  const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
-  const { ports, stored, faults } = world(videos);
-  await reconcile(ports, "eu", "now", 1);
-  const { cursor } = stored.state.running ?? {};
-  faults.ledger = "b";
-  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "failed", reason: "The ledger is down." });
-  expect(stored.state.running?.cursor).toBe(cursor);
-  faults.ledger = "";
-  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
-  expect(stored.state.finished).toMatchObject({ videos: 1_500 });
-  expect(stored.state.failure).toMatchObject({ reason: "The ledger is down." });
-});
-
-it("waits for the budget without calling that a failure", async () => {
-  const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
-  const { ports, stored, faults } = world(videos);
-  faults.calls = 1;
-  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "waiting for the budget", pages: 1 });
-  expect(stored.state.running).toMatchObject({ pages: 1 });
-  expect(stored.state.failure).toBeUndefined();
-});
-
-it("stops where another run was faster, and counts nothing twice", async () => {
-  const { ports, stored, faults } = world([video(1_700_000_000, "a")]);
-  faults.beforeWrite = () => void stored.revision++;
-  expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "overtaken", pages: 0 });
-  expect(stored.state).toEqual({});
-});
-
-it("goes over all upstreams in turn, with so many pages for all of them", async () => {
-  const { ports, stored } = world([], ["a"], ["one", "two", "three"]);
-  const firsts: string[] = [];
-  for (let minute = 0; minute < 3; minute++) {
+describe("reconcileAll", () => {
+  it("starts with another upstream each minute, and shares its pages among all of them", async () => {
+    const { ports, stored } = world([], ["a"], ["one", "two", "three"]);
+    const firsts: string[] = [];
+    for (let minute = 0; minute < 3; minute++) {
+      Object.assign(stored, { state: {}, revision: 0 });
+      const runs = await reconcileAll({ ...ports, now: () => NOW + minute * 60 });
+      firsts.push(runs.ok ? (runs.value[0]?.upstream ?? "") : "");
+    }
+    expect(firsts.toSorted()).toEqual(["one", "three", "two"]);
     Object.assign(stored, { state: {}, revision: 0 });
-    const runs = await reconcileAll({ ...ports, now: () => NOW + minute * 60 });
-    firsts.push(runs.ok ? (runs.value[0]?.upstream ?? "") : "");
-  }
-  expect(firsts.toSorted()).toEqual(["one", "three", "two"]);
-  Object.assign(stored, { state: {}, revision: 0 });
-  // They share a row here, so that the second finds that nothing is due.
-  const runs = await reconcileAll(ports);
-  expect(runs.ok && runs.value.map(({ outcome }) => outcome)).toEqual(["finished", "not due", "not due"]);
+    // All share one row in this test, so nothing is due for the second.
+    const runs = await reconcileAll(ports);
+    expect(runs.ok && runs.value.map(({ outcome }) => outcome)).toEqual(["finished", "not due", "not due"]);
+  });
 });

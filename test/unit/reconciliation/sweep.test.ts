@@ -17,7 +17,7 @@ const NOW = 1_800_000_000;
 const NOTHING = { videos: 0, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
 const at = (...times: number[]) => times.map((created) => ({ created }));
 
-/** A whole sweep over videos of these times, in pages of so many; gives its spans, and what was counted. */
+/** Sweeps over videos created at these times, in pages of `limit`. */
 function sweepOver(created: readonly number[], limit: number) {
   const sorted = created.toSorted((a, b) => a - b);
   const spans: [number, number][] = [];
@@ -25,53 +25,53 @@ function sweepOver(created: readonly number[], limit: number) {
   const seen = new Set<number>();
   let sweep: Sweep = { ...beginSweep(NOW), cursor: 0 };
   for (let page = 0; sweep.cursor <= sweep.until; page++) {
-    if (page > 10_000) throw new Error("It does not end.");
+    if (page > 10_000) throw new Error("The sweep does not end.");
     const all = sorted.filter((time) => time >= sweep.cursor);
     const videos = at(...all.slice(0, limit));
-    const stretch = completeSlice(sweep, { videos, last: all.length < limit });
-    spans.push([stretch.from, stretch.to]);
-    counted.push(...stretch.videos.filter((video) => countsFor(stretch, video)).map((video) => video.created));
-    for (const video of stretch.videos) seen.add(video.created);
-    sweep = advanceSweep(sweep, stretch, NOTHING);
+    const slice = completeSlice(sweep, { videos, last: all.length < limit });
+    spans.push([slice.from, slice.to]);
+    counted.push(...slice.videos.filter((video) => countsFor(slice, video)).map((video) => video.created));
+    for (const video of slice.videos) seen.add(video.created);
+    sweep = advanceSweep(sweep, slice, NOTHING);
   }
   return { spans, counted, seen, until: sweep.until };
 }
 
-describe("a sweep", () => {
-  it("ends with a page that is the last one", () => {
+describe("completeSlice", () => {
+  it("ends the sweep with the last page", () => {
     const { spans, counted } = sweepOver([1, 2, 3], 1_000);
     expect(spans).toEqual([[0, NOW - SETTLING_SECONDS]]);
     expect(counted).toEqual([1, 2, 3]);
   });
 
-  it("leaves the last second of a page that was cut off to the next, and looks beyond the end of each", () => {
+  it("leaves the last second and the margin to the next page, and includes the margin's videos", () => {
     const sweep = { ...beginSweep(NOW), cursor: 1_000 };
     const videos = at(1_000, 2_000, 2_060, 2_100, 2_100);
-    const stretch = completeSlice(sweep, { videos, last: false });
-    expect(stretch.to).toBe(2_099 - MARGIN_SECONDS);
-    expect(stretch.videos).toEqual(at(1_000, 2_000, 2_060));
-    expect(advanceSweep(sweep, stretch, NOTHING).cursor).toBe(2_100 - MARGIN_SECONDS);
+    const slice = completeSlice(sweep, { videos, last: false });
+    expect(slice.to).toBe(2_099 - MARGIN_SECONDS);
+    expect(slice.videos).toEqual(at(1_000, 2_000, 2_060));
+    expect(advanceSweep(sweep, slice, NOTHING).cursor).toBe(2_100 - MARGIN_SECONDS);
   });
 
-  it("looks at a video whose time of creation is not known with those of the beginning", () => {
+  it("includes a video without a creation time in the first slice", () => {
     const sweep = { ...beginSweep(NOW), cursor: 1_000 };
-    const stretch = completeSlice(sweep, { videos: [{}, ...at(2_000, 3_000)], last: false });
-    expect(stretch).toEqual({ from: 1_000, to: 2_999 - MARGIN_SECONDS, videos: [{}, ...at(2_000)] });
+    const slice = completeSlice(sweep, { videos: [{}, ...at(2_000, 3_000)], last: false });
+    expect(slice).toEqual({ from: 1_000, to: 2_999 - MARGIN_SECONDS, videos: [{}, ...at(2_000)] });
   });
 
-  it("is not held up by many videos of one moment", () => {
+  it("advances when many videos were created in one second", () => {
     const { counted } = sweepOver([5, 5, 5, 5, 6, 6, 7, 8, 9, 9], 5);
     expect(counted).toEqual([5, 5, 5, 5, 6, 6, 7, 8, 9, 9]);
-    // More in one second than a page holds: nothing is beyond it.
+    // More videos in one second than a page holds: the rest of that second is skipped.
     expect(sweepOver([5, 5, 5, 5, 6, 7], 3).counted).toEqual([5, 5, 5, 6, 7]);
   });
 
-  it("leaves what is new to the next one", () => {
+  it("leaves new videos to the next sweep", () => {
     const { counted, until } = sweepOver([NOW - SETTLING_SECONDS, NOW - SETTLING_SECONDS + 1, NOW], 1_000);
     expect(counted).toEqual([until]);
   });
 
-  it("passes every moment once, and counts every video once, however the pages are cut", () => {
+  it("covers every second once and counts every video once, for any page size", () => {
     const times = fc.array(fc.integer({ min: 0, max: 2_000 }), { maxLength: 200, size: "max" });
     fc.assert(
       fc.property(times, fc.integer({ min: 1, max: 50 }), (created, limit) => {
@@ -91,7 +91,7 @@ describe("a sweep", () => {
   });
 });
 
-describe("a reconciliation", () => {
+describe("isSweepDue", () => {
   it("is due at first, while a sweep is running, and a while after the last one ended", () => {
     const ended = { ...NOTHING, pages: 1, startedAt: 0, endedAt: NOW };
     expect(isSweepDue({}, NOW)).toBe(true);

@@ -5,7 +5,7 @@ import { toProblem } from "../../../src/core/stream/rules/map-stream-error.ts";
 
 const error = (code: number, message = "") => ({ code, message });
 
-describe("explainRefusal", () => {
+describe("toProblem", () => {
   it.each([
     ["the storage is full, by code", 400, [error(10011)], "stream_storage_full", 429, 3600],
     ["the storage is full, by status", 413, [], "stream_storage_full", 429, 3600],
@@ -31,25 +31,25 @@ describe("explainRefusal", () => {
     ["the credential lacks the permission", 403, [], "stream_credential_refused", 502, undefined],
     ["the account is not found", 404, [], "stream_error", 502, undefined],
     ["the creation is refused", 400, [error(10005, "bad watermark")], "stream_rejected", 400, undefined],
-    ["there is a redirect", 302, [], "stream_error", 502, undefined],
-    ["there is a 200 where 201 is due", 200, [], "stream_error", 502, undefined],
+    ["Stream redirects", 302, [], "stream_error", 502, undefined],
+    ["Stream answers 200 instead of 201", 200, [], "stream_error", 502, undefined],
     ["Stream has an error", 500, [], "stream_error", 502, undefined],
     ["Stream is down", 503, [], "stream_unavailable", 503, 7],
-  ])("when %s", (_, status, errors, code, answered, retryAfterSeconds) => {
+  ])("maps the error when %s", (_, status, errors, code, mapped, retryAfterSeconds) => {
     const problem = toProblem({ status, errors, retryAfter: "7" });
     expect(problem.code).toBe(code);
-    expect(PROBLEMS[problem.code].status).toBe(answered);
+    expect(PROBLEMS[problem.code].status).toBe(mapped);
     expect(problem.retryAfterSeconds).toBe(retryAfterSeconds);
   });
 
   it.each([undefined, "Wed, 21 Oct 2026 07:28:00 GMT", "-1", "99999999999"])(
-    "waits five minutes for Retry-After %j",
+    "returns 300 seconds for Retry-After %j",
     (retryAfter) => {
       expect(toProblem({ status: 429, errors: [], ...(retryAfter && { retryAfter }) }).retryAfterSeconds).toBe(300);
     },
   );
 
-  it("keeps Stream's text out of what the client sees, and clips it in the log", () => {
+  it("keeps Stream's texts out of the detail, and truncates them for the log", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 200, max: 599 }),

@@ -1,18 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { parseVideo } from "../../../src/core/stream/rules/parse-video.ts";
 
-/** What Stream says of a video: its parts go into URLs, rows and events later. */
-
 const UID = "0123456789abcdef0123456789abcdef";
 const video = (more: object = {}) => ({ uid: UID, status: { state: "ready" }, duration: 5, ...more });
 
-describe("a video of Stream's", () => {
+describe("parseVideo", () => {
   it.each(["../tokens", "..", "a/b", `${UID}/captions`, `${UID}?x=1`, UID.slice(1), ""])(
-    "has a uid that is safe in a path, unlike %j",
+    "returns undefined when the uid is not safe in a path: %j",
     (uid) => expect(parseVideo(video({ uid }))).toBeUndefined(),
   );
 
-  it("may have its uid as id", () => {
+  it("reads the uid from id when uid is absent", () => {
     expect(parseVideo(video({ uid: null, id: UID }))).toMatchObject({ report: { uid: UID } });
   });
 
@@ -20,20 +18,20 @@ describe("a video of Stream's", () => {
     [-1, undefined],
     [0, undefined],
     [30, 30],
-  ])("may last at most %j s, where that is known", (given, read) => {
-    expect(parseVideo(video({ maxDurationSeconds: given }))?.maxDurationSeconds).toBe(read);
+  ])("reads maxDurationSeconds %j as %j", (value, expected) => {
+    expect(parseVideo(video({ maxDurationSeconds: value }))?.maxDurationSeconds).toBe(expected);
   });
 
-  it("has no length and no size where they are not known", () => {
+  it("omits duration and size when they are unknown (-1)", () => {
     expect(parseVideo(video({ duration: -1, size: -1 }))?.report).toEqual({ kind: "ready", uid: UID });
   });
 
-  it.each(["acme", "acme/", "/one", "Acme/one", "acme/one/more", 5, null])("has no tag in %j", (sluice) => {
+  it.each(["acme", "acme/", "/one", "Acme/one", "acme/one/more", 5, null])("reads no tag from %j", (sluice) => {
     expect(parseVideo(video({ meta: { sluice } }))).not.toHaveProperty("tag");
   });
 
   it.each(["duration", "size", "maxDurationSeconds"])(
-    "has a finite %s, or the totals would never be right again",
+    "returns undefined when %s is infinite, which would corrupt the totals",
     (name) => {
       expect(parseVideo(video({ [name]: Number.POSITIVE_INFINITY }))).toBeUndefined();
     },
@@ -43,14 +41,14 @@ describe("a video of Stream's", () => {
     [12.3456, 12.346],
     [12.0004, 12],
     [7, 7],
-  ])("of %j s lasts %j s: whole milliseconds", (duration, seconds) => {
+  ])("rounds a duration of %j s to whole milliseconds: %j s", (duration, seconds) => {
     expect(parseVideo(video({ duration, maxDurationSeconds: duration }))).toMatchObject({
       report: { seconds },
       maxDurationSeconds: seconds,
     });
   });
 
-  it("has failed for a reason of a few words: the event that tells of it has to fit into a queue", () => {
+  it("truncates the reason of a failure, since the webhook event must fit into a queue message", () => {
     const report = parseVideo(video({ status: { state: "error", errorReasonCode: "E".repeat(200_000) } }))?.report;
     expect(report).toMatchObject({ kind: "failed", reason: expect.stringMatching(/^E{10,100}…$/) });
   });

@@ -8,11 +8,11 @@ const url = "https://upload.videodelivery.net/tus/f8b2?tusv2=true";
 describe("parseLocation", () => {
   it.each([
     ["an absolute https URL on an allowed host", url, url],
-    ["the one of two joined values that is one", `https://other.example/x, ${url}`, url],
-    ["the one of two that is absolute", `/x, ${url}`, url],
-    ["the one of two whose scheme is written in lower case", `${url} ,HTTPS://other.example/x`, url],
+    ["the only upload URL of two joined values", `https://other.example/x, ${url}`, url],
+    ["the only absolute URL of two", `/x, ${url}`, url],
+    ["the only one of two with a lower-case scheme", `${url} ,HTTPS://other.example/x`, url],
     ["a comma within a URL", `${url}&a=1,2`, `${url}&a=1,2`],
-  ])("takes %s", (_, header, expected) => {
+  ])("accepts %s", (_, header, expected) => {
     expect(parseLocation(header, hosts, false)).toBe(expected);
   });
 
@@ -27,16 +27,16 @@ describe("parseLocation", () => {
     ["an allowed host as user info", "https://upload.videodelivery.net@evil.example/tus/f8b2"],
     ["user info", "https://user@upload.videodelivery.net/tus/f8b2"],
     ["another port", "https://upload.videodelivery.net:8443/tus/f8b2"],
-    ["a backslash that parsers take for a slash", "https:\\\\upload.videodelivery.net\\tus"],
+    ["a backslash that parsers read as a slash", "https:\\\\upload.videodelivery.net\\tus"],
     ["a line break", `${url}\r\nSet-Cookie: a=b`],
-    ["two that both fit: which one is meant is a guess", `${url}, ${url}2`],
-    ["loopback by http outside development", "http://127.0.0.1:8787/tus/f8b2"],
+    ["two valid upload URLs, since either may be meant", `${url}, ${url}2`],
+    ["loopback over http outside development", "http://127.0.0.1:8787/tus/f8b2"],
     ["javascript", "javascript:alert(1)"],
-  ])("refuses %s", (_, header) => {
+  ])("rejects %s", (_, header) => {
     expect(parseLocation(header, [...hosts, "127.0.0.1:8787"], false)).toBeUndefined();
   });
 
-  it("takes loopback by http in development, at the listed port or at any", () => {
+  it("accepts loopback over http in development, on the listed port or on any", () => {
     const local = "http://127.0.0.1:8787/tus/f8b2";
     expect(parseLocation(local, ["127.0.0.1:8787"], true)).toBe(local);
     expect(parseLocation(local, ["127.0.0.1"], true)).toBe(local);
@@ -46,7 +46,7 @@ describe("parseLocation", () => {
 });
 
 describe("parseUid", () => {
-  it("takes 32 hexadecimal digits and nothing else", () => {
+  it("accepts 32 lower-case hexadecimal digits only", () => {
     expect(parseUid("0123456789abcdef0123456789abcdef")).toBe("0123456789abcdef0123456789abcdef");
     for (const uid of [null, "", "0123", "0123456789ABCDEF0123456789ABCDEF", "a, b", `${"0".repeat(32)}\n`])
       expect(parseUid(uid)).toBeUndefined();
@@ -65,7 +65,7 @@ describe("isSafeUrl", () => {
     ["http://127.0.0.1.evil.example/", false, false],
     ["ftp://127.0.0.1/", false, false],
     ["nonsense", false, false],
-  ])("%s: %s, in development %s", (text, safe, inDevelopment) => {
+  ])("checks %s: %s, in development %s", (text, safe, inDevelopment) => {
     expect(isSafeUrl(text, false)).toBe(safe);
     expect(isSafeUrl(text, true)).toBe(inDevelopment);
   });
