@@ -7,22 +7,22 @@ interface Call {
 }
 
 const MAX_CALLS_AHEAD = 31;
-/** Of the calls of before a start; all that is known of them is their second. */
+/** The tenant of calls from before a restart, of which only the second is stored. */
 const UNKNOWN_TENANT = "";
 
-/** What a budget's object has to know, in the simplest way: as lists of calls. Times are seconds since the epoch. */
+/** The state of a budget's Durable Object, in the simplest form: lists of calls. Times are seconds since the epoch. */
 export class BudgetModel {
   capacity = 50;
-  closedUntil = 0;
-  /** An evicted object starts anew when it is next asked for a call. */
+  blockedUntil = 0;
+  /** An evicted object restarts at its next call. */
   isEvicted = false;
-  /** What Stream sees: granted and not given back. */
+  /** Calls made to Stream: granted and not refunded. */
   #made: readonly Call[] = [];
-  /** What the object counts: never less. */
+  /** Calls that the object counts: at least those made. */
   #counted: readonly Call[] = [];
   #granted = 0;
-  #left = 0;
-  #onDisk: { readonly calls: readonly Call[]; readonly ahead: number } = { calls: [], ahead: 0 };
+  #ahead = 0;
+  #stored: { readonly calls: readonly Call[]; readonly ahead: number } = { calls: [], ahead: 0 };
 
   made(now: number): readonly Call[] {
     return inWindow(this.#made, now);
@@ -32,10 +32,10 @@ export class BudgetModel {
     return inWindow(this.#counted, now);
   }
 
-  /** What must become of a call; undefined: that depends on what the others are expected to want. */
+  /** The required decision; `undefined` if it depends on the calls expected of the other tenants. */
   decide(tenant: string, now: number): boolean | undefined {
     const counted = this.counted(now);
-    if (now < this.closedUntil || counted.length >= this.capacity) return false;
+    if (now < this.blockedUntil || counted.length >= this.capacity) return false;
     if (tenant === BACKGROUND_TENANT) {
       const leavesReserve = this.capacity - counted.length - 1 >= this.capacity * 0.12;
       return leavesReserve || counted.length === 0 ? undefined : false;
@@ -48,28 +48,28 @@ export class BudgetModel {
   grant(tenant: string, now: number): void {
     this.#made = [...this.#made, { tenant, at: now }];
     this.#counted = [...this.#counted, { tenant, at: now }];
-    if (this.#left > 0) this.#left--;
+    if (this.#ahead > 0) this.#ahead--;
     else {
-      this.#left = Math.min(this.#granted, MAX_CALLS_AHEAD);
-      this.#onDisk = { calls: this.counted(now), ahead: this.#left };
+      this.#ahead = Math.min(this.#granted, MAX_CALLS_AHEAD);
+      this.#stored = { calls: this.counted(now), ahead: this.#ahead };
     }
     this.#granted++;
   }
 
-  /** The tenant's newest call was not made; an object that does not run, or no longer knows whose it was, counts it. */
+  /** Gives back the tenant's newest call. An evicted object, or one that restarted since, still counts it. */
   refund(tenant: string): void {
     this.#made = withoutNewest(this.#made, tenant);
     if (!this.isEvicted) this.#counted = withoutNewest(this.#counted, tenant);
   }
 
-  /** It knows no more than what is on disk. */
+  /** Restarts from the stored state. */
   start(now: number): void {
-    const known = this.#onDisk.calls.map(({ at }) => Math.min(Math.ceil(at), now));
-    const ahead = Array.from({ length: this.#onDisk.ahead }, () => now);
-    this.#counted = [...known, ...ahead].map((at) => ({ tenant: UNKNOWN_TENANT, at }));
-    if (this.#onDisk.ahead > 0) this.#onDisk = { calls: this.#counted, ahead: 0 };
+    const stored = this.#stored.calls.map(({ at }) => Math.min(Math.ceil(at), now));
+    const ahead = Array.from({ length: this.#stored.ahead }, () => now);
+    this.#counted = [...stored, ...ahead].map((at) => ({ tenant: UNKNOWN_TENANT, at }));
+    if (this.#stored.ahead > 0) this.#stored = { calls: this.#counted, ahead: 0 };
     this.#granted = 0;
-    this.#left = 0;
+    this.#ahead = 0;
     this.isEvicted = false;
   }
 }

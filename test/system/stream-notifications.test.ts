@@ -10,7 +10,7 @@ import { bearer, create } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 
-/** What Stream tells the built Worker of real uploads, or fails to tell. */
+/** Stream's notifications of real uploads to the built Worker, delivered or lost. */
 
 const SECONDS = 3;
 const HOUR_MS = 3_600_000;
@@ -32,13 +32,13 @@ afterAll(async () => {
 });
 afterEach(() => harness.stream.clearFaults());
 
-/** A tenant of its own for each test, since counters are what is looked at. */
+/** A separate tenant for each test, since tests compare its usage. */
 async function tenant(): Promise<{ id: string; key: string }> {
   const id = `tenant-${++tenants}`;
   return { id, key: await harness.tenant(id) };
 }
 
-/** Creates an upload, and sends the file; gives its uid once Stream has processed it. */
+/** Creates an upload and sends the file. @returns its uid once Stream has processed it */
 async function upload({ id, key }: { id: string; key: string }, file: Buffer = video): Promise<string> {
   const metadata = metadataHeader({ name: "cats", maxdurationseconds: "60" });
   const headers = { ...bearer(key), "Upload-Length": String(file.byteLength), "Upload-Metadata": metadata };
@@ -70,7 +70,7 @@ async function deliveriesOf(uid: string, count: number) {
   return deliveries();
 }
 
-/** Sends an event as Stream does, now. */
+/** Sends a notification signed like Stream's. */
 async function send(body: string): Promise<number> {
   const { result } = await createStreamClient(harness.stream).api<{ secret: string }>("GET", "/webhook");
   const time = Math.floor(Date.now() / 1000);
@@ -79,8 +79,8 @@ async function send(body: string): Promise<number> {
   return (await fetch(`${harness.url}/hooks/stream/default`, { method: "POST", headers, body })).status;
 }
 
-/** What Stream would tell of a video now. */
-async function eventOf(uid: string): Promise<string> {
+/** The current description of a video at Stream. */
+async function notificationOf(uid: string): Promise<string> {
   return JSON.stringify((await createStreamClient(harness.stream).api("GET", `/${uid}`)).result);
 }
 
@@ -88,7 +88,7 @@ async function reconcile(): Promise<Record<"run" | "finished" | "failure", Recor
   return (await harness.operator("POST", "/upstreams/default/reconciliation")) as never;
 }
 
-/** Lets what is done meanwhile happen an hour ago, as Stream sees it: old enough to be reconciled. */
+/** Runs `work` with Stream's clock an hour back, so that its videos are old enough to be reconciled. */
 async function anHourAgo<T>(work: () => Promise<T>): Promise<T> {
   harness.stream.advance(-HOUR_MS);
   try {
@@ -100,22 +100,22 @@ async function anHourAgo<T>(work: () => Promise<T>): Promise<T> {
 
 const lose = (times = 1) => harness.stream.addFault({ on: "webhook", kind: "lose", times });
 
-describe("Stream's events", () => {
-  it("settle an upload: its real length takes the place of what it had reserved", async () => {
+describe("POST /hooks/stream/:upstream", () => {
+  it("settles an upload with its real duration", async () => {
     const acme = await tenant();
     const uid = await upload(acme);
     expect((await deliveriesOf(uid, 1)).map(({ status }) => status)).toEqual([200]);
     expect(await usage(acme)).toEqual(READY);
   });
 
-  it("settle one that failed, and hold nothing for it", async () => {
+  it("settles a failed upload and releases its reservation", async () => {
     const acme = await tenant();
     const uid = await upload(acme, Buffer.from("not a video"));
     expect((await deliveriesOf(uid, 1)).map(({ status }) => status)).toEqual([200]);
     expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
   });
 
-  it("may come twice", async () => {
+  it("accepts a repeated notification", async () => {
     const acme = await tenant();
     harness.stream.addFault({ on: "webhook", kind: "repeat" });
     const uid = await upload(acme);
@@ -123,33 +123,37 @@ describe("Stream's events", () => {
     expect(await usage(acme)).toEqual(READY);
   });
 
-  it("may be lost, and come late and in another order", async () => {
+  it("accepts late notifications in another order", async () => {
     const acme = await tenant();
     lose(2);
     const uids = [await upload(acme), await upload(acme)];
     expect(await usage(acme)).toEqual({ pending: 2, storedSeconds: 120 });
-    for (const uid of uids.toReversed()) expect(await send(await eventOf(uid))).toBe(200);
+    for (const uid of uids.toReversed()) expect(await send(await notificationOf(uid))).toBe(200);
     expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 2 * SECONDS });
-    // From before it was ready: nothing goes back.
+    // A notification from before the video was ready changes nothing.
     const [uid = ""] = uids;
-    const early = { ...(JSON.parse(await eventOf(uid)) as object), status: { state: "inprogress" }, duration: -1 };
+    const early = {
+      ...(JSON.parse(await notificationOf(uid)) as object),
+      status: { state: "inprogress" },
+      duration: -1,
+    };
     expect(await send(JSON.stringify(early))).toBe(200);
     expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 2 * SECONDS });
   });
 
-  it("without meta are completed by asking Stream once", async () => {
+  it("reads the video from Stream once when the notification has no meta", async () => {
     const acme = await tenant();
     lose();
     const uid = await upload(acme);
-    const { meta: _, ...bare } = JSON.parse(await eventOf(uid)) as Record<string, unknown>;
+    const { meta: _, ...bare } = JSON.parse(await notificationOf(uid)) as Record<string, unknown>;
     harness.stream.clearRequests();
     expect(await send(JSON.stringify(bare))).toBe(200);
-    const asked = harness.stream.requests().filter(({ method, url }) => method === "GET" && url.endsWith(uid));
-    expect(asked).toHaveLength(1);
+    const reads = harness.stream.requests().filter(({ method, url }) => method === "GET" && url.endsWith(uid));
+    expect(reads).toHaveLength(1);
     expect(await usage(acme)).toEqual(READY);
   });
 
-  it("of videos that were not made here are acknowledged, and counted", async () => {
+  it("acknowledges and logs the notification of an unmanaged video", async () => {
     const acme = await tenant();
     const uid = await createStreamClient(harness.stream).upload(video, { name: "from the dashboard" });
     expect((await deliveriesOf(uid, 1)).map(({ status }) => status)).toEqual([200]);
@@ -158,11 +162,11 @@ describe("Stream's events", () => {
     expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
   });
 
-  it("are believed only as Stream has signed them", async () => {
+  it("returns 403 when the signature is missing or forged", async () => {
     const acme = await tenant();
     lose();
     const uid = await upload(acme);
-    const body = await eventOf(uid);
+    const body = await notificationOf(uid);
     const time = Math.floor(Date.now() / 1000);
     const forged = createHmac("sha256", "").update(`${time}.${body}`).digest("hex");
     for (const headers of [{}, { "Webhook-Signature": `time=${time},sig1=${forged}` }]) {
@@ -173,47 +177,49 @@ describe("Stream's events", () => {
   });
 });
 
-it("an upload that is cancelled just as Stream tells that it is ready is gone in the end, whichever comes first", async () => {
-  const acme = await tenant();
-  await harness.operator("PUT", `/tenants/${acme.id}/endpoints/main`, { url: "http://127.0.0.1:9/" });
-  const path = `${harness.url}/v1/${acme.id}/uploads`;
-  const uids: string[] = [];
-  for (let round = -10; round < 10; round++) {
-    lose();
-    const uid = await upload(acme);
-    uids.push(uid);
-    const event = await eventOf(uid);
-    // The video is deleted a while after the ledger knows of it.
-    harness.stream.addFault({ on: "api", kind: "latency", milliseconds: 50 });
-    const [cancelled, told] = await Promise.all([
-      sleep(Math.max(0, round) * 8).then(() =>
-        fetch(`${path}/${uid}`, { method: "DELETE", headers: bearer(acme.key) }),
-      ),
-      sleep(Math.max(0, -round) * 8).then(() => send(event)),
-    ]);
-    expect([cancelled.status, told]).toEqual([200, 200]);
-  }
+describe("DELETE /v1/:tenant/uploads/:id", () => {
+  it("deletes the video when the cancellation comes just before or after the ready notification", async () => {
+    const acme = await tenant();
+    await harness.operator("PUT", `/tenants/${acme.id}/endpoints/main`, { url: "http://127.0.0.1:9/" });
+    const path = `${harness.url}/v1/${acme.id}/uploads`;
+    const uids: string[] = [];
+    for (let round = -10; round < 10; round++) {
+      lose();
+      const uid = await upload(acme);
+      uids.push(uid);
+      const notification = await notificationOf(uid);
+      // The video is deleted some time after the ledger has recorded the cancellation.
+      harness.stream.addFault({ on: "api", kind: "latency", milliseconds: 50 });
+      const [cancelled, notified] = await Promise.all([
+        sleep(Math.max(0, round) * 8).then(() =>
+          fetch(`${path}/${uid}`, { method: "DELETE", headers: bearer(acme.key) }),
+        ),
+        sleep(Math.max(0, -round) * 8).then(() => send(notification)),
+      ]);
+      expect([cancelled.status, notified]).toEqual([200, 200]);
+    }
 
-  expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
-  const left = harness.stream.videos().map(({ uid }) => uid);
-  expect(left.filter((uid) => uids.includes(uid))).toEqual([]);
-  const page = await harness.operator("GET", `/tenants/${acme.id}/events?limit=100`);
-  const { events } = page as unknown as { events: { type: string; data: { upload: { uid: string } } }[] };
-  for (const uid of uids) {
-    const { state } = (await (await fetch(`${path}/${uid}`, { headers: bearer(acme.key) })).json()) as {
-      state: string;
-    };
-    expect(["cancelled", "deleted"]).toContain(state);
-    const types = events.filter(({ data }) => data.upload.uid === uid).map(({ type }) => type.replace("upload.", ""));
-    expect(new Set(types).size).toBe(types.length);
-    expect(types[0]).toBe(state);
-    expect(["ready", "cancelled", "deleted"]).toEqual(expect.arrayContaining(types.slice(0, -1)));
-    expect(types.at(-1)).toBe("created");
-  }
+    expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
+    const remaining = harness.stream.videos().map(({ uid }) => uid);
+    expect(remaining.filter((uid) => uids.includes(uid))).toEqual([]);
+    const page = await harness.operator("GET", `/tenants/${acme.id}/events?limit=100`);
+    const { events } = page as unknown as { events: { type: string; data: { upload: { uid: string } } }[] };
+    for (const uid of uids) {
+      const { state } = (await (await fetch(`${path}/${uid}`, { headers: bearer(acme.key) })).json()) as {
+        state: string;
+      };
+      expect(["cancelled", "deleted"]).toContain(state);
+      const types = events.filter(({ data }) => data.upload.uid === uid).map(({ type }) => type.replace("upload.", ""));
+      expect(new Set(types).size).toBe(types.length);
+      expect(types[0]).toBe(state);
+      expect(["ready", "cancelled", "deleted"]).toEqual(expect.arrayContaining(types.slice(0, -1)));
+      expect(types.at(-1)).toBe("created");
+    }
+  });
 });
 
-describe("the reconciliation", () => {
-  it("settles uploads whose events were lost", async () => {
+describe("POST /admin/v1/upstreams/:id/reconciliation", () => {
+  it("settles uploads whose notifications were lost", async () => {
     const acme = await tenant();
     lose();
     await anHourAgo(() => upload(acme));
@@ -224,7 +230,7 @@ describe("the reconciliation", () => {
     expect(await usage(acme)).toEqual(READY);
   });
 
-  it("brings in a tenant's video that its ledger does not know", async () => {
+  it("imports a tenant's video that its ledger does not have", async () => {
     const acme = await tenant();
     lose();
     const client = createStreamClient(harness.stream);
@@ -237,7 +243,7 @@ describe("the reconciliation", () => {
     expect(await usage(acme)).toEqual(READY);
   });
 
-  it("waits while Stream is down, and does its work afterwards", async () => {
+  it("fails while Stream is down, and succeeds afterwards", async () => {
     const acme = await tenant();
     lose();
     await anHourAgo(() => upload(acme));
@@ -252,7 +258,7 @@ describe("the reconciliation", () => {
     expect(await usage(acme)).toEqual(READY);
   });
 
-  it("leaves what has just been made alone", async () => {
+  it("leaves new videos to a later sweep", async () => {
     const acme = await tenant();
     lose();
     await upload(acme);

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.stop());
 
-/** A tenant on an upstream of its own for each test: what Stream says to one closes the gate for all on it. */
+/** A separate tenant and upstream for each test: a 429 of Stream blocks the budget of the whole upstream. */
 beforeEach(async () => {
   harness.stream.reset();
   tenant = `tenant-${++tenants}`;
@@ -31,7 +31,7 @@ const post = (headers = {}) => create(harness.url, tenant, { ...bearer(key), ...
 const envelope = (code: number, message: string) =>
   JSON.stringify({ result: null, success: false, errors: [{ code, message: "Error" }], messages: [{ code, message }] });
 
-describe("when Stream", () => {
+describe("POST /v1/:tenant/uploads, when Stream", () => {
   it.each<[string, Partial<Fault>, number, string, string | null]>([
     ["refuses the token", { kind: "status", status: 401 }, 502, "stream_credential_refused", null],
     ["refuses the account", { kind: "status", status: 403 }, 502, "stream_credential_refused", null],
@@ -58,7 +58,7 @@ describe("when Stream", () => {
       "60",
     ],
     [
-      "is asked too often",
+      "is over its request limit",
       { kind: "status", status: 429, headers: { "retry-after": "17" } },
       429,
       "stream_rate_limited",
@@ -75,7 +75,7 @@ describe("when Stream", () => {
     ],
     ["answers 200", { kind: "status", status: 200, body: "{}" }, 502, "stream_error", null],
     [
-      "answers with a body without end",
+      "answers with a huge body",
       { kind: "status", status: 500, body: "x".repeat(1_000_000) },
       502,
       "stream_error",
@@ -94,8 +94,8 @@ describe("when Stream", () => {
     ],
     ["gives a relative Location", { kind: "location", location: "/tus/1" }, 502, "stream_bad_answer", null],
     ["gives no uid", { kind: "uid", uid: "" }, 502, "stream_bad_answer", null],
-    ["gives a uid that is none", { kind: "uid", uid: "../../etc" }, 502, "stream_bad_answer", null],
-  ])("%s, the client is told what that means to it", async (_, fault, status, code, retryAfter) => {
+    ["gives an invalid uid", { kind: "uid", uid: "../../etc" }, 502, "stream_bad_answer", null],
+  ])("%s, maps the error for the client", async (_, fault, status, code, retryAfter) => {
     harness.stream.addFault({ on: "create", kind: "reset", ...fault });
     const answer = await post();
     expect([answer.status, answer.headers.get("retry-after")]).toEqual([status, retryAfter]);
@@ -103,7 +103,7 @@ describe("when Stream", () => {
     const text = await answer.text();
     expect(JSON.parse(text)).toMatchObject({ code, success: false });
     expect(text).not.toContain("secret reason");
-    // Asked once: what is asked twice may be made twice.
+    // One call only: a repeated creation may be a second video.
     expect(harness.stream.creations()).toHaveLength(1);
   });
 
@@ -115,13 +115,13 @@ describe("when Stream", () => {
     [429, "refused"],
     [500, "unknown"],
     [504, "unknown"],
-  ])("answers %i, whether there is a video is %s", async (status, outcome) => {
+  ])("answers %i, logs the outcome %s", async (status, outcome) => {
     harness.stream.addFault({ on: "create", kind: "status", status });
     const id = (await post()).headers.get("x-request-id") ?? "";
     await expect.poll(() => harness.log.find((line) => line.includes(id))).toContain(`"upstreamOutcome":"${outcome}"`);
   });
 
-  it("joins two Locations, the one that is an upload URL counts", async () => {
+  it("joins two Locations, returns the one that is an upload URL", async () => {
     harness.stream.addFault({ on: "create", kind: "location", location: "https://other.example/x, {url}" });
     const answer = await post();
     expect(answer.status).toBe(201);
@@ -130,7 +130,7 @@ describe("when Stream", () => {
     );
   });
 
-  it("has spent its storage or its calls, all tenants are told to wait", async () => {
+  it("has no storage or calls left, tells all tenants to wait", async () => {
     expect((await post()).status).toBe(201);
     const full = await post();
     expect([full.status, (await problemOf(full)).code]).toEqual([429, "stream_storage_full"]);
@@ -144,8 +144,8 @@ describe("when Stream", () => {
   });
 });
 
-describe("an upstream of its own", () => {
-  it("takes a tenant's uploads with its own credential, token or global key", async () => {
+describe("POST /v1/:tenant/uploads on a separate upstream", () => {
+  it("sends the upstream's own credential, a token or a global key", async () => {
     const { apiBase, accountId, uploadHost, email, globalKey } = harness.stream;
     await harness.operator("PUT", "/upstreams/eu", {
       accountId,
@@ -160,7 +160,7 @@ describe("an upstream of its own", () => {
     expect([sent["x-auth-email"], sent["x-auth-key"], sent["authorization"]]).toEqual([email, globalKey, undefined]);
   });
 
-  it("that cannot be reached is unreachable for its tenants only", async () => {
+  it("returns 502 to its tenants only, when it cannot be reached", async () => {
     await harness.operator("PUT", "/upstreams/dead", { accountId: "a", apiBase: "http://127.0.0.1:9", apiToken: "t" });
     const deadKey = await harness.tenant("dead-tenant", { upstream: "dead" });
     const answer = await create(harness.url, "dead-tenant", bearer(deadKey));

@@ -37,34 +37,38 @@ describe("SlidingWindowLimiter: any sequence of calls", () => {
     capacity: fc.option(capacities, { nil: undefined, freq: 20 }),
   });
 
-  it("never grants more calls per window than its capacity, and counts exactly the granted ones", () => {
-    fc.assert(
-      fc.property(capacities, fc.array(step, { maxLength: 300, size: "max" }), (initial, steps) => {
-        const window = new SlidingWindowLimiter(initial);
-        let calls: { at: number; tenant: string }[] = [];
-        let now = 1_000;
-        for (const { after, tenant, refund, capacity } of steps) {
-          now += after;
-          window.capacity = capacity ?? window.capacity;
-          calls = calls.filter(({ at }) => at > now - WINDOW_SECONDS);
-          const call = window.acquire(tenant, classOf(tenant), now);
-          if (call.granted) expect(calls.length).toBeLessThan(window.capacity);
-          else {
-            expect(call.retryAfterSeconds).toBeGreaterThanOrEqual(1);
-            expect(call.retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
+  it(
+    "never grants more calls per window than its capacity, and counts exactly the granted ones",
+    { timeout: 30_000 },
+    () => {
+      fc.assert(
+        fc.property(capacities, fc.array(step, { maxLength: 300, size: "max" }), (initial, steps) => {
+          const window = new SlidingWindowLimiter(initial);
+          let calls: { at: number; tenant: string }[] = [];
+          let now = 1_000;
+          for (const { after, tenant, refund, capacity } of steps) {
+            now += after;
+            window.capacity = capacity ?? window.capacity;
+            calls = calls.filter(({ at }) => at > now - WINDOW_SECONDS);
+            const call = window.acquire(tenant, classOf(tenant), now);
+            if (call.granted) expect(calls.length).toBeLessThan(window.capacity);
+            else {
+              expect(call.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+              expect(call.retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
+            }
+            if (call.granted && refund) window.refund(tenant);
+            else if (call.granted) calls.push({ at: now, tenant });
+            expect(window.size).toBe(calls.length);
           }
-          if (call.granted && refund) window.refund(tenant);
-          else if (call.granted) calls.push({ at: now, tenant });
-          expect(window.size).toBe(calls.length);
-        }
-      }),
-      {
-        numRuns: 300,
-        // The example once gave 301 seconds, by rounding.
-        examples: [[1, [{ ...step0, after: 0.00006083159115632953 }, step0, step0]]],
-      },
-    );
-  });
+        }),
+        {
+          numRuns: 300,
+          // The example once gave 301 seconds, by rounding.
+          examples: [[1, [{ ...step0, after: 0.00006083159115632953 }, step0, step0]]],
+        },
+      );
+    },
+  );
 
   it.each(["e", BACKGROUND_TENANT])(
     "grants a call of %s after retryAfterSeconds if no other calls are made",

@@ -1,15 +1,15 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { BACKGROUND_TENANT, WINDOW_SECONDS } from "../../../src/core/budget/rules/call-window.ts";
 import type { UpstreamBudget } from "../../../src/durable-objects/upstream-budget.ts";
 import { BudgetModel as Model } from "../../support/budget-model.ts";
 
 /**
- * The budget's object against a simple model, by arbitrary sequences of calls, refunds, pauses, time, evictions and changes
- * of the capacity. After each step: never more calls in any window than there are, none while the gate is closed, a tenant
- * within its share is granted whenever there is room, and nothing counts after an eviction but what was on disk.
+ * Compares the Durable Object with a simple model, by arbitrary sequences of calls, refunds, cool-downs, pauses, evictions and
+ * changes of the capacity. After each step: no window exceeds the capacity, no call is granted during a cool-down, a tenant
+ * within its share is granted whenever there is room, and only stored calls count after an eviction.
  */
 
 const START = Date.UTC(2040, 10, 22, 12, 0, 0);
@@ -22,10 +22,10 @@ type Command = fc.AsyncCommand<Model, Real>;
 const stub = ({ name }: Real) => env.BUDGET.getByName(name);
 const now = () => Date.now() / 1000;
 
-/** A crowd is of tenants that come once: each is within its share, so that they find out how much room there is. */
+/** A crowd of tenants with one call each: each is within its share, so together they use all room. */
 const CROWD = "crowd";
 
-/** What a tenant does so many times. */
+/** Something a tenant does `times` times. */
 abstract class OfTenant implements Command {
   abstract readonly verb: string;
   readonly tenant: string;
@@ -53,7 +53,7 @@ class Acquire extends OfTenant {
         expect(isGranted).toBe(model.decide(tenant, now()) ?? isGranted);
         if (!isGranted) {
           expect(retryAfterSeconds).toBeGreaterThan(0);
-          expect(retryAfterSeconds).toBeLessThanOrEqual(Math.max(WINDOW_SECONDS, model.closedUntil - now()) + 1);
+          expect(retryAfterSeconds).toBeLessThanOrEqual(Math.max(WINDOW_SECONDS, model.blockedUntil - now()) + 1);
           return;
         }
         model.grant(tenant, now());
@@ -90,16 +90,16 @@ class SetCapacity implements Command {
   }
 }
 
-class Close implements Command {
+class Block implements Command {
   readonly seconds: number;
   constructor(seconds: number) {
     this.seconds = seconds;
   }
   check = () => true;
-  toString = () => `close(${this.seconds})`;
+  toString = () => `block(${this.seconds})`;
   async run(model: Model, real: Real): Promise<void> {
     await stub(real).close(this.seconds);
-    model.closedUntil = Math.max(model.closedUntil, now() + this.seconds);
+    model.blockedUntil = Math.max(model.blockedUntil, now() + this.seconds);
   }
 }
 
@@ -120,7 +120,7 @@ class Evict implements Command {
   check = () => true;
   toString = () => "evict";
   async run(model: Model, real: Real): Promise<void> {
-    // Only an object that runs can be evicted; this changes nothing.
+    // Only a running object can be evicted. This call starts it, and changes nothing.
     await stub(real).refund("nobody");
     await evictDurableObject(stub(real));
     model.isEvicted = true;
@@ -129,28 +129,30 @@ class Evict implements Command {
 
 afterEach(() => void vi.useRealTimers());
 
-it("is never overdrawn and fair, whatever happens in whatever order", { timeout: 120_000 }, async () => {
-  const tenants = fc.constantFrom("a", "b", "c", "d", BACKGROUND_TENANT);
-  const times = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 40 }));
-  const commands = fc.commands(
-    [
-      fc.tuple(tenants, times).map((args) => new Acquire(...args)),
-      fc.constantFrom(1, 5, 100).map((size) => new Acquire(CROWD, size)),
-      fc.tuple(tenants, times).map((args) => new Refund(...args)),
-      fc.constantFrom(25, 50).map((capacity) => new SetCapacity(capacity)),
-      fc.constantFrom(0.3, 30, 120, 299.8).map((seconds) => new Pass(seconds)),
-      fc.constantFrom(5, 60).map((seconds) => new Close(seconds)),
-      fc.constant(new Evict()),
-    ],
-    { maxCommands: 40, size: "max" },
-  );
-  let run = 0;
-  await fc.assert(
-    fc.asyncProperty(commands, async (sequence) => {
-      const name = `model-${++run}`;
-      vi.useFakeTimers({ toFake: ["Date"], now: START });
-      await fc.asyncModelRun(() => ({ model: new Model(), real: { name } }), sequence);
-    }),
-    { numRuns: 200 },
-  );
+describe("UpstreamBudget", () => {
+  it("behaves like its model, after any sequence of commands", { timeout: 120_000 }, async () => {
+    const tenants = fc.constantFrom("a", "b", "c", "d", BACKGROUND_TENANT);
+    const times = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 40 }));
+    const commands = fc.commands(
+      [
+        fc.tuple(tenants, times).map((args) => new Acquire(...args)),
+        fc.constantFrom(1, 5, 100).map((size) => new Acquire(CROWD, size)),
+        fc.tuple(tenants, times).map((args) => new Refund(...args)),
+        fc.constantFrom(25, 50).map((capacity) => new SetCapacity(capacity)),
+        fc.constantFrom(0.3, 30, 120, 299.8).map((seconds) => new Pass(seconds)),
+        fc.constantFrom(5, 60).map((seconds) => new Block(seconds)),
+        fc.constant(new Evict()),
+      ],
+      { maxCommands: 40, size: "max" },
+    );
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(commands, async (sequence) => {
+        const name = `model-${++run}`;
+        vi.useFakeTimers({ toFake: ["Date"], now: START });
+        await fc.asyncModelRun(() => ({ model: new Model(), real: { name } }), sequence);
+      }),
+      { numRuns: 200 },
+    );
+  });
 });

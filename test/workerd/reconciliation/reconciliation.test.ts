@@ -11,7 +11,7 @@ import worker from "../../../src/index.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { asOperator, codeOf, seedTenant } from "../support/worker.ts";
 
-/** The ledgers compared with the local Stream, by the clock and by the operator. */
+/** Compares ledgers with the local Stream, on schedule and by the operator. */
 
 const stream = inject("stream");
 const { accountId, apiBase, uploadHost, token } = stream;
@@ -46,23 +46,23 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Old enough for whatever was made before to be compared. */
+/** Advances the clock, so that existing videos are old enough to be compared. */
 function later(seconds = 1_000): void {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1_000 });
 }
 
-/** A video at Stream with these metadata. */
-async function made(metadata: readonly (readonly [string, string])[]): Promise<string> {
+/** Creates a video at Stream with this metadata. */
+async function createVideo(metadata: readonly (readonly [string, string])[]): Promise<string> {
   const created = await api.create(upstream, { length: 5, metadata: encodeUploadMetadata(metadata) });
   if (created.kind !== "created") throw new Error(created.problem.detail);
   return created.uid;
 }
 
-/** An upload of a ledger, whose video is at Stream under the same tag. */
-async function issued(id: string): Promise<string> {
+/** Creates an upload in the ledger, with a tagged video at Stream. */
+async function createUpload(id: string): Promise<string> {
   const expires = Math.floor(Date.now() / 1000) + 86_400;
   await ledgers.reserve("acme", { id, version: 1e15, limits: {}, upstream: "eu", bytes: 5, seconds: 60, expires });
-  const uid = await made([["sluice", `acme/${id}`]]);
+  const uid = await createVideo([["sluice", `acme/${id}`]]);
   await ledgers.attach("acme", id, uid, `http://${uploadHost}/`);
   return uid;
 }
@@ -82,67 +82,80 @@ async function fault(fault: object): Promise<void> {
   await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
 }
 
-it("tells nothing before the first sweep, and finds nothing where all is well", async () => {
-  expect(await report("GET")).toEqual({});
-  await issued(uploadId(1));
-  later();
-  const { run, finished } = await report("POST");
-  const counts = { pages: 1, videos: 1, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
-  expect(run).toEqual({ upstream: "eu", outcome: "finished", ...counts });
-  expect(finished).toMatchObject(counts);
-  expect(await report("GET")).toEqual({ finished });
+describe("/admin/v1/upstreams/:id/reconciliation", () => {
+  it("returns an empty state before the first sweep, and no differences when there are none", async () => {
+    expect(await report("GET")).toEqual({});
+    await createUpload(uploadId(1));
+    later();
+    const { run, finished } = await report("POST");
+    const counts = { pages: 1, videos: 1, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
+    expect(run).toEqual({ upstream: "eu", outcome: "finished", ...counts });
+    expect(finished).toMatchObject(counts);
+    expect(await report("GET")).toEqual({ finished });
+  });
+
+  it("counts videos that were imported, are missing or are unmanaged", async () => {
+    const [kept, deleted, imported] = [uploadId(1), uploadId(2), uploadId(3)];
+    await createUpload(kept);
+    const uid = await createUpload(deleted);
+    await api.deleteVideo(upstream, uid);
+    await createVideo([["sluice", `acme/${imported}`]]);
+    await createVideo([["name", "uploaded in the dashboard"]]);
+    await createVideo([["sluice", `nobody/${uploadId(4)}`]]);
+    later();
+    expect((await report("POST")).finished).toMatchObject({ videos: 4, imported: 1, missing: 1, unmanaged: 2 });
+    expect(await ledgers.find("acme", imported)).toMatchObject({
+      ok: true,
+      value: { state: "issued", upstream: "eu" },
+    });
+    // The ledger's alarm reads the missing video. A second sweep has nothing to repair.
+    await runDurableObjectAlarm(env.LEDGER.getByName("acme"));
+    expect(await ledgers.find("acme", deleted)).toMatchObject({ ok: true, value: { state: "expired" } });
+    expect(await ledgers.find("acme", kept)).toMatchObject({ ok: true, value: { state: "issued" } });
+    expect((await report("POST")).finished).toMatchObject({ imported: 0, missing: 0, unmanaged: 2 });
+  });
+
+  it("leaves the newest videos to the next sweep", async () => {
+    await createVideo([["sluice", `acme/${uploadId(1)}`]]);
+    expect((await report("POST")).finished).toMatchObject({ videos: 0, imported: 0, missing: 0 });
+    later();
+    expect((await report("POST")).finished).toMatchObject({ videos: 1, imported: 1 });
+  });
+
+  it("returns the failure while Stream is down, and continues when it is up", async () => {
+    await createVideo([["sluice", `acme/${uploadId(1)}`]]);
+    later();
+    await fault({ on: "api", kind: "status", status: 500, times: 2 });
+    const down = await report("POST");
+    expect(down.run).toMatchObject({ outcome: "failed", pages: 0 });
+    expect(down.failure?.reason).toContain("Stream");
+    expect(down.finished).toBeUndefined();
+    const up = await report("POST");
+    expect(up.finished).toMatchObject({ imported: 1 });
+    expect(up.failure).toEqual(down.failure);
+  });
+
+  it("returns 404 for an unknown upstream, 400 for an invalid id, 405 for DELETE", async () => {
+    expect(await codeOf(asOperator("GET", "/upstreams/none/reconciliation"))).toBe("not_found");
+    expect(await codeOf(asOperator("POST", "/upstreams/NO/reconciliation"))).toBe("bad_request");
+    expect(await codeOf(asOperator("DELETE", PATH))).toBe("method_not_allowed");
+  });
 });
 
-it("finds what the ledger does not know, what Stream does not have, and what is neither's", async () => {
-  const [kept, gone, adopted] = [uploadId(1), uploadId(2), uploadId(3)];
-  await issued(kept);
-  const lost = await issued(gone);
-  await api.deleteVideo(upstream, lost);
-  await made([["sluice", `acme/${adopted}`]]);
-  await made([["name", "uploaded in the dashboard"]]);
-  await made([["sluice", `nobody/${uploadId(4)}`]]);
-  later();
-  expect((await report("POST")).finished).toMatchObject({ videos: 4, imported: 1, missing: 1, unmanaged: 2 });
-  expect(await ledgers.find("acme", adopted)).toMatchObject({ ok: true, value: { state: "issued", upstream: "eu" } });
-  // Its ledger asks for the one that is missing; then a second sweep has nothing to repair.
-  await runDurableObjectAlarm(env.LEDGER.getByName("acme"));
-  expect(await ledgers.find("acme", gone)).toMatchObject({ ok: true, value: { state: "expired" } });
-  expect(await ledgers.find("acme", kept)).toMatchObject({ ok: true, value: { state: "issued" } });
-  expect((await report("POST")).finished).toMatchObject({ imported: 0, missing: 0, unmanaged: 2 });
+describe("createReconciliationStates", () => {
+  it("writes the result of only one of two concurrent runs", async () => {
+    const states = createReconciliationStates(env.DB);
+    expect(await states.read("eu")).toEqual(ok({ revision: 0, state: {} }));
+    const state = { failure: { at: 5, reason: "one" } };
+    const other = { failure: { at: 5, reason: "other" } };
+    expect([await states.write("eu", 0, state), await states.write("eu", 0, other)]).toEqual([ok(true), ok(false)]);
+    expect(await states.read("eu")).toEqual(ok({ revision: 1, state }));
+    expect([await states.write("eu", 1, {}), await states.write("eu", 1, other)]).toEqual([ok(true), ok(false)]);
+    expect(await states.read("eu")).toEqual(ok({ revision: 2, state: {} }));
+  });
 });
 
-it("of two runs at once, only one writes what it has found", async () => {
-  const rows = createReconciliationStates(env.DB);
-  expect(await rows.read("eu")).toEqual(ok({ revision: 0, state: {} }));
-  const state = { failure: { at: 5, reason: "one" } };
-  const other = { failure: { at: 5, reason: "other" } };
-  expect([await rows.write("eu", 0, state), await rows.write("eu", 0, other)]).toEqual([ok(true), ok(false)]);
-  expect(await rows.read("eu")).toEqual(ok({ revision: 1, state }));
-  expect([await rows.write("eu", 1, {}), await rows.write("eu", 1, other)]).toEqual([ok(true), ok(false)]);
-  expect(await rows.read("eu")).toEqual(ok({ revision: 2, state: {} }));
-});
-
-it("leaves the newest videos to the next sweep", async () => {
-  await made([["sluice", `acme/${uploadId(1)}`]]);
-  expect((await report("POST")).finished).toMatchObject({ videos: 0, imported: 0, missing: 0 });
-  later();
-  expect((await report("POST")).finished).toMatchObject({ videos: 1, imported: 1 });
-});
-
-it("waits while Stream is down, keeps saying since when, and goes on where it was", async () => {
-  await made([["sluice", `acme/${uploadId(1)}`]]);
-  later();
-  await fault({ on: "api", kind: "status", status: 500, times: 2 });
-  const down = await report("POST");
-  expect(down.run).toMatchObject({ outcome: "failed", pages: 0 });
-  expect(down.failure?.reason).toContain("Stream");
-  expect(down.finished).toBeUndefined();
-  const up = await report("POST");
-  expect(up.finished).toMatchObject({ imported: 1 });
-  expect(up.failure).toEqual(down.failure);
-});
-
-describe("by the clock", () => {
+describe("scheduled run", () => {
   const tick = async () => {
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     await worker.scheduled(createScheduledController(), env);
@@ -151,8 +164,8 @@ describe("by the clock", () => {
     return lines.filter(({ job }) => job === "reconcile");
   };
 
-  it("sweeps once, then rests for some hours, and writes one line each time", async () => {
-    await made([["sluice", `acme/${uploadId(1)}`]]);
+  it("sweeps every 6 hours, and logs one line per run", async () => {
+    await createVideo([["sluice", `acme/${uploadId(1)}`]]);
     later();
     expect(await tick()).toMatchObject([{ runs: [{ upstream: "eu", outcome: "finished", imported: 1 }] }]);
     expect(await tick()).toEqual([{ job: "reconcile", runs: [{ upstream: "eu", outcome: "not due" }] }]);
@@ -160,21 +173,15 @@ describe("by the clock", () => {
     expect(await tick()).toMatchObject([{ runs: [{ outcome: "finished", imported: 0 }] }]);
   });
 
-  it("asks Stream for nothing while the budget has no call for it", async () => {
+  it("calls Stream only when the budget grants a call", async () => {
     await env.BUDGET.getByName("eu").close(60);
     expect(await tick()).toMatchObject([{ runs: [{ outcome: "waiting for the budget", pages: 0 }] }]);
     const requests = await (await fetch(`${stream.url}/_control/requests`)).json<unknown[]>();
     expect(requests).toEqual([]);
   });
 
-  it("says so where the registry cannot be asked", async () => {
+  it("logs registry_unavailable when the registry fails", async () => {
     await env.DB.exec("DROP TABLE upstreams");
     expect(await tick()).toEqual([{ job: "reconcile", problem: "registry_unavailable" }]);
   });
-});
-
-it("has its place for upstreams that are there", async () => {
-  expect(await codeOf(asOperator("GET", "/upstreams/none/reconciliation"))).toBe("not_found");
-  expect(await codeOf(asOperator("POST", "/upstreams/NO/reconciliation"))).toBe("bad_request");
-  expect(await codeOf(asOperator("DELETE", PATH))).toBe("method_not_allowed");
 });

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import { asOperator, codeOf, request, seedTenant } from "../support/worker.ts";
 
-/** The webhook of an upstream, called as Stream calls it. */
+/** The webhook of an upstream, with requests like Stream's. */
 
 const [SECRET, OLD_SECRET] = ["85011ed3a913c6ad5f9cf6c5573cc0a7", "00011ed3a913c6ad5f9cf6c5573cc0a7"];
 const UPSTREAM = { accountId: "account", apiToken: "token", webhookSecrets: [SECRET, OLD_SECRET] };
@@ -34,8 +34,8 @@ function send(body: BodyInit, signature: string | undefined, upstream = "eu"): P
   return request("POST", `/hooks/stream/${upstream}`, { headers, body });
 }
 
-/** An upload that has a URL, in the ledger of a tenant. */
-async function issued(id: string, tenant = "acme", uid = UID, upstream = "eu"): Promise<void> {
+/** Creates an upload with a URL in a tenant's ledger. */
+async function createUpload(id: string, tenant = "acme", uid = UID, upstream = "eu"): Promise<void> {
   const ledger = env.LEDGER.getByName(tenant);
   const size = { bytes: 5, seconds: 60 };
   await ledger.reserve({ id, version: 1e15, limits: {}, upstream, expires: now() + 1_800, ...size });
@@ -58,9 +58,9 @@ async function stateOf(id: string, tenant = "acme") {
   return found.ok ? found.value?.state : undefined;
 }
 
-describe("an event that is signed", () => {
-  it("settles its upload, once however often it comes", async () => {
-    await issued("one");
+describe("POST /hooks/stream/:upstream: signature", () => {
+  it("settles the upload once when the notification arrives twice", async () => {
+    await createUpload("one");
     const body = video({ sluice: "acme/one", name: "Ünïcode" });
     const answer = await send(body, await sign(body));
     expect(answer.status).toBe(200);
@@ -71,8 +71,8 @@ describe("an event that is signed", () => {
     expect(await env.LEDGER.getByName("acme").usage()).toMatchObject({ pending: 0, storedSeconds: 5.5 });
   });
 
-  it("may be signed with any of the upstream's secrets, and with no other", async () => {
-    await issued("one");
+  it("accepts any of the upstream's secrets, and no other", async () => {
+    await createUpload("one");
     const body = video({ sluice: "acme/one" });
     expect((await send(body, await sign(body, OLD_SECRET))).status).toBe(200);
     expect(await stateOf("one")).toBe("ready");
@@ -81,60 +81,65 @@ describe("an event that is signed", () => {
 
   it.each([
     ["299 seconds old", -299, 200],
-    ["301 seconds old", -302, 403],
-    ["of a clock that is ahead", 298, 200],
-    ["of a clock that is too far ahead", 302, 403],
-  ])("%s: %d", async (_, age, status) => {
+    ["302 seconds old", -302, 403],
+    ["298 seconds ahead", 298, 200],
+    ["302 seconds ahead", 302, 403],
+  ])("answers a signature %s (%d s) with %d", async (_, age, status) => {
     const body = video({});
     expect((await send(body, await sign(body, SECRET, String(now() + age)))).status).toBe(status);
   });
 });
 
-it("comes a day late, after its upload was given up, and is believed all the same", async () => {
-  await issued("one");
-  await runInDurableObject(env.LEDGER.getByName("acme"), (_, state) =>
-    state.storage.sql.exec("UPDATE uploads SET state = 'expired', due = NULL").toArray(),
-  );
-  const body = video({ sluice: "acme/one" });
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_400_000 });
-  expect((await send(body, await sign(body))).status).toBe(200);
-  expect(await stateOf("one")).toBe("ready");
+describe("POST /hooks/stream/:upstream: recording", () => {
+  it("settles an expired upload when the notification is a day late", async () => {
+    await createUpload("one");
+    await runInDurableObject(env.LEDGER.getByName("acme"), (_, state) =>
+      state.storage.sql.exec("UPDATE uploads SET state = 'expired', due = NULL").toArray(),
+    );
+    const body = video({ sluice: "acme/one" });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_400_000 });
+    expect((await send(body, await sign(body))).status).toBe(200);
+    expect(await stateOf("one")).toBe("ready");
+  });
+
+  it("settles the upload of another upstream of the same account, since an account has one webhook", async () => {
+    await asOperator("PUT", "/upstreams/second", { accountId: UPSTREAM.accountId, apiToken: "other" });
+    await seedTenant("zoe", { upstream: "second" });
+    await createUpload("hers", "zoe", UID, "second");
+    const body = video({ sluice: "zoe/hers" });
+    expect((await send(body, await sign(body))).status).toBe(200);
+    expect(await stateOf("hers", "zoe")).toBe("ready");
+  });
 });
 
-it("is of any of the upstreams that are one account: Stream has one webhook for all of them", async () => {
-  await asOperator("PUT", "/upstreams/second", { accountId: UPSTREAM.accountId, apiToken: "other" });
-  await seedTenant("zoe", { upstream: "second" });
-  await issued("hers", "zoe", UID, "second");
-  const body = video({ sluice: "zoe/hers" });
-  expect((await send(body, await sign(body))).status).toBe(200);
-  expect(await stateOf("hers", "zoe")).toBe("ready");
-});
-
-describe("refuses alike", () => {
+describe("POST /hooks/stream/:upstream: rejections with equal answers", () => {
   it.each([
     ["no signature", async () => undefined],
     ["junk", async () => "time=now"],
     ["another body", () => sign(video({ sluice: "acme/two" }))],
     ["another time", async () => (await sign(video({}))).replace(/time=\d+/, `time=${now() - 1}`)],
-    ["an empty secret's", () => sign(video({}), " ")],
-  ])("%s", async (_, signature) => {
+    ["an empty secret", () => sign(video({}), " ")],
+  ])("returns 403 for %s", async (_, signature) => {
     const answer = await send(video({}), await signature());
     expect(answer.status).toBe(403);
     expect(await codeOf(answer)).toBe("webhook_signature_invalid");
   });
 
-  it.each(["none", "mute", "default", "Not-an-id", "__proto__"])("the upstream %s", async (upstream) => {
-    await asOperator("PUT", "/upstreams/mute", { accountId: "account", apiToken: "token" });
-    const body = video({});
-    const answers = await Promise.all([
-      send(body, await sign(body), upstream),
-      send(body, await sign(body, "f".repeat(32)), "eu"),
-    ]);
-    const [one, other] = await Promise.all(answers.map((answer) => answer.json<Record<string, unknown>>()));
-    expect({ ...one, requestId: "" }).toEqual({ ...other, requestId: "" });
-  });
+  it.each(["none", "mute", "default", "Not-an-id", "__proto__"])(
+    "returns the same answer for the upstream %s as for a wrong signature",
+    async (upstream) => {
+      await asOperator("PUT", "/upstreams/mute", { accountId: "account", apiToken: "token" });
+      const body = video({});
+      const answers = await Promise.all([
+        send(body, await sign(body), upstream),
+        send(body, await sign(body, "f".repeat(32)), "eu"),
+      ]);
+      const [one, other] = await Promise.all(answers.map((answer) => answer.json<Record<string, unknown>>()));
+      expect({ ...one, requestId: "" }).toEqual({ ...other, requestId: "" });
+    },
+  );
 
-  it("any number of bad signatures from one address, which is never shut out", async () => {
+  it("never blocks an address, after any number of wrong signatures", async () => {
     const body = video({});
     const headers = { "CF-Connecting-IP": "192.0.2.1", "Webhook-Signature": await sign(body, "f".repeat(32)) };
     for (let count = 0; count < 65; count++)
@@ -144,8 +149,8 @@ describe("refuses alike", () => {
   });
 });
 
-describe("a body", () => {
-  it("that is too large is not read to its end", async () => {
+describe("POST /hooks/stream/:upstream: body", () => {
+  it("returns 413 for a body that is too large, without reading all of it", async () => {
     let pulled = 0;
     const endless = new ReadableStream({
       pull(controller) {
@@ -159,13 +164,16 @@ describe("a body", () => {
     expect(pulled).toBeLessThan(20);
   });
 
-  it.each(["", "null", "[]", "{}", '{"uid":"a"}', "\u{feff}nonsense"])("that is no video: %j", async (body) => {
-    const answer = await send(body, await sign(body));
-    expect(answer.status).toBe(400);
-    expect(await codeOf(answer)).toBe("body_invalid");
-  });
+  it.each(["", "null", "[]", "{}", '{"uid":"a"}', "\u{feff}nonsense"])(
+    "returns 400 for a body that is not a video: %j",
+    async (body) => {
+      const answer = await send(body, await sign(body));
+      expect(answer.status).toBe(400);
+      expect(await codeOf(answer)).toBe("body_invalid");
+    },
+  );
 
-  it("is signed as bytes, whatever they are", async () => {
+  it("verifies the signature of any bytes", async () => {
     const bytes = Uint8Array.of(0xff, 0xfe, 0x00);
     const key = await crypto.subtle.importKey(
       "raw",
@@ -176,19 +184,21 @@ describe("a body", () => {
     );
     const time = String(now());
     const mac = await crypto.subtle.sign("HMAC", key, Uint8Array.of(...new TextEncoder().encode(`${time}.`), ...bytes));
-    // Past the signature, and refused as what it is.
+    // The signature is valid, so the body is what is rejected.
     expect((await send(bytes, `time=${time},sig1=${new Uint8Array(mac).toHex()}`)).status).toBe(400);
   });
 });
 
-it.each(["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])("%s is not for Stream's events", async (method) => {
-  const answer = await request(method, "/hooks/stream/eu");
-  expect(answer.status).toBe(405);
-  expect(answer.headers.get("allow")).toBe("POST");
+describe("/hooks/stream/:upstream: method", () => {
+  it.each(["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])("returns 405 for %s", async (method) => {
+    const answer = await request(method, "/hooks/stream/eu");
+    expect(answer.status).toBe(405);
+    expect(answer.headers.get("allow")).toBe("POST");
+  });
 });
 
-describe("whose the video is", () => {
-  const told = async (body: string) => {
+describe("POST /hooks/stream/:upstream: tenant of the video", () => {
+  const logOf = async (body: string) => {
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     const answer = await send(body, await sign(body));
     expect(answer.status).toBe(200);
@@ -196,9 +206,9 @@ describe("whose the video is", () => {
     return JSON.parse(line ?? "{}") as Record<string, unknown>;
   };
 
-  it("is in its tag, as the wide event says", async () => {
-    await issued("one");
-    expect(await told(video({ sluice: "acme/one" }))).toMatchObject({
+  it("logs the tenant of the tag", async () => {
+    await createUpload("one");
+    expect(await logOf(video({ sluice: "acme/one" }))).toMatchObject({
       streamEvent: "recorded",
       tenant: "acme",
       upstream: "eu",
@@ -208,40 +218,40 @@ describe("whose the video is", () => {
 
   it.each([
     ["has no tag", { name: "edited" }],
-    ["has a tag of others", { sluice: 5 }],
-    ["has a tenant's tag that is not here", { sluice: "nobody/one" }],
-    ["has the tag of an upload that is not known", { sluice: "acme/other" }],
+    ["has another's tag", { sluice: 5 }],
+    ["has the tag of an unknown tenant", { sluice: "nobody/one" }],
+    ["has the tag of an unknown upload", { sluice: "acme/other" }],
     ["has the tag of an upload with another video", { sluice: "acme/theirs" }],
-  ])("is a stranger where it %s", async (_, meta) => {
-    await issued("theirs", "acme", "b".repeat(32));
-    const line = await told(video(meta));
+  ])("is unmanaged when the video %s", async (_, meta) => {
+    await createUpload("theirs", "acme", "b".repeat(32));
+    const line = await logOf(video(meta));
     expect(line).toMatchObject({ streamEvent: "unmanaged" });
     expect(line).not.toHaveProperty("tenant");
     expect(await stateOf("theirs")).toBe("issued");
   });
 
-  it("makes no ledger for a name that somebody has made up", async () => {
-    await told(video({ sluice: "nobody/one" }));
+  it("creates no ledger for an invented tenant", async () => {
+    await logOf(video({ sluice: "nobody/one" }));
     const names = (await listDurableObjectIds(env.LEDGER)).map(String);
     expect(names).not.toContain(String(env.LEDGER.idFromName("nobody")));
   });
 
-  it("is found by its uid where neither the event nor Stream tells the meta", async () => {
+  it("finds the upload by uid when neither the notification nor Stream has the meta", async () => {
     vi.stubGlobal("fetch", async () => new Response(null, { status: 503 }));
     for (let count = 0; count < 12; count++) await seedTenant(`other-${count}`, { upstream: "eu" });
     await seedTenant("zoe", { upstream: "eu" });
-    await issued("hers", "zoe");
-    expect(await told(video(undefined))).toMatchObject({ streamEvent: "recorded", tenant: "zoe" });
+    await createUpload("hers", "zoe");
+    expect(await logOf(video(undefined))).toMatchObject({ streamEvent: "recorded", tenant: "zoe" });
     expect(await stateOf("hers", "zoe")).toBe("ready");
   });
 
-  it("is not found with tenants of another upstream, nor told by an upload of another upstream", async () => {
+  it("records nothing for an upload of another upstream", async () => {
     await asOperator("PUT", "/upstreams/us", { ...UPSTREAM, accountId: "other" });
     await seedTenant("zoe", { upstream: "us" });
-    await issued("hers", "zoe");
+    await createUpload("hers", "zoe");
     vi.stubGlobal("fetch", async () => new Response(null, { status: 503 }));
-    expect(await told(video(undefined))).toMatchObject({ streamEvent: "unmanaged" });
-    await issued("one");
+    expect(await logOf(video(undefined))).toMatchObject({ streamEvent: "unmanaged" });
+    await createUpload("one");
     const body = video({ sluice: "acme/one" });
     expect((await send(body, await sign(body), "us")).status).toBe(200);
     expect(await stateOf("one")).toBe("issued");

@@ -5,7 +5,7 @@ import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption
 import { parseConfig } from "../../../src/config.ts";
 import { asOperator, codeOf } from "../support/worker.ts";
 
-/** The webhook of an upstream: its secrets in the registry, and its registration at the local Stream. */
+/** An upstream's webhook: its secrets in the registry, and its registration at the local Stream. */
 
 const stream = inject("stream");
 const SECRETS = ["1".repeat(32), "2".repeat(32)];
@@ -31,8 +31,8 @@ async function atStream(method: "GET" | "PUT", notificationUrl?: string): Promis
   return (await answer.json<{ result: Record<string, string> }>()).result;
 }
 
-describe("the secrets of a document", () => {
-  it("are sealed, and never shown", async () => {
+describe("webhookSecrets of an upstream document", () => {
+  it("are encrypted and never returned", async () => {
     const texts = [await (await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets: SECRETS })).text()];
     for (const path of ["/upstreams/eu", "/upstreams"]) texts.push(await (await asOperator("GET", path)).text());
     texts.push(JSON.stringify((await env.DB.prepare("SELECT * FROM upstreams").all()).results));
@@ -40,7 +40,7 @@ describe("the secrets of a document", () => {
     expect(await secrets()).toEqual(SECRETS);
   });
 
-  it("stay where a new document has none, are taken away by an empty list, and go with the account", async () => {
+  it("stay without a list, and are deleted by an empty list or another account", async () => {
     const put = (more: object) => asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, ...more });
     await put({ webhookSecrets: SECRETS });
     await put({ apiToken: "rotated" });
@@ -53,7 +53,7 @@ describe("the secrets of a document", () => {
     expect(await env.DB.prepare("SELECT sealed_webhook_secrets AS sealed FROM upstreams").first("sealed")).toBeNull();
   });
 
-  it("do not open in another row, nor for another account, and uploads go on without them", async () => {
+  it("cannot be decrypted in another row, whose upstream then has none", async () => {
     await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets: SECRETS });
     await asOperator("PUT", "/upstreams/us", UPSTREAM);
     await env.DB.exec(
@@ -63,7 +63,7 @@ describe("the secrets of a document", () => {
   });
 
   it.each([["short"], [Array(4).fill(SECRETS[0]).join()], ["with a blank in it, and long"]])(
-    "refuses %s",
+    "are rejected when they are %s",
     async (text) => {
       const webhookSecrets = text.length > 40 ? text.split(",") : [text];
       const answer = await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, webhookSecrets });
@@ -79,7 +79,7 @@ describe("PUT upstreams/:id/webhook", () => {
   const register = (body: object = {}) => asOperator("PUT", "/upstreams/eu/webhook", body);
   beforeEach(async () => void (await asOperator("PUT", "/upstreams/eu", UPSTREAM)));
 
-  it("registers it at Stream, and keeps the secret", async () => {
+  it("registers the webhook at Stream and stores its secret", async () => {
     expect(await codeOf(asOperator("GET", "/upstreams/eu/webhook"))).toBe("not_found");
     const answer = await register();
     expect(await answer.json()).toEqual({ notificationUrl: OURS });
@@ -89,7 +89,7 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await (await asOperator("GET", "/upstreams/eu/webhook")).json()).toEqual({ notificationUrl: OURS });
   });
 
-  it("again changes nothing; at another address, the secret before stays valid, and those before that do not", async () => {
+  it("changes nothing when repeated, and keeps one previous secret when the address changes", async () => {
     await register();
     const [first = ""] = (await secrets()) ?? [];
     await register();
@@ -103,17 +103,17 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await secrets()).toEqual([third, second]);
   });
 
-  it("does not replace another's without force, and says whose it is", async () => {
+  it("returns 409 with the URL of another webhook, and replaces it by force", async () => {
     await atStream("PUT", "https://other.example/events");
-    const refused = await register();
-    expect(refused.status).toBe(409);
-    expect((await refused.json<{ detail: string }>()).detail).toContain("https://other.example/events");
+    const conflict = await register();
+    expect(conflict.status).toBe(409);
+    expect((await conflict.json<{ detail: string }>()).detail).toContain("https://other.example/events");
     expect(await atStream("GET")).toMatchObject({ notificationUrl: "https://other.example/events" });
     expect(await secrets()).toEqual([]);
     expect((await register({ force: true })).status).toBe(200);
   });
 
-  it("does not take a secret that could not be kept with others", async () => {
+  it("rejects a secret with a comma or a space", async () => {
     const result = { notificationUrl: OURS, secret: "with, comma and a blank" };
     for (const answer of [{ status: 404 }, { status: 200, body: JSON.stringify({ success: true, result }) }]) {
       const fault = JSON.stringify({ on: "api", kind: "status", ...answer });
@@ -123,7 +123,7 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await secrets()).toEqual([]);
   });
 
-  it("keeps no secret for an upstream that has become another account's meanwhile", async () => {
+  it("stores no secret when the upstream's account changes meanwhile", async () => {
     const latency = JSON.stringify({ on: "api", kind: "latency", milliseconds: 500 });
     await fetch(`${stream.url}/_control/faults`, { method: "POST", body: latency });
     const registering = register();
@@ -135,7 +135,7 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await secrets()).toEqual([]);
   });
 
-  it("tells the operator what Stream says", async () => {
+  it("returns Stream's error to the operator", async () => {
     await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, apiToken: "revoked" });
     const answer = await register();
     expect(answer.status).toBe(502);
@@ -144,7 +144,7 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await codeOf(register())).toBe("stream_unreachable");
   });
 
-  it("has its place for upstreams that are there, and not the environment's", async () => {
+  it("returns 404 for an unknown upstream, 400 for invalid input, 405 for DELETE", async () => {
     expect(await codeOf(asOperator("PUT", "/upstreams/none/webhook", {}))).toBe("not_found");
     expect(await codeOf(asOperator("PUT", "/upstreams/NO/webhook", {}))).toBe("bad_request");
     expect(await codeOf(register({ gateway: "ftp://x" }))).toBe("body_invalid");
@@ -158,7 +158,7 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await env.BUDGET.getByName("eu").acquire(1_000, "tenant", "foreground")).toBeGreaterThan(55);
   });
 
-  it("counts its calls with the upstream's budget", async () => {
+  it("takes its calls from the upstream's budget", async () => {
     await asOperator("PUT", "/upstreams/eu", { ...UPSTREAM, callsPerWindow: 1 });
     const answer = await register();
     expect(await codeOf(answer)).toBe("upstream_busy");
