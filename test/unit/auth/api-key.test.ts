@@ -31,6 +31,16 @@ describe("parseApiKey", () => {
     }
   });
 
+  it("returns undefined for another length, even with the right checksum", () => {
+    for (const [idLength, secretLength] of [
+      [15, 43],
+      [17, 43],
+      [16, 42],
+      [16, 44],
+    ] as const)
+      expect(parseApiKey(formatApiKey("a".repeat(idLength), "b".repeat(secretLength)).text)).toBeUndefined();
+  });
+
   it.each(["", "slu_", "slu_a_b", "Bearer slu_", "sk_live_123"])("returns undefined for other text: %j", (text) => {
     expect(parseApiKey(text)).toBeUndefined();
   });

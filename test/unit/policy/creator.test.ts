@@ -44,4 +44,27 @@ describe("decideCreator", () => {
     expect(creator("caller", "caller")).toBe("u");
     expect(creator("caller", "tenant")).toBe("policy_conflict");
   });
+
+  it("accepts a creator of 64 characters", () => {
+    expect(codeOf({}, requestOf({}, { creator: "c".repeat(64) }))).toBe("accepted");
+  });
+
+  it.each<[from: string, more: Partial<ReturnType<typeof requestOf>>, explanation: object]>([
+    ["caller", { creator: "user-2" }, { outcome: "accepted", requested: "user-2", applied: "user-2" }],
+    ["caller", jwt, { outcome: "forced", applied: "user-1", rule: "policy.creator.from" }],
+    ["caller", { ...jwt, creator: "user-1" }, { outcome: "accepted", requested: "user-1", applied: "user-1" }],
+    [
+      "caller",
+      { ...jwt, creator: "user-2" },
+      { outcome: "forced", requested: "user-2", applied: "user-1", rule: "policy.creator.from" },
+    ],
+    ["client", {}, { outcome: "absent" }],
+    ["none", { creator: "user-2" }, { outcome: "dropped", requested: "user-2" }],
+    ["none", {}, { outcome: "absent" }],
+    ["client", { creator: "ä" }, { outcome: "refused", requested: "ä", rule: "stream.creator" }],
+    ["caller", { caller: { ...jwt.caller, subject: "ä" } }, { outcome: "refused", rule: "policy.creator.from" }],
+  ])("explains the creator from %s for %j", (from, more, explanation) => {
+    const { explanations } = applyPolicy([policyOf({ creator: { from } })], requestOf({}, more));
+    expect(explanations.find(({ key }) => key === "creator")).toEqual({ key: "creator", ...explanation });
+  });
 });

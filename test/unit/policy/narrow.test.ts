@@ -81,4 +81,33 @@ describe("narrow", () => {
       ),
     ).toBe("policy_conflict");
   });
+
+  it.each([
+    ["is bounded by the grant", { maxdurationseconds: { force: 60 } }, { maxdurationseconds: { max: 30 } }],
+    [
+      "is unset and the grant requires the key",
+      { requiresignedurls: { force: false } },
+      { requiresignedurls: { required: true } },
+    ],
+    ["sets a custom key that the grant excludes", { plan: { force: "gold" } }, { "*": {} }],
+  ])("refuses if a forced value %s", (_, tenant, grant) => {
+    expect(apply(rules(tenant), rules(grant), {})).toBe("policy_conflict");
+  });
+
+  it.each([
+    ["the tenant has no default", {}, { requiresignedurls: { force: false } }],
+    ["the tenant has a rule without a default", { requiresignedurls: {} }, { requiresignedurls: { force: false } }],
+    [
+      "the tenant's default is unset, too",
+      { requiresignedurls: { default: false } },
+      { requiresignedurls: { force: false } },
+    ],
+    [
+      "only the grant's default is set",
+      { requiresignedurls: { force: false } },
+      { requiresignedurls: { default: true } },
+    ],
+  ])("leaves a flag unset if %s", (_, tenant, grant) => {
+    expect(apply(rules(tenant), rules(grant), {})).toEqual(apply({}, {}, {}));
+  });
 });

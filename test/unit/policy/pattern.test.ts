@@ -11,6 +11,14 @@ describe("compilePattern", () => {
     ["[)*(?<]+\\)\\*", "(*)*", "()"],
     [".+?", "a", ""],
     ["\\p{L}{1,3}", "äöü", "a1"],
+    ["a{100}", "a".repeat(100), "a".repeat(99)],
+    ["a{0,100}b", "b", "a"],
+    // At the limits: 200 characters, and 100,000 ways.
+    ["a".repeat(200), "a".repeat(200), "a".repeat(199)],
+    ["a{1,10}".repeat(5), "a".repeat(50), "a".repeat(51)],
+    // Groups count on their own: 1,024 and 4,097 ways.
+    [`${"a?".repeat(10)}(b)`, "b", "c"],
+    [`${"a?".repeat(12)}|(b)(c)`, "bc", "b"],
   ])("compiles %s, which matches the whole value %j and not %j", (source, matching, other) => {
     const pattern = compilePattern(source);
     expect(pattern?.(matching)).toBe(true);
@@ -29,6 +37,8 @@ describe("compilePattern", () => {
     ".*.*.{0,100}",
     "a{0,100}".repeat(3),
     "a{1,}".repeat(3),
+    "a{0,1}".repeat(17),
+    "(a?a?)".repeat(9),
     "a{101}",
     "a{0,101}",
     "(a)\\1",

@@ -25,4 +25,23 @@ describe("parsePolicy", () => {
   ])("accepts bounds wider than Stream's, and bounds that leave a single value: %j", (metadata) => {
     expect(parsePolicy({ metadata }, "policy")).toMatchObject({ ok: true });
   });
+
+  it.each<[json: unknown, key: string]>([
+    [null, "policy"],
+    [[], "policy"],
+    [{ metadata: "name" }, "policy.metadata"],
+    [{ metadata: null }, "policy.metadata"],
+    [{ metadata: [] }, "policy.metadata"],
+    [{ upload: { minBytes: 2, maxBytes: 1 } }, "policy.upload.minBytes"],
+    [{ metadata: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`k${index}`, {}])) }, "policy.metadata"],
+    [{ creator: { from: "origin" } }, "policy.creator.from"],
+    [{ origins: ["app.acme.com"] }, "policy.origins.0"],
+  ])("refuses %j at %s", (json, key) => {
+    expect(parsePolicy(json, "policy")).toMatchObject({ ok: false, problem: { code: "body_invalid", key } });
+  });
+
+  it("accepts equal bounds of the length, and 64 rules", () => {
+    const metadata = Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`k${index}`, {}]));
+    expect(parsePolicy({ upload: { minBytes: 1, maxBytes: 1 }, metadata }, "policy").ok).toBe(true);
+  });
 });

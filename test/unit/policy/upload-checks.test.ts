@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
 import { narrow } from "../../../src/core/policy/rules/policy.ts";
 import { maxUploadBytes, originAllowed } from "../../../src/core/policy/rules/upload-checks.ts";
 import { codeOf, policyOf, requestOf } from "../../support/policy-fixtures.ts";
@@ -17,6 +18,7 @@ describe("checkLength, checkFileType and checkOrigin", () => {
   it.each([
     ["video/mp4", "accepted"],
     ["VIDEO/WebM;codecs=vp9", "accepted"],
+    [" audio/mpeg ; codecs=mp3", "accepted"],
     ["audio/mpeg", "accepted"],
     ["audio/wav", "file_type_not_allowed"],
     ["videos/mp4", "file_type_not_allowed"],
@@ -46,6 +48,29 @@ describe("checkLength, checkFileType and checkOrigin", () => {
     expect(originAllowed([policyOf({})], "https://any.example")).toBe(true);
     expect(originAllowed([policyOf({ origins: [] })], "https://any.example")).toBe(false);
     expect(codeOf({ origins: [] }, requestOf())).toBe("accepted");
+  });
+
+  it("allows an origin only if every document allows it", () => {
+    const policy = narrow(
+      [policyOf({ origins: ["https://*.acme.com"] })],
+      policyOf({ origins: ["https://app.acme.com", "https://evil.example"] }, "grant"),
+    );
+    const origins = ["https://app.acme.com", "https://x.acme.com", "https://evil.example"];
+    expect(origins.map((origin) => originAllowed(policy, origin))).toEqual([true, false, false]);
+  });
+
+  it.each([
+    [{ upload: { maxBytes: 999 } }, {}, 'length must be at most 999 bytes (requested: "1000").'],
+    [{ upload: { minBytes: 1_001 } }, {}, 'length must be at least 1001 bytes (requested: "1000").'],
+    [
+      { upload: { fileTypes: ["video/*", "audio/mpeg"] } },
+      { filetype: "text/html" },
+      'filetype must be one of video/*, audio/mpeg (requested: "text/html").',
+    ],
+    [{ upload: { fileTypes: ["video/*"] } }, {}, "filetype is required and must be one of video/*."],
+  ])("says what is wrong, found and accepted: %j, %j", (document, metadata, detail) => {
+    const { result } = applyPolicy([policyOf(document)], requestOf(metadata));
+    expect(result).toMatchObject({ ok: false, problem: { detail } });
   });
 });
 
