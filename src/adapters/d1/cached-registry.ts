@@ -82,7 +82,7 @@ export function createRegistry(
     // Names that were found before, and trusted names, are never limited: a flood of made-up names must not block them.
     const lookup = cached || trust ? undefined : cache.startLookup(name);
     if (lookup === "limited")
-      return err(problem("registry_busy", "Too many look-ups of what does not exist.", { retryAfterSeconds: 1 }));
+      return err(problem("registry_busy", "Too many lookups of unknown names.", { retryAfterSeconds: 1 }));
     const isCharged = lookup === "started";
     const fill = cache.begin();
     try {

@@ -13,8 +13,8 @@ import { type EndpointRow, endpointSecretsContext, isoTime, secretsOf } from "./
 const DISABLED_BY_OPERATOR = "the operator disabled it";
 
 const NO_SUCH_ENDPOINT = problem("not_found", "There is no such endpoint.");
-const CHANGED_MEANWHILE = problem("conflict", "The endpoint was changed at the same time; look at it, and try again.");
-const TOO_MANY = problem("conflict", `A tenant may have ${MAX_ENDPOINTS_PER_TENANT} endpoints.`);
+const CHANGED_MEANWHILE = problem("conflict", "The endpoint was changed at the same time. Read it and try again.");
+const TOO_MANY = problem("conflict", `The tenant already has ${MAX_ENDPOINTS_PER_TENANT} endpoints, the maximum.`);
 
 /** An endpoint as it is to be stored. */
 interface NewEndpoint extends EndpointSettings {

@@ -50,7 +50,7 @@ export function createIssuerStore(database: Database, encryption: FieldEncryptio
     async put(id, settings) {
       const { secret, tenant = null } = settings;
       if (tenant !== null && !(await tenantExists(tenant)))
-        return err(problem("body_invalid", `tenant: there is no "${tenant}".`, { key: "tenant" }));
+        return err(problem("body_invalid", `tenant: there is no tenant "${tenant}".`, { key: "tenant" }));
       const before = await find(id);
       if (before && before.tenant !== tenant) await revokeIssuer(before);
 

@@ -148,7 +148,7 @@ export function issuerOf(row: IssuerRow & TenantVersion, secret: string | undefi
 function issuerKeysOf(row: IssuerRow, secret: string | undefined): Issuer["keys"] {
   if (row.jwks_url !== null) return { kind: "jwks-url", url: row.jwks_url };
   if (row.jwks !== null) return { kind: "jwks", jwks: stored(keySet, row.jwks) };
-  if (secret === undefined) throw new Error(`The secret of the issuer ${row.id} does not open with MASTER_KEYS.`);
+  if (secret === undefined) throw new Error(`The secret of the issuer ${row.id} cannot be decrypted with MASTER_KEYS.`);
   return { kind: "secret", secret: new TextEncoder().encode(secret) };
 }
 
@@ -159,7 +159,7 @@ export function upstreamOf(
   webhookSecrets: string | undefined,
 ): Upstream {
   if (credential === undefined)
-    throw new Error(`The credential of the upstream ${row.id} does not open with MASTER_KEYS.`);
+    throw new Error(`The credential of the upstream ${row.id} cannot be decrypted with MASTER_KEYS.`);
   return {
     id: row.id,
     accountId: row.account_id,

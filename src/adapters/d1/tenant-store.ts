@@ -12,7 +12,7 @@ const WAS_DELETED = "EXISTS (SELECT 1 FROM audit WHERE tenant = ?1 AND action = 
 
 const TENANT_ID_RETIRED = problem(
   "conflict",
-  "A tenant of this id has been deleted, and its uploads are kept. Choose another id, or have it back with ?restore=true.",
+  "A tenant with this id was deleted, and its uploads are kept. Choose another id, or restore the tenant with ?restore=true.",
 );
 
 export function createTenantStore({ all, first, writeFor, now }: Database): TenantStore {
@@ -59,7 +59,7 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
         return err(
           !before && !restore && (await wasDeleted(id))
             ? TENANT_ID_RETIRED
-            : problem("body_invalid", `upstream: there is no "${upstream}".`, { key: "upstream" }),
+            : problem("body_invalid", `upstream: there is no upstream "${upstream}".`, { key: "upstream" }),
         );
       const after = await find(id);
       return after ? ok({ document: tenantDocument(after), created: !before }) : err(NO_SUCH_TENANT);

@@ -64,7 +64,7 @@ export function createUpstreamStore(database: Database, encryption: FieldEncrypt
       const written = await write([query], { action: "upstream.put", target: id, details });
       return written > 0
         ? ok({ document: upstreamDocument(row), created: !before })
-        : err(problem("conflict", "Tenants are on this upstream: it cannot be another account's."));
+        : err(problem("conflict", "The upstream is in use by tenants; its account cannot be changed."));
     },
 
     async delete(id) {
@@ -72,7 +72,9 @@ export function createUpstreamStore(database: Database, encryption: FieldEncrypt
       const sql = "DELETE FROM upstreams WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)";
       const deleted = await write([[sql, [id]]], { action: "upstream.delete", target: id });
       if (deleted > 0) return ok(true);
-      return (await find(id)) ? err(problem("conflict", "Tenants are on this upstream.")) : ok(false);
+      return (await find(id))
+        ? err(problem("conflict", "The upstream is in use by tenants; it cannot be deleted."))
+        : ok(false);
     },
 
     async rotateWebhookSecret({ id, accountId }, secret, url) {

@@ -9,5 +9,5 @@ export class RegistryUnavailable extends Error {
 /** The problem for a failed database call or an unreadable row. */
 export function registryUnavailable(error: unknown): Problem {
   const facts = { reason: errorMessage(error) };
-  return problem("registry_unavailable", "The registry is not available at the moment.", { facts });
+  return problem("registry_unavailable", "The registry is currently not available.", { facts });
 }

@@ -7,10 +7,10 @@ function clock() {
   return { now: () => time, pass: (milliseconds: number) => void (time += milliseconds) };
 }
 
-describe("the cache of look-ups", () => {
+describe("LookupCache", () => {
   const LIFETIME_MS = 10_000;
 
-  it("gives what it was told until its time is over, to the millisecond, and then knows it for a real name", () => {
+  it("returns a value as fresh until its lifetime ends, and as stale afterwards", () => {
     const { now, pass } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
     cache.set("acme", "a", cache.begin());
@@ -20,7 +20,7 @@ describe("the cache of look-ups", () => {
     expect(cache.get("acme")).toEqual({ value: "a", fresh: false });
   });
 
-  it("gives that there is nothing until its time is over, and then knows nothing of the name", () => {
+  it("returns a negative result until its lifetime ends, and nothing afterwards", () => {
     const { now, pass } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
     cache.set("nobody", undefined, cache.begin());
@@ -30,7 +30,7 @@ describe("the cache of look-ups", () => {
     expect(cache.get("nobody")).toBeUndefined();
   });
 
-  it("counts a value's age from when it was asked for, not from when it came", () => {
+  it("counts the age of a value from the start of its lookup", () => {
     const { now, pass } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
     const fill = cache.begin();
@@ -41,22 +41,22 @@ describe("the cache of look-ups", () => {
     expect(cache.get("acme")?.fresh).toBe(false);
   });
 
-  it("takes nothing for fresh that was asked for before a change", () => {
+  it("makes everything stale on expire, including lookups in progress", () => {
     const { now } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
     cache.set("before", "a", cache.begin());
-    const underWay = cache.begin();
+    const inProgress = cache.begin();
     cache.expire();
-    cache.set("under way", "b", underWay);
-    cache.set("gone", undefined, underWay);
+    cache.set("in progress", "b", inProgress);
+    cache.set("gone", undefined, inProgress);
     expect(cache.get("before")).toEqual({ value: "a", fresh: false });
-    expect(cache.get("under way")).toEqual({ value: "b", fresh: false });
+    expect(cache.get("in progress")).toEqual({ value: "b", fresh: false });
     expect(cache.get("gone")).toBeUndefined();
     cache.set("after", "c", cache.begin());
     expect(cache.get("after")?.fresh).toBe(true);
   });
 
-  it("forgets a name that has gone, and that a name was unknown once it is there", () => {
+  it("replaces a value by a negative result, and a negative result by a value", () => {
     const { now, pass } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
     cache.set("acme", "a", cache.begin());
@@ -69,7 +69,7 @@ describe("the cache of look-ups", () => {
     expect(cache.get("acme")).toEqual({ value: "b", fresh: true });
   });
 
-  it("tells who begins to look for a name from who joins in, for a second, and lets no more begin than may miss", () => {
+  it("joins lookups of one name for a second, and limits how many start", () => {
     const { now, pass } = clock();
     const cache = new LookupCache<string>(LIFETIME_MS, now);
     expect(["acme", "acme", "other"].map((name) => cache.startLookup(name))).toEqual(["started", "joined", "started"]);
@@ -78,11 +78,11 @@ describe("the cache of look-ups", () => {
     pass(1);
     expect(cache.startLookup("acme")).toBe("started");
     while (cache.limiter.take());
-    expect([cache.startLookup("one too many"), cache.startLookup("one too many")]).toEqual(["limited", "limited"]);
+    expect([cache.startLookup("another"), cache.startLookup("another")]).toEqual(["limited", "limited"]);
     expect(cache.startLookup("acme")).toBe("joined");
   });
 
-  it("has nothing fresh with a lifetime of 0", () => {
+  it("returns nothing as fresh when the lifetime is 0", () => {
     const cache = new LookupCache<string>(0, clock().now);
     cache.set("acme", "a", cache.begin());
     cache.set("nobody", undefined, cache.begin());
@@ -90,7 +90,7 @@ describe("the cache of look-ups", () => {
     expect(cache.get("nobody")).toBeUndefined();
   });
 
-  it("lets go of what has not been asked for longest, and of no real name for a made-up one", () => {
+  it("evicts the least recently used name, and never a real one for a made-up one", () => {
     const cache = new LookupCache<string>(LIFETIME_MS, clock().now);
     for (let index = 0; index < 2_000; index++) cache.set(`t${index}`, "t", cache.begin());
     for (let index = 0; index < 5_000; index++) cache.set(`made-up-${index}`, undefined, cache.begin());
@@ -99,46 +99,46 @@ describe("the cache of look-ups", () => {
     expect(cache.get("made-up-4000")).toBeDefined();
 
     expect(cache.get("t0")).toBeDefined();
-    cache.set("one more", "t", cache.begin());
+    cache.set("new", "t", cache.begin());
     expect(cache.get("t0")).toBeDefined();
     expect(cache.get("t1")).toBeUndefined();
     expect(cache.get("t2")).toBeDefined();
   });
 });
 
-describe("the budget of misses", () => {
-  const takeAll = (budget: NegativeLookupLimiter) => {
+describe("NegativeLookupLimiter", () => {
+  const takeAll = (limiter: NegativeLookupLimiter) => {
     let taken = 0;
-    while (budget.take()) taken++;
+    while (limiter.take()) taken++;
     return taken;
   };
 
-  it("is a burst of 200, refilled by 50 a second up to that and no more", () => {
+  it("allows a burst of 200 and refills 50 per second up to it", () => {
     const { now, pass } = clock();
-    const budget = new NegativeLookupLimiter(now);
-    expect(takeAll(budget)).toBe(200);
+    const limiter = new NegativeLookupLimiter(now);
+    expect(takeAll(limiter)).toBe(200);
     pass(19);
-    expect(takeAll(budget)).toBe(0);
+    expect(takeAll(limiter)).toBe(0);
     pass(1);
-    expect(takeAll(budget)).toBe(1);
+    expect(takeAll(limiter)).toBe(1);
     pass(1_000);
-    expect(takeAll(budget)).toBe(50);
+    expect(takeAll(limiter)).toBe(50);
     pass(60 * 60 * 1_000);
-    expect(takeAll(budget)).toBe(200);
+    expect(takeAll(limiter)).toBe(200);
   });
 
-  it("gives back, but never more than the burst", () => {
-    const budget = new NegativeLookupLimiter(clock().now);
-    budget.refund();
-    expect(takeAll(budget)).toBe(200);
-    budget.refund();
-    expect(takeAll(budget)).toBe(1);
+  it("refunds tokens up to the burst", () => {
+    const limiter = new NegativeLookupLimiter(clock().now);
+    limiter.refund();
+    expect(takeAll(limiter)).toBe(200);
+    limiter.refund();
+    expect(takeAll(limiter)).toBe(1);
   });
 
-  it("loses nothing when the clock is set back", () => {
+  it("keeps its tokens when the clock is set back", () => {
     const { now, pass } = clock();
-    const budget = new NegativeLookupLimiter(now);
+    const limiter = new NegativeLookupLimiter(now);
     pass(-60_000);
-    expect(takeAll(budget)).toBe(200);
+    expect(takeAll(limiter)).toBe(200);
   });
 });

@@ -11,11 +11,11 @@ import { TENANT_SETTINGS as tenant } from "../support/worker.ts";
 const CACHE_SECONDS = 10;
 const encryption = createFieldEncryption([{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing);
 
-/** The database, telling which sessions were begun on it, and holding an answer up on demand. */
-function watched(db: D1Database) {
+/** Records which sessions are started on the database, and delays results on demand. */
+function observe(db: D1Database) {
   const sessions: (string | undefined)[] = [];
   let gate: Promise<void> | undefined;
-  const watching = new Proxy(db, {
+  const observed = new Proxy(db, {
     get(target, property) {
       if (property !== "withSession") return Reflect.get(target, property, target);
       return (constraint?: string) => {
@@ -41,9 +41,9 @@ function watched(db: D1Database) {
     },
   });
   return {
-    db: watching,
+    db: observed,
     sessions,
-    /** Answers to what is asked from now on are given after `open` has been called. */
+    /** Delays the results of later queries until the returned function is called. */
     hold: () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       gate = promise;
@@ -55,11 +55,11 @@ function watched(db: D1Database) {
   };
 }
 
-/** An isolate of its own, on the same database, with a clock to turn. */
+/** The registries of one more isolate on the same database, with a manual clock. */
 function isolate(cacheSeconds = CACHE_SECONDS) {
   let time = 1_000_000;
   const now = () => time;
-  const { db, sessions, hold } = watched(env.DB);
+  const { db, sessions, hold } = observe(env.DB);
   const registry = createRegistry(db, { registryCacheSeconds: cacheSeconds }, encryption, now);
   const store = createAdminRegistry(env.DB, encryption, now, {
     onWrite: (bookmark) => registry.invalidate(bookmark),
@@ -91,12 +91,12 @@ const codeOf = (result: Result<unknown>) => (result.ok ? "ok" : result.problem.c
 async function drain({ registry }: Isolate): Promise<void> {
   for (let index = 0; ; index++) {
     if (!(await registry.tenant(`made-up-${index}`)).ok) return;
-    if (index > 1_000) throw new Error("There is no bound.");
+    if (index > 1_000) throw new Error("Lookups are not limited.");
   }
 }
 
-describe("a flood of made-up names", () => {
-  it("does not keep tenants that were known from being read anew when their time is over", async () => {
+describe("the cached registry under lookups of made-up names", () => {
+  it("reads a known tenant again after its cache entry expires", async () => {
     const here = isolate();
     await here.store.tenants.put("acme", tenant);
     expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
@@ -105,7 +105,7 @@ describe("a flood of made-up names", () => {
     expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { id: "acme" } });
   });
 
-  it("nor after a change through this very isolate", async () => {
+  it("reads a known tenant again after a change through the same isolate", async () => {
     const here = isolate();
     await here.store.tenants.put("acme", tenant);
     await here.registry.tenant("acme");
@@ -114,7 +114,7 @@ describe("a flood of made-up names", () => {
     expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: true } });
   });
 
-  it("is stopped just so where nothing is cached at all", async () => {
+  it("serves known tenants and limits other names when the cache lifetime is 0", async () => {
     const here = isolate(0);
     await here.store.tenants.put("acme", tenant);
     await here.registry.tenant("acme");
@@ -123,7 +123,7 @@ describe("a flood of made-up names", () => {
     expect(codeOf(await here.registry.tenant("another"))).toBe("registry_busy");
   });
 
-  it("never has more look-ups under way than its budget, however many come at once", async () => {
+  it("starts at most as many concurrent lookups as the limiter allows", async () => {
     const here = isolate();
     const answers = await Promise.all(
       Array.from({ length: 500 }, (_, index) => here.registry.tenant(`made-up-${index}`)),
@@ -133,7 +133,7 @@ describe("a flood of made-up names", () => {
   });
 
   it.each(["", "Acme", "-a", "a_b", "a".repeat(33), "acme ", "__proto__", "a\u0000b", "../x"])(
-    "is not one of what no tenant can be called: %j never reaches the database",
+    "does not query the database for %j, which is no tenant id",
     async (name) => {
       const here = isolate();
       expect(await here.registry.tenant(name)).toEqual({ ok: true, value: undefined });
@@ -142,7 +142,7 @@ describe("a flood of made-up names", () => {
   );
 
   it.each(["", "x".repeat(501), "\ud800", "a\u0000b", "ü"])(
-    "nor does %j, which no issuer can be called",
+    "does not query the database for %j, which is no issuer",
     async (iss) => {
       const here = isolate();
       expect(await here.registry.issuers(iss)).toEqual({ ok: true, value: [] });
@@ -151,21 +151,21 @@ describe("a flood of made-up names", () => {
   );
 });
 
-describe("what has been changed through an isolate", () => {
-  it("holds in it at once, also against a look-up that was under way", async () => {
+describe("a change through one isolate", () => {
+  it("is visible in that isolate immediately, even with a lookup in progress", async () => {
     const here = isolate();
     await here.store.tenants.put("acme", tenant);
     const open = here.hold();
-    const underWay = here.registry.tenant("acme");
-    // Let the row be read before it is changed.
+    const pending = here.registry.tenant("acme");
+    // Makes sure that the row is read before it is changed.
     await env.DB.prepare("SELECT 1").first();
     await here.store.tenants.put("acme", { ...tenant, suspended: true });
     open();
-    expect(await underWay).toMatchObject({ ok: true, value: { suspended: false } });
+    expect(await pending).toMatchObject({ ok: true, value: { suspended: false } });
     expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: true } });
   });
 
-  it("holds in it at once for issuers and upstreams too", async () => {
+  it("is visible in that isolate immediately for issuers and upstreams", async () => {
     const { registry, store } = isolate();
     await store.tenants.put("acme", tenant);
     await store.upstreams.put("eu", upstream);
@@ -178,7 +178,7 @@ describe("what has been changed through an isolate", () => {
     expect(await registry.upstream("eu")).toEqual({ ok: true, value: undefined });
   });
 
-  it("is known by the bookmark that its write has left, and what is there now by the primary", async () => {
+  it("is read from a replica with its bookmark, or from the primary without the cache", async () => {
     const { registry, store, sessions } = isolate();
     await store.tenants.put("acme", tenant);
     await registry.tenant("acme");
@@ -186,7 +186,7 @@ describe("what has been changed through an isolate", () => {
     expect(sessions).toEqual([expect.stringMatching(/^[0-9a-f]+-/), "first-primary"]);
   });
 
-  it("is not asked for at a replica that has not seen it", async () => {
+  it("is never read from a replica with an older bookmark", async () => {
     const { registry, store, sessions } = isolate();
     await registry.tenant("acme");
     expect(sessions).toEqual(["first-unconstrained"]);
@@ -199,7 +199,7 @@ describe("what has been changed through an isolate", () => {
     expect(codeOf(await registry.tenant("acme"))).toBe("ok");
   });
 
-  it("reaches other isolates within the bound: tenants, upstreams and issuers too", async () => {
+  it("is visible in other isolates after the cache lifetime: tenants, upstreams and issuers", async () => {
     const here = isolate();
     const there = isolate();
     await here.store.tenants.put("acme", tenant);
@@ -227,14 +227,14 @@ describe("what has been changed through an isolate", () => {
   });
 });
 
-describe("what cannot be read", () => {
-  it("is refused from the cache like anything else, until it has been written anew", async () => {
+describe("an unreadable registry", () => {
+  it("caches an unreadable tenant until it is written again", async () => {
     const here = isolate();
     await here.store.tenants.put("acme", { ...tenant, policy: { upload: { maxBytes: "many" } } });
     expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
-    const asked = here.sessions.length;
+    const queries = here.sessions.length;
     expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
-    expect(here.sessions).toHaveLength(asked);
+    expect(here.sessions).toHaveLength(queries);
     await here.store.tenants.put("acme", tenant);
     expect(codeOf(await here.registry.tenant("acme"))).toBe("ok");
   });
@@ -243,14 +243,14 @@ describe("what cannot be read", () => {
     ["policy", "not JSON"],
     ["limits", '{"pending":-1}'],
     ["limits", "["],
-  ])("a tenant with the %s %j", async (column, text) => {
+  ])("returns registry_unavailable for a tenant with the %s %j", async (column, text) => {
     const here = isolate();
     await here.store.tenants.put("acme", tenant);
     await env.DB.prepare(`UPDATE tenants SET ${column} = ?`).bind(text).run();
     expect(codeOf(await here.registry.tenant("acme"))).toBe("registry_unavailable");
   });
 
-  it("a credential that the database alone would send elsewhere", async () => {
+  it("returns registry_unavailable for a credential whose API base was changed in the database", async () => {
     const here = isolate();
     await here.store.upstreams.put("eu", upstream);
     expect(await here.registry.upstream("eu")).toMatchObject({
@@ -264,7 +264,7 @@ describe("what cannot be read", () => {
     expect(JSON.stringify(found)).not.toContain("very-secret");
   });
 
-  it("a database that fails: it is asked again the next time", async () => {
+  it("queries the database again after a failure", async () => {
     const here = isolate();
     await here.store.tenants.put("acme", tenant);
     await env.DB.exec("ALTER TABLE tenants RENAME TO elsewhere");

@@ -13,7 +13,7 @@ const CACHE_SECONDS = 10;
 const ring = [{ id: "m1", bytes: new Uint8Array(32).fill(1) }] as unknown as KeyRing;
 const encryption = createFieldEncryption(ring);
 
-/** An isolate of its own, on the same database, with a clock to turn. */
+/** The registries of one more isolate on the same database, with a manual clock. */
 function isolate() {
   let time = 1_000_000;
   const now = () => time;
@@ -32,8 +32,8 @@ const apiKey: ApiKeySettings = {
   expiresAt: 5,
 };
 
-describe("the registry", () => {
-  it("gives what was stored, in the core's own terms", async () => {
+describe("the cached registry", () => {
+  it("returns stored tenants and keys as core types", async () => {
     const { registry, store } = isolate();
     await store.tenants.put("acme", {
       ...tenant,
@@ -60,7 +60,7 @@ describe("the registry", () => {
     });
   });
 
-  it("refuses a key that another isolate revoked, once its cache's time is over, and not before it has to", async () => {
+  it("returns a key that another isolate revoked until its cache entry expires", async () => {
     const here = isolate();
     const there = isolate();
     await here.store.tenants.put("acme", tenant);
@@ -80,7 +80,7 @@ describe("the registry", () => {
     expect(await revokedThere()).toBe(true);
   });
 
-  it("does not let made-up names flood the database, and serves real ones meanwhile", async () => {
+  it("limits lookups of made-up names, and still serves real ones", async () => {
     const { registry, store, pass } = isolate();
     await store.tenants.put("acme", tenant);
     await registry.tenant("acme");
@@ -101,13 +101,13 @@ describe("the registry", () => {
     expect(await flood(1_000, 300)).toEqual({ "looked up": 50, registry_busy: 250 });
   });
 
-  it("is not held up by many tenants that exist", async () => {
+  it("does not limit lookups of many existing tenants", { timeout: 20_000 }, async () => {
     const { registry, store } = isolate();
     await Promise.all(Array.from({ length: 300 }, (_, index) => store.tenants.put(`t${index}`, tenant)));
     for (let index = 0; index < 300; index++) expect((await registry.tenant(`t${index}`)).ok).toBe(true);
   });
 
-  it("keeps credentials sealed, and opens them for use only", async () => {
+  it("stores credentials sealed, and does not open them in another row", async () => {
     const { registry, store } = isolate();
     const credential = { kind: "token" as const, token: "very-secret" };
     await store.upstreams.put("eu", {
@@ -138,7 +138,7 @@ describe("the registry", () => {
     expect(await registry.upstream("us")).toMatchObject({ ok: false, problem: { code: "registry_unavailable" } });
   });
 
-  it("refuses, and does not throw, where the database fails or a policy cannot be read", async () => {
+  it("returns registry_unavailable if the database fails or a policy cannot be read", async () => {
     const { registry, store } = isolate();
     await store.tenants.put("acme", { ...tenant, policy: { upload: { maxBytes: "many" } } });
     expect(await registry.tenant("acme")).toMatchObject({ ok: false, problem: { code: "registry_unavailable" } });
@@ -150,25 +150,27 @@ describe("the registry", () => {
   });
 });
 
-it("the directory has the environment's upstream first: among all, and among those of its account", async () => {
-  const { store } = isolate();
-  const account = {
-    apiBase: "https://api.example",
-    uploadHosts: [],
-    credential: { kind: "token", token: "t" },
-  } as const;
-  for (const id of ["eu", "us"]) await store.upstreams.put(id, { accountId: `account-${id}`, ...account });
-  const directory = createRegistryIndex(env.DB, {
-    defaultUpstream: { id: "default", accountId: "account-eu" } as Upstream,
+describe("the registry index", () => {
+  it("lists the upstream of the environment first, among all and among those of its account", async () => {
+    const { store } = isolate();
+    const account = {
+      apiBase: "https://api.example",
+      uploadHosts: [],
+      credential: { kind: "token", token: "t" },
+    } as const;
+    for (const id of ["eu", "us"]) await store.upstreams.put(id, { accountId: `account-${id}`, ...account });
+    const directory = createRegistryIndex(env.DB, {
+      defaultUpstream: { id: "default", accountId: "account-eu" } as Upstream,
+    });
+    expect(await directory.listUpstreamIds()).toEqual({ ok: true, value: ["default", "eu", "us"] });
+    expect(await directory.listUpstreamIds("account-eu")).toEqual({ ok: true, value: ["default", "eu"] });
+    expect(await directory.listUpstreamIds("account-us")).toEqual({ ok: true, value: ["us"] });
+    expect(await createRegistryIndex(env.DB, {}).listUpstreamIds()).toEqual({ ok: true, value: ["eu", "us"] });
   });
-  expect(await directory.listUpstreamIds()).toEqual({ ok: true, value: ["default", "eu", "us"] });
-  expect(await directory.listUpstreamIds("account-eu")).toEqual({ ok: true, value: ["default", "eu"] });
-  expect(await directory.listUpstreamIds("account-us")).toEqual({ ok: true, value: ["us"] });
-  expect(await createRegistryIndex(env.DB, {}).listUpstreamIds()).toEqual({ ok: true, value: ["eu", "us"] });
 });
 
-describe("encryption", () => {
-  it("opens with the same key at the same place only", async () => {
+describe("field encryption", () => {
+  it("opens a text only with the same key and context", async () => {
     const sealed = await encryption.seal("secret", "upstream:a");
     expect(sealed).not.toContain("secret");
     expect(await encryption.open(sealed, "upstream:a")).toBe("secret");
@@ -177,7 +179,7 @@ describe("encryption", () => {
     expect(await other.open(sealed, "upstream:a")).toBeUndefined();
   });
 
-  it("never seals the same way twice, and opens what an older key of the ring sealed", async () => {
+  it("never seals the same text twice alike, and opens texts of older keys in the ring", async () => {
     const old = await encryption.seal("secret", "p");
     expect(await encryption.seal("secret", "p")).not.toBe(old);
     const rotated = createFieldEncryption([
@@ -195,11 +197,11 @@ describe("encryption", () => {
     },
   );
 
-  it("does not open what has been changed, wherever", async () => {
+  it("does not open a text with one changed character", async () => {
     const sealed = await encryption.seal("a secret", "p");
-    for (let place = "v1.m1.".length; place < sealed.length - 1; place++) {
-      const changed = `${sealed.slice(0, place)}${sealed[place] === "A" ? "B" : "A"}${sealed.slice(place + 1)}`;
-      expect(await encryption.open(changed, "p"), `at ${place}`).toBeUndefined();
+    for (let index = "v1.m1.".length; index < sealed.length - 1; index++) {
+      const changed = `${sealed.slice(0, index)}${sealed[index] === "A" ? "B" : "A"}${sealed.slice(index + 1)}`;
+      expect(await encryption.open(changed, "p"), `at ${index}`).toBeUndefined();
     }
   });
 });

@@ -35,7 +35,7 @@ const issuerSchema = (allowLoopback: boolean) =>
       secret: v.optional(
         v.pipe(
           v.string(),
-          v.minBytes(MIN_SECRET_BYTES, `must have ${MIN_SECRET_BYTES} bytes or more`),
+          v.minBytes(MIN_SECRET_BYTES, `must have at least ${MIN_SECRET_BYTES} bytes`),
           v.maxBytes(1_024),
         ),
       ),
@@ -44,9 +44,15 @@ const issuerSchema = (allowLoopback: boolean) =>
       subjectClaim: v.optional(claim, "sub"),
       scopes: v.optional(scopes, ["uploads:create"]),
     }),
-    v.check((issuer) => hasExactlyOne(issuer, ["jwksUrl", "jwks", "secret"]), "give one of jwksUrl, jwks and secret"),
-    v.check((issuer) => hasExactlyOne(issuer, ["tenant", "tenantClaim"]), "give one of tenant and tenantClaim"),
-    v.check((issuer) => !(issuer.secret && issuer.algorithms), "algorithms: cannot be chosen with a secret"),
+    v.check(
+      (issuer) => hasExactlyOne(issuer, ["jwksUrl", "jwks", "secret"]),
+      "must have exactly one of jwksUrl, jwks and secret",
+    ),
+    v.check(
+      (issuer) => hasExactlyOne(issuer, ["tenant", "tenantClaim"]),
+      "must have exactly one of tenant and tenantClaim",
+    ),
+    v.check((issuer) => !(issuer.secret && issuer.algorithms), "algorithms: cannot be combined with secret"),
   );
 
 const listQuery = v.object(pageParameters());

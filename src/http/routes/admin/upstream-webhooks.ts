@@ -66,9 +66,10 @@ export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Hono<AppEnv>
       const registered = await registerStreamWebhook(ports.streamWebhooks, upstream.value, url, body.force);
       if (!registered.ok) return registered;
       const { secret, notificationUrl, replaced } = registered.value;
-      if (!WEBHOOK_SECRET.test(secret)) return err(problem("stream_bad_answer", "Stream's secret cannot be used."));
+      if (!WEBHOOK_SECRET.test(secret))
+        return err(problem("stream_bad_answer", "Stream returned a webhook secret that cannot be used."));
       if (!(await ports.adminRegistry.upstreams.rotateWebhookSecret(upstream.value, secret, url)))
-        return err(problem("conflict", "The upstream was changed at the same time. Try again."));
+        return err(problem("conflict", "The upstream was changed at the same time. Read it and try again."));
       return c.json({ notificationUrl, ...(replaced && { replaced: replaced.notificationUrl }) });
     }),
   });

@@ -60,7 +60,7 @@ const upstreamSchema = (allowLoopback: boolean) =>
     }),
     v.check(
       ({ apiToken, apiEmail, apiKey }) => (apiToken ? !apiEmail && !apiKey : Boolean(apiEmail && apiKey)),
-      "give either apiToken, or apiEmail and apiKey",
+      "must have either apiToken, or apiEmail and apiKey",
     ),
   );
 
@@ -104,5 +104,8 @@ export function upstreamRoutes(
   return routes;
 }
 
-export const MANAGED_BY_ENVIRONMENT = problem("conflict", "The upstream default is configured by the environment.");
+export const MANAGED_BY_ENVIRONMENT = problem(
+  "conflict",
+  "The upstream default is configured by the environment and cannot be changed here.",
+);
 export const NO_SUCH_UPSTREAM = problem("not_found", "There is no such upstream.");
