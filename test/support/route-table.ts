@@ -1,4 +1,4 @@
-/** Every route that a tenant's credential opens; `:id` stands for an upload's id or uid. A new one belongs here. */
+/** Every route that accepts a tenant's credential; `:id` is an upload's id or uid. Add new routes here. */
 export const ROUTES = [
   { method: "POST", path: "/v1/:tenant/uploads", scope: "uploads:create", tus: true, success: 201 },
   { method: "GET", path: "/v1/:tenant/uploads", scope: "uploads:read", success: 200 },
@@ -26,7 +26,7 @@ export const ROUTES = [
 
 export type Route = (typeof ROUTES)[number];
 
-/** A request to a route, with what it needs to be understood; `path` has its tenant and id in their places. */
+/** A valid request to a route, but for the credential. `path` is the route's path with its tenant and id. */
 export function requestTo(
   route: Route,
   path: string,

@@ -14,7 +14,7 @@ beforeEach(() => harness.stream.reset());
 
 let tenants = 0;
 
-/** A tenant of its own for each test, so that none counts for another. */
+/** A new tenant for each test, since each counts its uploads. */
 async function newTenant(document: object = {}) {
   const id = `tenant-${++tenants}`;
   const key = await harness.tenant(id, document);
@@ -28,10 +28,10 @@ async function newTenant(document: object = {}) {
 
 const codeOf = async (answer: Response) => (answer.status === 201 ? "created" : (await problemOf(answer)).code);
 
-describe("limits", () => {
-  it("of 50 pending uploads admit 50 of 200 that come at once", async () => {
+describe("limits of a tenant", () => {
+  it("admit 50 of 200 concurrent creations when 50 may be pending", async () => {
     const { post, usage } = await newTenant({ limits: { pending: 50 } });
-    // So that the tenant and its key are known: not all of them have to be looked up at once.
+    // Caches the tenant and its key, so that not all creations look them up at once.
     await usage();
     const codes = await Promise.all(Array.from({ length: 200 }, () => post().then(codeOf)));
     expect(new Set(codes)).toEqual(new Set(["created", "limit_exceeded"]));
@@ -40,7 +40,7 @@ describe("limits", () => {
     expect(await usage()).toMatchObject({ pending: 50, day: { uploads: 50 } });
   });
 
-  it("are told with how they stand, and when to come again", async () => {
+  it("are in the response with their usage and Retry-After", async () => {
     const { post } = await newTenant({ limits: { rate: { tenant: 1 } } });
     const first = await post();
     expect(first.headers.get("ratelimit-policy")).toBe('"creations";q=1;w=60');
@@ -53,7 +53,7 @@ describe("limits", () => {
     expect(await refused.json()).toMatchObject({ code: "limit_exceeded", limit: "rate.tenant", used: 1, allowed: 1 });
   });
 
-  it("are not spent by creations that Stream refused", async () => {
+  it("do not count creations that Stream refused", async () => {
     const { post, usage } = await newTenant({ limits: { pending: 1 } });
     harness.stream.addFault({ on: "create", kind: "status", status: 400 });
     expect(await codeOf(await post())).toBe("stream_rejected");
@@ -61,7 +61,7 @@ describe("limits", () => {
     expect(await codeOf(await post())).toBe("created");
   });
 
-  it("of a minute are spent by creations that Stream refused, since each has cost a call", async () => {
+  it("per minute count creations that Stream refused, since each took a call", async () => {
     const { post } = await newTenant({ limits: { rate: { creator: 2 } } });
     for (const code of ["stream_rejected", "stream_rejected", "limit_exceeded"]) {
       harness.stream.addFault({ on: "create", kind: "status", status: 400 });
@@ -70,7 +70,7 @@ describe("limits", () => {
     expect(harness.stream.requests()).toHaveLength(2);
   });
 
-  it("are held by creations whose outcome nobody knows", async () => {
+  it("count creations whose outcome is unknown", async () => {
     const { post, usage } = await newTenant({ limits: { pending: 1 } });
     harness.stream.addFault({ on: "create", kind: "reset-after" });
     expect(await codeOf(await post())).toBe("stream_unreachable");
@@ -79,8 +79,8 @@ describe("limits", () => {
   });
 });
 
-describe("idempotency", () => {
-  it("makes 20 videos of 20 creations that come ten times each, at once", async () => {
+describe("Idempotency-Key", () => {
+  it("creates 20 videos for 20 creations sent ten times each at once", async () => {
     const { post, usage } = await newTenant();
     await usage();
     const keys = Array.from({ length: 20 }, () => randomUUID());
@@ -97,7 +97,7 @@ describe("idempotency", () => {
     for (let index = 0; index < 20; index++) expect(new Set(uids.slice(index * 10, index * 10 + 10)).size).toBe(1);
   });
 
-  it("gives the same upload again, says so, and asks Stream once", async () => {
+  it("returns the same upload again, marked as replayed, with one call to Stream", async () => {
     const { post } = await newTenant();
     const metadata = { "Idempotency-Key": "a key", "Upload-Metadata": metadataHeader({ name: "cats" }) };
     const [first, second] = [await post(metadata), await post(metadata)];
@@ -110,7 +110,7 @@ describe("idempotency", () => {
     expect([other.status, await codeOf(other)]).toEqual([422, "idempotency_key_reused"]);
   });
 
-  it("is per caller: two who choose the same key do not meet", async () => {
+  it("is separate for each caller", async () => {
     const [a, b] = [await newTenant(), await newTenant()];
     const headers = { "Idempotency-Key": "1" };
     const uid = async (answer: Promise<Response>) => (await answer).headers.get("stream-media-id");
@@ -120,7 +120,7 @@ describe("idempotency", () => {
     expect(await uid(other)).not.toBe(await uid(a.post(headers)));
   });
 
-  it("of a grant needs no key: one upload, whatever comes again", async () => {
+  it("is not needed with a grant, which creates one upload", async () => {
     const { id, key } = await newTenant();
     const minted = await fetch(`${harness.url}/v1/${id}/grants`, {
       method: "POST",
@@ -135,14 +135,14 @@ describe("idempotency", () => {
     expect(harness.stream.videos()).toHaveLength(1);
   });
 
-  it.each(["", "ä", "x".repeat(256)])("has no key %j", async (key) => {
+  it.each(["", "ä", "x".repeat(256)])("is refused when invalid: %j", async (key) => {
     const { post } = await newTenant();
     expect(await codeOf(await post({ "Idempotency-Key": key }))).toBe("idempotency_key_invalid");
   });
 });
 
-describe("what the operator has changed", () => {
-  it("holds from the answer on, though every creation before was decided by what was cached", async () => {
+describe("a change by the operator", () => {
+  it("applies to every creation after its response, though the registry is cached", async () => {
     const { id, key, post } = await newTenant();
     let revoked = false;
     let accepted = 0;
@@ -166,7 +166,7 @@ describe("what the operator has changed", () => {
     expect(late).toEqual([]);
   });
 
-  it("is a suspension, a policy, or the tenant's end alike", async () => {
+  it("applies at once to a policy, a suspension and a deletion", async () => {
     const { id, key, post } = await newTenant();
     const policyFor = (max: number) => ({ policy: { metadata: { maxdurationseconds: { max } } } });
     for (const max of [100, 200, 300]) {
@@ -181,8 +181,8 @@ describe("what the operator has changed", () => {
   });
 });
 
-describe("the budget", () => {
-  it("never lets more calls through than it has, and says when to come again", async () => {
+describe("call budget", () => {
+  it("never admits more calls than its limit, and returns Retry-After", async () => {
     const { apiBase, accountId, uploadHost, token } = harness.stream;
     const upstream = { accountId, apiBase, uploadHosts: [uploadHost], apiToken: token, callsPerWindow: 10 };
     await harness.operator("PUT", "/upstreams/small", upstream);
@@ -197,7 +197,7 @@ describe("the budget", () => {
     expect(retryAfter).toBeLessThanOrEqual(300);
   });
 
-  /** An upstream of its own, with two tenants on it. */
+  /** A new upstream with two tenants. */
   async function newUpstream(id: string) {
     const { apiBase, accountId, uploadHost, token } = harness.stream;
     await harness.operator("PUT", `/upstreams/${id}`, {
@@ -209,7 +209,7 @@ describe("the budget", () => {
     return [await newTenant({ upstream: id }), await newTenant({ upstream: id })] as const;
   }
 
-  it("closes for as long as Stream says, for all tenants on that upstream and no other", async () => {
+  it("blocks all tenants of the upstream for the time of Stream's Retry-After", async () => {
     const [a, b] = await newUpstream("tired");
     const c = await newTenant();
     harness.stream.addFault({ on: "create", kind: "status", status: 429, headers: { "retry-after": "120" } });
@@ -220,7 +220,7 @@ describe("the budget", () => {
     expect(await codeOf(await c.post())).toBe("created");
   });
 
-  it("closes before Stream has to refuse, when a creation was the last that Stream allows for now", async () => {
+  it("blocks the upstream when Stream reports no remaining calls", async () => {
     const [a, b] = await newUpstream("warned");
     const remaining = (calls: string) => ({ "x-ratelimit-remaining": calls, "x-ratelimit-reset": "120" });
     harness.stream.addFault({ on: "create", kind: "headers", headers: remaining("1") });

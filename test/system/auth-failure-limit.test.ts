@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer, create, problemOf } from "../support/http.ts";
 
@@ -11,25 +11,27 @@ beforeAll(async () => {
 });
 afterAll(() => harness.stop());
 
-it("answers many failed attempts of one address with 429, and lets those who succeed pass", async () => {
-  const attempt = (address: string, credential: string) =>
-    create(harness.url, "acme", { ...bearer(credential), "CF-Connecting-IP": address });
-  const codes = new Set<string>();
-  let last: Response | undefined;
-  // Twice the limit, since a window of the local limiter may end in between.
-  for (let index = 0; index < 62; index++) {
-    last = await attempt("2001:db8::1", "junk");
-    codes.add((await problemOf(last.clone())).code);
-  }
-  expect([...codes]).toEqual(["credential_invalid", "too_many_failures"]);
-  expect(last?.status).toBe(429);
-  const retryAfter = Number(last?.headers.get("retry-after"));
-  expect(retryAfter).toBeGreaterThan(0);
-  expect(retryAfter).toBeLessThanOrEqual(60);
-  expect(last?.headers.get("www-authenticate")).toBeNull();
+describe("auth failure limit", () => {
+  it("returns 429 to an address with many failed attempts and still accepts its valid credentials", async () => {
+    const attempt = (address: string, credential: string) =>
+      create(harness.url, "acme", { ...bearer(credential), "CF-Connecting-IP": address });
+    const codes = new Set<string>();
+    let last: Response | undefined;
+    // Twice the limit, since a window of the local limiter may end meanwhile.
+    for (let index = 0; index < 62; index++) {
+      last = await attempt("2001:db8::1", "junk");
+      codes.add((await problemOf(last.clone())).code);
+    }
+    expect([...codes]).toEqual(["credential_invalid", "too_many_failures"]);
+    expect(last?.status).toBe(429);
+    const retryAfter = Number(last?.headers.get("retry-after"));
+    expect(retryAfter).toBeGreaterThan(0);
+    expect(retryAfter).toBeLessThanOrEqual(60);
+    expect(last?.headers.get("www-authenticate")).toBeNull();
 
-  // The same /64 is the same household.
-  expect((await attempt("2001:db8::ffff:1", "junk")).status).toBe(429);
-  expect((await attempt("2001:db8:0:1::1", "junk")).status).toBe(401);
-  expect((await attempt("2001:db8::1", key)).status).toBe(201);
+    // Addresses of one /64 network share the limit.
+    expect((await attempt("2001:db8::ffff:1", "junk")).status).toBe(429);
+    expect((await attempt("2001:db8:0:1::1", "junk")).status).toBe(401);
+    expect((await attempt("2001:db8::1", key)).status).toBe(201);
+  });
 });

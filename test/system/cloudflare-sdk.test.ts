@@ -4,7 +4,7 @@ import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer, problemOf } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
 
-/** Cloudflare's official SDK with nothing but another base URL and a tenant's key, and what else comes to these paths. */
+/** Cloudflare's official SDK with another base URL and a tenant's key, and other requests to its paths. */
 
 let harness: TestGateway;
 let key: string;
@@ -18,7 +18,7 @@ afterAll(() => harness.stop());
 let tenants = 0;
 let account_id: string;
 
-/** Tenants of their own for each test: what one has made, another would list. */
+/** New tenants for each test, since each test lists all videos of its tenant. */
 beforeEach(async () => {
   harness.stream.reset();
   account_id = `tenant-${++tenants}`;
@@ -53,7 +53,7 @@ const fetchPath = (method: string, path: string, credential = key) =>
   fetch(`${harness.url}/client/v4/accounts/${account_id}/stream${path}`, { method, headers: bearer(credential) });
 
 describe("Cloudflare's SDK", () => {
-  it("lists the tenant's videos, and asks Stream for nothing", async () => {
+  it("lists the tenant's videos without a call to Stream", async () => {
     const [first, second] = [await create("a"), await create("b", "user-2")];
     harness.stream.clearRequests();
     expect(await uidsOf(clientOf(key).list({ account_id }))).toEqual([second, first]);
@@ -64,14 +64,14 @@ describe("Cloudflare's SDK", () => {
     expect(calls()).toEqual([]);
   });
 
-  it("is told what it cannot ask for here", async () => {
+  it("gets an error for an unsupported parameter", async () => {
     await expect(clientOf(key).list({ account_id, search: "cats" })).rejects.toMatchObject({
       status: 400,
       errors: [{ code: 10005, message: expect.stringContaining('Unknown query parameter "search"') }],
     });
   });
 
-  it("gets a video as Stream shows it at this moment, without the gateway's own mark", async () => {
+  it("gets a video from Stream, without the gateway's tag", async () => {
     const uid = await create("cats");
     expect(await clientOf(key).get(uid, { account_id })).toMatchObject({
       uid,
@@ -85,7 +85,7 @@ describe("Cloudflare's SDK", () => {
     expect(calls().slice(1)).toEqual([`GET /${uid}`, `GET /${uid}`]);
   });
 
-  it("deletes a video, and then there is none", async () => {
+  it("deletes a video", async () => {
     const uid = await create("cats");
     const answer = await clientOf(key).delete(uid, { account_id }).asResponse();
     expect([answer.status, await answer.text()]).toEqual([200, ""]);
@@ -97,7 +97,7 @@ describe("Cloudflare's SDK", () => {
     expect((await clientOf(key).videos.storageUsage({ account_id })).totalStorageMinutes).toBe(0);
   });
 
-  it("makes basic links", async () => {
+  it("creates basic links", async () => {
     const made = await clientOf(key).directUpload.create({
       account_id,
       maxDurationSeconds: 60,
@@ -128,7 +128,7 @@ describe("Cloudflare's SDK", () => {
     expect(await uidsOf(clientOf(key).list({ account_id, creator: "user-1" }))).toEqual([made.uid]);
   });
 
-  it("asks for the storage that the tenant uses, and may use", async () => {
+  it("gets the tenant's storage usage and limit", async () => {
     await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 600 });
     await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 60, creator: "user-1" });
     const limit = { totalStorageMinutesLimit: 600 };
@@ -145,7 +145,7 @@ describe("Cloudflare's SDK", () => {
     });
   });
 
-  it("sees this tenant only", async () => {
+  it("sees only the videos of its tenant", async () => {
     const uid = await create("cats");
     const other = { account_id: `other-${tenants}` };
     expect(await uidsOf(clientOf(otherKey).list(other))).toEqual([]);
@@ -157,8 +157,8 @@ describe("Cloudflare's SDK", () => {
   });
 });
 
-describe("these paths", () => {
-  it("know a video by its uid only", async () => {
+describe("/client/v4/accounts/:tenant/stream", () => {
+  it("finds a video only by its uid", async () => {
     await create("cats");
     const uploads = await fetch(`${harness.url}/v1/${account_id}/uploads`, { headers: bearer(key) });
     const [upload] = ((await uploads.json()) as { uploads: { id: string }[] }).uploads;
@@ -176,20 +176,20 @@ describe("these paths", () => {
     ["GET", "/direct_upload", "OPTIONS, POST"],
     ["HEAD", "/storage-usage", "GET, OPTIONS"],
     ["POST", "/storage-usage", "GET, OPTIONS"],
-  ])("have no %s of %s", async (method, path, allow) => {
+  ])("returns 405 for %s %s", async (method, path, allow) => {
     const answer = await fetchPath(method, path);
     expect([answer.status, answer.headers.get("allow")]).toEqual([405, allow]);
     if (method !== "HEAD") expect(await answer.json()).toMatchObject({ success: false, code: "method_not_allowed" });
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it.each(["GET", "DELETE", "POST"])("have nothing below a video's, whoever comes with %s", async (method) => {
+  it.each(["GET", "DELETE", "POST"])("returns 404 below a video for %s", async (method) => {
     const uid = await create("a");
     for (const path of [`/${uid}/downloads`, `/downloads/stream/${uid}`])
       expect(await problemOf(await fetchPath(method, path))).toMatchObject({ status: 404, code: "not_found" });
   });
 
-  it("give way to X-HTTP-Method-Override", async () => {
+  it("applies X-HTTP-Method-Override", async () => {
     const uid = await create("cats");
     const answer = await fetch(`${harness.url}/client/v4/accounts/${account_id}/stream/${uid}`, {
       method: "POST",
@@ -198,7 +198,7 @@ describe("these paths", () => {
     expect([answer.status, harness.stream.videos()]).toEqual([200, []]);
   });
 
-  it("answer preflights, so that a page can read why it is refused", async () => {
+  it("answers preflights, so that a page can read errors", async () => {
     const headers = { Origin: "https://app.acme.com", "Access-Control-Request-Method": "DELETE" };
     for (const path of [`client/v4/accounts/${account_id}/stream/x`, `v1/${account_id}/uploads/x`]) {
       const answer = await fetch(`${harness.url}/${path}`, { method: "OPTIONS", headers });
@@ -207,7 +207,7 @@ describe("these paths", () => {
     }
   });
 
-  it("refuse honestly when Stream does not answer, and where the video has just gone", async () => {
+  it("returns 502 when Stream fails and 404 when the video was just deleted", async () => {
     const uid = await create("cats");
     harness.stream.addFault({ on: "api", kind: "status", status: 500 });
     expect((await problemOf(await fetchPath("GET", `/${uid}`))).code).toBe("stream_error");

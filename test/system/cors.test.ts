@@ -15,14 +15,14 @@ afterAll(() => harness.stop());
 
 const allowed = (answer: Response) => answer.headers.get("access-control-allow-origin");
 
-describe("a preflight", () => {
+describe("CORS preflight", () => {
   const preflight = (tenant: string, origin: string, path = "uploads") =>
     fetch(`${harness.url}/v1/${tenant}/${path}`, {
       method: "OPTIONS",
       headers: { Origin: origin, "Access-Control-Request-Method": "POST" },
     });
 
-  it("permits what browsers ask for before a tus creation", async () => {
+  it("allows the methods and headers of a tus creation", async () => {
     const answer = await preflight("open", "https://any.example");
     expect(answer.status).toBe(200);
     expect(allowed(answer)).toBe("https://any.example");
@@ -48,16 +48,16 @@ describe("a preflight", () => {
     ["a b", false],
     ["x\u00e9", false],
     ["a,".repeat(600) + "a", false],
-  ])("permits the headers of a page's own, where they are some: %s", async (asked, permitted) => {
+  ])("allows other requested headers if the list is well-formed: %s", async (requested, permitted) => {
     const answer = await fetch(`${harness.url}/v1/open/uploads`, {
       method: "OPTIONS",
-      headers: { Origin: "https://any.example", "Access-Control-Request-Headers": asked },
+      headers: { Origin: "https://any.example", "Access-Control-Request-Headers": requested },
     });
     expect(answer.status).toBe(200);
-    expect((answer.headers.get("access-control-allow-headers") ?? "").endsWith(`, ${asked}`)).toBe(permitted);
+    expect((answer.headers.get("access-control-allow-headers") ?? "").endsWith(`, ${requested}`)).toBe(permitted);
   });
 
-  it("permits a listed origin, and no other", async () => {
+  it("allows a listed origin and no other", async () => {
     expect(allowed(await preflight("closed", "https://app.acme.com"))).toBe("https://app.acme.com");
     for (const origin of ["https://evil.example", "http://app.acme.com", "null"]) {
       const answer = await preflight("closed", origin);
@@ -65,21 +65,21 @@ describe("a preflight", () => {
     }
   });
 
-  it("answers wherever a page may ask, or it could not read that there is nothing", async () => {
+  it("returns 2xx on unknown paths, so that pages can read the 404", async () => {
     expect((await preflight("open", "https://any.example", "nothing/here")).status).toBe(204);
     expect((await preflight("open", "https://any.example", "uploads/")).status).toBe(200);
   });
 
-  it("answers on the JSON paths as well", async () => {
+  it("returns 204 on the JSON paths", async () => {
     expect((await preflight("open", "https://any.example", "grants")).status).toBe(204);
     expect(allowed(await preflight("open", "https://any.example", "policy/check"))).toBe("https://any.example");
   });
 });
 
-describe("an answer to a page", () => {
+describe("CORS response", () => {
   const page = { Origin: "https://any.example" };
 
-  it("may be read, with all headers that matter, when a creation succeeds", async () => {
+  it("exposes the headers of a successful creation", async () => {
     const answer = await create(harness.url, "open", { ...bearer(openKey), ...page });
     expect([answer.status, allowed(answer)]).toEqual([201, page.Origin]);
     expect(answer.headers.get("vary")).toBe("Origin");
@@ -103,27 +103,23 @@ describe("an answer to a page", () => {
     ["bad metadata", () => create(harness.url, "open", { ...page, "Upload-Metadata": ",," }), 400],
     ["no credential", () => create(harness.url, "open", page), 401],
     ["an unknown tenant", () => create(harness.url, "nobody", page), 401],
-    ["a name that no tenant has", () => create(harness.url, "NOT-A-TENANT", page), 401],
+    ["an invalid tenant id", () => create(harness.url, "NOT-A-TENANT", page), 401],
     ["another version of tus", () => create(harness.url, "open", { ...page, "Tus-Resumable": "2" }), 412],
     ["an unknown path", () => fetch(`${harness.url}/v1/open/nothing`, { headers: page }), 404],
-    [
-      "a method that is not there",
-      () => fetch(`${harness.url}/v1/open/uploads`, { method: "PATCH", headers: page }),
-      405,
-    ],
+    ["an unsupported method", () => fetch(`${harness.url}/v1/open/uploads`, { method: "PATCH", headers: page }), 405],
     ["an unknown override", () => create(harness.url, "open", { ...page, "X-HTTP-Method-Override": "BREW" }), 400],
-  ])("may be read when there is %s", async (_, ask, status) => {
+  ])("is readable when the request has %s", async (_, ask, status) => {
     const answer = await ask();
     expect([answer.status, allowed(answer)]).toEqual([status, page.Origin]);
   });
 
-  it("may be read when Stream fails", async () => {
+  it("is readable when Stream fails", async () => {
     harness.stream.addFault({ on: "create", kind: "status", status: 500 });
     const answer = await create(harness.url, "open", { ...bearer(openKey), ...page });
     expect([answer.status, allowed(answer)]).toEqual([502, page.Origin]);
   });
 
-  it("of an origin that is not listed is a refusal that the page cannot read, before anything else happens", async () => {
+  it("refuses an origin that is not listed, before anything else and unreadable for the page", async () => {
     harness.stream.reset();
     const answer = await create(harness.url, "closed", { ...bearer(closedKey), ...page });
     expect([answer.status, allowed(answer), answer.headers.get("tus-resumable")]).toEqual([403, null, "1.0.0"]);
@@ -134,7 +130,7 @@ describe("an answer to a page", () => {
       expect((await fetch(`${harness.url}/v1/closed/${path}`, { headers })).status).toBe(403);
   });
 
-  it("of no origin is not held to any: tus clients of phones and backends send none", async () => {
+  it("allows requests without an Origin header, as mobile and backend clients send them", async () => {
     expect((await create(harness.url, "closed", bearer(closedKey))).status).toBe(201);
   });
 });

@@ -27,8 +27,8 @@ beforeEach(() => harness.stream.reset());
 const post = (headers: Record<string, string | undefined> = {}, init: RequestInit = {}) =>
   create(harness.url, "acme", { ...bearer(key), ...headers }, init);
 
-describe("a creation that is accepted", () => {
-  it("answers with everything that a client needs, and nothing else", async () => {
+describe("POST /v1/:tenant/uploads, accepted", () => {
+  it("returns 201 with the headers that a client needs and no body", async () => {
     const answer = await post({ "X-Request-ID": "my-request" });
     expect(answer.status).toBe(201);
     expect(await answer.text()).toBe("");
@@ -47,7 +47,7 @@ describe("a creation that is accepted", () => {
     expect(answer.headers.has("upload-offset")).toBe(false);
   });
 
-  it("goes to Stream with headers that are built from the decision, to the byte", async () => {
+  it("sends Stream exactly the headers built from the decision", async () => {
     const answer = await post({
       "Upload-Metadata":
         "maxDurationSeconds OTk5OTk= , requireSignedURLs ZmFsc2U=, filename Y2F0cy5tcDQ=,relativePath bnVsbA==,project cDE=",
@@ -63,7 +63,7 @@ describe("a creation that is accepted", () => {
     expect(sent).toEqual({
       host: harness.stream.uploadHost,
       "content-length": "0",
-      // Set by the runtime, on every request of a Worker's.
+      // The runtime adds it to every request of a Worker.
       "cf-worker": expect.any(String),
       authorization: `Bearer ${harness.stream.token}`,
       "tus-resumable": "1.0.0",
@@ -89,23 +89,23 @@ describe("a creation that is accepted", () => {
     });
   });
 
-  it("takes a length of nothing", async () => {
+  it("accepts an Upload-Length of 0", async () => {
     expect((await post({ "Upload-Length": "0" })).status).toBe(201);
   });
 
-  it("does not forward a body, and says so with Upload-Offset: 0", async () => {
+  it("does not forward a body and returns Upload-Offset: 0", async () => {
     const answer = await post({ "Content-Type": "application/offset+octet-stream" }, { body: new Uint8Array(1_000) });
     expect(answer.status).toBe(201);
     expect(answer.headers.get("upload-offset")).toBe("0");
     expect(sentToStream(harness.stream)["content-length"]).toBe("0");
   });
 
-  it("takes no harm from a large body", async () => {
+  it("accepts a large body without reading it", async () => {
     for (let attempt = 0; attempt < 5; attempt++)
       expect((await post({}, { body: new Uint8Array(5_000_000) })).headers.get("upload-offset")).toBe("0");
   });
 
-  it("makes up a request id where the client's is none", async () => {
+  it("generates a request id when the client's is invalid", async () => {
     const answer = await post({ "X-Request-ID": "<script>" });
     expect(answer.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
   });
@@ -115,7 +115,7 @@ describe("a creation that is accepted", () => {
     expect(harness.stream.requests()).toHaveLength(1);
   });
 
-  it("is the same under Cloudflare's own path", async () => {
+  it("creates the same upload on Cloudflare's own path", async () => {
     const answer = await fetch(`${harness.url}/client/v4/accounts/acme/stream?direct_user=true`, {
       method: "POST",
       headers: { ...bearer(key), "Tus-Resumable": "1.0.0", "Upload-Length": "5" },
@@ -125,8 +125,8 @@ describe("a creation that is accepted", () => {
   });
 });
 
-describe("a creation that is refused", () => {
-  it("says why in one body for people, tus clients and Cloudflare's SDK", async () => {
+describe("POST /v1/:tenant/uploads, refused", () => {
+  it("returns a problem document that is also a Cloudflare envelope", async () => {
     const answer = await post({ "Upload-Metadata": metadataHeader({ allowedorigins: "evil.example" }) });
     expect(answer.status).toBe(403);
     expect(answer.headers.get("content-type")).toBe("application/problem+json");
@@ -151,17 +151,17 @@ describe("a creation that is refused", () => {
     ["of another version", { "Tus-Resumable": "0.2.2" }, 412, "tus_version_unsupported"],
     ["of the IETF draft", { "Upload-Draft-Interop-Version": "6" }, 412, "tus_version_unsupported"],
     ["without Upload-Length", { "Upload-Length": undefined }, 400, "upload_length_required"],
-    ["with a length that is none", { "Upload-Length": "0x10" }, 400, "upload_length_invalid"],
+    ["with an invalid length", { "Upload-Length": "0x10" }, 400, "upload_length_invalid"],
     ["with a deferred length", { "Upload-Defer-Length": "1" }, 400, "tus_extension_unsupported"],
-    ["of a part", { "Upload-Concat": "partial" }, 400, "tus_extension_unsupported"],
+    ["of a partial upload", { "Upload-Concat": "partial" }, 400, "tus_extension_unsupported"],
     ["with broken metadata", { "Upload-Metadata": "name !" }, 400, "upload_metadata_invalid"],
     ["with a key twice", { "Upload-Metadata": "name YQ==,Name YQ==" }, 400, "upload_metadata_invalid"],
     ["with too much metadata", { "Upload-Metadata": `name ${"A".repeat(16_384)}` }, 400, "upload_metadata_too_large"],
-    ["with a duration that is none", { "Upload-Metadata": "maxdurationseconds YQ==" }, 400, "metadata_value_invalid"],
+    ["with an invalid duration", { "Upload-Metadata": "maxdurationseconds YQ==" }, 400, "metadata_value_invalid"],
     ["that is too large", { "Upload-Length": "10001" }, 413, "upload_too_large"],
     ["that is larger than any video", { "Upload-Length": "9".repeat(400) }, 413, "upload_too_large"],
     ["with a creator that is too long", { "Upload-Creator": "c".repeat(65) }, 400, "creator_invalid"],
-  ])("%s: nothing reaches Stream", async (_, headers, status, code) => {
+  ])("refuses a creation %s, before any call to Stream", async (_, headers, status, code) => {
     const answer = await post({ Origin: "https://app.acme.com", ...headers });
     expect(answer.status).toBe(status);
     expect(answer.headers.get("access-control-allow-origin")).toBe("https://app.acme.com");
@@ -171,7 +171,7 @@ describe("a creation that is refused", () => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it("for headers that stand twice, as for any other list", async () => {
+  it("refuses repeated headers", async () => {
     const send = (headers: string[]) =>
       rawRequest("POST", `${harness.url}/v1/acme/uploads`, ["Authorization", `Bearer ${key}`, ...headers]);
     const twice = await send(["Tus-Resumable", "1.0.0", "Upload-Length", "5", "Upload-Length", "5"]);
@@ -192,7 +192,7 @@ describe("a creation that is refused", () => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it("for text that would be a header of its own upstream", async () => {
+  it("refuses text that would add a header upstream", async () => {
     const evil = metadataHeader({ name: "a\r\nX-Evil: 1" });
     expect((await post({ "Upload-Metadata": evil })).status).toBe(201);
     const sent = sentToStream(harness.stream);
@@ -200,7 +200,7 @@ describe("a creation that is refused", () => {
     expect(harness.stream.videos()[0]?.meta["name"]).toBe("a\r\nX-Evil: 1");
   });
 
-  it("logs what the policy decided, without values and without names of the client's making", async () => {
+  it("logs the policy's decision without values and without custom keys", async () => {
     const metadata = metadataHeader({ maxdurationseconds: "99999", "slu_a-key-in-the-wrong-place": "x" });
     const answer = await create(harness.url, "acme", { ...bearer(key), "Upload-Metadata": metadata });
     const id = answer.headers.get("x-request-id") ?? "";
@@ -219,8 +219,8 @@ describe("a creation that is refused", () => {
   });
 });
 
-describe("the endpoint", () => {
-  it("tells what it can do, to anyone, and as much of a tenant that does not exist", async () => {
+describe("tus endpoint", () => {
+  it("returns its capabilities without a credential, for unknown tenants too", async () => {
     for (const [tenant, maxSize] of [
       ["acme", "10000"],
       ["nobody", "30000000000"],
@@ -236,14 +236,14 @@ describe("the endpoint", () => {
     }
   });
 
-  it.each(["HEAD", "PATCH", "PUT", "DELETE"])("has no %s, and does not wait for a body to say so", async (method) => {
+  it.each(["HEAD", "PATCH", "PUT", "DELETE"])("returns 405 for %s without waiting for a body", async (method) => {
     const headers = ["Tus-Resumable: 1.0.0", ...(method === "HEAD" ? [] : ["Content-Length: 5000000"])];
     const answer = await sendHead(harness.url, `${method} /v1/acme/uploads`, headers);
     expect(answer).toMatch(/^HTTP\/1.1 405 /);
     expect(answer).toMatch(/^allow: GET, OPTIONS, POST\r$/im);
   });
 
-  it("takes X-HTTP-Method-Override for the method, before routing", async () => {
+  it("applies X-HTTP-Method-Override before routing", async () => {
     const override = (actual: string, method: string) =>
       fetch(`${harness.url}/v1/acme/uploads`, {
         method: actual,
@@ -268,7 +268,7 @@ describe("the endpoint", () => {
     "/v1//uploads",
     "/%00",
     "/v1/acme/uploads/../../x",
-  ])("is not at %s", async (path) => {
+  ])("returns 404 at %s", async (path) => {
     const answer = await fetch(`${harness.url}${path}`, { method: "POST" });
     expect([answer.status, (await problemOf(answer)).code]).toEqual([404, "not_found"]);
   });

@@ -25,15 +25,15 @@ async function check(body: unknown, credential = key) {
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 
-describe("the policy", () => {
-  it("is shown to the tenant as the operator wrote it", async () => {
+describe("GET /v1/:tenant/policy", () => {
+  it("returns the policy as the operator wrote it", async () => {
     const answer = await fetch(`${harness.url}/v1/acme/policy`, { headers: bearer(key) });
     expect(await answer.json()).toEqual({ tenant: "acme", policy: POLICY });
   });
 });
 
-describe("a dry run", () => {
-  it("decides and explains, and touches nothing", async () => {
+describe("POST /v1/:tenant/policy/check", () => {
+  it("decides and explains a creation without a call to Stream", async () => {
     const { status, body } = await check({
       length: 5,
       metadata: { maxDurationSeconds: "99999", color: "red" },
@@ -60,7 +60,7 @@ describe("a dry run", () => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it("says what a creation would be refused with", async () => {
+  it("returns the problem that a creation would get", async () => {
     const { status, body } = await check({ length: 1_001, metadata: { watermark: "w2" } });
     expect(status).toBe(200);
     expect(body).toMatchObject({ allowed: false, problem: { code: "upload_too_large", status: 413 } });
@@ -70,7 +70,7 @@ describe("a dry run", () => {
     });
   });
 
-  it("shows what a grant would make of it", async () => {
+  it("applies the policy and subject of a grant", async () => {
     const grant = { subject: "user-1", policy: { metadata: { maxdurationseconds: { max: 60 } } } };
     expect((await check({ length: 1, grant })).body).toMatchObject({
       allowed: true,
@@ -79,7 +79,7 @@ describe("a dry run", () => {
     });
   });
 
-  it("makes a grant of a JWT's holder that holder's own, as minting does", async () => {
+  it("uses the subject of the JWT for the grant, like minting", async () => {
     const secret = "a-secret-of-the-tests-that-is-long-enough";
     const issuer = { issuer: "https://idp.example/", audience: "sluice", secret, tenant: "acme" };
     await harness.operator("PUT", "/issuers/idp", { ...issuer, scopes: ["policy:read"] });
@@ -100,7 +100,7 @@ describe("a dry run", () => {
     { length: 1, grant: { policy: 5 } },
     [],
     null,
-  ])("is not made of %j", async (body) => {
+  ])("refuses the body %j", async (body) => {
     expect(await check(body)).toMatchObject({ status: 400, body: { code: "body_invalid" } });
   });
 });

@@ -4,10 +4,10 @@ import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer, create } from "../support/http.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
 
-/** What a tenant can learn of another, and an end user of another: nothing. */
+/** A tenant learns nothing about another, nor an end user about another. */
 
 const SECRET = "a-secret-of-32-bytes-for-the-test";
-/** Headers that differ from one answer to the next, whatever was asked. */
+/** Headers that differ in each response. */
 const OWN_HEADERS: ReadonlySet<string> = new Set(["date", "x-request-id", "server-timing"]);
 
 let harness: TestGateway;
@@ -33,14 +33,14 @@ const call = (route: Route, id: string, credential: string, tenant = "acme") => 
   return fetch(harness.url + path, init);
 };
 
-/** All of an answer but what tells one request from another. */
+/** A response without what differs in each request. */
 async function comparable(answer: Response) {
   const { requestId: _, ...body } = (await answer.json()) as Record<string, unknown>;
   const headers = [...answer.headers].filter(([name]) => !OWN_HEADERS.has(name));
   return { status: answer.status, headers: Object.fromEntries(headers), body };
 }
 
-/** What the log tells of a request, but for its times. */
+/** The request log without its times. */
 async function stepsOf({ headers }: Response) {
   const requestId = headers.get("x-request-id") ?? "none";
   const line = await vi.waitUntil(() => harness.log.find((text) => text.includes(requestId)));
@@ -66,7 +66,7 @@ const tokenOf = (subject: string) =>
 
 const BY_ID = ROUTES.filter(({ path }) => path.includes(":id"));
 
-/** An id of the same kind that nobody ever had. */
+/** Valid ids that were never assigned. */
 const NEVER = { id: "01900000-0000-7000-8000-000000000000", uid: "0".repeat(32) };
 
 const MALFORMED = [
@@ -89,7 +89,7 @@ const MALFORMED = [
 ];
 
 describe.each(BY_ID)("$method $path", (route) => {
-  it("answers for another tenant's upload as for one that never was, and leaves it alone", async () => {
+  it("responds to another tenant's upload like to an unknown one, and does not change it", async () => {
     const theirs = await make("other", otherKey);
     const never = await comparable(await call(route, NEVER.uid, key));
     expect(never).toMatchObject({ status: 404, body: { code: "not_found", success: false, result: null } });
@@ -101,7 +101,7 @@ describe.each(BY_ID)("$method $path", (route) => {
     expect(harness.stream.videos().map(({ uid }) => uid)).toContain(theirs.uid);
   });
 
-  it("does the same for another tenant's upload as for one that never was, and asks Stream for neither", async () => {
+  it("takes the same steps for another tenant's upload as for an unknown one, without a call to Stream", async () => {
     const theirs = await make("other", otherKey);
     harness.stream.clearRequests();
     const never = await stepsOf(await call(route, NEVER.uid, key));
@@ -109,12 +109,12 @@ describe.each(BY_ID)("$method $path", (route) => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it("answers for what is no id as for an upload that never was", async () => {
+  it("responds to a malformed id like to an unknown one", async () => {
     const never = await comparable(await call(route, NEVER.uid, key));
     for (const id of MALFORMED) expect(await comparable(await call(route, id, key)), id).toEqual(never);
   });
 
-  it("answers for another user's upload as for one that never was, and leaves it alone", async () => {
+  it("responds to another user's upload like to an unknown one, and does not change it", async () => {
     const mine = await make("acme", key, "user-1");
     const token = await tokenOf("user-2");
     const never = await comparable(await call(route, NEVER.uid, token));
@@ -125,7 +125,7 @@ describe.each(BY_ID)("$method $path", (route) => {
     expect(seenByKey.status).toBe(200);
   });
 
-  it("answers for another tenant's path as for one of a tenant that never was", async () => {
+  it("responds to another tenant's path like to that of an unknown tenant", async () => {
     const theirs = await make("other", otherKey);
     const never = await comparable(await call(route, NEVER.uid, key, "nobody"));
     expect(never).toMatchObject({ status: 403, body: { code: "tenant_mismatch" } });
@@ -133,14 +133,14 @@ describe.each(BY_ID)("$method $path", (route) => {
   });
 });
 
-describe("an end user", () => {
+describe("JWT of an end user", () => {
   const get = async (path: string, credential: string) => {
     const answer = await fetch(`${harness.url}${path}`, { headers: bearer(credential) });
     return (await answer.json()) as Record<string, unknown> & { uploads: Made[]; result: Made[] };
   };
   const stream = "/client/v4/accounts/acme/stream";
 
-  it("lists and counts its own uploads, those that the backend made for it included", async () => {
+  it("lists and counts the uploads of its subject, including those that the backend created", async () => {
     const [mine, theirs] = [await make("acme", key, "user-7"), await make("acme", key, "user-8")];
     const token = await tokenOf("user-7");
     const own = await make("acme", token, "whoever");
@@ -158,9 +158,9 @@ describe("an end user", () => {
     });
   });
 
-  it.each(["client", "tenant", "none"])("has none where the policy takes the creator from %s", async (from) => {
+  it.each(["client", "tenant", "none"])("lists no uploads when the policy takes the creator from %s", async (from) => {
     await harness.operator("PUT", "/tenants/acme", { policy: { creator: { from } } });
-    // Whom a list is for does not follow from what some client said.
+    // A creator that a client chose does not say whose upload it is.
     const token = await tokenOf(from === "tenant" ? "acme" : "user-1");
     await make("acme", key, "user-1");
     const made = await make("acme", token, "user-1");

@@ -4,7 +4,7 @@ import { bearer, create, problemOf, sendHead } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
 
 /**
- * What tus 1.0.0 asks of a server that creates uploads, sentence by sentence, against the built Worker.
+ * What tus 1.0.0 requires of a server that creates uploads, sentence by sentence, against the built Worker.
  *
  * | requirement (https://tus.io/protocols/resumable-upload) | test |
  * | --- | --- |
@@ -12,10 +12,10 @@ import { metadataHeader } from "../support/metadata.ts";
  * | Core: Tus-Resumable in every request and response but OPTIONS; 412 and Tus-Version otherwise | `version` |
  * | Core: Tus-Version, Tus-Extension, Tus-Max-Size by OPTIONS | `discovery` |
  * | Core: X-HTTP-Method-Override | `override` |
- * | Core: HEAD, PATCH on an upload URL | at Stream's host; the endpoint has neither: `elsewhere` |
+ * | Core: HEAD, PATCH on an upload URL | at Stream's host; the endpoint offers neither: `elsewhere` |
  * | Creation: POST, 201, Location; 413; Upload-Metadata | `creation`, `metadata` |
  * | Creation: Upload-Defer-Length | not announced, refused: `not announced` |
- * | Creation With Upload | not announced; a body is let be, as the extension allows: `not announced` |
+ * | Creation With Upload | not announced; a body is ignored, as the extension allows: `not announced` |
  * | Expiration: Upload-Expires with the creation, as RFC 9110 writes dates | `expiration` |
  * | Concatenation, Checksum, Termination | not announced, refused: `not announced` |
  */
@@ -111,7 +111,7 @@ describe("creation", () => {
     expect((await post({ "Upload-Length": "1000001" })).status).toBe(413);
   });
 
-  it("no 2xx without a Location: clients would create the upload again", async () => {
+  it("returns no 2xx without a Location, or clients would create the upload again", async () => {
     harness.stream.addFault({ on: "create", kind: "location" });
     expect((await post()).status).toBe(502);
   });
@@ -131,7 +131,7 @@ describe("metadata", () => {
 });
 
 describe("expiration", () => {
-  it('"The Upload-Expires … MUST be in RFC 9110 datetime format", and is when the upload URL dies', async () => {
+  it('"The Upload-Expires … MUST be in RFC 9110 datetime format": the time when the upload URL expires', async () => {
     const answer = await post();
     const expires = answer.headers.get("upload-expires") ?? "";
     expect(expires).toMatch(/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/);
@@ -144,20 +144,20 @@ describe("not announced", () => {
     ["Upload-Defer-Length", "1"],
     ["Upload-Concat", "partial"],
     ["Upload-Concat", "final;/files/a"],
-  ])("%s: %s is a 400, which is final to clients, and nothing is created", async (header, value) => {
+  ])("returns 400, which is final for clients, for %s: %s", async (header, value) => {
     const answer = await post({ [header]: value });
     expect([answer.status, (await problemOf(answer)).code]).toEqual([400, "tus_extension_unsupported"]);
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it('"…the Server MUST return … Upload-Offset": bytes that come along are let be, and the client is told to begin with the first', async () => {
+  it('"…the Server MUST return … Upload-Offset": ignores a body and has the client start with the first byte', async () => {
     const answer = await post({ "Content-Type": "application/offset+octet-stream" }, { body: "hello" });
     expect([answer.status, answer.headers.get("upload-offset")]).toEqual([201, "0"]);
   });
 });
 
 describe("elsewhere", () => {
-  it.each(["HEAD", "PATCH", "DELETE", "PUT"])("%s on the endpoint is a 405 with Allow", async (method) => {
+  it.each(["HEAD", "PATCH", "DELETE", "PUT"])("returns 405 with Allow for %s", async (method) => {
     const head = await sendHead(harness.url, `${method} /v1/acme/uploads`, ["Tus-Resumable: 1.0.0"]);
     expect(head).toMatch(/^HTTP\/1.1 405 /);
     expect(head).toMatch(/^allow: GET, OPTIONS, POST\r$/im);

@@ -4,33 +4,34 @@ import { describe, expect, it, vi } from "vitest";
 import worker from "../../../src/index.ts";
 import { DEAD_DELIVERIES, DELIVERIES, STREAM_NOTIFICATIONS } from "../../../src/queues/names.ts";
 
-/** A Worker that has been deployed with a secret that is mistyped. */
+/** Settings with an invalid secret. */
+const invalid = { ...env, GRANT_KEYS: "g1:not-base64" };
 
-const mistyped = { ...env, GRANT_KEYS: "g1:not-base64" };
+describe("queue of a misconfigured Worker", () => {
+  it.each([DELIVERIES, DEAD_DELIVERIES, STREAM_NOTIFICATIONS])(
+    "retries the messages of %s each hour, so that the operator can correct the secret",
+    async (queue) => {
+      const batch = createMessageBatch(queue, [{ id: "m1", timestamp: new Date(), attempts: 1, body: {} }]);
+      const retryAll = vi.spyOn(batch, "retryAll");
+      await worker.queue(batch, invalid);
+      expect(retryAll).toHaveBeenCalledWith({ delaySeconds: 3_600 });
+      expect(await getQueueResult(batch, createExecutionContext())).toMatchObject({
+        retryBatch: { retry: true },
+        explicitAcks: [],
+      });
+    },
+  );
+});
 
-it.each([DELIVERIES, DEAD_DELIVERIES, STREAM_NOTIFICATIONS])(
-  "leaves what is in %s for later, so that the retries last until the secret is put right",
-  async (queue) => {
-    const batch = createMessageBatch(queue, [{ id: "m1", timestamp: new Date(), attempts: 1, body: {} }]);
-    const retryAll = vi.spyOn(batch, "retryAll");
-    await worker.queue(batch, mistyped);
-    expect(retryAll).toHaveBeenCalledWith({ delaySeconds: 3_600 });
-    expect(await getQueueResult(batch, createExecutionContext())).toMatchObject({
-      retryBatch: { retry: true },
-      explicitAcks: [],
-    });
-  },
-);
-
-describe("an answer of its", () => {
+describe("fetch of a misconfigured Worker", () => {
   const ask = async (method: string) => {
     const request = new Request<unknown, IncomingRequestCfProperties>("https://sluice.example/v1/acme/uploads", {
       method,
     });
-    return worker.fetch(request, mistyped, createExecutionContext());
+    return worker.fetch(request, invalid, createExecutionContext());
   };
 
-  it("can be read by any page, and says nothing of what is wrong", async () => {
+  it("returns a problem that any page can read and that does not name the setting", async () => {
     const answer = await ask("POST");
     expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([500, "*"]);
     const text = await answer.text();
@@ -38,7 +39,7 @@ describe("an answer of its", () => {
     expect(text).not.toContain("GRANT_KEYS");
   });
 
-  it("to a preflight lets the page ask, or it would see no more than a network failure", async () => {
+  it("answers preflights, so that pages can read the problem", async () => {
     const answer = await ask("OPTIONS");
     expect([answer.status, await answer.text()]).toEqual([204, ""]);
     expect(Object.fromEntries(answer.headers)).toEqual({

@@ -86,7 +86,7 @@ function uidIn(c: Context<AppEnv>): string {
   return /^\/client\/v4\/accounts\/[^/]+\/stream\/([^/]+)\/?$/.exec(c.req.path)?.[1] ?? "";
 }
 
-/** Cloudflare's envelope; `more` stands beside the result. */
+/** Cloudflare's envelope; `more` holds members beside the result. */
 function respondResult(c: Context<AppEnv>, result: unknown, headers: Record<string, string> = {}, more = {}): Response {
   const body = { result, success: true, errors: [], messages: [], ...more };
   return c.json(body, 200, { "Cache-Control": "no-store", ...headers });
