@@ -1,10 +1,11 @@
+import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import apiText from "../../docs/api.md?raw";
 import operationsText from "../../docs/operations.md?raw";
 import { createApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config.ts";
 import { PROBLEMS } from "../../src/core/shared/problem.ts";
-import type { Dependencies } from "../../src/dependencies.ts";
+import { createDependencies } from "../../src/dependencies.ts";
 import { code, tableRows } from "../support/markdown.ts";
 import { ROUTES } from "../support/route-table.ts";
 
@@ -12,7 +13,7 @@ const api = { path: "docs/api.md", text: apiText };
 const operations = { path: "docs/operations.md", text: operationsText };
 
 /** `/*` is `/:id` beside names: see `uidIn` of Cloudflare's routes. */
-const routes = createApp({ config: {} } as Dependencies)
+const routes = createApp(createDependencies(env, parseConfig(env)))
   .routes.filter(({ method, path }) => method !== "ALL" && !(method === "OPTIONS" && path.endsWith("/*")))
   .map(({ method, path }) => `${method} ${path.replace("/*", "/:id")}`);
 const isOperatorRoute = (route: string) => route.includes(" /admin/");
