@@ -6,48 +6,47 @@ import type { StreamVideo } from "../stream/rules/video.ts";
 import type { UploadRecord, UploadPage, UploadQuery } from "../uploads/rules/upload-record.ts";
 import type { Comparison, VideoPage } from "../reconciliation/rules/comparison.ts";
 
-/** A tenant's ledger: what it has reserved, and what that counts for. The authority on how old a tenant may be. */
+/** The ledgers: per tenant its uploads, their totals, and its events. A ledger decides which tenant versions are stale. */
 export interface Ledgers {
-  /**
-   * Nothing that was decided by an older version of the tenant is accepted from now on; and its events are kept from now on
-   * exactly if it has endpoints.
-   */
+  /** Makes decisions based on an older version of the tenant stale, and stores events if it has endpoints. */
   syncTenantVersion(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
-  /** Refused: nothing is held. */
+  /** A refused creation holds no reservation. */
   reserve(tenant: string, request: ReservationRequest): Promise<ReservationOutcome>;
-  /** Refused: the upload URL must not be handed out. */
+  /** On an error the upload URL must not be handed out. */
   attach(tenant: string, id: string, uid: string, location: string): Promise<Result<void>>;
-  /** The creation certainly failed: nothing is held any longer. Where Stream refused it, it is still one of its minute. */
+  /** The creation certainly failed: removes the reservation. If Stream rejected it, it still counts for the rate limits. */
   release(tenant: string, id: string, cause: ReleaseCause): Promise<void>;
-  /** Nobody knows whether the creation failed: the reservation stays until Stream can be asked. */
+  /** Outcome unknown: keeps the reservation until the video's state can be read from Stream. */
   markUnknown(tenant: string, id: string): Promise<void>;
-  /** Stream has made a video, and nobody can be given its URL: the upload is cancelled, and the video deleted soon. */
+  /** Stream made a video whose URL cannot be handed out: cancels the upload, and makes the deletion of the video due. */
   cancelOrphaned(tenant: string, id: string, uid: string): Promise<void>;
   usage(tenant: string): Promise<Result<Totals>>;
 
-  /** An upload by its id, or by Stream's identifier of its video. */
+  /** @param idOrUid the upload's id, or the uid of its video */
   find(tenant: string, idOrUid: string): Promise<Result<UploadRecord | undefined>>;
   list(tenant: string, query: UploadQuery): Promise<Result<UploadPage>>;
-  /** Seconds and number of videos that are ready, of one creator or of all. */
+  /** Seconds of live and ready uploads and number of ready ones, of one creator or of the tenant. */
   storage(tenant: string, creator?: string): Promise<Result<{ readonly seconds: number; readonly videos: number }>>;
   /**
-   * The upload is cancelled, and holds nothing any longer; undefined: there is none. Stale: decided by a tenant, of that
-   * version, that has changed since.
+   * Cancels the upload, or deletes it if it was ready.
+   *
+   * @param version of the tenant that the cancellation was decided with; `stale` if it has changed since
+   * @returns undefined if there is no such upload
    */
   cancel(tenant: string, id: string, version: number): Promise<Result<UploadRecord | "stale" | undefined>>;
-  /** The video of a cancelled upload is no longer at Stream. */
+  /** The video of a cancelled upload no longer exists at Stream. */
   confirmVideoDeleted(tenant: string, id: string): Promise<void>;
-  /** Takes in what Stream says of a video. False: none of the tenant's uploads is meant. */
+  /** Applies a report from Stream. @returns false if it belongs to none of the tenant's uploads */
   record(tenant: string, upstream: string, video: StreamVideo): Promise<Result<boolean>>;
-  /** Takes in all that Stream has of a span of time, and has whatever is missing there looked for. */
+  /** Compares the uploads of a time span with all its videos at Stream, and makes uploads with a missing video due. */
   reconcile(tenant: string, upstream: string, page: VideoPage): Promise<Result<Comparison>>;
 
   events(tenant: string, query: EventQuery): Promise<Result<EventPage>>;
-  /** With all attempts to deliver it. */
+  /** An event with all its delivery attempts. */
   event(
     tenant: string,
     id: string,
   ): Promise<Result<(WebhookEvent & { readonly attempts: readonly DeliveryAttempt[] }) | undefined>>;
-  /** Rejects where it is not recorded. */
+  /** Rejects if the attempt could not be stored. */
   recordAttempt(tenant: string, eventId: string, attempt: DeliveryAttempt): Promise<void>;
 }

@@ -15,23 +15,23 @@ import { UPLOAD_STATES, type UploadState } from "../../../src/core/uploads/rules
 import { NOON } from "../../support/policy-fixtures.ts";
 
 const DAY = 86_400;
-/** As Stream measures them, and finer than that; most doubles are next to nothing. */
+/** In milliseconds, as Stream measures, and finer. Most doubles are close to 0. */
 const SECONDS = fc.oneof(
   fc.nat(40_000_000).map((milliseconds) => milliseconds / 1000),
   fc.double({ min: 0, max: 40_000, noNaN: true }),
 );
 
-describe("totals", () => {
-  const upload: fc.Arbitrary<CountedUpload> = fc.record({
-    state: fc.constantFrom(...UPLOAD_STATES),
-    bytes: fc.nat(1_000),
-    seconds: SECONDS,
-    created: fc.integer({ min: NOON - 40 * DAY, max: NOON }),
-  });
-  const sum = (uploads: readonly CountedUpload[]) =>
-    uploads.reduce((totals, one) => applyToTotals(totals, undefined, one), emptyTotals(NOON));
+const upload: fc.Arbitrary<CountedUpload> = fc.record({
+  state: fc.constantFrom(...UPLOAD_STATES),
+  bytes: fc.nat(1_000),
+  seconds: SECONDS,
+  created: fc.integer({ min: NOON - 40 * DAY, max: NOON }),
+});
+const sum = (uploads: readonly CountedUpload[]) =>
+  uploads.reduce((totals, one) => applyToTotals(totals, undefined, one), emptyTotals(NOON));
 
-  it("are the sum of what each upload counts for, whatever was changed in whatever order", () => {
+describe("applyToTotals", () => {
+  it("equals the sum over all uploads after any sequence of changes", () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(upload, fc.nat(5), fc.constantFrom("add", "change", "remove")), {
@@ -44,7 +44,7 @@ describe("totals", () => {
           for (const [next, which, what] of steps) {
             const index = uploads.length === 0 ? 0 : which % uploads.length;
             const before = what === "add" ? undefined : uploads[index];
-            // An upload stays in the day and month in which it was reserved.
+            // An upload keeps the day and month of its reservation.
             const after = what === "remove" ? undefined : before ? { ...next, created: before.created } : next;
             totals = applyToTotals(totals, before, after);
             if (before) uploads.splice(index, 1);
@@ -56,7 +56,7 @@ describe("totals", () => {
     );
   });
 
-  it("leave nothing over of fractions of seconds, nor of what such fractions had left over before", () => {
+  it("leaves no fractions of milliseconds, and removes earlier ones", () => {
     const seconds = [913.901, 2165.808, 388.476, 3466.6, 2024.761];
     const uploads = seconds.map((one): CountedUpload => ({ state: "ready", bytes: 1, seconds: one, created: NOON }));
     const drifted = { ...emptyTotals(NOON), storedSeconds: 9.094947017729282e-13 };
@@ -65,8 +65,8 @@ describe("totals", () => {
     const deleted = uploads.reduce((totals, one) => applyToTotals(totals, one, { ...one, state: "deleted" }), counted);
     expect(deleted).toMatchObject({ storedSeconds: 0, day: { seconds: 8959.546 } });
     const size = { bytes: 1, seconds: 60 };
-    const standing = { totals: deleted, creatorPending: 0, rates: [], nextExpiry: () => undefined };
-    expect(checkLimits({ storedSeconds: 60 }, standing, size, NOON)).toBeUndefined();
+    const usage = { totals: deleted, creatorPending: 0, rates: [], nextExpiry: () => undefined };
+    expect(checkLimits({ storedSeconds: 60 }, usage, size, NOON)).toBeUndefined();
   });
 
   it.each<[UploadState, pending: number, videos: number, storedSeconds: number, bytes: number]>([
@@ -78,7 +78,7 @@ describe("totals", () => {
     ["ready", 0, 1, 60, 10],
     ["cancelled", 0, 0, 0, 0],
     ["deleted", 0, 0, 0, 10],
-  ])("count an upload that is %s as what it is", (state, pending, videos, storedSeconds, bytes) => {
+  ])("counts an upload that is %s", (state, pending, videos, storedSeconds, bytes) => {
     const window = { uploads: 1, bytes, seconds: bytes * 6 };
     expect(sum([{ state, bytes: 10, seconds: 60, created: NOON }])).toMatchObject({
       pending,
@@ -89,7 +89,7 @@ describe("totals", () => {
     });
   });
 
-  it("stay as they are where an upload counts alike before and after", () => {
+  it("changes nothing when sameTotals is true", () => {
     const fields = fc.subarray(["state", "bytes", "seconds"] as const);
     fc.assert(
       fc.property(upload, upload, fields, (before, other, changed) => {
@@ -100,8 +100,10 @@ describe("totals", () => {
       }),
     );
   });
+});
 
-  it("begin a day and a month with nothing, and keep what is pending and stored", () => {
+describe("startNewWindows", () => {
+  it("restarts the day and the month at zero and keeps pending and stored", () => {
     const totals = sum([{ state: "issued", bytes: 10, seconds: 60, created: NOON }]);
     const nothing = { uploads: 0, bytes: 0, seconds: 0 };
     const one = { uploads: 1, bytes: 10, seconds: 60 };
@@ -119,14 +121,16 @@ describe("totals", () => {
     });
   });
 
-  it("have windows that begin at midnight UTC", () => {
+  it("starts windows at midnight UTC", () => {
     expect(new Date(dayStart(NOON) * 1000).toISOString()).toBe("2026-11-22T00:00:00.000Z");
     expect(new Date(startOfMonth(NOON) * 1000).toISOString()).toBe("2026-11-01T00:00:00.000Z");
   });
 });
 
-it("a creation that is nobody's is held against the limit of the tenant only", () => {
-  const names = (creator?: string) => rateUses({ tenant: 60, creator: 6 }, creator, [], NOON).map(({ name }) => name);
-  expect(names()).toEqual(["rate.tenant"]);
-  expect(names("a")).toEqual(["rate.tenant", "rate.creator"]);
+describe("rateUses", () => {
+  it("returns the limit of the tenant only when the creation has no creator", () => {
+    const names = (creator?: string) => rateUses({ tenant: 60, creator: 6 }, creator, [], NOON).map(({ name }) => name);
+    expect(names()).toEqual(["rate.tenant"]);
+    expect(names("a")).toEqual(["rate.tenant", "rate.creator"]);
+  });
 });

@@ -13,7 +13,7 @@ import {
 import { UPLOAD_EVENT_TYPES, uploadEvent } from "../../../src/core/webhooks/rules/upload-event.ts";
 
 const uid = "0123456789abcdef0123456789abcdef";
-const EVENTS = {
+const TRANSITIONS = {
   issued: { kind: "issued", uid },
   lost: { kind: "lost" },
   expired: { kind: "expired" },
@@ -25,19 +25,19 @@ const EVENTS = {
   failed: { kind: "reported", report: { kind: "failed", uid, reason: "ERR_NON_VIDEO" } },
   restored: { kind: "restored", report: { kind: "ready", uid, seconds: 12.5, bytes: 900 } },
 } as const satisfies Record<string, UploadTransition>;
-type EventName = keyof typeof EVENTS;
+type TransitionName = keyof typeof TRANSITIONS;
 
-/** Of one video: Stream does not always say all that it has measured. */
+/** Partial measurements of one video: Stream does not always report all. */
 const MEASUREMENTS = {
   unmeasured: { kind: "reported", report: { kind: "ready", uid } },
   "seconds only": { kind: "reported", report: { kind: "ready", uid, seconds: 12.25 } },
   "bytes only": { kind: "reported", report: { kind: "ready", uid, bytes: 901 } },
 } as const satisfies Record<string, UploadTransition>;
-/** Nobody was given the URL of the video that was made. */
+/** The gateway cancels a video whose URL could not be handed out. */
 const DISCARDED = { discarded: { kind: "cancelled", uid } } as const satisfies Record<string, UploadTransition>;
-const ALL = { ...EVENTS, ...MEASUREMENTS, ...DISCARDED };
+const ALL = { ...TRANSITIONS, ...MEASUREMENTS, ...DISCARDED };
 
-const COLUMNS: readonly EventName[] = [
+const COLUMNS: readonly TransitionName[] = [
   "issued",
   "lost",
   "expired",
@@ -57,7 +57,7 @@ const start: UploadProgress = {
   restoredCount: 0,
   measured: { bytes: false, seconds: false },
 };
-/** For every state and every event, in the order of the columns above: the state that comes after. */
+/** For every state and transition, in the order of the columns above: the next state. */
 const TABLE: Readonly<Record<UploadState, string>> = {
   reserved: "issued unknown expired cancelled expired reserved reserved ready failed ready",
   unknown: "issued unknown expired cancelled expired unknown unknown ready failed ready",
@@ -69,23 +69,29 @@ const TABLE: Readonly<Record<UploadState, string>> = {
   deleted: "deleted deleted deleted deleted deleted deleted deleted deleted deleted ready",
 };
 
-describe("the life of an upload", () => {
+/** Without `absent` and `restored`: Stream sends no notification for them, and their order matters. */
+const NOTIFIED = (Object.keys(ALL) as (keyof typeof ALL)[]).filter((name) => name !== "absent" && name !== "restored");
+const events = fc.array(fc.constantFrom(...NOTIFIED), { maxLength: 12 });
+const after = (names: readonly (keyof typeof ALL)[]) =>
+  names.reduce((upload, name) => applyTransition(upload, ALL[name]), start);
+
+describe("applyTransition", () => {
   const cases = UPLOAD_STATES.flatMap((state) =>
     TABLE[state].split(" ").map((after, column) => [state, COLUMNS[column] ?? "lost", after] as const),
   );
-  it("has an answer to every event in every state", () => {
+  it("covers every transition in every state", () => {
     expect(cases).toHaveLength(UPLOAD_STATES.length * COLUMNS.length);
   });
   it.each(cases)("%s, %s: %s", (state, event, after) => {
-    expect(applyTransition({ ...start, state }, EVENTS[event]).state).toBe(after);
+    expect(applyTransition({ ...start, state }, TRANSITIONS[event]).state).toBe(after);
   });
 });
 
-describe("what Stream says", () => {
+describe("applyTransition of a Stream report", () => {
   const reserved: UploadProgress = { ...start, state: "issued", uid };
 
-  it("replaces what was reserved by what is real", () => {
-    expect(applyTransition(reserved, EVENTS.ready)).toEqual({
+  it("replaces the reservation by the measured size", () => {
+    expect(applyTransition(reserved, TRANSITIONS.ready)).toEqual({
       ...reserved,
       state: "ready",
       bytes: 900,
@@ -94,7 +100,7 @@ describe("what Stream says", () => {
     });
   });
 
-  it("keeps the size where Stream does not say it", () => {
+  it("keeps the reserved size when Stream does not report it", () => {
     const report = { kind: "ready", uid, seconds: 1 } as const;
     expect(applyTransition(reserved, { kind: "reported", report })).toMatchObject({ bytes: 1_000, seconds: 1 });
     const unmeasured = { kind: "ready", uid } as const;
@@ -104,132 +110,133 @@ describe("what Stream says", () => {
     });
   });
 
-  it("measures bytes and seconds each by itself, and counts the larger of two measurements", () => {
+  it("tracks bytes and seconds separately, and keeps the larger of two measurements", () => {
     const measured = { bytes: 901, seconds: 12.5 };
     expect(after(["unmeasured", "ready", "bytes only", "seconds only"])).toMatchObject(measured);
     expect(after(["bytes only", "seconds only", "ready", "unmeasured"])).toMatchObject(measured);
     expect(after(["cancelled", "bytes only"])).toMatchObject({ bytes: 901, seconds: 600 });
   });
 
-  it("tells why a video failed, until it is ready after all", () => {
-    const failed = applyTransition(reserved, EVENTS.failed);
+  it("keeps the reason of a failure until the video is ready", () => {
+    const failed = applyTransition(reserved, TRANSITIONS.failed);
     expect(failed).toMatchObject({ state: "failed", failure: "ERR_NON_VIDEO" });
-    expect(applyTransition(failed, EVENTS.ready)).not.toHaveProperty("failure");
+    expect(applyTransition(failed, TRANSITIONS.ready)).not.toHaveProperty("failure");
   });
 
-  it("brings the video's identifier to an upload whose answer was lost, and never another one", () => {
+  it("sets the uid of an upload with an unknown outcome, and never replaces it", () => {
     const { uid: _, ...lost } = { ...reserved, state: "unknown" as const };
-    expect(applyTransition(lost, EVENTS.pending)).toMatchObject({ state: "unknown", uid });
+    expect(applyTransition(lost, TRANSITIONS.pending)).toMatchObject({ state: "unknown", uid });
     const other = { kind: "reported", report: { kind: "pending", uid: "f".repeat(32) } } as const;
     expect(applyTransition(reserved, other)).toMatchObject({ uid });
   });
 });
 
-it("is cancelled where nobody was given its URL, and its video has to go", () => {
-  expect(after(["discarded"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
-  expect(after(["cancelled", "discarded"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
-});
+describe("applyTransition in sequence", () => {
+  it("requests the deletion when the gateway cancels", () => {
+    expect(after(["discarded"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
+    expect(after(["cancelled", "discarded"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
+  });
 
-/** Absence and return are no events of Stream's, but what it answers when it is asked: of that, the order counts. */
-const TOLD = (Object.keys(ALL) as (keyof typeof ALL)[]).filter((name) => name !== "absent" && name !== "restored");
-const events = fc.array(fc.constantFrom(...TOLD), { maxLength: 12 });
-const after = (names: readonly (keyof typeof ALL)[]) =>
-  names.reduce((upload, name) => applyTransition(upload, ALL[name]), start);
+  it("ends in the same state and totals for any order and repetition of the same transitions", () => {
+    const shuffled = events.chain((names) =>
+      fc.tuple(fc.constant(names), fc.shuffledSubarray([...names, ...names], { minLength: names.length })),
+    );
+    fc.assert(
+      fc.property(shuffled, ([names, again]) => {
+        const [one, other] = [after(names), after([...again, ...names])];
+        expect(other).toEqual(one);
+        const total = (upload: UploadProgress) => applyToTotals(emptyTotals(0), undefined, { ...upload, created: 0 });
+        expect(total(other)).toEqual(total(one));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
 
-it("ends the same, in state and counters, in whatever order and however often the same events come", () => {
-  const shuffled = events.chain((names) =>
-    fc.tuple(fc.constant(names), fc.shuffledSubarray([...names, ...names], { minLength: names.length })),
-  );
-  fc.assert(
-    fc.property(shuffled, ([names, again]) => {
-      const [one, other] = [after(names), after([...again, ...names])];
-      expect(other).toEqual(one);
-      const total = (upload: UploadProgress) => applyToTotals(emptyTotals(0), undefined, { ...upload, created: 0 });
-      expect(total(other)).toEqual(total(one));
-    }),
-    { numRuns: 1_000 },
-  );
-});
-
-it("never goes back, unless its video is there again, and tells of each state once, with growing numbers", () => {
-  const names = fc.array(fc.constantFrom(...COLUMNS), { maxLength: 12 });
-  fc.assert(
-    fc.property(names, (sequence) => {
-      let upload = start;
-      const told: number[] = [];
-      for (const name of sequence) {
-        const next = applyTransition(upload, EVENTS[name]);
-        if (next.restoredCount === upload.restoredCount)
-          expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
-        if (next.state !== upload.state) {
-          const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, ...next }, 0);
-          if (event) told.push(event.data.sequence);
+  it("never moves back unless the video is restored, and produces each event once with increasing sequence numbers", () => {
+    const names = fc.array(fc.constantFrom(...COLUMNS), { maxLength: 12 });
+    fc.assert(
+      fc.property(names, (sequence) => {
+        let upload = start;
+        const sequences: number[] = [];
+        for (const name of sequence) {
+          const next = applyTransition(upload, TRANSITIONS[name]);
+          if (next.restoredCount === upload.restoredCount)
+            expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
+          if (next.state !== upload.state) {
+            const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, ...next }, 0);
+            if (event) sequences.push(event.data.sequence);
+          }
+          upload = next;
         }
-        upload = next;
-      }
-      expect(told).toEqual([...new Set(told)].toSorted((a, b) => a - b));
-    }),
-  );
-});
-
-it.each([
-  ["wanted", "pending", "dead", "delete", "delete"],
-  ["wanted", "pending", "dead", "keep", "expire"],
-  ["wanted", "pending", "alive", "delete", "wait"],
-  ["wanted", "processing", "dead", "delete", "wait"],
-  ["wanted", "ready", "dead", "delete", "settle"],
-  ["wanted", "failed", "dead", "delete", "settle"],
-  ["unwanted", "pending", "alive", "keep", "delete"],
-  ["unwanted", "processing", "alive", "keep", "delete"],
-  ["unwanted", "ready", "dead", "keep", "delete"],
-] as const)(
-  "of one that is %s, whose video is %s and whose URL is %s (%s): %s",
-  (wanted, kind, url, abandoned, step) => {
-    expect(decideDueAction(wanted === "unwanted", { kind, uid, seconds: 1 }, url === "dead", abandoned)).toBe(step);
-  },
-);
-
-it("stays deleted where its tenant wanted it so, whatever is seen of its video", () => {
-  expect(after(["ready", "absent", "restored"])).toMatchObject({
-    state: "ready",
-    deletionRequested: false,
-    restoredCount: 1,
+        expect(sequences).toEqual([...new Set(sequences)].toSorted((a, b) => a - b));
+      }),
+    );
   });
-  expect(after(["ready", "cancelled", "restored"])).toMatchObject({
-    state: "deleted",
-    deletionRequested: true,
-    restoredCount: 0,
-  });
-  expect(after(["ready", "absent", "cancelled", "restored"])).toMatchObject({
-    state: "deleted",
-    deletionRequested: true,
+
+  it("stays deleted after a deletion request, whatever Stream reports", () => {
+    expect(after(["ready", "absent", "restored"])).toMatchObject({
+      state: "ready",
+      deletionRequested: false,
+      restoredCount: 1,
+    });
+    expect(after(["ready", "cancelled", "restored"])).toMatchObject({
+      state: "deleted",
+      deletionRequested: true,
+      restoredCount: 0,
+    });
+    expect(after(["ready", "absent", "cancelled", "restored"])).toMatchObject({
+      state: "deleted",
+      deletionRequested: true,
+    });
   });
 });
 
-it("holds a reservation while its URL is, or may be, alive", () => {
-  expect(UPLOAD_STATES.filter(isLive)).toEqual(["reserved", "unknown", "issued"]);
+describe("decideDueAction", () => {
+  it.each([
+    ["kept", "pending", "dead", "delete", "delete"],
+    ["kept", "pending", "dead", "keep", "expire"],
+    ["kept", "pending", "alive", "delete", "wait"],
+    ["kept", "processing", "dead", "delete", "wait"],
+    ["kept", "ready", "dead", "delete", "settle"],
+    ["kept", "failed", "dead", "delete", "settle"],
+    ["deletion requested", "pending", "alive", "keep", "delete"],
+    ["deletion requested", "processing", "alive", "keep", "delete"],
+    ["deletion requested", "ready", "dead", "keep", "delete"],
+  ] as const)("%s, video %s, URL %s, unfinishedUploads %s: %s", (request, kind, url, unfinished, action) => {
+    expect(
+      decideDueAction(request === "deletion requested", { kind, uid, seconds: 1 }, url === "dead", unfinished),
+    ).toBe(action);
+  });
 });
 
-it("tells tenants in terms of their uploads", () => {
-  const size = { bytes: 900, seconds: 12.5 };
-  const upload = { id: "u", state: "ready" as const, uid, created: 0, expires: 1_800, restoredCount: 0, ...size };
-  expect(uploadEvent("acme", upload, 60)).toEqual({
-    type: "upload.ready",
-    version: 1,
-    timestamp: "1970-01-01T00:01:00.000Z",
-    data: {
-      tenant: "acme",
-      sequence: 4,
-      upload: {
-        id: "u",
-        state: "ready",
-        uid,
-        bytes: 900,
-        seconds: 12.5,
-        createdAt: "1970-01-01T00:00:00.000Z",
-        expiresAt: "1970-01-01T00:30:00.000Z",
+describe("isLive", () => {
+  it("includes the states in which the URL is, or may be, alive", () => {
+    expect(UPLOAD_STATES.filter(isLive)).toEqual(["reserved", "unknown", "issued"]);
+  });
+});
+
+describe("uploadEvent", () => {
+  it("describes the upload in the tenant's terms", () => {
+    const size = { bytes: 900, seconds: 12.5 };
+    const upload = { id: "u", state: "ready" as const, uid, created: 0, expires: 1_800, restoredCount: 0, ...size };
+    expect(uploadEvent("acme", upload, 60)).toEqual({
+      type: "upload.ready",
+      version: 1,
+      timestamp: "1970-01-01T00:01:00.000Z",
+      data: {
+        tenant: "acme",
+        sequence: 4,
+        upload: {
+          id: "u",
+          state: "ready",
+          uid,
+          bytes: 900,
+          seconds: 12.5,
+          createdAt: "1970-01-01T00:00:00.000Z",
+          expiresAt: "1970-01-01T00:30:00.000Z",
+        },
       },
-    },
+    });
+    expect(UPLOAD_EVENT_TYPES).toContain("upload.cancelled");
   });
-  expect(UPLOAD_EVENT_TYPES).toContain("upload.cancelled");
 });

@@ -8,9 +8,10 @@ import { BASIC_UPLOAD_MAX_BYTES, writeDirectUpload } from "../../../src/core/upl
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import type { Fault } from "../../../src/local-stream/faults.ts";
+import { now, reservationRequest } from "./ledger.ts";
 import { asOperator } from "./worker.ts";
 
-/** Uploads of a ledger with their videos at the local Stream, and the alarm that comes when their time is over. */
+/** Uploads of a ledger with their videos at the local Stream, and the alarm that settles them. */
 
 const WEBHOOK_SECRET = "85011ed3a913c6ad5f9cf6c5573cc0a7";
 export const stream = inject("stream");
@@ -25,13 +26,12 @@ const upstream: Upstream = {
 };
 const client = createStreamClient({ deadlineMs: 5_000, onRateLimited: () => Promise.resolve() });
 const api = createStreamApi(client, true);
-export const now = () => Math.floor(Date.now() / 1000);
 export const LIFE_SECONDS = 1_800;
-/** The smallest that Stream takes, but for the last one. */
+/** The minimum chunk size of Stream, except for the last chunk. */
 export const CHUNK = "x".repeat(5 * 1024 * 1024);
-let made = 0;
+let count = 0;
 
-/** The upstream `live` is a local Stream in which nothing has happened yet. */
+/** Before each test, registers the upstream `live`: an empty local Stream. */
 export function resetLocalStream(): void {
   afterEach(() => void vi.useRealTimers());
   beforeEach(async () => {
@@ -46,26 +46,26 @@ export async function injectFault(fault: Fault): Promise<void> {
   await fetch(`${stream.url}/_control/faults`, { method: "POST", body: JSON.stringify(fault) });
 }
 
-/** What the next call of the API is answered. */
+/** Sets the response to the next API call. */
 export function stubResponse(status: number, body: object | string): Promise<void> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   return injectFault({ on: "api", kind: "status", status, body: text });
 }
 
-/** The next call is answered with a video that is in the state which is given. */
+/** Sets the response to the next API call to a video in this state. */
 export const stubVideo = (uid: string, state: string, more: object = {}) =>
   stubResponse(200, { success: true, result: { uid, status: { state }, ...more } });
 
-/** As of a video that is not there; also where the account is mistaken for another one that the token may read. */
+/** The response for a video that does not exist, or that belongs to another account. */
 export const stubAbsentVideo = () =>
   stubResponse(404, { success: false, errors: [{ code: 10003, message: "not found" }] });
 
-/** A reservation, and the video that Stream has made for it, if it has: with a basic link, where it is as long as those. */
+/** Reserves an upload, with or without its video at Stream. The length of a basic upload makes it a basic link. */
 export async function reserveAtStream(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
-  const [id, tenant] = [uuidv7(), `tenant-${++made}`];
+  const [id, tenant] = [uuidv7(), `tenant-${++count}`];
   const ledger = env.LEDGER.getByName(tenant);
-  const size = { bytes: length, seconds: 60 };
-  await ledger.reserve({ id, version: 1, limits: {}, upstream: "live", expires: now() + LIFE_SECONDS, ...size });
+  const expires = now() + LIFE_SECONDS;
+  await ledger.reserve(reservationRequest({ id, upstream: "live", bytes: length, expires }));
   const tag: [string, string] = ["sluice", `${tenant}/${id}`];
   const expiry = new Date((now() + LIFE_SECONDS) * 1_000).toISOString();
   const create = () =>
@@ -84,17 +84,17 @@ export async function reserveAtStream(video: "made" | "not made", outcome: "atta
 
 export type Ledger = Awaited<ReturnType<typeof reserveAtStream>>["ledger"];
 
-/** The upload's row, after its URL has died and the alarm has come. */
+/** Runs the alarm after the upload URL has expired. @returns the upload's row */
 export async function settle(ledger: Ledger) {
   const milliseconds = (LIFE_SECONDS + 100) * 1_000;
   await fetch(`${stream.url}/_control/advance`, { method: "POST", body: JSON.stringify({ milliseconds }) });
   return settleAfter(ledger, milliseconds);
 }
 
-/** The same, while at Stream no time has passed. */
+/** Runs the alarm at a later time, while no time passes at Stream. @returns the upload's row */
 export async function settleAfter(ledger: Ledger, milliseconds: number) {
   const time = Date.now() + milliseconds;
-  // One clock, and not another each time: the ledger's dependencies hold on to theirs.
+  // Keeps one fake clock per test: the ledger's dependencies keep a reference to `Date.now`.
   if (!vi.isFakeTimers()) vi.useFakeTimers({ toFake: ["Date"] });
   vi.setSystemTime(time);
   await runDurableObjectAlarm(ledger);
@@ -114,11 +114,11 @@ export async function requestsFor(uid: string): Promise<string[]> {
 export async function upload(location: string, body: string, offset = 0): Promise<void> {
   const tus = { "Tus-Resumable": "1.0.0", "Upload-Offset": String(offset) };
   const headers = { ...tus, "Content-Type": "application/offset+octet-stream" };
-  const answer = await fetch(location, { method: "PATCH", headers, body });
-  if (answer.status !== 204) throw new Error(`${answer.status}`);
+  const response = await fetch(location, { method: "PATCH", headers, body });
+  if (response.status !== 204) throw new Error(`${response.status}`);
 }
 
-/** The header of an event as Stream sends it. */
+/** The signature header that Stream sends with a notification. */
 export async function signedByStream(body: string): Promise<Record<string, string>> {
   const bytes = (text: string) => new TextEncoder().encode(text);
   const hmac = { name: "HMAC", hash: "SHA-256" };

@@ -6,7 +6,6 @@ import {
   LIFE_SECONDS,
   resetLocalStream,
   injectFault,
-  now,
   reserveAtStream,
   settle,
   settleAfter,
@@ -15,7 +14,7 @@ import {
   upload,
   videos,
 } from "../support/local-stream-fixture.ts";
-import { expectLedgerConsistent } from "../support/ledger.ts";
+import { expectLedgerConsistent, now } from "../support/ledger.ts";
 import { asOperator, request } from "../support/worker.ts";
 
 resetLocalStream();

@@ -8,7 +8,6 @@ import {
   stubAbsentVideo,
   resetLocalStream,
   injectFault,
-  now,
   requestsFor,
   reserveAtStream,
   settle,
@@ -18,7 +17,7 @@ import {
   upload,
   videos,
 } from "../support/local-stream-fixture.ts";
-import { reserve } from "../support/ledger.ts";
+import { reserve, now } from "../support/ledger.ts";
 import { asOperator } from "../support/worker.ts";
 
 /** The ledger's alarm against the local Stream. */

@@ -7,7 +7,6 @@ import {
   LIFE_SECONDS,
   stubResponse,
   resetLocalStream,
-  now,
   requestsFor,
   reserveAtStream,
   settle,
@@ -16,6 +15,7 @@ import {
   stream,
   videos,
 } from "../support/local-stream-fixture.ts";
+import { now } from "../support/ledger.ts";
 import { asOperator } from "../support/worker.ts";
 
 /** The ledger's alarm while Stream, the registry or the budget is not available. */

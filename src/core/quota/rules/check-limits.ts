@@ -4,14 +4,14 @@ import type { UploadSize } from "../../uploads/rules/upload-state.ts";
 import { type Problem, problem } from "../../shared/problem.ts";
 import { DAY_SECONDS, type Totals } from "./usage-totals.ts";
 
-/** A creation of the last minute, whatever has become of it. */
+/** A creation of the last minute, whatever its state. */
 export interface RecentCreation {
   readonly id: string;
   readonly creator: string | null;
   readonly created: number;
 }
 
-/** A limit of creations per minute, and how many there were. */
+/** A limit of creations per minute, and its usage. */
 export interface RateUse {
   readonly name: string;
   readonly allowed: number;
@@ -19,36 +19,33 @@ export interface RateUse {
   readonly resetSeconds: number;
 }
 
-/** What a creation is held against, besides the totals. */
+/** The usage that a creation is checked against. */
 export interface CurrentUsage {
   readonly totals: Totals;
-  /** Live uploads of the creator. */
+  /** Number of the creator's live uploads. */
   readonly creatorPending: number;
-  /** Of the limits of a minute that there are for the creation. */
+  /** The rate limits that apply to the creation. */
   readonly rates: readonly RateUse[];
-  /** When the first of the live uploads' URLs dies; asked for only where there are too many of them. */
+  /** The earliest expiry of a live upload's URL. A function, since only a pending limit that is reached needs it. */
   readonly nextExpiry: () => number | undefined;
 }
+
 export const RATE_WINDOW_SECONDS = 60;
 
-/** Stored videos go when somebody deletes them; nobody knows when. */
+/** `Retry-After` for `storedSeconds`: when stored videos are deleted is not known. */
 export const STORED_RETRY_SECONDS = 3600;
 
-/** The limit that one more upload of this size would break, as a refusal; undefined: it may come. */
-export function checkLimits(
-  limits: Limits,
-  standing: CurrentUsage,
-  size: UploadSize,
-  now: number,
-): Problem | undefined {
-  const { totals, creatorPending, rates } = standing;
+/** @returns the first limit that one more upload of this size would exceed, as a problem */
+export function checkLimits(limits: Limits, usage: CurrentUsage, size: UploadSize, now: number): Problem | undefined {
+  const { totals, creatorPending, rates } = usage;
   const { quota = {} } = limits;
   type RetryAfter = number | "next expiry";
-  const checks: [name: string, allowed: number | undefined, used: number, asked: number, retryAfter: RetryAfter][] = [
-    ["pending", limits.pending, totals.pending, 1, "next expiry"],
-    ["pendingPerCreator", limits.pendingPerCreator, creatorPending, 1, "next expiry"],
-    ["storedSeconds", limits.storedSeconds, totals.storedSeconds, size.seconds, STORED_RETRY_SECONDS],
-  ];
+  const checks: [name: string, allowed: number | undefined, used: number, requested: number, retryAfter: RetryAfter][] =
+    [
+      ["pending", limits.pending, totals.pending, 1, "next expiry"],
+      ["pendingPerCreator", limits.pendingPerCreator, creatorPending, 1, "next expiry"],
+      ["storedSeconds", limits.storedSeconds, totals.storedSeconds, size.seconds, STORED_RETRY_SECONDS],
+    ];
   for (const { name, allowed, used, resetSeconds } of rates) checks.push([name, allowed, used, 1, resetSeconds]);
   for (const [window, end] of [
     ["day", totals.day.start + DAY_SECONDS],
@@ -62,13 +59,13 @@ export function checkLimits(
       [`quota.${window}.seconds`, allowed.seconds, used.seconds, size.seconds, end - now],
     );
   }
-  for (const [name, allowed, used, asked, retryAfter] of checks) {
-    if (allowed === undefined || used + asked <= allowed) continue;
-    const seconds = retryAfter === "next expiry" ? (standing.nextExpiry() ?? now) - now : retryAfter;
+  for (const [name, allowed, used, requested, retryAfter] of checks) {
+    if (allowed === undefined || used + requested <= allowed) continue;
+    const seconds = retryAfter === "next expiry" ? (usage.nextExpiry() ?? now) - now : retryAfter;
     const rate = rateStatus(rates, 0);
     return problem(
       "limit_exceeded",
-      `The limit ${name} is reached: ${used} of ${allowed} used, ${asked} more asked for.`,
+      `The limit ${name} is reached: ${used} of ${allowed} used, ${requested} more requested.`,
       {
         limit: { name, used, allowed },
         retryAfterSeconds: Math.max(1, Math.ceil(seconds)),
@@ -79,7 +76,7 @@ export function checkLimits(
   return undefined;
 }
 
-/** How the limit of a minute that leaves the least stands, after so many more creations. */
+/** The status of the rate limit with the fewest remaining creations, after `more` further creations. */
 export function rateStatus(rates: readonly RateUse[], more: 0 | 1): RateStatus | undefined {
   const all = rates.map(({ allowed, used, resetSeconds }): RateStatus => ({
     allowed,
@@ -90,10 +87,9 @@ export function rateStatus(rates: readonly RateUse[], more: 0 | 1): RateStatus |
 }
 
 /**
- * The limits of a minute that there are for a creation, and how they stand.
+ * The rate limits that apply to a creation, and their usage. A creation without a creator counts for the tenant's limit only.
  *
- * @param creator whose creation it is; undefined: nobody's
- * @param recent creations of the last minute, the oldest first
+ * @param recent creations of the last minute, oldest first
  */
 export function rateUses(
   rate: NonNullable<Limits["rate"]>,
@@ -102,7 +98,7 @@ export function rateUses(
   now: number,
 ): RateUse[] {
   const limit = (name: string, allowed: number, counted: readonly RecentCreation[]): RateUse => {
-    // The oldest that has to go before there is room for one more.
+    // The creation that has to leave the window before one more is allowed.
     const next = counted[Math.max(0, counted.length - allowed)]?.created ?? now;
     return { name, allowed, used: counted.length, resetSeconds: next + RATE_WINDOW_SECONDS - now };
   };

@@ -8,7 +8,7 @@ import {
   MAX_CREATION_SECONDS,
 } from "./reservation.ts";
 
-/** The upload that a key stands for. */
+/** The upload that holds a key. */
 export interface ExistingUpload {
   readonly id: string;
   readonly state: UploadState;
@@ -17,11 +17,11 @@ export interface ExistingUpload {
   readonly fingerprint: string | null;
   readonly created: number;
   readonly expires: number;
-  /** When Stream will be asked what has become of it. */
+  /** When its video will be looked up at Stream. */
   readonly due: number | null;
 }
 
-/** What the same key means while its upload is what it is; undefined: that upload is dead, and another may take its place. */
+/** Resolves a creation whose key has an upload. @returns undefined if that upload is dead, so that a new one may take the key */
 export function resolveIdempotency(
   request: IdempotencyRequest,
   row: ExistingUpload,
@@ -30,16 +30,16 @@ export function resolveIdempotency(
   const refuse = (refusal: Problem): ReservationOutcome => ({ kind: "refused", problem: refusal });
   const isDead = row.state === "expired" || row.state === "cancelled";
   if (row.fingerprint !== request.fingerprint && (request.once || !isDead))
-    return refuse(problem("idempotency_key_reused", "This key or grant was used for another creation."));
+    return refuse(problem("idempotency_key_reused", "The key or grant was used for another creation."));
   switch (row.state) {
     case "reserved":
     case "unknown":
     case "issued":
       if (row.uid !== null && row.location !== null && row.expires - REPLAY_MARGIN_SECONDS > time)
         return { kind: "replayed", id: row.id, uid: row.uid, location: row.location, expires: row.expires };
-      // Whether there is a video, and whether anything was uploaded, is not known until Stream has been asked.
+      // The video has to be looked up at Stream before it is known whether anything was uploaded.
       return refuse(
-        problem("creation_in_progress", "The same creation is in progress, or what became of it is not known yet.", {
+        problem("creation_in_progress", "The same creation is in progress, or its outcome is not known yet.", {
           retryAfterSeconds: Math.max(
             IN_PROGRESS_RETRY_SECONDS,
             isInProgress(row, time) ? 0 : (row.due ?? time) - time,
@@ -51,8 +51,8 @@ export function resolveIdempotency(
     case "deleted":
       return refuse(
         request.once
-          ? problem("grant_used", "The grant's upload is finished.")
-          : problem("idempotency_key_reused", "The key's upload is finished; another upload needs another key."),
+          ? problem("grant_used", "The upload of the grant is finished; another upload needs another grant.")
+          : problem("idempotency_key_reused", "The upload of the key is finished; another upload needs another key."),
       );
     case "expired":
     case "cancelled":
@@ -62,7 +62,7 @@ export function resolveIdempotency(
   }
 }
 
-/** Later than that nobody waits for its answer any more: whoever made the reservation is gone. */
+/** After this time no request can still be waiting for the answer: the creation was interrupted. */
 export function isInProgress({ state, created }: ExistingUpload, time: number): boolean {
   return state === "reserved" && time < created + MAX_CREATION_SECONDS;
 }

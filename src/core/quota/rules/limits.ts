@@ -11,12 +11,12 @@ const quotaSchema = jsonObject({
   seconds: v.optional(count),
 });
 
-/** A tenant's limits as the operator writes them; what is absent is not limited. Windows are UTC. */
+/** A tenant's limits, as the operator writes them. Absent fields are unlimited. Windows are UTC. */
 export const limitsSchema = jsonObject({
-  /** Upload URLs alive at once. */
+  /** Live uploads: upload URLs that may be alive. */
   pending: v.optional(count),
   pendingPerCreator: v.optional(count),
-  /** Seconds of video kept at Stream, reservations included. */
+  /** Seconds of video stored at Stream, reservations included. */
   storedSeconds: v.optional(count),
   /** Creations per minute. */
   rate: v.optional(jsonObject({ tenant: v.optional(count), creator: v.optional(count) })),
@@ -25,10 +25,10 @@ export const limitsSchema = jsonObject({
 
 export type Limits = v.InferOutput<typeof limitsSchema>;
 
-/** How a limit of creations per minute stands. https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ */
+/** The status of a limit of creations per minute. https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ */
 export interface RateStatus {
   readonly allowed: number;
   readonly remaining: number;
-  /** Until one more is allowed than remains now. */
+  /** Seconds until one more creation is allowed than remains now. */
   readonly resetSeconds: number;
 }

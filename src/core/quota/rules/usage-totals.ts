@@ -1,19 +1,19 @@
 import { startOfMonth } from "../../shared/time.ts";
 import { type UploadSize, type UploadState, isLive } from "../../uploads/rules/upload-state.ts";
 
-/** The rules of a tenant's ledger: what counts, and when a creation is one too many. Times are seconds since the epoch. */
+/** The totals that a tenant's limits are checked against. Times are seconds since the epoch. */
 
 export interface Usage extends UploadSize {
   readonly uploads: number;
 }
 
-/** What is counted: at all times equal to the sum over all uploads of what each counts for. */
+/** Always equal to the sum over all uploads. */
 export interface Totals {
   /** Live uploads. */
   readonly pending: number;
   /** Ready videos. */
   readonly videos: number;
-  /** Of video at Stream, reservations included. */
+  /** Seconds of video at Stream, reservations included. */
   readonly storedSeconds: number;
   readonly day: Usage & { readonly start: number };
   readonly month: Usage & { readonly start: number };
@@ -21,7 +21,7 @@ export interface Totals {
 
 export interface CountedUpload extends UploadSize {
   readonly state: UploadState;
-  /** When it was reserved: its day and month. */
+  /** When it was reserved. Decides the day and month that it counts for. */
   readonly created: number;
 }
 
@@ -42,7 +42,7 @@ export function emptyTotals(now: number): Totals {
   };
 }
 
-/** The totals at a later time: windows that are over begin again with nothing. */
+/** The totals at a later time: windows that have ended restart at zero. */
 export function startNewWindows(totals: Totals, now: number): Totals {
   const fresh = emptyTotals(now);
   return {
@@ -53,9 +53,8 @@ export function startNewWindows(totals: Totals, now: number): Totals {
 }
 
 /**
- * Counts a change of one upload: what it counted for before is taken away, what it counts for now is added. An upload
- * counts as one of its day and month whatever becomes of it; its bytes and seconds too, unless nothing came of it. What has
- * been deleted is no longer stored.
+ * Subtracts an upload as it was before a change and adds it as it is after. An upload counts for its day and month in any
+ * state; its bytes and seconds count unless it expired, failed or was cancelled. A deleted one is no longer stored.
  */
 export function applyToTotals(
   totals: Totals,
@@ -65,15 +64,15 @@ export function applyToTotals(
   return add(add(totals, before, -1), after, 1);
 }
 
-/** Whether a change leaves all totals as they are: one live state, say, has become another. */
+/** Whether a change leaves all totals as they are, e.g. from one live state to another. */
 export function sameTotals(before: CountedUpload, after: CountedUpload): boolean {
   const sameState = before.state === after.state || (isLive(before.state) && isLive(after.state));
   return sameState && before.bytes === after.bytes && before.seconds === after.seconds;
 }
 
 /**
- * Seconds to whole milliseconds, as what is measured is counted: sums of other fractions drift, and what they leave over would
- * never go. A total is far below the 2^53 milliseconds up to which this is exact.
+ * Rounds seconds to whole milliseconds. Sums of other fractions drift and would never return to zero. Totals stay far below
+ * 2^53 milliseconds, up to which this is exact.
  */
 export function roundToMilliseconds(seconds: number): number {
   return Math.round(seconds * 1000) / 1000;

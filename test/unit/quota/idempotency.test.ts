@@ -17,7 +17,7 @@ const reserved: ExistingUpload = { ...issued, state: "reserved", uid: null, loca
 const unknown: ExistingUpload = { ...reserved, state: "unknown" };
 const after = (state: ExistingUpload["state"]): ExistingUpload => ({ ...issued, state, location: null, due: null });
 
-/** What the same creation, or another one, is answered so many seconds after the first: the upload's id, or the refusal. */
+/** The outcome of a repeated creation some seconds after the first: the upload's id, or the problem. */
 function answer(once: boolean, earlier: ExistingUpload, seconds: number, fingerprint = "f") {
   const outcome = resolveIdempotency({ key: "k", fingerprint, once }, earlier, NOON + seconds);
   if (outcome?.kind === "replayed") return outcome.id;
@@ -29,24 +29,24 @@ function answer(once: boolean, earlier: ExistingUpload, seconds: number, fingerp
 describe.each([
   ["an idempotency key", false, "idempotency_key_reused", undefined],
   ["a grant", true, "grant_used", "idempotency_key_reused"],
-])("%s", (_, once, finished, otherOnceItIsDead) => {
+])("resolveIdempotency for %s", (_, once, finished, otherWhenDead) => {
   it.each<[string, ExistingUpload, number, string | undefined]>([
-    ["is on its way", reserved, 0, "creation_in_progress, 1 s"],
-    ["may just be on its way", reserved, 29, "creation_in_progress, 1 s"],
-    ["was left behind by a crash", reserved, 30, "creation_in_progress, 1830 s"],
-    ["may have been made or not", unknown, 1, "creation_in_progress, 1859 s"],
+    ["is in progress", reserved, 0, "creation_in_progress, 1 s"],
+    ["is in progress for just under 30 s", reserved, 29, "creation_in_progress, 1 s"],
+    ["was interrupted by a crash", reserved, 30, "creation_in_progress, 1830 s"],
+    ["has an unknown outcome", unknown, 1, "creation_in_progress, 1859 s"],
     ["has a URL that is alive", issued, URL_LIFE - 61, "earlier"],
-    ["has a URL that is about to die", issued, URL_LIFE - 60, "creation_in_progress, 120 s"],
-    ["has a dead URL, and Stream has not been asked yet", issued, URL_LIFE + 59, "creation_in_progress, 1 s"],
-    ["should have been asked about", issued, URL_LIFE + 70, "creation_in_progress, 1 s"],
+    ["has a URL that expires within a minute", issued, URL_LIFE - 60, "creation_in_progress, 120 s"],
+    ["has an expired URL and is not due yet", issued, URL_LIFE + 59, "creation_in_progress, 1 s"],
+    ["is overdue", issued, URL_LIFE + 70, "creation_in_progress, 1 s"],
     ["is ready", after("ready"), 10, finished],
     ["failed", after("failed"), 10, finished],
     ["was deleted", after("deleted"), 10, finished],
-    ["came to nothing", after("expired"), URL_LIFE + 70, undefined],
+    ["expired", after("expired"), URL_LIFE + 70, undefined],
     ["was cancelled", after("cancelled"), 10, undefined],
-  ])("whose upload %s", (_, earlier, seconds, same) => {
+  ])("returns the outcome when its upload %s", (_, earlier, seconds, same) => {
     expect(answer(once, earlier, seconds)).toBe(same);
     const isDead = earlier.state === "expired" || earlier.state === "cancelled";
-    expect(answer(once, earlier, seconds, "g")).toBe(isDead ? otherOnceItIsDead : "idempotency_key_reused");
+    expect(answer(once, earlier, seconds, "g")).toBe(isDead ? otherWhenDead : "idempotency_key_reused");
   });
 });
