@@ -1,7 +1,7 @@
 import type { AuthFailureLimiter } from "../core/ports/auth-failure-limiter.ts";
 import type { RequestLog } from "../core/ports/telemetry.ts";
 
-/** What every handler finds in its context. */
+/** The context variables of every handler. */
 export interface AppEnv {
   Variables: {
     requestId: string;
