@@ -35,6 +35,8 @@ describe.each([
     ["is in progress for just under 30 s", reserved, 29, "creation_in_progress, 1 s"],
     ["was interrupted by a crash", reserved, 30, "creation_in_progress, 1830 s"],
     ["has an unknown outcome", unknown, 1, "creation_in_progress, 1859 s"],
+    ["has no uid yet", { ...issued, uid: null }, 0, "creation_in_progress, 1860 s"],
+    ["has no URL yet", { ...issued, location: null }, 0, "creation_in_progress, 1860 s"],
     ["has a URL that is alive", issued, URL_LIFE - 61, "earlier"],
     ["has a URL that expires within a minute", issued, URL_LIFE - 60, "creation_in_progress, 120 s"],
     ["has an expired URL and is not due yet", issued, URL_LIFE + 59, "creation_in_progress, 1 s"],

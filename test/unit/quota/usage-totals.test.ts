@@ -134,3 +134,47 @@ describe("rateUses", () => {
     expect(names("a")).toEqual(["rate.tenant", "rate.creator"]);
   });
 });
+
+describe("sameTotals", () => {
+  const upload: CountedUpload = { state: "issued", bytes: 10, seconds: 60, created: NOON };
+
+  it.each<[change: Partial<CountedUpload>, expected: boolean]>([
+    [{}, true],
+    [{ state: "unknown" }, true],
+    [{ state: "ready" }, false],
+    [{ state: "deleted" }, false],
+    [{ bytes: 11 }, false],
+    [{ seconds: 61 }, false],
+  ])("with the change %j: %s", (change, expected) => {
+    expect(sameTotals(upload, { ...upload, ...change })).toBe(expected);
+    expect(sameTotals({ ...upload, ...change }, upload)).toBe(expected);
+  });
+
+  it("is true for equal states that are not live", () => {
+    expect(sameTotals({ ...upload, state: "ready" }, { ...upload, state: "ready" })).toBe(true);
+  });
+});
+
+describe("startNewWindows", () => {
+  it("keeps a window that has not ended and empties one that has", () => {
+    const totals = applyToTotals(emptyTotals(NOON), undefined, {
+      state: "ready",
+      bytes: 10,
+      seconds: 60,
+      created: NOON,
+    });
+    const nextMidnight = dayStart(NOON) + DAY;
+    expect(startNewWindows(totals, nextMidnight - 1)).toEqual(totals);
+    const nextDay = startNewWindows(totals, nextMidnight);
+    expect(nextDay.day).toEqual({ start: nextMidnight, uploads: 0, bytes: 0, seconds: 0 });
+    expect(nextDay.month).toEqual(totals.month);
+  });
+});
+
+describe("applyToTotals", () => {
+  it("counts an upload from the first second of its day on", () => {
+    const upload: CountedUpload = { state: "ready", bytes: 10, seconds: 60, created: dayStart(NOON) };
+    expect(applyToTotals(emptyTotals(NOON), undefined, upload).day.uploads).toBe(1);
+    expect(applyToTotals(emptyTotals(NOON), undefined, { ...upload, created: upload.created - 1 }).day.uploads).toBe(0);
+  });
+});

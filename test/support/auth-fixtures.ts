@@ -1,0 +1,104 @@
+import { type AuthenticatePorts, type Credentials, authenticate } from "../../src/core/auth/authenticate.ts";
+import type { TokenPreview } from "../../src/core/ports/tokens.ts";
+import { type ApiKeyRecord, formatApiKey } from "../../src/core/auth/rules/api-key.ts";
+import type { Grant } from "../../src/core/auth/rules/grant.ts";
+import type { Issuer } from "../../src/core/auth/rules/issuer.ts";
+import type { Scope } from "../../src/core/auth/rules/scopes.ts";
+import { ok } from "../../src/core/shared/result.ts";
+import type { Tenant } from "../../src/core/shared/tenant.ts";
+import { NOON, policyOf } from "./policy-fixtures.ts";
+
+export const { id: KEY_ID, text: KEY } = formatApiKey("a".repeat(16), "b".repeat(43));
+export const ALL_SCOPES: ReadonlySet<Scope> = new Set(["uploads:create", "uploads:read", "grants:create"] as const);
+export const ISS = "https://idp.example/";
+
+export const tenant: Tenant = {
+  id: "acme",
+  policy: [policyOf({})],
+  limits: {},
+  upstream: "default",
+  suspended: false,
+  unfinishedUploads: "delete",
+  version: 5,
+};
+export const keyRecord: ApiKeyRecord = {
+  id: KEY_ID,
+  tenant: "acme",
+  hash: new TextEncoder().encode(KEY),
+  scopes: ALL_SCOPES,
+  revoked: false,
+  version: 4,
+};
+export const issuer: Issuer = {
+  id: "idp",
+  iss: ISS,
+  audience: "sluice",
+  algorithms: ["HS256"],
+  keys: { kind: "secret", secret: new Uint8Array(32) },
+  tenant: { kind: "fixed", id: "acme" },
+  subjectClaim: "sub",
+  scopes: ALL_SCOPES,
+  version: 3,
+};
+export const grant: Grant = {
+  id: "jti-1",
+  tenant: "acme",
+  issuedAt: NOON,
+  expiresAt: NOON + 60,
+  mintedBy: { key: KEY_ID },
+};
+
+interface World {
+  readonly tenant: Tenant | undefined;
+  readonly key: ApiKeyRecord | undefined;
+  readonly issuers: readonly Issuer[];
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly grant: Grant;
+  readonly audiences: readonly string[];
+}
+
+/** Tokens are `jwt` and `grant`; the hash of a key is its text. `chosen` collects the issuers that verify a JWT. */
+export function portsOf(world: Partial<World>, chosen: Issuer[] = []): AuthenticatePorts {
+  const { issuers, claims, audiences, ...rest } = {
+    issuers: [issuer],
+    claims: { sub: "user-1" },
+    audiences: ["sluice"],
+    ...world,
+  };
+  const found = { tenant, key: keyRecord, grant, ...rest };
+  const peek = (token: string): TokenPreview | undefined => {
+    if (token === "grant") return { kind: "grant" };
+    return token === "jwt" ? { kind: "jwt", iss: ISS, audiences } : undefined;
+  };
+  return {
+    now: () => NOON,
+    hashes: {
+      matches: (text, hash) => Promise.resolve(text === new TextDecoder().decode(hash)),
+      digest: (text) => Promise.resolve(text),
+      equal: (a, b) => Promise.resolve(a === b),
+    },
+    tokens: {
+      peek,
+      verifyGrant: () => Promise.resolve(ok(found.grant)),
+      signGrant: () => Promise.resolve("grant"),
+      verifyJwt: (_, issuer) => {
+        chosen.push(issuer);
+        return Promise.resolve(ok(claims));
+      },
+    },
+    registry: {
+      tenant: (id) => Promise.resolve(ok(id === "acme" ? found.tenant : undefined)),
+      apiKey: (id) => Promise.resolve(ok(id === KEY_ID ? found.key : undefined)),
+      issuers: (iss) => Promise.resolve(ok(iss === ISS ? issuers : [])),
+      upstream: () => Promise.resolve(ok(undefined)),
+      endpoints: () => Promise.resolve(ok([])),
+    },
+  };
+}
+
+export const bearer = (token: string): Credentials => ({ tenant: "acme", authorization: `Bearer ${token}` });
+
+export async function outcomeOf(ports: AuthenticatePorts, credentials: Credentials, scope: Scope = "uploads:create") {
+  const access = await authenticate(ports, credentials, scope);
+  return access.ok ? access.value.caller : access.problem.code;
+}

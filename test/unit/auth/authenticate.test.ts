@@ -1,0 +1,220 @@
+import { describe, expect, it } from "vitest";
+import { type Credentials, authenticate, versionOf } from "../../../src/core/auth/authenticate.ts";
+import type { ApiKeyRecord } from "../../../src/core/auth/rules/api-key.ts";
+import type { Grant } from "../../../src/core/auth/rules/grant.ts";
+import type { Issuer } from "../../../src/core/auth/rules/issuer.ts";
+import type { Scope } from "../../../src/core/auth/rules/scopes.ts";
+import { problem } from "../../../src/core/shared/problem.ts";
+import { type Result, err } from "../../../src/core/shared/result.ts";
+import type { Tenant } from "../../../src/core/shared/tenant.ts";
+import { NOON } from "../../support/policy-fixtures.ts";
+import {
+  ALL_SCOPES,
+  ISS,
+  KEY,
+  KEY_ID,
+  bearer,
+  grant,
+  issuer,
+  keyRecord,
+  outcomeOf,
+  portsOf,
+  tenant,
+} from "../../support/auth-fixtures.ts";
+
+describe("authenticate", () => {
+  it.each<[credentials: Omit<Credentials, "tenant">, code: string]>([
+    [{}, "credential_missing"],
+    [{ authorization: `Bearer ${KEY}`, grant: "grant" }, "credential_invalid"],
+    [{ authorization: `Basic ${KEY}` }, "credential_invalid"],
+    [{ authorization: "Bearer " }, "credential_invalid"],
+    [{ authorization: "Bearer a b" }, "credential_invalid"],
+    [{ authorization: `Bearer ${"x".repeat(8_193)}` }, "credential_too_large"],
+    [{ authorization: `Bearer ${"x".repeat(8_192)}` }, "credential_invalid"],
+    [{ grant: "x".repeat(8_193) }, "credential_too_large"],
+    [{ grant: KEY }, "credential_invalid"],
+    [{ grant: "jwt" }, "credential_invalid"],
+  ])("refuses the credentials %j with %s", async (credentials, code) => {
+    expect(await outcomeOf(portsOf({}), { tenant: "acme", ...credentials })).toBe(code);
+  });
+
+  it("looks the tenant up only after the credential was verified for it", async () => {
+    const lookUps: string[] = [];
+    const ports = portsOf({});
+    const registry: typeof ports.registry = {
+      ...ports.registry,
+      tenant(id) {
+        lookUps.push(id);
+        return ports.registry.tenant(id);
+      },
+    };
+    expect(await outcomeOf({ ...ports, registry }, bearer("unknown"))).toBe("credential_invalid");
+    expect(await outcomeOf({ ...ports, registry }, { ...bearer(KEY), tenant: "other" })).toBe("tenant_mismatch");
+    expect(lookUps).toEqual([]);
+  });
+
+  it.each<[Tenant | undefined, Scope, code: string]>([
+    [undefined, "uploads:create", "not_found"],
+    [{ ...tenant, suspended: true }, "uploads:create", "tenant_suspended"],
+    [tenant, "uploads:delete", "scope_missing"],
+  ])("refuses a valid key for the tenant %j and the scope %s with %s", async (tenant, scope, code) => {
+    expect(await outcomeOf(portsOf({ tenant }), bearer(KEY), scope)).toBe(code);
+  });
+
+  it("names the missing scope and those of the credential", async () => {
+    expect(await authenticate(portsOf({}), bearer("grant"), "uploads:read")).toMatchObject({
+      ok: false,
+      problem: { key: "uploads:read", detail: "The credential lacks the scope uploads:read (found: uploads:create)." },
+    });
+  });
+
+  it.each(["tenant", "apiKey", "issuers"] as const)("returns the problem if registry.%s fails", async (method) => {
+    const ports = portsOf({ grant: { ...grant, mintedBy: { issuer: "idp", iss: ISS } } });
+    const failure: Result<never> = err(problem("registry_unavailable", "The registry is not available."));
+    const registry = { ...ports.registry, [method]: () => Promise.resolve(failure) };
+    const tokens = { tenant: [KEY, "jwt", "grant"], apiKey: [KEY], issuers: ["jwt", "grant"] }[method];
+    for (const token of tokens)
+      expect(await outcomeOf({ ...ports, registry }, bearer(token))).toBe("registry_unavailable");
+  });
+});
+
+describe("authenticate with an API key", () => {
+  it("returns the caller", async () => {
+    expect(await outcomeOf(portsOf({}), bearer(KEY))).toEqual({
+      tenant: "acme",
+      kind: "api-key",
+      credential: KEY_ID,
+      scopes: ALL_SCOPES,
+      version: 4,
+    });
+  });
+
+  it.each<[change: Partial<ApiKeyRecord>, outcome: string | undefined]>([
+    [{ revoked: true }, "credential_revoked"],
+    [{ expiresAt: NOON * 1000 }, "credential_expired"],
+    [{ expiresAt: NOON * 1000 + 1 }, undefined],
+    [{ hash: new Uint8Array(32) }, "credential_invalid"],
+  ])("decides on a key with %j: %s", async (change, code) => {
+    const outcome = await outcomeOf(portsOf({ key: { ...keyRecord, ...change } }), bearer(KEY));
+    expect(typeof outcome === "string" ? outcome : undefined).toBe(code);
+  });
+
+  it("refuses an unknown key", async () => {
+    expect(await outcomeOf(portsOf({ key: undefined }), bearer(KEY))).toBe("credential_invalid");
+  });
+});
+
+describe("authenticate with a JWT", () => {
+  it("returns the caller", async () => {
+    expect(await outcomeOf(portsOf({}), bearer("jwt"))).toEqual({
+      tenant: "acme",
+      kind: "jwt",
+      credential: "idp",
+      iss: ISS,
+      subject: "user-1",
+      scopes: ALL_SCOPES,
+      version: 3,
+    });
+  });
+
+  it("takes the tenant from a claim if the issuer says so", async () => {
+    const { version: _, ...shared } = { ...issuer, tenant: { kind: "claim", claim: "org" } as const };
+    const claims = { sub: "user-1", org: "acme" };
+    expect(await outcomeOf(portsOf({ issuers: [shared], claims }), bearer("jwt"))).toMatchObject({
+      tenant: "acme",
+      version: Infinity,
+    });
+    for (const [org, code] of [
+      ["other", "tenant_mismatch"],
+      [5, "credential_invalid"],
+      [undefined, "credential_invalid"],
+    ] as const)
+      expect(await outcomeOf(portsOf({ issuers: [shared], claims: { ...claims, org } }), bearer("jwt"))).toBe(code);
+  });
+
+  it.each([undefined, "", 5])("refuses the subject %j", async (sub) => {
+    expect(await outcomeOf(portsOf({ claims: { sub } }), bearer("jwt"))).toBe("credential_invalid");
+  });
+
+  it("refuses an unknown issuer", async () => {
+    expect(await outcomeOf(portsOf({ issuers: [] }), bearer("jwt"))).toBe("credential_unknown_issuer");
+  });
+
+  it("chooses the issuer by audience first, and then by tenant", async () => {
+    const other = { kind: "fixed", id: "other" } as const;
+    const issuers = [
+      { ...issuer, id: "neither", audience: "x", tenant: other },
+      { ...issuer, id: "tenant", audience: "x" },
+      { ...issuer, id: "audience", tenant: other },
+      { ...issuer, id: "both" },
+    ];
+    const chosen: Issuer[] = [];
+    for (let count = issuers.length; count > 0; count--)
+      await authenticate(portsOf({ issuers: issuers.slice(0, count) }, chosen), bearer("jwt"), "uploads:create");
+    expect(chosen.map(({ id }) => id)).toEqual(["both", "audience", "tenant", "neither"]);
+  });
+});
+
+describe("authenticate with a grant", () => {
+  it.each([bearer("grant"), { tenant: "acme", grant: "grant" }])("returns the caller for %j", async (credentials) => {
+    expect(await outcomeOf(portsOf({}), credentials)).toEqual({
+      tenant: "acme",
+      kind: "grant",
+      credential: "jti-1",
+      scopes: new Set(["uploads:create"]),
+      version: 4,
+    });
+  });
+
+  it("returns the grant's subject and policy", async () => {
+    const policy = { upload: { maxBytes: 5 } };
+    expect(await outcomeOf(portsOf({ grant: { ...grant, subject: "user-1", policy } }), bearer("grant"))).toMatchObject(
+      {
+        subject: "user-1",
+        policy: { source: "grant", json: policy },
+      },
+    );
+  });
+
+  it("refuses a policy that is not valid", async () => {
+    expect(await outcomeOf(portsOf({ grant: { ...grant, policy: [] } }), bearer("grant"))).toBe("credential_invalid");
+  });
+
+  it.each<[key: ApiKeyRecord | undefined, code: string]>([
+    [undefined, "credential_revoked"],
+    [{ ...keyRecord, revoked: true }, "credential_revoked"],
+    [{ ...keyRecord, expiresAt: NOON * 1000 }, "credential_expired"],
+  ])("refuses a grant of the key %j with %s", async (key, code) => {
+    expect(await outcomeOf(portsOf({ key }), bearer("grant"))).toBe(code);
+  });
+
+  const ofIssuer: Grant = { ...grant, mintedBy: { issuer: "idp", iss: ISS } };
+
+  it("returns the version of the issuer that minted the grant", async () => {
+    const others = [{ ...issuer, id: "other", version: 9 }];
+    expect(await outcomeOf(portsOf({ grant: ofIssuer, issuers: [...others, issuer] }), bearer("grant"))).toMatchObject({
+      version: 3,
+    });
+    const { version: _, ...shared } = { ...issuer, tenant: { kind: "claim", claim: "org" } as const };
+    expect(await outcomeOf(portsOf({ grant: ofIssuer, issuers: [shared] }), bearer("grant"))).toMatchObject({
+      version: Infinity,
+    });
+  });
+
+  it.each<[what: string, issuers: readonly Issuer[]]>([
+    ["is deleted", []],
+    ["has another id", [{ ...issuer, id: "other" }]],
+    ["may no longer mint", [{ ...issuer, scopes: new Set<Scope>(["uploads:create"]) }]],
+    ["is for another tenant", [{ ...issuer, tenant: { kind: "fixed", id: "other" } }]],
+  ])("refuses a grant if the issuer that minted it %s", async (_, issuers) => {
+    expect(await outcomeOf(portsOf({ grant: ofIssuer, issuers }), bearer("grant"))).toBe("credential_revoked");
+  });
+});
+
+describe("versionOf", () => {
+  it("returns the older version", () => {
+    const caller = { tenant: "acme", kind: "api-key", credential: "k", scopes: ALL_SCOPES, version: 4 } as const;
+    expect(versionOf({ tenant, caller })).toBe(4);
+    expect(versionOf({ tenant, caller: { ...caller, version: 6 } })).toBe(5);
+  });
+});
