@@ -76,6 +76,22 @@ describe("authenticate", () => {
     for (const token of tokens)
       expect(await outcomeOf({ ...ports, registry }, bearer(token))).toBe("registry_unavailable");
   });
+
+  it("returns the problem if the token is not valid, or the minter of a grant cannot be read", async () => {
+    const invalid: Result<never> = err(problem("credential_expired", "The token has expired."));
+    const ports = portsOf({});
+    const tokens = {
+      ...ports.tokens,
+      verifyJwt: () => Promise.resolve(invalid),
+      verifyGrant: () => Promise.resolve(invalid),
+    };
+    for (const token of ["jwt", "grant"])
+      expect(await outcomeOf({ ...ports, tokens }, bearer(token))).toBe("credential_expired");
+
+    const failure: Result<never> = err(problem("registry_unavailable", "The registry is not available."));
+    const registry = { ...ports.registry, apiKey: () => Promise.resolve(failure) };
+    expect(await outcomeOf({ ...ports, registry }, bearer("grant"))).toBe("registry_unavailable");
+  });
 });
 
 describe("authenticate with an API key", () => {

@@ -67,4 +67,10 @@ describe("decideCreator", () => {
     const { explanations } = applyPolicy([policyOf({ creator: { from } })], requestOf({}, more));
     expect(explanations.find(({ key }) => key === "creator")).toEqual({ key: "creator", ...explanation });
   });
+
+  it("leaves the creator to the tenant's document if the grant's does not say", () => {
+    const policy = narrow([policyOf({ creator: { from: "client" } })], policyOf({}, "grant"));
+    const { result } = applyPolicy(policy, requestOf({}, { ...jwt, creator: "user-2" }));
+    expect(result).toMatchObject({ ok: true, value: { creator: "user-2" } });
+  });
 });

@@ -16,6 +16,9 @@ describe("decideCustomKey", () => {
     const rules = { "*": { allow: ["project"], maxLength: 3, onViolation: "reject" } };
     expect(applyRules(rules, { project: "p1" })).toEqual({ project: "p1" });
     expect(applyRules(rules, { project: "p1234" })).toBe("policy_violation");
+    const pattern = { "*": { allow: ["project"], pattern: "p[0-9]+", onViolation: "reject" } };
+    expect(applyRules(pattern, { project: "p1" })).toEqual({ project: "p1" });
+    expect(applyRules(pattern, { project: "x1" })).toBe("policy_violation");
   });
 
   it("applies a rule of the key itself", () => {

@@ -94,6 +94,11 @@ describe("narrow", () => {
     expect(apply(rules(tenant), rules(grant), {})).toBe("policy_conflict");
   });
 
+  it("accepts a grant that requires what the tenant forces", () => {
+    const required = rules({ requiresignedurls: { required: true } });
+    expect(apply(rules({ requiresignedurls: { force: true } }), required, {})).toMatchObject({ requiresignedurls: "" });
+  });
+
   it.each([
     ["the tenant has no default", {}, { requiresignedurls: { force: false } }],
     ["the tenant has a rule without a default", { requiresignedurls: {} }, { requiresignedurls: { force: false } }],

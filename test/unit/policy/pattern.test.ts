@@ -19,6 +19,9 @@ describe("compilePattern", () => {
     // Groups count on their own: 1,024 and 4,097 ways.
     [`${"a?".repeat(10)}(b)`, "b", "c"],
     [`${"a?".repeat(12)}|(b)(c)`, "bc", "b"],
+    [`${"a?".repeat(12)}|(?:b)(?:c)`, "bc", "b"],
+    // Alternatives add up: 2,048 ways.
+    [`${"a?".repeat(10)}|${"b?".repeat(10)}`, "bb", "ab"],
   ])("compiles %s, which matches the whole value %j and not %j", (source, matching, other) => {
     const pattern = compilePattern(source);
     expect(pattern?.(matching)).toBe(true);
