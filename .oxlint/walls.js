@@ -69,6 +69,24 @@ const synchronous = {
   },
 };
 
+/** `walls/no-clock`: `Date` only as a conversion, with an argument: `new Date(x)`, `Date.parse(x)`, `Date.UTC(…)`. */
+const noClock = {
+  meta: {},
+  create(context) {
+    function isConversion(node) {
+      const { parent } = node;
+      if (parent.type === "NewExpression") return parent.callee === node && parent.arguments.length > 0;
+      return parent.type === "MemberExpression" && !parent.computed && ["parse", "UTC"].includes(parent.property.name);
+    }
+    return {
+      Identifier: (node) =>
+        node.name === "Date" &&
+        !isConversion(node) &&
+        context.report({ node, message: "The core has no clock: `Date` needs an argument; take `now` as one." }),
+    };
+  },
+};
+
 /** `import type { A }`, or `import { type A, type B }`. */
 function isTypeOnly(node, kind) {
   if (node[kind] === "type") return true;
@@ -86,4 +104,7 @@ function matches(path, pattern) {
   return pattern.split("/").every((segment, index) => segment === "*" || segment === segments[index]);
 }
 
-export default { meta: { name: "walls" }, rules: { "allowed-imports": allowedImports, synchronous } };
+export default {
+  meta: { name: "walls" },
+  rules: { "allowed-imports": allowedImports, "no-clock": noClock, synchronous },
+};

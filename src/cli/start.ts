@@ -32,6 +32,7 @@ await runMain(main);
 async function main(): Promise<void> {
   const port = readPort("PORT", DEFAULT_PORT);
   await assertPortFree("PORT", port);
+  if (!flags.json) console.log("Building and starting the gateway …");
   const external = Boolean(process.env["STREAM_API_BASE"]);
   const [settings, stream, workerOptions] = await Promise.all([
     loadSettings(STATE),

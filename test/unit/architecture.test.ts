@@ -88,7 +88,10 @@ const CORE_FILES: Readonly<Record<string, string>> = {
     export const h = Math.floor(1.5);
   `,
   "core/shared/time.ts": `
-    export const a = new Date(0);
+    export const a = [new Date(0), Date.parse("2026-11-22"), Date.UTC(2026, 0)];
+    export const now = Date.now(); // refused
+    export const today = new Date(); // refused
+    export const clock = Date; // refused
     export const b = performance.now(); // refused
     export const c = crypto.randomUUID(); // refused
   `,
@@ -114,6 +117,7 @@ const CORE_FILES: Readonly<Record<string, string>> = {
 /** The lint rules that hold the architecture. */
 const LINT_RULES: ReadonlySet<string> = new Set([
   "walls(allowed-imports)",
+  "walls(no-clock)",
   "walls(synchronous)",
   "import(no-cycle)",
   "eslint(no-restricted-globals)",

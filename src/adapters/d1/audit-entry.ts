@@ -20,7 +20,7 @@ export type AuditAction =
   | "endpoint.rotate"
   | "endpoint.disable";
 
-/** Records the statement before it in the batch, unless that one changed nothing. */
+/** Place it directly after the change in a batch: it writes the entry only if that statement changed a row. */
 export function auditQuery(entry: AuditEntry, now: number): Query {
   const { actor = "operator", action, target, tenant = null, details = {} } = entry;
   return [

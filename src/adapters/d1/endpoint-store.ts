@@ -50,7 +50,7 @@ export function createEndpointStore(database: Database, encryption: FieldEncrypt
     return writeFor(tenant, [bumpVersion(tenant), query], putEntry(endpoint));
   };
 
-  /** Updates the row only if its secrets are still the ones that were read, because they are sealed again. */
+  /** Updates the row only if its secrets are still the ones that were read, because this writes them back. */
   const update = async (before: EndpointRow, endpoint: NewEndpoint, secrets: readonly EndpointSecret[]) => {
     const { tenant, id, url, description = null, disabled } = endpoint;
     const sealed = await seal(secrets, endpoint);
@@ -83,6 +83,7 @@ export function createEndpointStore(database: Database, encryption: FieldEncrypt
       const endpoint = { ...settings, tenant, id };
       const before = await find(tenant, id);
       const secrets = before && (await open(before));
+      // Secrets that cannot be decrypted are replaced.
       const written = before
         ? await update(before, endpoint, secrets ?? [{ secret: newSecret }])
         : await insert(endpoint, newSecret);

@@ -9,7 +9,7 @@ export interface FieldEncryption {
 }
 
 const VERSION = "v1";
-/** The size that AES-GCM is specified for. Random, which is safe for 2³² seals with one key. */
+/** The size that AES-GCM is specified for. IVs are random, which is safe for up to 2³² seals per key. */
 const IV_BYTES = 12;
 
 /** AES-256-GCM with a ring of master keys: the first key seals, all can open. Format: `v1.<key id>.<base64url of IV and text>`. */

@@ -46,7 +46,7 @@ export interface StoredAttempt {
   readonly milliseconds?: number;
 }
 
-/** The stored reason of exhausted attempts. */
+/** The stored reason of exhausted attempts. It tells them from skipped ones, so it is never reworded. */
 const EXHAUSTED_REASON = "it was tried often enough";
 
 export function uploadRecordOf({ returns, unwanted, video, ...upload }: StoredUpload): UploadRecord {

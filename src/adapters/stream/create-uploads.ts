@@ -26,13 +26,13 @@ export function createStreamUploads(
       try {
         const path = "?direct_user=true";
         const answer = await request(upstream, { method: "POST", path, headers: tusHeaders(creation) });
-        if (answer.status !== 201) return await toRefusal(answer);
+        if (answer.status !== 201) return await outcomeOfError(answer);
         // The headers say it all: the body is not read.
         const uid = parseUid(answer.headers.get("stream-media-id"));
         const location = parseLocation(answer.headers.get("location") ?? "", upstream.uploadHosts, allowLoopback);
         return toCreationOutcome(answer.status, uid, location);
       } catch (error) {
-        return toFailure(error);
+        return outcomeOfNoAnswer(error);
       }
     },
 
@@ -40,13 +40,13 @@ export function createStreamUploads(
       try {
         const body = JSON.stringify(creation);
         const answer = await request(upstream, { method: "POST", path: "/direct_upload", headers: JSON_HEADERS, body });
-        if (answer.status !== 200) return await toRefusal(answer);
+        if (answer.status !== 200) return await outcomeOfError(answer);
         const link = v.safeParse(linkSchema, (await answer.envelope())?.result);
         const { uid, uploadURL } = link.success ? link.output : { uid: null, uploadURL: "" };
         const location = parseLocation(uploadURL, upstream.uploadHosts, allowLoopback);
         return toCreationOutcome(answer.status, parseUid(uid), location);
       } catch (error) {
-        return toFailure(error);
+        return outcomeOfNoAnswer(error);
       }
     },
   };
@@ -77,14 +77,14 @@ function toCreationOutcome(status: number, uid: string | undefined, location: st
  * A 4xx, or an error in Cloudflare's envelope, proves that there is no video. A proxy's 504, a bare 500 or another 2xx may
  * follow a successful creation.
  */
-async function toRefusal(answer: StreamAnswer): Promise<StreamOutcome> {
+async function outcomeOfError(answer: StreamAnswer): Promise<StreamOutcome> {
   const error = await answer.error();
   const { status, errors } = error;
   const kind = (status >= 400 && status < 500) || errors.length > 0 ? "refused" : "unknown";
   return { kind, status, problem: toProblem(error) };
 }
 
-function toFailure(error: unknown): StreamOutcome {
+function outcomeOfNoAnswer(error: unknown): StreamOutcome {
   const facts = { reason: errorMessage(error) };
   const timedOut = error instanceof DOMException && error.name === "TimeoutError";
   return {

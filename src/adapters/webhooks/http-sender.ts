@@ -28,7 +28,7 @@ export function createWebhooks(now: () => number): Webhooks {
             ...signatureHeaders(endpoint, event, body, now()),
           },
           body,
-          // The target of a redirect is not validated.
+          // A redirect is not followed: its target would not be validated.
           redirect: "manual",
           signal: AbortSignal.timeout(DEADLINE_MS),
         });

@@ -27,8 +27,8 @@ export interface StreamWebhookRequest {
 /**
  * The same for an unknown upstream, one without a webhook, and a wrong signature. It is a 403 and not a 401: no credential
  * can be requested here, and a 401 would count as a failed attempt of the sender's address. A secret of 256 bits cannot be
- * guessed, and the limit would hit Stream's own address, from which signatures fail if a secret was rotated by hand or if
- * others have Stream's network send notifications.
+ * guessed, and the limit would hit Stream's own address: it sends wrong signatures after a manual rotation of a secret, and for
+ * webhooks of other accounts that point here.
  */
 const INVALID_SIGNATURE = problem(
   "webhook_signature_invalid",

@@ -79,6 +79,7 @@ export class Ledger {
       if (row?.state === "reserved") {
         this.#store.delete(row, this.#host.now());
         if (cause === "unsent") this.#recent.remove(id);
+        // It was cancelled during the creation, which has made no video: there is nothing to delete.
       } else if (row?.uid === null) this.#endDeletion(row);
     });
   }

@@ -14,8 +14,8 @@ import type { UploadChange } from "./row-mapping.ts";
 const PRUNE_ROWS = 500;
 
 /**
- * New uploads that the totals on disk may lack. Their own rows are enough: the object counts them when it starts. Saves one
- * row write per creation.
+ * Up to this many new uploads may be missing from the stored totals: a starting object counts them from their rows. Saves
+ * one row write per creation.
  */
 const MAX_UNCOUNTED = 64;
 
@@ -135,7 +135,7 @@ export class LedgerStore {
 
   delete(row: UploadRow, now: number): void {
     this.#sql.exec("DELETE FROM uploads WHERE id = ?", row.id);
-    // Removes it from its day and month too.
+    // It no longer counts for its day and month, either.
     this.#count(row, undefined, now);
   }
 

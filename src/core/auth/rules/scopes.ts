@@ -1,4 +1,7 @@
-/** What a credential may be used for. An API key has all scopes unless it was created with fewer. */
+/**
+ * What a credential may be used for. An API key stores its scopes: those that it was created with, or all that existed then. A
+ * scope that is added here later is not added to existing keys.
+ */
 export const SCOPES = [
   "uploads:create",
   "uploads:read",
@@ -10,4 +13,5 @@ export const SCOPES = [
 
 export type Scope = (typeof SCOPES)[number];
 
+/** A grant creates one upload and nothing else. */
 export const GRANT_SCOPES: ReadonlySet<Scope> = new Set(["uploads:create"] as const);

@@ -23,7 +23,8 @@ const COMMON_VERBS = {
 /**
  * Compiles the rule of a document for one metadata key.
  *
- * @param path of the rule in the document, for the refusal: `body_invalid`, also if no value could ever satisfy the rule
+ * @param path of the rule in the document, named in the refusal
+ * @returns `body_invalid` for a malformed rule, and for one that no value can satisfy
  */
 export function compileRule(key: string, path: string, json: unknown): Result<AnyRule> {
   const invalid = (message: string, at = path) => err(problem("body_invalid", `${at}: ${message}`, { key: at }));

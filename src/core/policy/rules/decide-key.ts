@@ -45,7 +45,7 @@ function applyForce<V>(input: KeyInput<V>): KeyDecision | undefined {
   const value = forcing.force(context);
   const text = type.format(value);
   const otherForce = rules.find((rule) => rule.force && type.format(rule.force(context)) !== text);
-  // No client can unset a flag that a rule sets by default; so no later document can, either.
+  // A client cannot unset a flag that a document sets by default, so a later document must not unset it, either.
   const undoneDefault =
     text === undefined ? rules.slice(0, rules.indexOf(forcing)).find((rule) => setsByDefault(input, rule)) : undefined;
   const contradicted = otherForce ?? undoneDefault;
@@ -63,7 +63,7 @@ function setsByDefault<V>({ type, context }: KeyInput<V>, rule: Rule<V>): boolea
   return rule.default !== undefined && type.format(rule.default(context)) !== undefined;
 }
 
-/** The decision; or none, and then the path of the rule that dropped the client's value. */
+/** A decision; or none yet, with the path of the rule if it dropped the client's value. */
 type Evaluation = { readonly decision: KeyDecision } | { readonly droppedBy?: string };
 
 function evaluateRequested<V>(input: KeyInput<V>, requested: string): Evaluation {
@@ -119,7 +119,7 @@ function applyDefault<V>(input: KeyInput<V>, droppedBy: string | undefined): Key
   let absent: KeyDecision | undefined;
   for (const rule of rulesThatMaySet(rules).toReversed()) {
     const decision = tryDefault(rule.default, `${rule.path}.default`);
-    // No client can unset a flag that a rule sets by default; so no later document can, either.
+    // A client cannot unset a flag that a document sets by default, so a later document must not unset it, either.
     if (decision && decision.text !== undefined) return decision;
     absent ??= decision;
   }

@@ -7,7 +7,7 @@ import type { Context } from "./rule.ts";
 
 /**
  * Added to Stream's minimum (`P30D`, `PT2M`) if a policy sets a time to it, by `force`, `default`, `min` or `max`. A
- * creation reaches Stream a little later than it is decided, and the clocks differ: the bare minimum would be too early.
+ * creation reaches Stream a little later than it is decided, and the clocks differ: exactly the minimum could be too early by then.
  */
 const MARGIN_SECONDS = 60;
 
@@ -30,6 +30,7 @@ function timeKey(options: {
   readonly least: string;
   /** Stream's maximum, from the creation on. */
   readonly most: string;
+  /** The value that a missing key counts as. */
   readonly absence?: number;
   /** The meaning of `auto`, which is also the default. */
   readonly auto?: (context: Context) => number;
@@ -38,7 +39,7 @@ function timeKey(options: {
   const leastSeconds = toSeconds(least);
   const withMargin = (duration: number | string) => {
     const seconds = toSeconds(duration);
-    // What Stream's minimum forbids stays as it is: `compileRule` rejects it.
+    // No margin below Stream's minimum: `compileRule` rejects such a setting, except a `min`, which has no effect there.
     return seconds < leastSeconds ? seconds : Math.max(seconds, leastSeconds + MARGIN_SECONDS);
   };
   return {

@@ -28,7 +28,7 @@ export function toProblem(response: StreamErrorResponse): Problem {
   const facts = { upstreamErrors: errors.slice(0, 5).map(({ code, message }) => `${code} ${message}`.slice(0, 200)) };
 
   const storageExceeded = errors.some(({ code }) => code === STORAGE_EXCEEDED);
-  // A 429 or 413. Only its text differs from the request limit and a full storage (assumed).
+  // A full queue is a 429 or 413; only its text tells it from the request limit and full storage (assumed).
   if ((status === 429 || status === 413) && !storageExceeded && errors.some(isQueueFull))
     return problem("stream_queue_full", "Too many videos are being processed.", {
       facts,

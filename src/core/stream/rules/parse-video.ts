@@ -40,7 +40,7 @@ export function parseVideo(json: unknown): StreamVideo | undefined {
   const uid = parseUid(video.uid ?? video.id ?? null);
   if (!uid) return undefined;
   const tag = parseTag(video.meta?.[SLUICE_KEY]);
-  // -1 means unknown.
+  // -1 means unknown; 0 or less counts as absent.
   const maxDurationSeconds = roundToMilliseconds(Math.max(0, video.maxDurationSeconds ?? 0));
   const [created, expires] = [parseTimeLeniently(video.created ?? ""), parseTimeLeniently(video.uploadExpiry ?? "")];
   return {

@@ -10,7 +10,7 @@ export interface StreamVideo {
   readonly created?: number;
   /** Expiry of its upload URL. */
   readonly expires?: number;
-  /** Reserved until it is ready. */
+  /** Seconds that Stream reserves until the video is ready. */
   readonly maxDurationSeconds?: number;
   readonly json: VideoJson;
 }
