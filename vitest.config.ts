@@ -1,9 +1,10 @@
+import { availableParallelism } from "node:os";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 const migrations = await readD1Migrations("src/adapters/d1/migrations");
 
-/** Settings of the Worker in tests; the secrets are good for nothing else. */
+/** Settings of the Worker under test. The secrets are used nowhere else. */
 const settings = {
   OPERATOR_TOKEN: "operator-token-of-the-tests",
   GRANT_KEYS: `new:${Buffer.alloc(32, 1).toString("base64")},old:${Buffer.alloc(32, 2).toString("base64")}`,
@@ -11,16 +12,52 @@ const settings = {
   ALLOW_LOOPBACK: "true",
 };
 
+/** For tests in Node. Vitest would leave one processor to itself, which is half of a small machine. */
+const maxWorkers = Math.max(2, availableParallelism() - 1);
+/** Starting a worker for each file would take longer than most files run. */
+const isolate = false;
+const cleanWorker = "test/support/clean-worker.ts";
+
 export default defineConfig({
   test: {
-    // What the Worker logs is for those who look for a failure.
+    // The Worker's log is printed for failed tests only.
     silent: "passed-only",
     projects: [
-      // The pure core, in Node.
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], isolate: false } },
+      // The core, in Node.
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          setupFiles: [cleanWorker],
+          isolate,
+          maxWorkers,
+        },
+      },
       // The local Stream, without a gateway.
-      { test: { name: "local-stream", include: ["test/local-stream/**/*.test.ts"], isolate: false } },
-      // Adapters and the whole Worker, inside workerd.
+      {
+        test: {
+          name: "local-stream",
+          include: ["test/local-stream/**/*.test.ts"],
+          setupFiles: [cleanWorker],
+          isolate,
+          maxWorkers,
+        },
+      },
+      // The built Worker from outside, against the local Stream.
+      {
+        test: {
+          name: "system",
+          include: ["test/system/**/*.test.ts"],
+          globalSetup: ["test/support/global-setup-gateway.ts"],
+          setupFiles: [cleanWorker],
+          isolate,
+          maxWorkers,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: 20_000 } },
+        },
+      },
+      // Adapters, objects and the whole Worker, inside workerd.
       {
         plugins: [
           cloudflareTest({
@@ -31,21 +68,13 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/workerd/**/*.test.ts"],
-          setupFiles: ["test/workerd/setup.ts"],
-          expect: { poll: { timeout: 4_000 } },
           globalSetup: ["test/support/global-setup-stream.ts"],
-        },
-      },
-      // The built Worker from outside, against the local Stream.
-      {
-        test: {
-          name: "system",
-          include: ["test/system/**/*.test.ts"],
-          isolate: false,
-          globalSetup: ["test/support/global-setup-gateway.ts"],
-          testTimeout: 60_000,
-          expect: { poll: { timeout: 20_000 } },
-          hookTimeout: 60_000,
+          setupFiles: ["test/workerd/setup.ts", cleanWorker],
+          isolate,
+          // One file at a time, since all use the same local Stream.
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          expect: { poll: { timeout: 4_000 } },
         },
       },
     ],

@@ -219,7 +219,7 @@ describe("POST /hooks/stream/:upstream: tenant of the video", () => {
   it.each([
     ["has no tag", { name: "edited" }],
     ["has another's tag", { sluice: 5 }],
-    ["has the tag of an unknown tenant", { sluice: "nobody/one" }],
+    ["has the tag of an unknown tenant", { sluice: "invented/one" }],
     ["has the tag of an unknown upload", { sluice: "acme/other" }],
     ["has the tag of an upload with another video", { sluice: "acme/theirs" }],
   ])("is unmanaged when the video %s", async (_, meta) => {
@@ -231,9 +231,9 @@ describe("POST /hooks/stream/:upstream: tenant of the video", () => {
   });
 
   it("creates no ledger for an invented tenant", async () => {
-    await logOf(video({ sluice: "nobody/one" }));
+    await logOf(video({ sluice: "invented/one" }));
     const names = (await listDurableObjectIds(env.LEDGER)).map(String);
-    expect(names).not.toContain(String(env.LEDGER.idFromName("nobody")));
+    expect(names).not.toContain(String(env.LEDGER.idFromName("invented")));
   });
 
   it("finds the upload by uid when neither the notification nor Stream has the meta", async () => {

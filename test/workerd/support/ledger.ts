@@ -10,6 +10,8 @@ import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/te
 export type LedgerStub = DurableObjectStub<TenantLedger>;
 
 export const LOCATION = "https://upload.example/1";
+/** A part of the ledgers' names: the files share the objects of one runtime. */
+const file = crypto.randomUUID().slice(0, 8);
 let count = 0;
 
 /** Seconds since the epoch. */
@@ -17,7 +19,7 @@ export const now = () => Math.floor(Date.now() / 1000);
 
 /** An empty ledger. Its name is the tenant's id. */
 export function newLedger(): LedgerStub & { readonly name: string } {
-  const name = `tenant-${++count}`;
+  const name = `tenant-${file}-${++count}`;
   return env.LEDGER.getByName(name) as LedgerStub & { readonly name: string };
 }
 

@@ -29,6 +29,8 @@ const api = createStreamApi(client, true);
 export const LIFE_SECONDS = 1_800;
 /** The minimum chunk size of Stream, except for the last chunk. */
 export const CHUNK = "x".repeat(5 * 1024 * 1024);
+/** A part of the tenants' names: the files share the objects of one runtime. */
+const file = crypto.randomUUID().slice(0, 8);
 let count = 0;
 
 /** Before each test, registers the upstream `live`: an empty local Stream. */
@@ -62,7 +64,7 @@ export const stubAbsentVideo = () =>
 
 /** Reserves an upload, with or without its video at Stream. The length of a basic upload makes it a basic link. */
 export async function reserveAtStream(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
-  const [id, tenant] = [uuidv7(), `tenant-${++count}`];
+  const [id, tenant] = [uuidv7(), `tenant-${file}-${++count}`];
   const ledger = env.LEDGER.getByName(tenant);
   const expires = now() + LIFE_SECONDS;
   await ledger.reserve(reservationRequest({ id, upstream: "live", bytes: length, expires }));
