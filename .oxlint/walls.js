@@ -19,9 +19,14 @@ const allowedImports = {
     const row = context.options[0].find(({ from }) => matches(file, from));
 
     function check(source, isType) {
-      if (typeof source?.value !== "string") return;
-      const problem = source.value.startsWith(".") ? checkFile(source.value, isType) : checkPackage(source.value);
+      if (!source) return;
+      const problem = findProblem(source.value, isType);
       if (problem) context.report({ node: source, message: problem });
+    }
+
+    function findProblem(specifier, isType) {
+      if (typeof specifier !== "string") return "An import must name its module as a plain string.";
+      return specifier.startsWith(".") ? checkFile(specifier, isType) : checkPackage(specifier);
     }
 
     function checkFile(specifier, isType) {
@@ -64,7 +69,24 @@ const synchronous = {
       ArrowFunctionExpression: checkFunction,
       AwaitExpression: report,
       ForOfStatement: (node) => node.await && report(node),
-      Identifier: (node) => /^Promise(Like)?$/.test(node.name) && report(node),
+      ImportExpression: report,
+      Identifier: (node) =>
+        /^(Promise(Like)?|Async(Iterable|Iterator|Generator)|Awaited)$/.test(node.name) && report(node),
+    };
+  },
+};
+
+/** `walls/no-ambient`: no `declare` of a value. It would let a platform's global compile unseen. */
+const noAmbient = {
+  meta: {},
+  create(context) {
+    const check = (node) =>
+      node.declare && context.report({ node, message: "Only core/platform.d.ts declares what a platform provides." });
+    return {
+      VariableDeclaration: check,
+      FunctionDeclaration: check,
+      TSDeclareFunction: check,
+      ClassDeclaration: check,
     };
   },
 };
@@ -106,5 +128,5 @@ function matches(path, pattern) {
 
 export default {
   meta: { name: "walls" },
-  rules: { "allowed-imports": allowedImports, "no-clock": noClock, synchronous },
+  rules: { "allowed-imports": allowedImports, "no-ambient": noAmbient, "no-clock": noClock, synchronous },
 };

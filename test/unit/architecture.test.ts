@@ -38,7 +38,7 @@ const ROWS: Readonly<Record<string, { readonly all: readonly Target[]; readonly 
   "core/uploads/rules/planted.ts": { all: ["rules", "shared"] },
   "core/shared/planted.ts": { all: ["rules", "shared"] },
   "core/uploads/planted.ts": { all: CORE },
-  "core/ports/planted.ts": { all: CORE },
+  "core/ports/planted.ts": { all: ["rules", "shared", "port"] },
   "platform/planted.ts": { all: ["platform"] },
   "config.ts": { all: CORE },
   "adapters/d1/planted.ts": { all: [...CORE, "platform", "adapter", "ledgerRpc"], types: ["config"] },
@@ -102,6 +102,20 @@ const CORE_FILES: Readonly<Record<string, string>> = {
     export type E = Promise<string>; // refused
     export const f = (g: PromiseLike<string>) => g; // refused
     export const h = Promise.resolve(); // refused
+    export const i = () => import("./other.ts"); // refused
+    export type J = AsyncIterable<string>; // refused
+    export type K = Awaited<string>; // refused
+  `,
+  "core/uploads/escapes.ts": `
+    /// <reference types="node" /> // refused
+    declare const crypto: { randomUUID(): string }; // refused
+    declare function fetch(): void; // refused
+    // @ts-expect-error // refused
+    export const a = console; // refused
+    export const b = new Function("return Date.now()")(); // refused
+    export const c = Reflect.get(Math, "random"); // refused
+    export const d = (name: string) => import(name); // refused
+    export const e = () => import(\`hono\`); // refused
   `,
   "core/policy/asynchronous.ts": "export async function a(): Promise<void> {}",
   "core/quota/cycle-a.ts": `
@@ -118,6 +132,12 @@ const CORE_FILES: Readonly<Record<string, string>> = {
 const LINT_RULES: ReadonlySet<string> = new Set([
   "walls(allowed-imports)",
   "walls(no-clock)",
+  "walls(no-ambient)",
+  "eslint(no-new-func)",
+  "typescript(ban-ts-comment)",
+  "typescript-eslint(ban-ts-comment)",
+  "typescript(triple-slash-reference)",
+  "typescript-eslint(triple-slash-reference)",
   "walls(synchronous)",
   "import(no-cycle)",
   "eslint(no-restricted-globals)",

@@ -46,7 +46,7 @@ export function createStreamClient({ deadlineMs, onRateLimited }: StreamClientOp
     async request(upstream, { method, path, headers, body = null, maxBytes = DEFAULT_MAX_BYTES }) {
       const url = `${upstream.apiBase}/accounts/${upstream.accountId}/stream${path}`;
       const answer = new StreamAnswer(await send(url, method, withCredential(upstream, headers), body), maxBytes);
-      if (answer.status === 429 && (await isRequestLimit(answer)))
+      if (answer.status === 429 && (method !== "POST" || (await isRequestLimit(answer))))
         await onRateLimited(upstream, blockSeconds(answer.headers.get("retry-after")));
       else if (answer.headers.get("x-ratelimit-remaining") === "0")
         await onRateLimited(upstream, blockSeconds(answer.headers.get("x-ratelimit-reset")));
@@ -64,7 +64,7 @@ function withCredential({ credential }: Upstream, headers: StreamRequest["header
     : { "X-Auth-Email": credential.email, "X-Auth-Key": credential.key, ...headers };
 }
 
-/** A full queue or a full storage is a 429 as well, and no reason to stop all calls. */
+/** For a creation, a full queue or a full storage is a 429 as well, and no reason to stop all calls. */
 async function isRequestLimit(answer: StreamAnswer): Promise<boolean> {
   return toProblem(await answer.error()).code === "stream_rate_limited";
 }
@@ -73,7 +73,7 @@ function blockSeconds(header: string | null): number {
   return parseRetryAfter(header) ?? MAX_RETRY_AFTER_SECONDS;
 }
 
-const messages = v.fallback(v.array(v.object({ code: v.number(), message: v.string() })), []);
+const messages = v.fallback(v.array(v.object({ code: v.number(), message: v.fallback(v.string(), "") })), []);
 const envelopeSchema = v.object({
   result: v.optional(v.unknown()),
   errors: v.optional(messages, []),

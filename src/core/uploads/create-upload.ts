@@ -1,4 +1,4 @@
-import { type Access, type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
+import { type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
 import { applyPolicy } from "../policy/rules/apply.ts";
 import { narrow } from "../policy/rules/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../policy/rules/reserved-keys.ts";
@@ -24,8 +24,6 @@ export interface CreateUploadRequest {
   /** The tenant in the path. */
   readonly tenant: string;
   readonly header: HeaderReader;
-  /** The caller, if the request has been authenticated by its `Authorization` before its body was read. */
-  readonly access?: Access | undefined;
   /** Body of a basic link request; absent for a tus creation, which has only headers. */
   readonly direct?: DirectUploadBody;
   /** Keeps the work running after the client disconnects (`ExecutionContext.waitUntil`). */
@@ -75,7 +73,7 @@ export async function createUpload(
 /** Authenticates the caller, applies the policy, and looks up the idempotency key and the tenant's upstream. */
 async function decideCreation(
   ports: AuthenticatePorts,
-  { tenant: id, header, access: authenticated }: CreateUploadRequest,
+  { tenant: id, header }: CreateUploadRequest,
   creation: CreationRequest,
   trace: Trace,
 ): Promise<Result<DecidedCreation>> {
@@ -85,11 +83,7 @@ async function decideCreation(
     ...(authorization !== undefined && { authorization }),
     ...(grant !== undefined && { grant }),
   };
-  // With both credentials, `authenticate` returns the problem.
-  const access =
-    authenticated && grant === undefined
-      ? ok(authenticated)
-      : await trace.measure("authenticate", authenticate(ports, credentials, "uploads:create"));
+  const access = await trace.measure("authenticate", authenticate(ports, credentials, "uploads:create"));
   if (!access.ok) return access;
   const { caller, tenant } = access.value;
   trace.annotate({
@@ -136,11 +130,7 @@ async function admitAndForward(
   if (admission.kind !== "stale") return handleAdmission(ports, decided, admission, trace);
 
   // The cached tenant is out of date: read the registry past the cache.
-  const [uncached, again] = [
-    { ...ports, registry: ports.registry.uncached },
-    { ...request, access: undefined },
-  ];
-  const retried = await decideCreation(uncached, again, creation, trace);
+  const retried = await decideCreation({ ...ports, registry: ports.registry.uncached }, request, creation, trace);
   if (!retried.ok) return retried;
   return handleAdmission(ports, retried.value, await trace.measure("admit", admit(ports, retried.value)), trace);
 }

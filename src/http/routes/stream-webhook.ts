@@ -31,8 +31,8 @@ export function streamWebhookRoutes(ports: ReceiveStreamWebhookPorts): Hono<AppE
       },
     };
     const receipt = receiveStreamWebhook(ports, request, c.get("log"));
-    // Finishes also if Stream closes the connection.
-    c.executionCtx.waitUntil(receipt);
+    // Finishes also if Stream closes the connection. A body that breaks off is handled below.
+    c.executionCtx.waitUntil(receipt.catch(() => undefined));
     const received = await receipt;
     // The response does not reveal whether the video belongs to a tenant.
     return received.ok ? c.json({ received: true }) : received;

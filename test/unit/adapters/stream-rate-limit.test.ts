@@ -55,8 +55,10 @@ describe("createStreamClient", () => {
   it.each([
     ["queue", { code: 10005, message: "Too many videos queued or encoding" }],
     ["storage", { code: 10011, message: "Storage capacity exceeded" }],
-  ])("does not report a 429 for a full %s", async (_, message) => {
+  ])("does not take a creation's 429 for a full %s as the rate limit, but a read's", async (_, message) => {
     const body = JSON.stringify({ success: false, errors: [message], messages: [] });
-    expect(await reportsOf({ status: 429, body })).toEqual([]);
+    const create: Call = (client) => createStreamApi(client, false).create(upstream, { length: 1, metadata: "" });
+    expect(await reportsOf({ status: 429, body }, create)).toEqual([]);
+    expect(await reportsOf({ status: 429, body }, getVideo)).toEqual([300]);
   });
 });

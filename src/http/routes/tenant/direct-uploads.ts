@@ -29,18 +29,19 @@ export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
 
 /**
  * Creates a basic upload link. Without `Authorization`, the body is read before the caller is authenticated, since it may
- * hold the credential: a grant in `meta.grant`.
+ * hold the credential: a grant in `meta.grant`. With it, the caller is authenticated before the body is read, and again by
+ * `createUpload`: a slow body must not outlast the credential.
  */
 export async function createDirectUpload(ports: CreateUploadPorts, c: Context<AppEnv>): Promise<Result<CreatedUpload>> {
-  const isAuthorized = c.req.header("authorization") !== undefined;
-  const access = isAuthorized ? await requireScope(ports, "uploads:create")(c) : undefined;
-  if (access && !access.ok) return access;
+  if (c.req.header("authorization") !== undefined) {
+    const access = await requireScope(ports, "uploads:create")(c);
+    if (!access.ok) return access;
+  }
   const direct = await readJson(c.req.raw, directUploadSchema);
   if (!direct.ok) return direct;
   const request = {
     tenant: c.req.param("tenant") ?? "",
     header: (name: string) => c.req.header(name),
-    access: access?.value,
     direct: direct.value,
     waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
   };
