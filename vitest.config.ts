@@ -16,6 +16,8 @@ const settings = {
 const maxWorkers = Math.max(2, availableParallelism() - 1);
 /** Starting a worker for each file would take longer than most files run. */
 const isolate = false;
+/** For tests of processes, which wait for real time to pass. */
+const patience = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } };
 const cleanWorker = "test/support/clean-worker.ts";
 
 export default defineConfig({
@@ -41,6 +43,7 @@ export default defineConfig({
           setupFiles: [cleanWorker],
           isolate,
           maxWorkers,
+          ...patience,
         },
       },
       // The built Worker from outside, against the local Stream.
@@ -52,9 +55,7 @@ export default defineConfig({
           setupFiles: [cleanWorker],
           isolate,
           maxWorkers,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          expect: { poll: { timeout: 20_000 } },
+          ...patience,
         },
       },
       // Adapters, objects and the whole Worker, inside workerd.
