@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -19,6 +20,9 @@ const isolate = false;
 /** For tests of processes, which wait for real time to pass. */
 const patience = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } };
 const cleanWorker = "test/support/clean-worker.ts";
+
+// Vitest has Node cache compiled scripts, by default in the temporary folder.
+process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "node_modules", ".cache", "node-compile");
 
 export default defineConfig({
   test: {

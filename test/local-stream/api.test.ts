@@ -1,15 +1,13 @@
 import { createHmac } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { type Server, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import Cloudflare from "cloudflare";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createStreamClient, patch } from "../../src/local-stream/client.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
-import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { videoFile } from "../support/files.ts";
 
 /** The local Stream's API: lists, storage, limits, webhook, also through Cloudflare's SDK. */
 
@@ -18,22 +16,17 @@ const LIMIT = 60;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
+const videoPath = videoFile({ seconds: SECONDS });
 let stream: LocalStream;
 let client: ReturnType<typeof createStreamClient>;
-let folder: string;
 let video: Buffer;
 
 beforeAll(async () => {
   stream = await startLocalStream({ apiLimit: LIMIT, storageSeconds: 40_000, maxQueued: 2 });
   client = createStreamClient(stream);
-  folder = await mkdtemp(join(tmpdir(), "local-stream-test-"));
-  await makeVideo({ path: join(folder, "video.mp4"), seconds: SECONDS });
-  video = await readFile(join(folder, "video.mp4"));
+  video = await readFile(videoPath);
 });
-afterAll(async () => {
-  await stream.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => stream.close());
 beforeEach(() => stream.reset());
 
 describe("the cloudflare SDK", () => {

@@ -1,37 +1,30 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createStreamClient, head, patch, sendFile } from "../../src/local-stream/client.ts";
 import type { Fault } from "../../src/local-stream/faults.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { rawRequest } from "../support/http.ts";
-import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { type RunningCli, runCli, startCli } from "../support/cli.ts";
+import { tmpFolder, videoFile } from "../support/files.ts";
 
 /** Injected faults: they do what they say, once, in process and over HTTP. */
 
 const MIB = 1024 * 1024;
 
+const folder = tmpFolder();
+const video = videoFile({ seconds: 1, bytes: 12 * MIB });
 let stream: LocalStream;
 let client: ReturnType<typeof createStreamClient>;
-let folder: string;
 let large: Buffer;
 
 beforeAll(async () => {
   stream = await startLocalStream();
   client = createStreamClient(stream);
-  folder = await mkdtemp(join(tmpdir(), "local-stream-test-"));
-  await makeVideo({ path: join(folder, "video.mp4"), seconds: 1, bytes: 12 * MIB });
-  large = await readFile(join(folder, "video.mp4"));
+  large = await readFile(video);
 });
-afterAll(async () => {
-  await stream.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => stream.close());
 beforeEach(() => stream.reset());
 
 describe("a fault on a creation", () => {
@@ -234,12 +227,9 @@ describe("/_control", () => {
 });
 
 describe("main.ts", () => {
-  const start = (args: string[]) => spawn(process.execPath, ["src/local-stream/main.ts", ...args]);
-  const info = async (child: ChildProcess) => {
-    if (!child.stdout) throw new Error("no standard output");
-    const [line] = (await once(createInterface(child.stdout), "line")) as [string];
-    return JSON.parse(line) as LocalStream;
-  };
+  const start = (args: string[]) => startCli("src/local-stream/main.ts", args);
+  const info = async ({ printed }: RunningCli) =>
+    JSON.parse(await vi.waitUntil(() => /^.*(?=\n)/.exec(printed.stdout)?.[0], 20_000)) as LocalStream;
 
   it("continues an upload after a kill and a restart", async () => {
     const data = join(folder, "process");
@@ -247,26 +237,24 @@ describe("main.ts", () => {
     const first = await info(killed);
     const { uid, location } = await createStreamClient(first).createUpload(large.byteLength, { name: "survivor" });
     expect((await patch(location, 0, large.subarray(0, 5 * MIB))).status).toBe(204);
-    killed.kill("SIGKILL");
-    await once(killed, "exit");
+    killed.child.kill("SIGKILL");
+    await killed.exited;
 
-    const child = start(["--port", new URL(first.url).port, "--data", data]);
-    const second = await info(child);
+    const restarted = start(["--port", new URL(first.url).port, "--data", data]);
+    const second = await info(restarted);
     expect((await head(location)).offset).toBe(5 * MIB);
     await sendFile(location, large);
     const { api } = createStreamClient(second);
     await expect
       .poll(async () => (await api("GET", `/${uid}`)).result, { timeout: 5_000 })
       .toMatchObject({ meta: { name: "survivor" }, status: { state: "ready" } });
-    child.kill("SIGINT");
-    expect(await once(child, "exit")).toEqual([0, null]);
+    restarted.child.kill("SIGINT");
+    expect(await restarted.exited).toBe(0);
   });
 
   it("reports a port that is in use, and exits", async () => {
-    const child = start(["--port", new URL(stream.url).port]);
-    let errors = "";
-    child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-    expect(await once(child, "close")).toEqual([1, null]);
-    expect(errors).toMatch(/^Port \d+ is in use\.\n$/);
+    const { code, stderr } = await runCli("src/local-stream/main.ts", ["--port", new URL(stream.url).port]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^Port \d+ is in use\.\n$/);
   });
 });

@@ -1,11 +1,11 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createStreamClient, encodeMetadata, head, patch, sendFile } from "../../src/local-stream/client.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { tmpFolder, videoFile } from "../support/files.ts";
 
 /** Uploads to the local Stream by real clients. */
 
@@ -13,9 +13,11 @@ const MIB = 1024 * 1024;
 const SECONDS = 2;
 const MINUTE_MS = 60_000;
 
+const folder = tmpFolder();
+const videoPath = videoFile({ seconds: SECONDS, bytes: 100_000 });
+const largePath = videoFile({ seconds: SECONDS, bytes: 10 * MIB + 77 });
 let stream: LocalStream;
 let client: ReturnType<typeof createStreamClient>;
-let folder: string;
 /** Less than one chunk. */
 let video: Buffer;
 /** More than two chunks. */
@@ -24,17 +26,10 @@ let large: Buffer;
 beforeAll(async () => {
   stream = await startLocalStream();
   client = createStreamClient(stream);
-  folder = await mkdtemp(join(tmpdir(), "local-stream-test-"));
-  const path = join(folder, "video.mp4");
-  await makeVideo({ path, seconds: SECONDS, bytes: 100_000 });
-  video = await readFile(path);
-  await makeVideo({ path, seconds: SECONDS, bytes: 10 * MIB + 77 });
-  large = await readFile(path);
+  video = await readFile(videoPath);
+  large = await readFile(largePath);
 });
-afterAll(async () => {
-  await stream.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => stream.close());
 beforeEach(() => stream.reset());
 
 const errorOf = async (uid: string) => (await stream.settled(uid)).status.errorReasonCode;
@@ -264,7 +259,7 @@ describe("startLocalStream", () => {
   });
 
   it("rejects if the data folder is unusable, and releases the port", async () => {
-    const path = join(folder, "video.mp4");
+    const path = videoPath;
     const free = await startLocalStream();
     const port = Number(new URL(free.url).port);
     await free.close();

@@ -1,15 +1,18 @@
+import { execFile } from "node:child_process";
+import { mkdir, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import sparticuz from "@sparticuz/chromium";
+import { promisify } from "node:util";
 import { build } from "esbuild";
 import { type Page, chromium } from "playwright-core";
+import { ROOT } from "../../src/cli/paths.ts";
 import type { PageActions } from "../system/browser-page/wire.ts";
 
-/** A real Chromium, and a web page that uploads from it. */
+/** Chromium, and a web page that uploads files. */
 export interface Browser {
-  /** Of the page; the gateway is another one to it. */
+  /** The page's origin, which is not the gateway's. */
   readonly origin: string;
-  /** Opens the page in a profile of its own. */
+  /** Opens the page in a new profile. */
   open(): Promise<BrowserPage>;
   stop(): Promise<void>;
 }
@@ -44,9 +47,9 @@ export async function startBrowser(): Promise<Browser> {
   const origin = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
 
   const chrome = await chromium.launch({
-    // The npm package's Chromium runs on Linux; elsewhere it is the Chrome that is installed. None of the package's own
-    // arguments: some of them switch CORS off.
-    ...(process.platform === "linux" ? { executablePath: await sparticuz.executablePath() } : { channel: "chrome" }),
+    // The package's Chromium runs on Linux; other systems use the installed Chrome. The package's arguments are not used,
+    // since some of them turn CORS off.
+    ...(process.platform === "linux" ? { executablePath: await extractChromium() } : { channel: "chrome" }),
     args: ["--no-sandbox", "--disable-gpu"],
   });
 
@@ -64,6 +67,26 @@ export async function startBrowser(): Promise<Browser> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/**
+ * Extracts the package's Chromium once per installed version.
+ * @returns the path of the executable
+ */
+async function extractChromium(): Promise<string> {
+  const { devDependencies } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as {
+    devDependencies: Record<string, string>;
+  };
+  const version = devDependencies["@sparticuz/chromium"];
+  const folder = join(ROOT, "node_modules", ".cache", `chromium-${version}`);
+  await mkdir(folder, { recursive: true });
+  const script = 'import chromium from "@sparticuz/chromium"; console.log(await chromium.executablePath());';
+  // A process of its own, since the package extracts to the temporary folder.
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: ROOT,
+    env: { ...process.env, TMPDIR: folder },
+  });
+  return stdout.trim();
 }
 
 function pageOf(page: Page): BrowserPage {

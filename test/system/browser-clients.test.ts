@@ -1,42 +1,34 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, type BrowserPage, startBrowser } from "../support/browser.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer } from "../support/http.ts";
-import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { videoFile } from "../support/files.ts";
 
 /**
- * What only a browser can tell: its preflights, what a page may read of an answer, and which of its headers go where. The
- * page is on an origin of its own, and uploads as the README and docs/clients.md show it.
+ * What only a browser shows: its preflights, what a page can read of a response, and which headers it sends where. The page
+ * has another origin than the gateway, and uploads as the README and docs/clients.md show.
  */
 
 const SECONDS = 3;
 /** Three chunks, the last one short. */
 const BYTES = 11 * 1024 * 1024 + 123;
 
+const video = videoFile({ name: "cats.mp4", seconds: SECONDS, bytes: BYTES });
 let harness: TestGateway;
 let browser: Browser;
 let page: BrowserPage;
 let key: string;
-let folder: string;
 
 beforeAll(async () => {
   [harness, browser] = await Promise.all([startTestGateway(), startBrowser()]);
   const policy = { origins: [browser.origin], metadata: { maxdurationseconds: { max: 60, onViolation: "reject" } } };
   key = await harness.tenant("acme", { policy });
-  folder = await mkdtemp(join(tmpdir(), "sluice-video-"));
-  await makeVideo({ path: join(folder, "cats.mp4"), seconds: SECONDS, bytes: BYTES });
 });
-afterAll(async () => {
-  await Promise.all([harness.stop(), browser.stop()]);
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => Promise.all([harness.stop(), browser.stop()]));
 beforeEach(async () => {
   harness.stream.reset();
   page = await browser.open();
-  await page.choose(join(folder, "cats.mp4"));
+  await page.choose(video);
 });
 
 const endpointOf = (tenant: string) => `${harness.url}/v1/${tenant}/uploads`;
@@ -56,13 +48,13 @@ async function onlyVideo() {
   return harness.stream.settled(made?.uid ?? "");
 }
 
-/** The page's requests to the upload host; the gateway's own are the creations. */
+/** The page's requests to the upload host. The gateway's requests are the creations. */
 const toUploadHost = () => harness.stream.requests().filter(({ url }) => !url.includes("/accounts/"));
 const bytesSent = () =>
   toUploadHost().reduce((sum, { method, bodyBytes }) => sum + (method === "PATCH" ? bodyBytes : 0), 0);
 
 describe("a page with Uppy", () => {
-  it("uploads a video, and its grant goes to the gateway alone", async () => {
+  it("uploads a video and sends its grant to the gateway only", async () => {
     const grant = await mintGrant("acme", key);
     const uploaded = await page.act("uploadByUppy", endpointOf("acme"), grant);
     expect(uploaded).toMatchObject({ outcome: "uploaded" });
@@ -78,7 +70,7 @@ describe("a page with Uppy", () => {
     expect(JSON.stringify(harness.stream.requests())).not.toContain(grant);
   });
 
-  it("reads why it is refused, and does not try again", async () => {
+  it("reads why it is refused and does not retry", async () => {
     harness.log.length = 0;
     expect(await page.act("uploadByUppy", endpointOf("acme"), "junk")).toMatchObject({
       outcome: "refused",
@@ -91,26 +83,26 @@ describe("a page with Uppy", () => {
 });
 
 describe("a page with tus-js-client", () => {
-  it("goes on with its upload after it was closed, and creates no other", async () => {
+  it("resumes its upload after a reload, without another creation", async () => {
     const options = { endpoint: endpointOf("acme"), metadata: { grant: await mintGrant("acme", key) } };
     const begun = await page.act("uploadByTus", { ...options, isInterrupted: true });
     expect(begun).toMatchObject({ outcome: "interrupted" });
     await page.reload();
-    await page.choose(join(folder, "cats.mp4"));
+    await page.choose(video);
 
     expect(await page.act("uploadByTus", options)).toEqual({ ...begun, outcome: "uploaded" });
     expect(await onlyVideo()).toMatchObject({ status: { state: "ready" }, size: BYTES });
     expect(harness.stream.creations()).toHaveLength(1);
   });
 
-  it("sends an API key to the gateway alone, where it is told to", async () => {
+  it("sends an API key to the gateway only, with onBeforeRequest", async () => {
     const uploaded = await page.act("uploadByTus", { endpoint: endpointOf("acme"), metadata: {}, token: key });
     expect(uploaded).toMatchObject({ outcome: "uploaded" });
     expect(toUploadHost().some(({ method }) => method === "PATCH")).toBe(true);
     expect(JSON.stringify(toUploadHost())).not.toContain(key);
   });
 
-  it("reads what the policy says", async () => {
+  it("reads why the policy refuses its upload", async () => {
     const metadata = { grant: await mintGrant("acme", key), maxdurationseconds: "3600" };
     expect(await page.act("uploadByTus", { endpoint: endpointOf("acme"), metadata })).toMatchObject({
       outcome: "refused",
@@ -121,7 +113,7 @@ describe("a page with tus-js-client", () => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it("reads when it may come again", async () => {
+  it("reads Retry-After from a refusal", async () => {
     const token = await harness.tenant("limited", { limits: { pending: 0 } });
     expect(await page.act("uploadByTus", { endpoint: endpointOf("limited"), metadata: {}, token })).toMatchObject({
       outcome: "refused",
@@ -131,7 +123,7 @@ describe("a page with tus-js-client", () => {
     });
   });
 
-  it("gets nothing from a tenant that does not list its origin", async () => {
+  it("can read no response of a tenant that does not list its origin", async () => {
     const token = await harness.tenant("closed", { policy: { origins: ["https://app.acme.com"] } });
     expect(await page.act("uploadByTus", { endpoint: endpointOf("closed"), metadata: {}, token })).toMatchObject({
       outcome: "refused",

@@ -1,21 +1,19 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Fault } from "../../src/local-stream/faults.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer, create, problemOf } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
-import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { videoFile } from "../support/files.ts";
 
 /** Basic upload links: the policy, limits, idempotency and ledger of a tus creation, with one call to Stream. */
 
 const SECONDS = 3;
 const PENDING = 40;
 
+const videoPath = videoFile({ seconds: SECONDS });
 let harness: TestGateway;
 let key: string;
-let folder: string;
 let video: Buffer;
 
 beforeAll(async () => {
@@ -32,14 +30,9 @@ beforeAll(async () => {
       },
     },
   });
-  folder = await mkdtemp(join(tmpdir(), "sluice-video-"));
-  await makeVideo({ path: join(folder, "video.mp4"), seconds: SECONDS });
-  video = await readFile(join(folder, "video.mp4"));
+  video = await readFile(videoPath);
 });
-afterAll(async () => {
-  await harness.stop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => harness.stop());
 
 const ask = (body: unknown, headers: Record<string, string> = bearer(key), tenant = "acme") =>
   fetch(`${harness.url}/v1/${tenant}/direct-uploads`, {

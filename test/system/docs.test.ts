@@ -2,13 +2,12 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { ROOT } from "../../src/cli/paths.ts";
 import { DEMO_POLICY } from "../../src/cli/seed-demo.ts";
-import { makeVideo } from "../../src/local-stream/make-video.ts";
 import { PAGES } from "../support/docs-pages.ts";
+import { videoFile } from "../support/files.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer } from "../support/http.ts";
 import { OPERATOR_TOKEN } from "../support/operator-api.ts";
@@ -21,8 +20,9 @@ const jsonExamples = fences.filter(({ language }) => language.startsWith("json")
 /** A response that is an error fails the script, and is shown. */
 const CURL = 'curl() { command curl --silent --show-error --fail-with-body "$@"; }';
 
+/** Where the reader is, with a video. */
+const folder = dirname(videoFile({ name: "cats.mp4", seconds: 2, bytes: 1_000_000 }));
 let gateway: TestGateway;
-let folder: string;
 let key: string;
 interface Outcome {
   readonly code: number;
@@ -31,16 +31,11 @@ interface Outcome {
 
 beforeAll(async () => {
   gateway = await startTestGateway();
-  folder = await mkdtemp(join(tmpdir(), "sluice-docs-"));
-  await makeVideo({ path: join(folder, "cats.mp4"), seconds: 2, bytes: 1_000_000 });
   key = await gateway.tenant("demo", { policy: DEMO_POLICY });
   await gateway.tenant("acme");
   await gateway.operator("PUT", "/tenants/demo/endpoints/main", { url: "https://acme.example/hooks" });
 });
-afterAll(async () => {
-  await gateway.stop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => gateway.stop());
 
 /**
  * Runs each script in a shell of its own, started by one, since starting processes from here can take seconds.

@@ -1,13 +1,11 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import Cloudflare from "cloudflare";
 import * as tus from "tus-js-client";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
-import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { videoFile } from "../support/files.ts";
 
 const MIB = 1024 * 1024;
 const SECONDS = 3;
@@ -15,25 +13,20 @@ const CHUNK_BYTES = 5 * MIB;
 /** Three chunks, the last one short. */
 const BYTES = 11 * MIB + 123;
 
+const file = videoFile({ seconds: SECONDS, bytes: BYTES });
 let harness: TestGateway;
 let key: string;
-let folder: string;
 let video: Buffer;
 
 beforeAll(async () => {
   harness = await startTestGateway();
   key = await harness.tenant("acme", { policy: { metadata: { requiresignedurls: { force: true } } } });
-  folder = await mkdtemp(join(tmpdir(), "sluice-video-"));
-  await makeVideo({ path: join(folder, "video.mp4"), seconds: SECONDS, bytes: BYTES });
-  video = await readFile(join(folder, "video.mp4"));
+  video = await readFile(file);
 });
-afterAll(async () => {
-  await harness.stop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => harness.stop());
 beforeEach(() => harness.stream.reset());
 
-/** An upload as applications make it; its grant travels in the metadata, so no header has to be watched. */
+/** Uploads as applications do. The grant is in the metadata, so no header needs care. */
 async function upload(options: Partial<tus.UploadOptions> = {}): Promise<tus.Upload> {
   const answer = await fetch(`${harness.url}/v1/acme/grants`, {
     method: "POST",
@@ -64,7 +57,7 @@ async function onlyVideo() {
 const methods = () => harness.stream.requests().map(({ method }) => method);
 
 describe("tus-js-client", () => {
-  it("uploads a video in chunks, straight to Stream, which makes it ready", async () => {
+  it("uploads a video in chunks directly to Stream, which makes it ready", async () => {
     await upload();
     expect(await onlyVideo()).toMatchObject({
       status: { state: "ready" },
@@ -80,14 +73,14 @@ describe("tus-js-client", () => {
     );
   });
 
-  it("resumes where a broken connection left it", async () => {
+  it("resumes after a broken connection", async () => {
     harness.stream.addFault({ on: "patch", kind: "reset-after", bytes: 2 * MIB });
     await upload();
     expect(await onlyVideo()).toMatchObject({ status: { state: "ready" }, size: BYTES });
     expect(methods()).toContain("HEAD");
   });
 
-  it("begins anew when the upload URL has expired", async () => {
+  it("creates another upload when the upload URL has expired", async () => {
     harness.stream.addFault({ on: "patch", kind: "reset-after", bytes: 2 * MIB });
     await expect(upload({ retryDelays: [] })).rejects.toThrow(/^tus: failed/);
     const [expired] = harness.stream.videos();
@@ -100,8 +93,8 @@ describe("tus-js-client", () => {
     expect(await harness.stream.settled(begun?.uid ?? "")).toMatchObject({ status: { state: "ready" } });
   });
 
-  it("tries again when Stream fails, and when the upload host does", async () => {
-    // Stated by Stream itself, so that there is no doubt: there is no video.
+  it("retries when Stream or the upload host fails", async () => {
+    // Stream's own error document: it has certainly created no video.
     const body = JSON.stringify({ success: false, errors: [{ code: 10500, message: "internal error" }] });
     harness.stream.addFault({ on: "create", kind: "status", status: 500, body });
     harness.stream.addFault({ on: "patch", kind: "status", status: 503 });
@@ -110,12 +103,12 @@ describe("tus-js-client", () => {
     expect(harness.stream.creations()).toHaveLength(2);
   });
 
-  it("sends its bytes after the creation, even if it was told to send them along", async () => {
+  it("sends its bytes after the creation, even with uploadDataDuringCreation", async () => {
     await upload({ uploadDataDuringCreation: true });
     expect(await onlyVideo()).toMatchObject({ status: { state: "ready" }, size: BYTES });
   });
 
-  it("gives up at once where it is refused, and can show why", async () => {
+  it("stops at a refusal and has its problem document", async () => {
     const error = await upload({ metadata: { name: "no grant" } }).catch((reason: tus.DetailedError) => reason);
     const body = (error as tus.DetailedError).originalResponse?.getBody() ?? "{}";
     expect(JSON.parse(body)).toMatchObject({ code: "credential_missing", status: 401 });
@@ -123,7 +116,7 @@ describe("tus-js-client", () => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it("leaves the API key at the gateway when it is told to", async () => {
+  it("sends the API key to the gateway only, with onBeforeRequest", async () => {
     const endpoint = `${harness.url}/v1/acme/uploads`;
     await upload({
       metadata: { name: "cats" },
@@ -135,10 +128,10 @@ describe("tus-js-client", () => {
   });
 });
 
-describe("Cloudflare's SDK", () => {
+describe("the Cloudflare SDK", () => {
   const client = (apiToken: string) => new Cloudflare({ apiToken, baseURL: `${harness.url}/client/v4`, maxRetries: 0 });
 
-  it("creates an upload with nothing but another base URL and a tenant's key", async () => {
+  it("creates an upload with another base URL and a tenant's key", async () => {
     const answer = await client(key)
       .stream.create({
         account_id: "acme",
@@ -152,7 +145,7 @@ describe("Cloudflare's SDK", () => {
     expect(harness.stream.videos()).toMatchObject([{ creator: "user-5", meta: { name: "from the SDK" } }]);
   });
 
-  it("finds Cloudflare's errors in a refusal", async () => {
+  it("reads Cloudflare's errors from a refusal", async () => {
     const creation = client("junk").stream.create({ account_id: "acme", "Tus-Resumable": "1.0.0", "Upload-Length": 1 });
     await expect(creation).rejects.toMatchObject({
       status: 401,

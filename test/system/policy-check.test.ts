@@ -1,6 +1,6 @@
-import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { hmacIssuer } from "../support/hmac-issuer.ts";
 import { bearer } from "../support/http.ts";
 
 let harness: TestGateway;
@@ -80,15 +80,9 @@ describe("POST /v1/:tenant/policy/check", () => {
   });
 
   it("uses the subject of the JWT for the grant, like minting", async () => {
-    const secret = "a-secret-of-the-tests-that-is-long-enough";
-    const issuer = { issuer: "https://idp.example/", audience: "sluice", secret, tenant: "acme" };
-    await harness.operator("PUT", "/issuers/idp", { ...issuer, scopes: ["policy:read"] });
-    const jwt = new SignJWT()
-      .setIssuer(issuer.issuer)
-      .setAudience("sluice")
-      .setSubject("user-7")
-      .setExpirationTime("1m");
-    const token = await jwt.setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(secret));
+    const issuer = { ...hmacIssuer.document, tenant: "acme", scopes: ["policy:read"] };
+    await harness.operator("PUT", "/issuers/idp", issuer);
+    const token = await hmacIssuer.sign("user-7");
     expect((await check({ length: 1, grant: {} }, token)).body).toMatchObject({ creator: "user-7" });
   });
 

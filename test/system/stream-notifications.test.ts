@@ -1,35 +1,28 @@
 import { createHmac } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createStreamClient, sendFile } from "../../src/local-stream/client.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer, create } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
-import { makeVideo } from "../../src/local-stream/make-video.ts";
+import { videoFile } from "../support/files.ts";
 
 /** Stream's notifications of real uploads to the built Worker, delivered or lost. */
 
 const SECONDS = 3;
 const HOUR_MS = 3_600_000;
 
+const videoPath = videoFile({ seconds: SECONDS });
 let harness: TestGateway;
-let folder: string;
 let video: Buffer;
 let tenants = 0;
 
 beforeAll(async () => {
   harness = await startTestGateway();
-  folder = await mkdtemp(join(tmpdir(), "sluice-events-"));
-  await makeVideo({ path: join(folder, "video.mp4"), seconds: SECONDS });
-  video = await readFile(join(folder, "video.mp4"));
+  video = await readFile(videoPath);
 });
-afterAll(async () => {
-  await harness.stop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => harness.stop());
 afterEach(() => harness.stream.clearFaults());
 
 /** A separate tenant for each test, since tests compare its usage. */

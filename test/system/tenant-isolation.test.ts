@@ -1,12 +1,11 @@
-import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { hmacIssuer } from "../support/hmac-issuer.ts";
 import { bearer, create } from "../support/http.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
 
 /** A tenant learns nothing about another, nor an end user about another. */
 
-const SECRET = "a-secret-of-32-bytes-for-the-test";
 /** Headers that differ in each response. */
 const OWN_HEADERS: ReadonlySet<string> = new Set(["date", "x-request-id", "server-timing"]);
 
@@ -19,10 +18,8 @@ beforeAll(async () => {
   key = await harness.tenant("acme");
   otherKey = await harness.tenant("other");
   await harness.operator("PUT", "/issuers/users", {
-    issuer: "https://idp.example/",
-    audience: "sluice",
+    ...hmacIssuer.document,
     tenant: "acme",
-    secret: SECRET,
     scopes: ["uploads:create", "uploads:read", "uploads:delete", "usage:read"],
   });
 });
@@ -57,12 +54,6 @@ async function make(tenant: string, credential: string, creator = "user-1"): Pro
   const { headers } = await create(harness.url, tenant, { ...bearer(credential), "Upload-Creator": creator });
   return { id: headers.get("sluice-upload-id") ?? "", uid: headers.get("stream-media-id") ?? "" };
 }
-
-const tokenOf = (subject: string) =>
-  new SignJWT({ iss: "https://idp.example/", aud: "sluice", sub: subject })
-    .setProtectedHeader({ alg: "HS256" })
-    .setExpirationTime("1m")
-    .sign(new TextEncoder().encode(SECRET));
 
 const BY_ID = ROUTES.filter(({ path }) => path.includes(":id"));
 
@@ -116,12 +107,12 @@ describe.each(BY_ID)("$method $path", (route) => {
 
   it("responds to another user's upload like to an unknown one, and does not change it", async () => {
     const mine = await make("acme", key, "user-1");
-    const token = await tokenOf("user-2");
+    const token = await hmacIssuer.sign("user-2");
     const never = await comparable(await call(route, NEVER.uid, token));
     expect(never.status).toBe(404);
     for (const id of [mine.id, mine.uid]) expect(await comparable(await call(route, id, token))).toEqual(never);
     expect(harness.stream.videos().map(({ uid }) => uid)).toContain(mine.uid);
-    const seenByKey = await call(route, mine.uid, await tokenOf("user-1"));
+    const seenByKey = await call(route, mine.uid, await hmacIssuer.sign("user-1"));
     expect(seenByKey.status).toBe(200);
   });
 
@@ -142,7 +133,7 @@ describe("JWT of an end user", () => {
 
   it("lists and counts the uploads of its subject, including those that the backend created", async () => {
     const [mine, theirs] = [await make("acme", key, "user-7"), await make("acme", key, "user-8")];
-    const token = await tokenOf("user-7");
+    const token = await hmacIssuer.sign("user-7");
     const own = await make("acme", token, "whoever");
     const uids = [own.uid, mine.uid];
     expect((await get("/v1/acme/uploads", token)).uploads.map(({ uid }) => uid)).toEqual(uids);
@@ -161,7 +152,7 @@ describe("JWT of an end user", () => {
   it.each(["client", "tenant", "none"])("lists no uploads when the policy takes the creator from %s", async (from) => {
     await harness.operator("PUT", "/tenants/acme", { policy: { creator: { from } } });
     // A creator that a client chose does not say whose upload it is.
-    const token = await tokenOf(from === "tenant" ? "acme" : "user-1");
+    const token = await hmacIssuer.sign(from === "tenant" ? "acme" : "user-1");
     await make("acme", key, "user-1");
     const made = await make("acme", token, "user-1");
     expect(await get("/v1/acme/uploads", token)).toEqual({ uploads: [] });

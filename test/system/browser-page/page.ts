@@ -3,7 +3,7 @@ import Tus from "@uppy/tus";
 import * as tus from "tus-js-client";
 import { CHUNK_BYTES, type PageActions, READ_HEADERS, type Uploaded } from "./wire.ts";
 
-/** Short, since nothing is slow here; that there are some shows what is tried again. */
+/** Short, since nothing is slow here, but not empty, so that a client could retry. */
 const RETRY_DELAYS_MS = [0, 50];
 
 const actions: PageActions = {
@@ -51,7 +51,7 @@ const actions: PageActions = {
 
 function chosenFile(): File {
   const file = document.querySelector("input")?.files?.[0];
-  if (!file) throw new Error("No file has been chosen.");
+  if (!file) throw new Error("No file is chosen.");
   return file;
 }
 

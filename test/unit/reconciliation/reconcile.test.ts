@@ -3,20 +3,12 @@ import { problem } from "../../../src/core/shared/problem.ts";
 import { ok, err } from "../../../src/core/shared/result.ts";
 import type { Reconciliation } from "../../../src/core/reconciliation/rules/sweep.ts";
 import type { VideoPage } from "../../../src/core/reconciliation/rules/comparison.ts";
-import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import { type ReconcilePorts, reconcile, reconcileAll } from "../../../src/core/reconciliation/reconcile.ts";
+import { upstreamFixture } from "../../support/upstream-fixture.ts";
 
 const NOW = 1_800_000_000;
-const upstream: Upstream = {
-  id: "eu",
-  accountId: "account",
-  apiBase: "https://api.example",
-  uploadHosts: [],
-  callsPerWindow: 100,
-  credential: { kind: "token", token: "t" },
-  webhookSecrets: [],
-};
+const upstream = upstreamFixture();
 
 function video(created: number, tenant?: string): StreamVideo {
   const uid = `${tenant}-${created}`;

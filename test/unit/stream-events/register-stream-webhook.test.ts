@@ -1,14 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createStreamClient } from "../../../src/adapters/stream/client.ts";
 import { createStreamWebhooks } from "../../../src/adapters/stream/webhooks.ts";
-import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import { registerStreamWebhook } from "../../../src/core/stream-events/register-stream-webhook.ts";
+import { upstreamFixture } from "../../support/upstream-fixture.ts";
 
-const upstream = {
-  accountId: "account",
-  apiBase: "https://api.example",
-  credential: { kind: "token", token: "t" },
-} as Upstream;
+const upstream = upstreamFixture();
 const OURS = "https://sluice.example/hooks/stream/eu";
 const THEIRS = "https://other.example/events";
 

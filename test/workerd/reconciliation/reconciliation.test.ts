@@ -8,22 +8,14 @@ import { createStreamApi } from "../../../src/adapters/stream/stream-api.ts";
 import { ok } from "../../../src/core/shared/result.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import worker from "../../../src/index.ts";
-import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
+import { localUpstream } from "../../support/upstream-fixture.ts";
 import { asOperator, codeOf, seedTenant } from "../support/worker.ts";
 
 /** Compares ledgers with the local Stream, on schedule and by the operator. */
 
 const stream = inject("stream");
 const { accountId, apiBase, uploadHost, token } = stream;
-const upstream: Upstream = {
-  id: "eu",
-  accountId,
-  apiBase,
-  uploadHosts: [uploadHost],
-  callsPerWindow: 1_000,
-  credential: { kind: "token", token },
-  webhookSecrets: [],
-};
+const upstream = localUpstream("eu", stream);
 const client = createStreamClient({ deadlineMs: 5_000, onRateLimited: () => Promise.resolve() });
 const api = createStreamApi(client, true);
 const ledgers = createLedgers(env.LEDGER);

@@ -6,8 +6,8 @@ import { createStreamClient } from "../../../src/adapters/stream/client.ts";
 import { createStreamApi } from "../../../src/adapters/stream/stream-api.ts";
 import { BASIC_UPLOAD_MAX_BYTES, writeDirectUpload } from "../../../src/core/uploads/rules/direct-upload.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
-import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 import type { Fault } from "../../../src/local-stream/faults.ts";
+import { localUpstream } from "../../support/upstream-fixture.ts";
 import { now, reservationRequest } from "./ledger.ts";
 import { asOperator } from "./worker.ts";
 
@@ -15,15 +15,7 @@ import { asOperator } from "./worker.ts";
 
 const WEBHOOK_SECRET = "85011ed3a913c6ad5f9cf6c5573cc0a7";
 export const stream = inject("stream");
-const upstream: Upstream = {
-  id: "live",
-  accountId: stream.accountId,
-  apiBase: stream.apiBase,
-  uploadHosts: [stream.uploadHost],
-  callsPerWindow: 1_000,
-  credential: { kind: "token", token: stream.token },
-  webhookSecrets: [],
-};
+const upstream = localUpstream("live", stream);
 const client = createStreamClient({ deadlineMs: 5_000, onRateLimited: () => Promise.resolve() });
 const api = createStreamApi(client, true);
 export const LIFE_SECONDS = 1_800;

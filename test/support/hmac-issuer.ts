@@ -1,0 +1,16 @@
+import { SignJWT } from "jose";
+
+const ISSUER = "https://idp.example/";
+const SECRET = "a-secret-of-32-bytes-for-the-test";
+
+/** An issuer whose JWTs are signed with a shared secret. */
+export const hmacIssuer = {
+  /** Its document in the operator API. */
+  document: { issuer: ISSUER, audience: "sluice", secret: SECRET },
+  /** A JWT of this subject, valid for a minute. */
+  sign: (subject: string) =>
+    new SignJWT({ iss: ISSUER, aud: "sluice", sub: subject })
+      .setProtectedHeader({ alg: "HS256" })
+      .setExpirationTime("1m")
+      .sign(new TextEncoder().encode(SECRET)),
+};
