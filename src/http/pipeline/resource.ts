@@ -1,4 +1,5 @@
-import type { Handler, Hono } from "hono";
+import type { Handler } from "hono";
+import type { Hono } from "hono/tiny";
 import { problem } from "../../core/shared/problem.ts";
 import type { AppEnv } from "../app-env.ts";
 import { respondProblem } from "./problem-response.ts";

@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import type { AppEnv } from "../app-env.ts";
 import { handle } from "../pipeline/handle.ts";
 import { resource } from "../pipeline/resource.ts";

@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import { problem } from "../../core/shared/problem.ts";
 import { err, ok } from "../../core/shared/result.ts";
 import {

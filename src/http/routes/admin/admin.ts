@@ -1,4 +1,5 @@
-import { Hono, type MiddlewareHandler } from "hono";
+import type { MiddlewareHandler } from "hono";
+import { Hono } from "hono/tiny";
 import type { Config } from "../../../config.ts";
 import type { CreateApiKeyPorts } from "../../../core/auth/create-api-key.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";

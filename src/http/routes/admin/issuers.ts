@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
 import { ASYMMETRIC_ALGORITHMS, ISS } from "../../../core/auth/rules/issuer.ts";

@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import * as v from "valibot";
 import { type CreateApiKeyPorts, createApiKey } from "../../../core/auth/create-api-key.ts";
 import { SCOPES } from "../../../core/auth/rules/scopes.ts";

@@ -1,4 +1,5 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
+import { Hono } from "hono/tiny";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { type ReconcilePorts, reconcile } from "../../../core/reconciliation/reconcile.ts";
 import type { SweepCounts } from "../../../core/reconciliation/rules/sweep.ts";

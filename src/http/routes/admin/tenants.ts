@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import * as v from "valibot";
 import { parsePolicy } from "../../../core/policy/rules/policy.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";

@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
 import { MAX_CALLS_PER_WINDOW } from "../../../core/budget/rules/call-window.ts";

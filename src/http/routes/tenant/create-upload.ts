@@ -1,4 +1,5 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
+import { Hono } from "hono/tiny";
 import { maxUploadBytes } from "../../../core/policy/rules/upload-checks.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { TENANT_ID } from "../../../core/shared/tenant.ts";

@@ -1,4 +1,5 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
+import { Hono } from "hono/tiny";
 import type { Result } from "../../../core/shared/result.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../../../core/uploads/create-upload.ts";

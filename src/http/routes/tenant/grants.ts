@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import { type MintGrantPorts, mintGrant, mintGrantSchema } from "../../../core/auth/mint-grant.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";

@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import { checkPolicy, checkPolicySchema } from "../../../core/policy/check-policy.ts";
 import { tenantDocument } from "../../../core/policy/rules/policy.ts";
