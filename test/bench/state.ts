@@ -112,10 +112,9 @@ function insertUploads(path: string, uploads: number): void {
     BEGIN;
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${uploads})
     INSERT INTO uploads (id, state, creator, uid, upstream, bytes, seconds, created, expires, due)
-      SELECT printf('018bcfe5-%04x-7000-8000-%012x', i % 65536, i), 'ready', 'user-' || (i % 1000), printf('%032x', i),
+      SELECT printf('018bcfe5-%04x-7000-8000-%012x', i * 65535 / ${uploads}, i), 'ready', 'user-' || (i % 1000), printf('%032x', i),
         'default', 1000, 60, 1700000000 + i, 1700001800 + i, NULL FROM n;
-    UPDATE ledger SET totals = json_set(totals, '$.storedSeconds', 60 * ${uploads}, '$.videos', ${uploads}),
-      counted = (SELECT max(seq) FROM uploads);
+    UPDATE ledger SET totals = json_set(totals, '$.storedSeconds', 60 * ${uploads}, '$.videos', ${uploads});
     COMMIT;`);
   database.close();
 }

@@ -32,7 +32,7 @@ export class Ledger {
   readonly #host: LedgerHost;
 
   constructor(storage: DurableObjectStorage, tenant: string, host: LedgerHost) {
-    this.#store = new LedgerStore(storage, () => host.onTransactionStart());
+    this.#store = new LedgerStore(storage, host.now(), () => host.onTransactionStart());
     this.#queries = new LedgerQueries(storage.sql);
     this.#outbox = new Outbox(storage.sql, tenant);
     this.#writer = new UploadWriter(this.#store, this.#outbox, tenant, host);
@@ -42,7 +42,7 @@ export class Ledger {
   }
 
   syncTenantVersion(version: number, hasEndpoints: boolean): void {
-    this.#store.transaction(() => this.#store.syncTenantVersion(version, hasEndpoints));
+    this.#store.transaction(() => this.#store.syncTenantVersion(version, hasEndpoints, this.#host.now()));
   }
 
   reserve(request: ReservationRequest): ReservationOutcome {
@@ -205,7 +205,7 @@ export class Ledger {
   }
 
   markPublished(last: number): void {
-    this.#store.transaction(() => this.#store.markPublished(last));
+    this.#store.transaction(() => this.#store.markPublished(last, this.#host.now()));
   }
 
   /** Deletes one block each of expired uploads and events. */

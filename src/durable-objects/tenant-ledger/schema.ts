@@ -1,18 +1,19 @@
+import { emptyTotals } from "../../core/quota/rules/usage-totals.ts";
 import type { UploadState } from "../../core/uploads/rules/upload-state.ts";
 
 /**
  * Append-only migrations of a tenant's ledger: never edit a released step. An object migrates itself when it starts. Times
  * are seconds since the epoch.
  *
- * Each index is one more row written per creation, so there is one only for each of these look-ups:
+ * The id is the table's key: attach and release look uploads up by it, and lists use it, since ids sort by time. Each index
+ * is one more row written per creation, so there is one only for each of these look-ups:
  *
- * - by `id`: attach and release; and lists, since ids sort by time
  * - by `idempotency`: repeated creations
  * - by `uid`: notifications from Stream, and requests by uid
  * - by creator and time: a creator's list
  * - due uploads by creator: includes all live uploads (`pendingPerCreator`), and few others
  */
-const STEPS = [
+const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
   `CREATE TABLE IF NOT EXISTS uploads (
      seq         INTEGER PRIMARY KEY,
      id          TEXT NOT NULL UNIQUE,
@@ -78,14 +79,96 @@ const STEPS = [
   // The stored totals include uploads up to this `seq`; the object adds newer ones when it starts.
   `ALTER TABLE ledger ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
    UPDATE ledger SET counted = (SELECT coalesce(max(seq), 0) FROM uploads);`,
+
+  addLostUploads,
 ];
 
+/** Copying a ledger of this size blocks it for about a second, once. Larger ones keep the table with `seq`. */
+const MAX_ROWS_COPIED = 50_000;
+
+/** Indexes of `uploads`, but for its key. */
+const INDEXES = `
+  CREATE UNIQUE INDEX uploads_by_idempotency ON uploads (idempotency) WHERE idempotency IS NOT NULL;
+  CREATE INDEX uploads_by_creator ON uploads (creator, id) WHERE creator IS NOT NULL;
+  CREATE INDEX due_uploads ON uploads (creator, due) WHERE due IS NOT NULL;
+  CREATE INDEX uploads_by_uid ON uploads (uid) WHERE uid IS NOT NULL;`;
+
+/**
+ * Adds lost creations, correlation with the tenant's own records, and totals of past months. Makes the id the table's key.
+ *
+ * The stored totals lack the uploads of the current `batch`, all of which have ids from `uncounted_from` on. `rekeyed` is when
+ * idempotency keys got another form, for ledgers with uploads.
+ */
+function addLostUploads(sql: SqlStorage, now: number): void {
+  sql.exec(`
+    ALTER TABLE uploads ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE uploads ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE uploads ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE uploads ADD COLUMN grant_id TEXT;
+    ALTER TABLE uploads ADD COLUMN reference TEXT;
+    ALTER TABLE uploads ADD COLUMN name TEXT;
+    ALTER TABLE uploads ADD COLUMN meta TEXT;
+    UPDATE uploads SET batch = 1 WHERE seq > (SELECT coalesce(max(counted), 0) FROM ledger);
+    ALTER TABLE ledger DROP COLUMN counted;
+    ALTER TABLE ledger ADD COLUMN batch INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE ledger ADD COLUMN uncounted_from TEXT NOT NULL DEFAULT '';
+    ALTER TABLE ledger ADD COLUMN rekeyed INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE months (start INTEGER PRIMARY KEY, totals TEXT NOT NULL);`);
+  const { uploads } = sql.exec<{ uploads: number }>("SELECT count(*) AS uploads FROM uploads").one();
+  if (uploads > 0) {
+    const totals = JSON.stringify(emptyTotals(0));
+    sql.exec("INSERT OR IGNORE INTO ledger (one, version, totals) VALUES (1, 0, ?)", totals);
+    sql.exec("UPDATE ledger SET rekeyed = ?", now);
+  }
+  if (uploads > MAX_ROWS_COPIED) return;
+  // Scans read the short columns, so the long ones come last.
+  const columns = `id, state, created, expires, due, bytes, seconds, lost, unwanted, batch, upstream, uid, creator, returns,
+    bytes_measured, seconds_measured, deletions, failure, idempotency, fingerprint, grant_id, reference, name, location, meta,
+    video`;
+  sql.exec(`
+    CREATE TABLE copied_uploads (
+      id               TEXT PRIMARY KEY,
+      state            TEXT NOT NULL,
+      created          INTEGER NOT NULL,
+      expires          INTEGER NOT NULL,
+      due              INTEGER,
+      bytes            INTEGER NOT NULL,
+      seconds          REAL NOT NULL,
+      lost             INTEGER NOT NULL DEFAULT 0,
+      unwanted         INTEGER NOT NULL DEFAULT 0,
+      batch            INTEGER NOT NULL DEFAULT 0,
+      upstream         TEXT NOT NULL,
+      uid              TEXT,
+      creator          TEXT,
+      returns          INTEGER NOT NULL DEFAULT 0,
+      bytes_measured   INTEGER NOT NULL DEFAULT 0,
+      seconds_measured INTEGER NOT NULL DEFAULT 0,
+      deletions        INTEGER NOT NULL DEFAULT 0,
+      failure          TEXT,
+      idempotency      TEXT,
+      fingerprint      TEXT,
+      grant_id         TEXT,
+      reference        TEXT,
+      name             TEXT,
+      location         TEXT,
+      meta             TEXT,
+      video            TEXT
+    ) WITHOUT ROWID;
+    INSERT INTO copied_uploads (${columns}) SELECT ${columns} FROM uploads;
+    DROP TABLE uploads;
+    ALTER TABLE copied_uploads RENAME TO uploads;
+    ${INDEXES}`);
+}
+
 /** Runs the steps that this ledger has not run yet. */
-export function migrateLedger(sql: SqlStorage): void {
+export function migrateLedger(sql: SqlStorage, now: number): void {
   sql.exec("CREATE TABLE IF NOT EXISTS schema (one INTEGER PRIMARY KEY CHECK (one = 1), steps INTEGER NOT NULL)");
   const done = sql.exec<{ steps: number }>("SELECT steps FROM schema").toArray()[0]?.steps ?? 0;
   if (done >= STEPS.length) return;
-  for (const step of STEPS.slice(done)) sql.exec(step);
+  for (const step of STEPS.slice(done)) {
+    if (typeof step === "string") sql.exec(step);
+    else step(sql, now);
+  }
   sql.exec("INSERT OR REPLACE INTO schema (one, steps) VALUES (1, ?)", STEPS.length);
 }
 
@@ -115,6 +198,19 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly seconds_measured: number;
   /** JSON: the latest video object from Stream. */
   readonly video: string | null;
+  /** 1: the answer to the creation was lost, so no client has the upload URL. */
+  readonly lost: number;
+  /** Failed deletions of the video. */
+  readonly deletions: number;
+  /** The totals that were stored next include the upload: see `LedgerStore`. */
+  readonly batch: number;
+  /** The `jti` of the grant that it was created with. */
+  readonly grant_id: string | null;
+  /** The tenant's own id for it, from the grant. */
+  readonly reference: string | null;
+  readonly name: string | null;
+  /** JSON object of text: the custom metadata that was sent to Stream. */
+  readonly meta: string | null;
 }
 
 /** The columns of a new upload; the others get their defaults. */

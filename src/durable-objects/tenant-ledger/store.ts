@@ -6,6 +6,7 @@ import {
   emptyTotals,
   startNewWindows,
 } from "../../core/quota/rules/usage-totals.ts";
+import { lowerBoundAt } from "../../core/uploads/rules/upload-id.ts";
 import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
 import { type NewUpload, type UploadRow, migrateLedger } from "./schema.ts";
 import type { UploadChange } from "./row-mapping.ts";
@@ -19,6 +20,9 @@ const PRUNE_ROWS = 500;
  */
 const MAX_UNCOUNTED = 64;
 
+/** Other machines create the ids, and their clocks may be this much slow. An upload with an older id is counted at once. */
+const CLOCK_SKEW_SECONDS = 60;
+
 /** The single row of `ledger`. */
 interface LedgerState {
   /** Of the tenant. Decisions made with an older version are stale. */
@@ -28,6 +32,12 @@ interface LedgerState {
   readonly hasEndpoints: boolean;
   /** Sequence number of the last event that was sent to the queue. */
   readonly published: number;
+  /** Of new uploads. The totals on disk include the uploads of earlier batches. */
+  readonly batch: number;
+  /** The lowest id of an upload of this batch. */
+  readonly uncountedFrom: string;
+  /** When idempotency keys got another form, in seconds since the epoch; 0 if there were none. */
+  readonly rekeyed: number;
 }
 
 interface LedgerRow extends Record<string, SqlStorageValue> {
@@ -35,7 +45,9 @@ interface LedgerRow extends Record<string, SqlStorageValue> {
   readonly totals: string;
   readonly has_endpoints: number;
   readonly published: number;
-  readonly counted: number;
+  readonly batch: number;
+  readonly uncounted_from: string;
+  readonly rekeyed: number;
 }
 
 interface CountedRow extends CountedUpload, Record<string, SqlStorageValue> {}
@@ -49,15 +61,18 @@ export class LedgerStore {
   #ledger: LedgerState;
   /** Number of uploads that the totals on disk lack. */
   #uncounted = 0;
-  /** `seq` of the last row that `prune` scanned; starts at 0 with each start of the object. */
-  #prunedTo = 0;
+  /** Id of the last row that `prune` scanned; starts over with each start of the object. */
+  #prunedTo = "";
 
-  /** @param onTransactionStart called before each transaction; returns a function that is called if it fails */
-  constructor(storage: DurableObjectStorage, onTransactionStart: () => () => void = () => () => {}) {
+  /**
+   * @param now seconds since the epoch
+   * @param onTransactionStart called before each transaction; returns a function that is called if it fails
+   */
+  constructor(storage: DurableObjectStorage, now: number, onTransactionStart: () => () => void = () => () => {}) {
     this.#storage = storage;
     this.#onTransactionStart = onTransactionStart;
     this.#sql = storage.sql;
-    storage.transactionSync(() => migrateLedger(storage.sql));
+    storage.transactionSync(() => migrateLedger(storage.sql, now));
     this.#ledger = this.#read();
   }
 
@@ -85,13 +100,17 @@ export class LedgerStore {
     return this.#ledger.published;
   }
 
-  /** Ignores versions older than the stored one. */
-  syncTenantVersion(version: number, hasEndpoints: boolean): void {
-    if (version >= this.version) this.#write({ version, hasEndpoints });
+  get rekeyed(): number {
+    return this.#ledger.rekeyed;
   }
 
-  markPublished(published: number): void {
-    this.#write({ published });
+  /** Ignores versions older than the stored one. */
+  syncTenantVersion(version: number, hasEndpoints: boolean, now: number): void {
+    if (version >= this.version) this.#write({ version, hasEndpoints }, now);
+  }
+
+  markPublished(published: number, now: number): void {
+    this.#write({ published }, now);
   }
 
   totals(now: number): Totals {
@@ -100,14 +119,16 @@ export class LedgerStore {
 
   /** Columns that are absent from `upload` get their defaults. */
   insert(upload: NewUpload, now: number): void {
-    if (this.#uncounted >= MAX_UNCOUNTED) this.#write({});
-    const columns = Object.keys(upload);
+    if (this.#uncounted >= MAX_UNCOUNTED) this.#write({}, now);
+    const row = { ...upload, batch: this.#ledger.batch };
+    const columns = Object.keys(row);
     this.#sql.exec(
       `INSERT INTO uploads (${columns.join(", ")}) VALUES (?${", ?".repeat(columns.length - 1)})`,
-      ...Object.values(upload),
+      ...Object.values(row),
     );
     this.#uncounted++;
     this.#ledger = { ...this.#ledger, totals: applyToTotals(this.totals(now), undefined, upload) };
+    if (upload.id < this.#ledger.uncountedFrom) this.#write({}, now);
   }
 
   /** Turns a reservation into an upload URL without reading it first: creations wait for this. @returns false if not reserved */
@@ -139,15 +160,12 @@ export class LedgerStore {
     this.#count(row, undefined, now);
   }
 
-  /**
-   * Deletes finished uploads after their retention, one block of rows per call. Never deletes the newest row: SQLite would
-   * reuse its `seq`.
-   */
+  /** Deletes finished uploads after their retention, one block of rows per call. */
   prune(now: number): void {
     const before = now - KEEP_FINISHED_SECONDS;
     const block = this.#sql
-      .exec<{ seq: number; created: number }>(
-        "SELECT seq, created FROM uploads WHERE seq > ? ORDER BY seq LIMIT ?",
+      .exec<{ id: string; created: number }>(
+        "SELECT id, created FROM uploads WHERE id > ? ORDER BY id LIMIT ?",
         this.#prunedTo,
         PRUNE_ROWS,
       )
@@ -156,13 +174,13 @@ export class LedgerStore {
     if (last)
       this.#sql.exec(
         `DELETE FROM uploads
-         WHERE seq > ? AND seq <= ? AND seq < (SELECT max(seq) FROM uploads) AND created < ?
+         WHERE id > ? AND id <= ? AND created < ?
            AND state IN ('failed', 'expired', 'cancelled', 'deleted') AND due IS NULL`,
         this.#prunedTo,
-        last.seq,
+        last.id,
         before,
       );
-    this.#prunedTo = last && last.created < before ? last.seq : 0;
+    this.#prunedTo = last && last.created < before ? last.id : "";
   }
 
   /** The totals computed from all rows; for tests and repair. */
@@ -174,16 +192,19 @@ export class LedgerStore {
   }
 
   #count(before: UploadRow | undefined, after: UploadRow | undefined, now: number): void {
-    this.#write({ totals: applyToTotals(this.totals(now), before, after) });
+    this.#write({ totals: applyToTotals(this.totals(now), before, after) }, now);
   }
 
+  /** The stored totals, and the uploads that they lack. Their order does not matter. */
   #read(): LedgerState {
     const [row] = this.#sql.exec<LedgerRow>("SELECT * FROM ledger").toArray();
+    const { batch = 1, uncounted_from: uncountedFrom = "" } = row ?? {};
     let totals = row ? (JSON.parse(row.totals) as Totals) : emptyTotals(0);
     const uncounted = this.#sql
       .exec<CountedRow>(
-        "SELECT state, bytes, seconds, created FROM uploads WHERE seq > ? ORDER BY seq",
-        row?.counted ?? 0,
+        "SELECT state, bytes, seconds, created, lost FROM uploads WHERE id >= ? AND batch = ?",
+        uncountedFrom,
+        batch,
       )
       .toArray();
     for (const upload of uncounted) totals = applyToTotals(startNewWindows(totals, upload.created), undefined, upload);
@@ -193,18 +214,29 @@ export class LedgerStore {
       totals,
       hasEndpoints: row?.has_endpoints === 1,
       published: row?.published ?? 0,
+      batch,
+      uncountedFrom,
+      rekeyed: row?.rekeyed ?? 0,
     };
   }
 
-  #write(change: Partial<LedgerState>): void {
-    const ledger = { ...this.#ledger, ...change };
+  #write(change: Partial<LedgerState>, now: number): void {
+    const ledger = {
+      ...this.#ledger,
+      ...change,
+      batch: this.#ledger.batch + 1,
+      uncountedFrom: lowerBoundAt(now - CLOCK_SKEW_SECONDS),
+    };
     this.#sql.exec(
-      `INSERT OR REPLACE INTO ledger (one, version, totals, has_endpoints, published, counted)
-       VALUES (1, ?, ?, ?, ?, (SELECT coalesce(max(seq), 0) FROM uploads))`,
+      `INSERT OR REPLACE INTO ledger (one, version, totals, has_endpoints, published, batch, uncounted_from, rekeyed)
+       VALUES (1, ?, ?, ?, ?, ?, ?, ?)`,
       ledger.version,
       JSON.stringify(ledger.totals),
       Number(ledger.hasEndpoints),
       ledger.published,
+      ledger.batch,
+      ledger.uncountedFrom,
+      ledger.rekeyed,
     );
     this.#uncounted = 0;
     this.#ledger = ledger;

@@ -8,9 +8,9 @@ import STEP_2 from "../golden/ledger-step-2.sql?raw";
 import STEP_3 from "../golden/ledger-step-3.sql?raw";
 import STEP_4 from "../golden/ledger-step-4.sql?raw";
 import {
+  LOCATION,
   type LedgerStub,
   expectLedgerConsistent,
-  issueUpload,
   newLedger,
   reservationRequest,
   reserve,
@@ -18,78 +18,65 @@ import {
   streamVideo,
 } from "../support/ledger.ts";
 
-/** Columns of `uploads` that the third step adds. */
-const THIRD_STEP = ["unwanted", "returns", "bytes_measured", "seconds_measured"];
-
 /** Replaces the database of a ledger, and restarts the object. */
 async function load(ledger: LedgerStub, sql: string): Promise<void> {
   await runInDurableObject(ledger, (_, { storage }) => {
-    for (const table of ["uploads", "ledger", "events", "attempts", "schema"]) storage.sql.exec(`DROP TABLE ${table}`);
+    for (const table of ["uploads", "ledger", "months", "events", "attempts", "schema"])
+      storage.sql.exec(`DROP TABLE ${table}`);
     storage.sql.exec(sql);
   });
   await evictDurableObject(ledger);
 }
 
+/** Fills the golden ledger up to a number of uploads, all older than those of the file. */
+function fillWithUploads(uploads: number): string {
+  return `
+    WITH RECURSIVE counter (n) AS (SELECT 7 UNION ALL SELECT n + 1 FROM counter WHERE n < ${uploads})
+    INSERT INTO uploads (seq, id, state, upstream, bytes, seconds, created, expires)
+      SELECT n, printf('00000000-0000-7000-8000-%012d', n), 'expired', 'default', 1, 1, 0, 0 FROM counter;
+    UPDATE ledger SET counted = (SELECT max(seq) FROM uploads),
+      totals = json_set(totals, '$.pending', 2, '$.storedSeconds', 132.5, '$.day.uploads', 6, '$.day.bytes', 3900,
+        '$.day.seconds', 192.5, '$.month.uploads', 6, '$.month.bytes', 3900, '$.month.seconds', 192.5);`;
+}
+
 describe("migrateLedger", () => {
   afterEach(() => void vi.useRealTimers());
 
-  it("keeps the totals of the previous step", async () => {
-    const ledger = newLedger();
-    for (let index = 0; index < 3; index++) await issueUpload(ledger);
-    await ledger.learn(1, false);
-    const totals = await ledger.usage();
-    await runInDurableObject(ledger, (_, { storage }) => {
-      storage.sql.exec("ALTER TABLE ledger DROP COLUMN counted");
-      storage.sql.exec("UPDATE schema SET steps = steps - 1");
-    });
-    await evictDurableObject(ledger);
-    expect(await ledger.usage()).toEqual(totals);
-    await expectLedgerConsistent(ledger);
-  });
-
   it("makes deletions due only for uploads whose deletion was requested", async () => {
-    const ledger = newLedger();
-    const uploads = [await issueUpload(ledger), await issueUpload(ledger), await issueUpload(ledger)];
-    for (const { uid } of uploads) await ledger.record("default", streamVideo(uid, "ready"));
-    await ledger.cancel(uploads[0]?.id ?? "", Infinity);
-    await runInDurableObject(ledger, (_, { storage: { sql } }) => {
-      // The video was missing and reappeared.
-      sql.exec("UPDATE uploads SET state = 'deleted' WHERE id = ?", uploads[1]?.id);
-      for (const column of THIRD_STEP) sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
-      sql.exec("ALTER TABLE ledger DROP COLUMN counted");
-      sql.exec("UPDATE schema SET steps = steps - 2");
-    });
-    await evictDurableObject(ledger);
-    for (const { uid } of uploads) await ledger.record("default", streamVideo(uid, "ready"));
-    const rows = await Promise.all(uploads.map(({ id }) => rowOf(ledger, id)));
-    expect(rows.map(({ state }) => state)).toEqual(["deleted", "deleted", "ready"]);
-    expect(rows.map(({ due }) => due !== null)).toEqual([true, false, false]);
+    vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 });
+    const ledger = env.LEDGER.getByName("golden");
+    await load(ledger, STEP_2);
+    for (const number of [2, 3, 5]) await ledger.record("default", streamVideo(goldenUid(number), "ready"));
+    const rows = await Promise.all([2, 3, 5].map((number) => rowOf(ledger, goldenId(number))));
+    expect(rows.map(({ state }) => state)).toEqual(["ready", "deleted", "deleted"]);
+    expect(rows.map(({ due }) => due !== null)).toEqual([false, true, false]);
   });
 
-  it("migrates a ledger of the first step with its uploads", async () => {
+  it.each([
+    ["makes the id the key of a table of 50,000 uploads", 50_000, false],
+    ["keeps the table of a ledger with more uploads", 50_001, true],
+  ])("%s", { timeout: 60_000 }, async (_, uploads, keepsTable) => {
+    vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 });
     const ledger = newLedger();
-    const { id } = await issueUpload(ledger, { creator: "c" });
-    const ready = await issueUpload(ledger);
-    await ledger.record("default", streamVideo(ready.uid, "ready"));
-    await runInDurableObject(ledger, (_, { storage }) => {
-      const { sql } = storage;
-      sql.exec("UPDATE uploads SET due = expires");
-      sql.exec("UPDATE ledger SET totals = json_remove(totals, '$.videos')");
-      for (const name of ["due_uploads", "uploads_by_uid", "uploads_by_creator"]) sql.exec(`DROP INDEX ${name}`);
-      for (const column of ["failure", "video", ...THIRD_STEP]) sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
-      for (const column of ["has_endpoints", "published", "counted"])
-        sql.exec(`ALTER TABLE ledger DROP COLUMN ${column}`);
-      for (const table of ["events", "attempts", "schema"]) sql.exec(`DROP TABLE ${table}`);
-      sql.exec("CREATE INDEX uploads_by_creator ON uploads (creator, seq) WHERE creator IS NOT NULL");
-      sql.exec("CREATE INDEX live_uploads ON uploads (creator, due) WHERE state IN ('reserved', 'unknown', 'issued')");
+    await load(ledger, STEP_4 + fillWithUploads(uploads));
+    const columns = await runInDurableObject(ledger, (_, { storage }) =>
+      storage.sql
+        .exec<{ name: string }>("SELECT name FROM pragma_table_info('uploads')")
+        .toArray()
+        .map(({ name }) => name),
+    );
+    expect(columns.includes("seq")).toBe(keepsTable);
+    const idempotency = { key: "a key", fingerprint: "f", once: false };
+    const request = reservationRequest({ idempotency, version: 3, creator: "c" });
+    expect(await reserve(ledger, request)).toEqual({ kind: "reserved" });
+    await ledger.attach(request.id, goldenUid(9), LOCATION);
+    expect(await reserve(ledger, reservationRequest({ idempotency, version: 3, creator: "c" }))).toMatchObject({
+      kind: "replayed",
+      id: request.id,
     });
     await evictDurableObject(ledger);
-    expect(await ledger.find(id)).toMatchObject({ state: "issued" });
-    expect(await ledger.usage()).toMatchObject({ pending: 1, videos: 1 });
-    expect((await rowOf(ledger, id))["due"]).not.toBeNull();
-    expect((await rowOf(ledger, ready.id))["due"]).toBeNull();
-    expect(await ledger.cancel(id, Infinity)).toMatchObject({ state: "cancelled" });
     await expectLedgerConsistent(ledger);
+    expect((await ledger.list({ limit: 1 })).uploads).toMatchObject([{ id: request.id, creator: "c" }]);
   });
 
   it.each([

@@ -1,4 +1,5 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { v7 as uuidv7 } from "uuid";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
 import { LOCATION, expectLedgerConsistent, newLedger, newUid, reservationRequest } from "../support/ledger.ts";
@@ -20,24 +21,37 @@ describe("the totals of a TenantLedger", () => {
 
   it("are written every 64 uploads, and include newer uploads after a restart", async () => {
     const ledger = newLedger();
-    const countedTo = () =>
-      runInDurableObject(ledger, (_, { storage }) => storage.sql.exec("SELECT counted FROM ledger").toArray()[0]);
+    const batch = () =>
+      runInDurableObject(ledger, (_, { storage }) => storage.sql.exec("SELECT batch FROM ledger").toArray()[0]);
     for (let index = 0; index < 64; index++) await ledger.reserve(reservationRequest());
-    expect(await countedTo()).toBeUndefined();
+    expect(await batch()).toBeUndefined();
     await expectLedgerConsistent(ledger);
     await ledger.reserve(reservationRequest());
     await ledger.reserve(reservationRequest());
-    expect(await countedTo()).toEqual({ counted: 64 });
+    expect(await batch()).toEqual({ batch: 2 });
     await expectLedgerConsistent(ledger);
     await evictDurableObject(ledger);
     for (let index = 0; index < 62; index++) await ledger.reserve(reservationRequest());
-    expect(await countedTo()).toEqual({ counted: 64 });
+    expect(await batch()).toEqual({ batch: 2 });
     await ledger.reserve(reservationRequest());
-    expect(await countedTo()).toEqual({ counted: 128 });
+    expect(await batch()).toEqual({ batch: 3 });
     await expectLedgerConsistent(ledger);
   });
 
-  it("include an upload that reuses the seq of a released one", async () => {
+  it("include uploads whose ids are older than the stored totals, and in another order", async () => {
+    const ledger = newLedger();
+    await ledger.learn(1, false);
+    const ids = [0, -30_000, -61_000, -3_600_000, 30_000].map((offset) => uuidv7({ msecs: Date.now() + offset }));
+    for (const id of ids) {
+      await ledger.reserve(reservationRequest({ id }));
+      await expectLedgerConsistent(ledger);
+    }
+    await evictDurableObject(ledger);
+    await expectLedgerConsistent(ledger);
+    expect(await ledger.usage()).toMatchObject({ pending: 5 });
+  });
+
+  it("include an upload that replaces a released one", async () => {
     const ledger = newLedger();
     const one = reservationRequest();
     await ledger.reserve(reservationRequest());

@@ -74,7 +74,7 @@ export function alarmOf(ledger: LedgerStub): Promise<number | null> {
 /** The totals in memory and those on disk equal the sum over all rows. */
 export async function expectLedgerConsistent(ledger: LedgerStub): Promise<void> {
   const { inMemory, onDisk, recounted } = await runInDurableObject(ledger, (object: TenantLedger, { storage }) => {
-    const store = new LedgerStore(storage);
+    const store = new LedgerStore(storage, now());
     return { inMemory: object.usage(), onDisk: store.totals(now()), recounted: store.recount(now()) };
   });
   expect({ inMemory, onDisk }).toEqual({ inMemory: recounted, onDisk: recounted });

@@ -23,6 +23,8 @@ export interface CountedUpload extends UploadSize {
   readonly state: UploadState;
   /** When it was reserved. Decides the day and month that it counts for. */
   readonly created: number;
+  /** 1 if the answer to the creation was lost, so that no client has its URL. */
+  readonly lost?: number;
 }
 
 export const DAY_SECONDS = 24 * 60 * 60;
@@ -54,7 +56,8 @@ export function startNewWindows(totals: Totals, now: number): Totals {
 
 /**
  * Subtracts an upload as it was before a change and adds it as it is after. An upload counts for its day and month in any
- * state; its bytes and seconds count unless it expired, failed or was cancelled. A deleted one is no longer stored.
+ * state; its bytes and seconds count unless it expired, failed or was cancelled. A deleted one is no longer stored. A lost
+ * creation that has ended counts for nothing, so that an outage of Stream does not use up a quota.
  */
 export function applyToTotals(
   totals: Totals,
@@ -66,7 +69,10 @@ export function applyToTotals(
 
 /** Whether a change leaves all totals as they are, e.g. from one live state to another. */
 export function sameTotals(before: CountedUpload, after: CountedUpload): boolean {
-  const sameState = before.state === after.state || (isLive(before.state) && isLive(after.state));
+  const sameState =
+    before.state === after.state
+      ? isLostAndOver(before) === isLostAndOver(after)
+      : isLive(before.state) && isLive(after.state);
   return sameState && before.bytes === after.bytes && before.seconds === after.seconds;
 }
 
@@ -85,8 +91,9 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
   const counts = stored || upload.state === "deleted";
   const bytes = counts ? upload.bytes : 0;
   const seconds = counts ? roundToMilliseconds(upload.seconds) : 0;
+  const isOutside = isLostAndOver(upload);
   const addTo = <Window extends Usage & { readonly start: number }>(window: Window): Window =>
-    upload.created < window.start
+    isOutside || upload.created < window.start
       ? window
       : {
           ...window,
@@ -101,4 +108,8 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
     day: addTo(totals.day),
     month: addTo(totals.month),
   };
+}
+
+function isLostAndOver({ state, lost }: CountedUpload): boolean {
+  return lost === 1 && !isLive(state);
 }
