@@ -3,10 +3,17 @@ import type { Decision, PolicyRequest } from "../../src/core/policy/rules/policy
 /**
  * Checks a decision against the JSON of a policy document, without any code of `src`.
  *
+ * @param other another document that is applied too, and may set what this one denies to clients
  * @returns the violations; empty if the document allows the decision
  */
-export function violations(json: Record<string, unknown>, decision: Decision, request: PolicyRequest): string[] {
+export function violations(
+  json: Record<string, unknown>,
+  decision: Decision,
+  request: PolicyRequest,
+  other: Record<string, unknown> = {},
+): string[] {
   const found: string[] = [];
+  const { metadata: otherMetadata = {} } = other as { metadata?: Record<string, Rule> };
   const { upload = {}, metadata = {} } = json as {
     upload?: { minBytes?: number; maxBytes?: number };
     metadata?: Record<string, Rule>;
@@ -18,8 +25,8 @@ export function violations(json: Record<string, unknown>, decision: Decision, re
     const value = decision.metadata.get(key);
     for (const violation of violationsOf(key, rule, value, request.now)) found.push(`${key} ${violation}: ${value}`);
     const requested = request.metadata.get(key);
-    if (rule.deny && value !== undefined && value === requested && !settings(rule).includes(value))
-      found.push(`${key} deny`);
+    const setBy = [rule, otherMetadata[key]].flatMap((one) => (one ? settings(one) : []));
+    if (rule.deny && value !== undefined && value === requested && !setBy.includes(value)) found.push(`${key} deny`);
   }
 
   const custom: { allow?: string[]; maxLength?: number } | undefined = metadata["*"];

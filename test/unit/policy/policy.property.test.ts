@@ -41,8 +41,8 @@ describe("applyPolicy, for any policy and creation", () => {
         const decision = decide(narrow([a.document], b.document), request);
         if (!decision) return;
         accepted++;
-        expect(violations(a.json, decision, request)).toEqual([]);
-        expect(violations(b.json, decision, request)).toEqual([]);
+        expect(violations(a.json, decision, request, b.json)).toEqual([]);
+        expect(violations(b.json, decision, request, a.json)).toEqual([]);
       }),
       RUNS,
     );
