@@ -5,6 +5,7 @@ import { problem } from "./core/shared/problem.ts";
 import { ALLOW_HEADERS, ALLOW_METHODS } from "./http/middleware/cors.ts";
 import { overrideMethod } from "./http/middleware/method-override.ts";
 import { problemDocument, problemHeaders } from "./http/pipeline/problem-response.ts";
+import { endAfterRequestBody } from "./http/pipeline/unread-body.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
 import { DEAD_DELIVERIES, DELIVERIES, STREAM_NOTIFICATIONS } from "./queues/names.ts";
 import { consumeStreamNotifications } from "./queues/stream-notifications.ts";
@@ -27,12 +28,7 @@ let app: ReturnType<typeof createApp> | undefined;
 
 export default {
   async fetch(request, env, context) {
-    if (!app) {
-      const ports = dependenciesOf(env);
-      if (!ports) return respondMisconfigured(request);
-      app = createApp(ports);
-    }
-    return app.fetch(overrideMethod(request), env, context);
+    return endAfterRequestBody(request, await respond(request, env, context), context);
   },
 
   /** A batch for a misconfigured Worker stays in its queue; one that throws is delivered again after `retry_delay`. */
@@ -58,6 +54,15 @@ export default {
     ports.telemetry.recordJob("reconcile", runs.ok ? { runs: runs.value } : { problem: runs.problem.code });
   },
 } satisfies ExportedHandler<Env>;
+
+async function respond(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
+  if (!app) {
+    const ports = dependenciesOf(env);
+    if (!ports) return respondMisconfigured(request);
+    app = createApp(ports);
+  }
+  return app.fetch(overrideMethod(request), env, context);
+}
 
 /** @returns `undefined` if a setting is invalid; the log names it */
 function dependenciesOf(env: Env): Dependencies | undefined {

@@ -24,6 +24,8 @@ export interface BrowserPage {
     ...args: Parameters<PageActions[Action]>
   ): ReturnType<PageActions[Action]>;
   reload(): Promise<void>;
+  /** Sends bytes as slowly as a home connection would. */
+  limitUploads(bytesPerSecond: number): Promise<void>;
 }
 
 export async function startBrowser(): Promise<Browser> {
@@ -99,5 +101,11 @@ function pageOf(page: Page): BrowserPage {
         { action, args },
       )) as BrowserPage["act"],
     reload: async () => void (await page.reload()),
+    async limitUploads(bytesPerSecond) {
+      const devTools = await page.context().newCDPSession(page);
+      const conditions = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytesPerSecond };
+      await devTools.send("Network.enable");
+      await devTools.send("Network.emulateNetworkConditions", conditions);
+    },
   };
 }

@@ -22,7 +22,7 @@ export async function readJson<S extends v.GenericSchema>(
   const tooLarge = problem("body_too_large", `The body must be at most ${MAX_JSON_BODY_BYTES} bytes.`);
   if (Number(request.headers.get("content-length") ?? 0) > MAX_JSON_BODY_BYTES) return err(tooLarge);
 
-  const bytes = await readBounded(request.body, MAX_JSON_BODY_BYTES);
+  const bytes = await readBounded(request.body, MAX_JSON_BODY_BYTES, "leave");
   if (!bytes) return err(tooLarge);
   const json = parseJson(bytes);
   if (!json) return err(problem("body_invalid", "The body is not JSON."));

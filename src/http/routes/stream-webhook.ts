@@ -26,7 +26,7 @@ export function streamWebhookRoutes(ports: ReceiveStreamWebhookPorts): Hono<AppE
       upstream: c.req.param("upstream") ?? "",
       signature: c.req.header("webhook-signature") ?? "",
       readBody: async () => {
-        const body = await readBounded(c.req.raw.body, MAX_BODY_BYTES);
+        const body = await readBounded(c.req.raw.body, MAX_BODY_BYTES, "leave");
         return body ? ok(body) : err(problem("body_too_large", `The body must be at most ${MAX_BODY_BYTES} bytes.`));
       },
     };

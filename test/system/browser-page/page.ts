@@ -24,11 +24,13 @@ const actions: PageActions = {
     return uploaded;
   },
 
-  async uploadByTus({ endpoint, metadata, token, isInterrupted }) {
+  async uploadByTus({ endpoint, metadata, token, isInterrupted, bytesDuringCreation }) {
     const { promise, resolve } = Promise.withResolvers<Uploaded>();
-    const upload = new tus.Upload(chosenFile(), {
+    const during = bytesDuringCreation;
+    const upload = new tus.Upload(during === undefined ? chosenFile() : new Blob([new Uint8Array(during)]), {
       endpoint,
-      chunkSize: CHUNK_BYTES,
+      chunkSize: during ?? CHUNK_BYTES,
+      uploadDataDuringCreation: during !== undefined,
       retryDelays: RETRY_DELAYS_MS,
       metadata: { ...metadata },
       onBeforeRequest(request) {

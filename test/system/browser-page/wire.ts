@@ -13,6 +13,8 @@ export interface TusOptions {
   readonly token?: string;
   /** Stops after the first chunk, like a page that is closed. */
   readonly isInterrupted?: boolean;
+  /** Uploads that many zeros in the place of the chosen file, and sends all of them with the creation as well. */
+  readonly bytesDuringCreation?: number;
 }
 
 export type Uploaded =

@@ -12,6 +12,12 @@ export const TUS_EXTENSIONS = "creation,expiration";
 /** Stream's limit of 30 GB per file. https://developers.cloudflare.com/stream/faq/ (Assumed: decimal gigabytes.) */
 export const STREAM_MAX_UPLOAD_BYTES = 30_000_000_000;
 
+/**
+ * Bytes of a body that a creation may carry. They are read and dropped, since bytes go to Stream only: with more of them, the
+ * client would send the first chunk of a large file twice. A file below 8 MiB costs little to send again.
+ */
+const MAX_CREATION_BODY_BYTES = 8 * 1024 * 1024;
+
 /** A creation request, parsed but not yet checked against a policy. */
 export interface CreationRequest {
   /** What the upload URL accepts: tus, or a single form with the whole file (`direct-upload.ts`). */
@@ -33,6 +39,15 @@ export type HeaderReader = (name: string) => string | undefined;
 export function parseCreation(header: HeaderReader): Result<CreationRequest> {
   const unsupported = checkProtocol(header);
   if (unsupported) return err(unsupported);
+
+  const bodyBytes = header("content-length") ?? "0";
+  if (Number(bodyBytes) > MAX_CREATION_BODY_BYTES)
+    return err(
+      problem(
+        "body_too_large",
+        `A creation must carry at most ${MAX_CREATION_BODY_BYTES} bytes of the file (found: ${quote(bodyBytes)}). Set uploadDataDuringCreation: false, so that the client sends them to the Location.`,
+      ),
+    );
 
   const length = parseUploadLength(header);
   if (!length.ok) return length;

@@ -8,6 +8,7 @@ import type { AppEnv } from "../../app-env.ts";
 import { type CreateUploadPorts, createUpload } from "../../../core/uploads/create-upload.ts";
 import { createdHeaders } from "../../pipeline/upload-headers.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
+import { hasBody } from "../../pipeline/unread-body.ts";
 
 /**
  * The tus endpoint of a tenant: `OPTIONS` for discovery, `POST` to create an upload. The client sends the bytes to the
@@ -43,15 +44,16 @@ export function tusEndpointRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
     return c.body(null, 201, {
       Location: created.value.location,
       ...createdHeaders(created.value),
-      // A body sent along is not stored, so the client starts with the first byte.
-      ...(hasBody(c) && { "Upload-Offset": "0" }),
+      // Creation-with-upload is not offered, but clients may try it (tus-js-client: `uploadDataDuringCreation`). Their bytes are
+      // dropped, see `endAfterRequestBody`, so they start with the first one.
+      ...(hasBody(headers) && { "Upload-Offset": "0" }),
     });
   });
 
   return routes;
 }
 
-/** Answers the other methods, above all `HEAD` and `PATCH`, which belong to the upload URL. Does not read their body. */
+/** Answers the other methods, above all `HEAD` and `PATCH`, which belong to the upload URL. */
 export function refuseEndpointMethod(c: Context<AppEnv>): Promise<Response> {
   return respondProblem(
     c,
@@ -59,12 +61,4 @@ export function refuseEndpointMethod(c: Context<AppEnv>): Promise<Response> {
       allow: ["GET", "OPTIONS", "POST"],
     }),
   );
-}
-
-/**
- * Creation-with-upload is not offered, but clients may try it (tus-js-client: `uploadDataDuringCreation`). Checks the headers:
- * `body` is not null with `Content-Length: 0` either. workerd adds one of them to a body without, which HTTP/2 allows.
- */
-function hasBody(c: Context<AppEnv>): boolean {
-  return Number(c.req.header("content-length") ?? 0) > 0 || c.req.header("transfer-encoding") !== undefined;
 }

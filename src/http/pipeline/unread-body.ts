@@ -1,0 +1,49 @@
+import { drain } from "../../platform/drain.ts";
+
+/** What a client may still be sending when its request is answered: one chunk of a tus client, which usually has 50 MiB. */
+const DRAIN_LIMITS = { maxBytes: 100 * 1024 * 1024, maxMilliseconds: 30_000 };
+
+/** Responses with these statuses cannot have a body. */
+const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([101, 204, 205, 304]);
+
+/**
+ * Sends head and body of the response at once, but ends the response only when the body of the request has been read.
+ *
+ * The runtime closes the connection when a response ends before the request's body. A browser that is still sending then sees
+ * no response but a network failure, and repeats the request: a creation with a body of a few megabytes would create an upload
+ * for each attempt. Refusals, too, must be readable.
+ */
+export function endAfterRequestBody(
+  { headers, body }: Pick<Request, "headers" | "body">,
+  response: Response,
+  context: Pick<ExecutionContext, "waitUntil">,
+): Response {
+  if (!hasBody(headers) || !body) return response;
+  const drained = drain(body, DRAIN_LIMITS);
+  if (NULL_BODY_STATUSES.has(response.status)) {
+    context.waitUntil(drained);
+    return response;
+  }
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  context.waitUntil(sendAndEnd(response.body, writable, drained));
+  return new Response(readable, response);
+}
+
+/** Checks the headers: `body` is not null with `Content-Length: 0` either. workerd adds one of them to a body without, which HTTP/2 allows. */
+export function hasBody(headers: Headers): boolean {
+  return Number(headers.get("content-length") ?? 0) > 0 || headers.has("transfer-encoding");
+}
+
+async function sendAndEnd(
+  body: ReadableStream<Uint8Array> | null,
+  writable: WritableStream<Uint8Array>,
+  drained: Promise<void>,
+): Promise<void> {
+  try {
+    await body?.pipeTo(writable, { preventClose: true });
+    await drained;
+    await writable.close();
+  } catch {
+    // The client has closed the connection.
+  }
+}
