@@ -17,6 +17,9 @@ const fences = PAGES.flatMap(fencesOf);
 const curlExamples = fences.filter(({ language, text }) => language === "sh" && /\bcurl\b/.test(text));
 const jsonExamples = fences.filter(({ language }) => language.startsWith("json"));
 
+/** The demo tenant's policy, and all that a tenant may restrict: an example must work there, too. */
+const FULL_POLICY = { ...DEMO_POLICY, upload: { ...DEMO_POLICY.upload, minBytes: 1, fileTypes: ["video/*"] } };
+
 /** A response that is an error fails the script, and is shown. */
 const CURL = 'curl() { command curl --silent --show-error --fail-with-body "$@"; }';
 
@@ -31,7 +34,7 @@ interface Outcome {
 
 beforeAll(async () => {
   gateway = await startTestGateway();
-  key = await gateway.tenant("demo", { policy: DEMO_POLICY });
+  key = await gateway.tenant("demo", { policy: FULL_POLICY });
   await gateway.tenant("acme");
   await gateway.operator("PUT", "/tenants/demo/endpoints/main", { url: "https://acme.example/hooks" });
 });
@@ -70,6 +73,8 @@ async function post(path: string, body: unknown): Promise<Record<string, string>
   return JSON.parse(text) as Record<string, string>;
 }
 
+const createLink = () => post("/direct-uploads", { meta: { filetype: "video/mp4" } });
+
 async function firstEvent(): Promise<string> {
   const { events } = (await gateway.operator("GET", "/tenants/demo/events")) as unknown as { events: { id: string }[] };
   return events[0]?.id ?? "";
@@ -81,7 +86,7 @@ describe("curl examples", () => {
   let outcomes: readonly Outcome[];
 
   beforeAll(async () => {
-    const [link, upload] = await Promise.all([post("/direct-uploads", {}), post("/direct-uploads", {})]);
+    const [link, upload] = await Promise.all([createLink(), createLink()]);
     outcomes = await runAll(
       curlExamples.map(({ text }) => text),
       {
@@ -123,7 +128,7 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
         ...bearer(key),
         "Tus-Resumable": "1.0.0",
         "Upload-Length": "1",
-        "Upload-Metadata": `maxdurationseconds ${btoa("7200")}`,
+        "Upload-Metadata": `filetype ${btoa("video/mp4")},maxdurationseconds ${btoa("7200")}`,
       },
     });
     const requestId = expect.any(String) as string;

@@ -10,6 +10,18 @@ describe("decideCustomKey", () => {
     const rejecting = { "*": { onViolation: "reject" } };
     expect(applyRules(rejecting, { project: "p1" })).toBe("policy_violation");
     expect(applyRules(rejecting, { filename: "a.mp4", filetype: "video/mp4" })).toEqual({ name: "a.mp4" });
+    for (const fileType of ["video/mp4", "", "undefined", "null"])
+      expect(applyRules(rejecting, { type: fileType, contenttype: fileType, mimetype: fileType })).toEqual({});
+    expect(applyRules(rejecting, { type: "trailer" })).toBe("policy_violation");
+    expect(applyRules({ "*": { allow: ["type"], onViolation: "reject" } }, { type: "trailer" })).toEqual({
+      type: "trailer",
+    });
+  });
+
+  it("takes the texts of a missing file type for a missing key", () => {
+    const rules = { type: { required: true }, "*": { allow: ["filetype"] } };
+    expect(applyRules(rules, { type: "trailer", filetype: "undefined" })).toEqual({ type: "trailer" });
+    expect(applyRules(rules, { type: "null", filetype: "video/mp4" })).toBe("policy_violation");
   });
 
   it("accepts a key that * allows by name, within the bounds of *", () => {

@@ -29,6 +29,45 @@ describe("checkLength, checkFileType and checkOrigin", () => {
     expect(codeOf(policy, requestOf(filetype === undefined ? {} : { filetype }))).toBe(expected);
   });
 
+  it.each<[Record<string, string>, string]>([
+    [{ type: "video/mp4" }, "accepted"],
+    [{ contenttype: "video/mp4" }, "accepted"],
+    [{ mimetype: "video/mp4;codecs=avc1" }, "accepted"],
+    [{ type: "text/html" }, "type"],
+    [{ filetype: "video/mp4", type: "text/html" }, "type"],
+    [{ filetype: "text/html", type: "video/mp4" }, "filetype"],
+    [{ type: "video/mp4", mimetype: "text/html" }, "mimetype"],
+    [{ filetype: "video/mp4", type: "trailer" }, "accepted"],
+    [{ type: "trailer" }, "filetype"],
+    [{ filetype: "trailer", type: "video/mp4" }, "filetype"],
+    [{ filetype: "undefined", type: "video/mp4" }, "accepted"],
+    [{ filetype: "video/mp4", type: "null" }, "accepted"],
+    [{ filetype: "", type: "video/mp4" }, "accepted"],
+    [{ filetype: "undefined" }, "filetype"],
+    [{ filetype: "null", type: "undefined" }, "filetype"],
+  ])("checks every file type that is sent: %j, at fault is %s", (metadata, expected) => {
+    const { result } = applyPolicy([policyOf({ upload: { fileTypes: ["video/*"] } })], requestOf(metadata));
+    expect(result.ok ? "accepted" : result.problem.key).toBe(expected);
+    expect(codeOf({}, requestOf(metadata))).toBe("accepted");
+  });
+
+  it.each([{ filetype: "undefined" }, { filetype: "null" }, { type: "trailer" }, {}])(
+    "says that the file type is missing: %j",
+    (metadata) => {
+      const { result } = applyPolicy([policyOf({ upload: { fileTypes: ["video/*"] } })], requestOf({ ...metadata }));
+      const detail = "filetype is required and must be one of video/*.";
+      expect(result).toMatchObject({ problem: { code: "file_type_not_allowed", detail } });
+    },
+  );
+
+  it("sends a basic link that could exceed maxBytes to tus", () => {
+    const policy = policyOf({ upload: { maxBytes: 10_000_000 } });
+    const { result } = applyPolicy([policy], requestOf({}, { kind: "direct", length: 200_000_000 }));
+    const detail =
+      "length must be at most 10000000 bytes, and a basic link accepts up to 200000000: create the upload by tus, which fixes its length.";
+    expect(result).toMatchObject({ problem: { code: "upload_too_large", detail } });
+  });
+
   it.each([
     ["https://app.acme.com", true],
     ["https://x.y.acme.dev", true],

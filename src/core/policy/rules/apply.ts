@@ -7,7 +7,7 @@ import { decideKey } from "./decide-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { Decision, Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { Policy } from "./policy.ts";
-import { FILE_NAME_KEY } from "./reserved-keys.ts";
+import { FILE_NAME_KEY, isNoFileType } from "./reserved-keys.ts";
 import type { Context, Rule } from "./rule.ts";
 import { checkFileType, checkLength, checkOrigin } from "./upload-checks.ts";
 
@@ -46,7 +46,8 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
     if (text !== undefined) metadata.set(key, text);
   }
   for (const key of customKeysOf(policy, request)) {
-    const requested = request.metadata.get(key) || undefined;
+    const sent = request.metadata.get(key);
+    const requested = sent && !isNoFileType(key, sent) ? sent : undefined;
     const { explanation, refusal, text } = decideCustomKey(policy, key, requested, context);
     report(explanation, refusal);
     if (text) metadata.set(key, text);

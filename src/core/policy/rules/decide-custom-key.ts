@@ -2,7 +2,7 @@ import { type KeyDecision, decideKey } from "./decide-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { PolicyRequest } from "./policy-decision.ts";
 import type { Policy } from "./policy.ts";
-import { FILE_NAME_KEY, FILE_TYPE_KEY, RESERVED_KEYS } from "./reserved-keys.ts";
+import { RESERVED_KEYS, isAddedByUploader } from "./reserved-keys.ts";
 import type { Context, CustomKeysRule, Rule } from "./rule.ts";
 import { CUSTOM_KEY } from "./text-keys.ts";
 
@@ -28,7 +28,8 @@ export function decideCustomKey(
     const rule = document.rules.get(key);
     if (rule) rules.push(rule);
     else if (customKeys?.allow.has(key)) rules.push(allowRule(path, customKeys));
-    else if (customKeys || source === "policy") rules.push(denyRule(path, key, customKeys?.onViolation ?? "drop"));
+    else if (customKeys || source === "policy")
+      rules.push(denyRule(path, customKeys?.onViolation ?? "drop", isAddedByUploader(key, requested ?? "")));
   }
   return decideKey({ key, type: CUSTOM_KEY.type, rules, requested, context });
 }
@@ -37,14 +38,13 @@ function allowRule(path: string, { constraints, onViolation }: CustomKeysRule): 
   return { path, required: false, constraints, onViolation };
 }
 
-function denyRule(path: string, key: string, onViolation: CustomKeysRule["onViolation"]): Rule<string> {
-  const addedByUploader = key === FILE_NAME_KEY || key === FILE_TYPE_KEY;
+function denyRule(path: string, onViolation: CustomKeysRule["onViolation"], isAddedByUploader: boolean): Rule<string> {
   return {
     path,
     required: false,
     deny: `${path}.allow`,
     constraints: [DENY_ALL],
-    onViolation: addedByUploader ? "drop" : onViolation,
+    onViolation: isAddedByUploader ? "drop" : onViolation,
   };
 }
 

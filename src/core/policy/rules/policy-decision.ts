@@ -3,6 +3,8 @@ import type { UploadMetadata } from "../../uploads/rules/upload-metadata.ts";
 
 /** A creation, as far as a policy decides on it. */
 export interface PolicyRequest {
+  /** `direct`: a basic link, whose length is the most that Stream accepts by it. */
+  readonly kind?: "tus" | "direct";
   /** Bytes. */
   readonly length: number;
   readonly metadata: UploadMetadata;

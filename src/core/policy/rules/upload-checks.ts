@@ -3,7 +3,7 @@ import { quoteRequested, truncate } from "../../shared/text.ts";
 import { originMatches } from "./hosts.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { Policy } from "./policy.ts";
-import { FILE_TYPE_KEY } from "./reserved-keys.ts";
+import { FILE_TYPE_KEY, declaredFileTypes } from "./reserved-keys.ts";
 
 /** Takes one line of the explanation, and the refusal if it is one. */
 export type Report = (explanation: Explanation, refusal?: Problem) => void;
@@ -31,13 +31,18 @@ export function checkOrigin(policy: Policy, { origin }: PolicyRequest, report: R
   report({ key: "origin", outcome: "refused", requested: origin, rule: "policy.origins" }, originNotAllowed(origin));
 }
 
-export function checkLength(policy: Policy, { length }: PolicyRequest, report: Report): void {
+export function checkLength(policy: Policy, { kind, length }: PolicyRequest, report: Report): void {
   const requested = String(length);
   for (const { source, upload } of policy) {
     if (length > upload.maxBytes)
       return report(
         { key: "length", outcome: "refused", requested, rule: `${source}.upload.maxBytes` },
-        problem("upload_too_large", `length must be at most ${upload.maxBytes} bytes${quoteRequested(requested)}.`),
+        problem(
+          "upload_too_large",
+          kind === "direct"
+            ? `length must be at most ${upload.maxBytes} bytes, and a basic link accepts up to ${length}: create the upload by tus, which fixes its length.`
+            : `length must be at most ${upload.maxBytes} bytes${quoteRequested(requested)}.`,
+        ),
       );
     if (length < upload.minBytes)
       return report(
@@ -48,22 +53,34 @@ export function checkLength(policy: Policy, { length }: PolicyRequest, report: R
   report({ key: "length", outcome: "accepted", requested });
 }
 
-/** Checks the type that the client declares: an early, cheap check. Stream finds out what the file really is. */
+/**
+ * Checks every type that the client declares, under whatever key: an early, cheap check. Stream finds out what the file
+ * really is.
+ */
 export function checkFileType(policy: Policy, { metadata }: PolicyRequest, report: Report): void {
-  const declared = (metadata.get(FILE_TYPE_KEY) ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  const declared = declaredFileTypes(metadata).map(([key, text]) => ({ key, mediaType: mediaTypeOf(text) }));
+  if (declared.length === 0) declared.push({ key: FILE_TYPE_KEY, mediaType: "" });
   for (const { source, upload } of policy) {
     const { fileTypes } = upload;
-    if (!fileTypes || fileTypes.some((pattern) => mediaTypeMatches(pattern, declared))) continue;
-    const required = declared ? "" : "is required and ";
+    if (!fileTypes) continue;
+    const wrong = declared.find(({ mediaType }) => !fileTypes.some((pattern) => mediaTypeMatches(pattern, mediaType)));
+    if (!wrong) continue;
+    const { key, mediaType } = wrong;
+    const required = mediaType ? "" : "is required and ";
     return report(
-      { key: FILE_TYPE_KEY, outcome: "refused", requested: declared, rule: `${source}.upload.fileTypes` },
+      { key, outcome: "refused", requested: mediaType, rule: `${source}.upload.fileTypes` },
       problem(
         "file_type_not_allowed",
-        `${FILE_TYPE_KEY} ${required}must be one of ${fileTypes.join(", ")}${quoteRequested(declared || undefined)}.`,
-        { key: FILE_TYPE_KEY },
+        `${key} ${required}must be one of ${fileTypes.join(", ")}${quoteRequested(mediaType || undefined)}.`,
+        { key },
       ),
     );
   }
+}
+
+/** Without parameters like `codecs`. */
+function mediaTypeOf(text: string): string {
+  return text.split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
 function mediaTypeMatches(pattern: string, declared: string): boolean {
