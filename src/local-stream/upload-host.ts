@@ -44,7 +44,7 @@ export class UploadHost {
     response.setHeader("Access-Control-Expose-Headers", EXPOSED_HEADERS);
     const video = this.#stream.videos.byUploadId(uploadId);
     if (!video) return send(response, { status: 404 });
-    if (this.#stream.isExpired(video)) return send(response, { status: 410 }); // or 404 [U]
+    if (this.#stream.isExpired(video)) return send(response, { status: 410 }); // or 404, or not at all while an upload is in progress [U]
     // No creation, no termination. [S]
     if (video.kind === "tus" && request.method !== "HEAD" && request.method !== "PATCH")
       return send(response, { status: 405 });
@@ -77,7 +77,7 @@ export class UploadHost {
     }
   }
 
-  /** Whether the real host accepts `Authorization` from browsers is unknown; by default this one refuses it. [U] */
+  /** Which headers the real host accepts from browsers is unknown; this one accepts those of tus. [U] */
   #preflight() {
     const more = this.#stream.settings.uploadHostAllowsAuthorization ? ", Authorization" : "";
     return {

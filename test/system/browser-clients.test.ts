@@ -21,7 +21,11 @@ let key: string;
 
 beforeAll(async () => {
   [harness, browser] = await Promise.all([startTestGateway(), startBrowser()]);
-  const policy = { origins: [browser.origin], metadata: { maxdurationseconds: { max: 60, onViolation: "reject" } } };
+  const policy = {
+    upload: { minBytes: 1, fileTypes: ["video/*"] },
+    origins: [browser.origin],
+    metadata: { maxdurationseconds: { max: 60, onViolation: "reject" }, "*": { onViolation: "reject" } },
+  };
   key = await harness.tenant("acme", { policy });
 });
 afterAll(() => Promise.all([harness.stop(), browser.stop()]));
@@ -100,6 +104,13 @@ describe("a page with tus-js-client", () => {
     expect(uploaded).toMatchObject({ outcome: "uploaded" });
     expect(toUploadHost().some(({ method }) => method === "PATCH")).toBe(true);
     expect(JSON.stringify(toUploadHost())).not.toContain(key);
+  });
+
+  it("sends headers of its own to the gateway only", async () => {
+    const headers = { "X-My-App": "cats/1.0" };
+    const options = { endpoint: endpointOf("acme"), metadata: {}, token: key, headers };
+    expect(await page.act("uploadByTus", options)).toMatchObject({ outcome: "uploaded" });
+    expect(JSON.stringify(harness.stream.requests()).toLowerCase()).not.toContain("x-my-app");
   });
 
   it("reads why the policy refuses its upload", async () => {

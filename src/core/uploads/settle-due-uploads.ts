@@ -34,7 +34,7 @@ const MIN_PAUSE_SECONDS = 60;
 const MAX_PAUSE_SECONDS = 1_800;
 
 /**
- * Grace period for uploads still running after their URL expired (undocumented by Stream). Also how long to wait for a
+ * Grace period for uploads still running after their URL expired, should Stream let them (assumed: it answers 410). Also how long to wait for a
  * Stream that does not answer, or for an account that is not configured, which may be a temporary mistake. The
  * reconciliation finds a video that turns up later.
  */

@@ -11,7 +11,7 @@ const actions: PageActions = {
     const uppy = new Uppy({ meta: { grant } }).use(Tus, {
       endpoint,
       chunkSize: CHUNK_BYTES,
-      allowedMetaFields: ["grant", "name", "filetype"],
+      allowedMetaFields: ["grant", "name", "type"],
       retryDelays: RETRY_DELAYS_MS,
     });
     const failed = new Promise<Uploaded>((resolve) => uppy.on("upload-error", (_, error) => resolve(refusedBy(error))));
@@ -24,17 +24,21 @@ const actions: PageActions = {
     return uploaded;
   },
 
-  async uploadByTus({ endpoint, metadata, token, isInterrupted, bytesDuringCreation }) {
+  async uploadByTus({ endpoint, metadata, token, headers, isInterrupted, bytesDuringCreation }) {
     const { promise, resolve } = Promise.withResolvers<Uploaded>();
     const during = bytesDuringCreation;
-    const upload = new tus.Upload(during === undefined ? chosenFile() : new Blob([new Uint8Array(during)]), {
+    const file =
+      during === undefined ? chosenFile() : new File([new Uint8Array(during)], "zeros.mp4", { type: "video/mp4" });
+    const upload = new tus.Upload(file, {
       endpoint,
       chunkSize: during ?? CHUNK_BYTES,
       uploadDataDuringCreation: during !== undefined,
       retryDelays: RETRY_DELAYS_MS,
-      metadata: { ...metadata },
+      metadata: { name: file.name, filetype: file.type, ...metadata },
       onBeforeRequest(request) {
-        if (token !== undefined && request.getURL() === endpoint) request.setHeader("Authorization", `Bearer ${token}`);
+        if (request.getURL() !== endpoint) return;
+        if (token !== undefined) request.setHeader("Authorization", `Bearer ${token}`);
+        for (const [name, value] of Object.entries(headers ?? {})) request.setHeader(name, value);
       },
       onChunkComplete() {
         if (!isInterrupted) return;

@@ -11,6 +11,8 @@ export interface TusOptions {
   readonly metadata: Readonly<Record<string, string>>;
   /** Sent as `Authorization`, to the endpoint only. */
   readonly token?: string;
+  /** Other headers for the endpoint only. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Stops after the first chunk, like a page that is closed. */
   readonly isInterrupted?: boolean;
   /** Uploads that many zeros in the place of the chosen file, and sends all of them with the creation as well. */

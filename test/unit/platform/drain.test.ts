@@ -11,7 +11,7 @@ interface Source {
 
 /** A stream of bytes, as the runtime makes them of requests. */
 function streamOf(source: Source): ReadableStream<Uint8Array> {
-  return new ByteStream({ type: "bytes", ...source }) as unknown as ReadableStream<Uint8Array>;
+  return new ByteStream({ type: "bytes", ...source });
 }
 
 function bodyOf(chunks: number, cancel = () => {}): ReadableStream<Uint8Array> {

@@ -64,6 +64,13 @@ describe("parseCreation", () => {
     },
   );
 
+  it.each([
+    ["8388608", "accepted"],
+    ["8388609", "body_too_large"],
+  ])("decides on a body of %s bytes: %s", (bytes, expected) => {
+    expect(codeOf({ ...valid, "content-length": bytes })).toBe(expected);
+  });
+
   it("rejects a creation with invalid metadata", () => {
     expect(codeOf({ ...valid, "upload-metadata": "name YQ" })).toBe("upload_metadata_invalid");
   });
@@ -82,7 +89,10 @@ describe("parseCreation", () => {
   });
 
   it.each<[Record<string, string>, string]>([
-    [{}, "Tus-Resumable must be 1.0.0 (found: none)."],
+    [
+      {},
+      "Tus-Resumable must be 1.0.0 (found: none). To upload a file as a form, without a tus client, first create a link for it at direct-uploads (on Cloudflare's path: direct_upload).",
+    ],
     [{ ...valid, "tus-resumable": "0.2.2" }, 'Tus-Resumable must be 1.0.0 (found: "0.2.2").'],
     [{ "tus-resumable": "1.0.0" }, "Upload-Length is missing: send the size of the file in bytes."],
     [{ ...valid, "upload-length": "1e3" }, 'Upload-Length must be a non-negative integer (found: "1e3").'],

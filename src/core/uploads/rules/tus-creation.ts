@@ -58,6 +58,10 @@ export function parseCreation(header: HeaderReader): Result<CreationRequest> {
   return ok({ kind: "tus", length: length.value, metadata: metadata.value, ...(creator ? { creator } : {}) });
 }
 
+/** For forms and JSON that are sent to the tus endpoint. */
+const WITHOUT_TUS =
+  "To upload a file as a form, without a tus client, first create a link for it at direct-uploads (on Cloudflare's path: direct_upload).";
+
 function checkProtocol(header: HeaderReader): Problem | undefined {
   // Clients of the IETF draft also send `Upload-Length` and would take a tus 1.0 response for one of the draft.
   if (header("upload-draft-interop-version") !== undefined)
@@ -70,10 +74,12 @@ function checkProtocol(header: HeaderReader): Problem | undefined {
   // Failed status and MUST include the Tus-Version header into the response. In addition, the Server MUST NOT process
   // the request."
   const version = header("tus-resumable");
-  if (version !== TUS_VERSION)
-    return problem("tus_version_unsupported", `Tus-Resumable must be 1.0.0 (found: ${quote(version)}).`, {
+  if (version !== TUS_VERSION) {
+    const otherDoor = version === undefined ? ` ${WITHOUT_TUS}` : "";
+    return problem("tus_version_unsupported", `Tus-Resumable must be 1.0.0 (found: ${quote(version)}).${otherDoor}`, {
       facts: { version: truncate(version ?? "") },
     });
+  }
 
   // Partial uploads have no metadata, so no policy could be applied to the final upload.
   if (header("upload-concat") !== undefined)

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
-import type { Result } from "../../../core/shared/result.ts";
+import { type Problem, problem } from "../../../core/shared/problem.ts";
+import { type Result, err } from "../../../core/shared/result.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../../../core/uploads/create-upload.ts";
 import { directUploadSchema } from "../../../core/uploads/rules/direct-upload.ts";
@@ -38,6 +39,8 @@ export async function createDirectUpload(ports: CreateUploadPorts, c: Context<Ap
     const access = await requireScope(ports, "uploads:create")(c);
     if (!access.ok) return access;
   }
+  const misdirected = findMisdirected(c);
+  if (misdirected) return err(misdirected);
   const direct = await readJson(c.req.raw, directUploadSchema);
   if (!direct.ok) return direct;
   const request = {
@@ -47,4 +50,16 @@ export async function createDirectUpload(ports: CreateUploadPorts, c: Context<Ap
     waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
   };
   return createUpload(ports, request, c.get("log"));
+}
+
+/** @returns the problem of a request that belongs to the upload URL or to the tus endpoint */
+function findMisdirected(c: Context<AppEnv>): Problem | undefined {
+  if (c.req.header("tus-resumable") !== undefined)
+    return problem(
+      "bad_request",
+      "Tus creations go to uploads (on Cloudflare's path: stream): this is for basic links.",
+    );
+  if (/^multipart\/form-data/i.test(c.req.header("content-type") ?? ""))
+    return problem("body_invalid", "First create the link here with a JSON body, then send the form to its uploadURL.");
+  return undefined;
 }
