@@ -4,9 +4,11 @@ import { isSafeUrl } from "./core/shared/safe-url.ts";
 import type { Upstream } from "./core/stream/rules/upstream.ts";
 import { DEFAULT_UPSTREAM } from "./core/shared/tenant.ts";
 import {
+  ANY_ACCOUNT,
   MAX_WEBHOOK_SECRETS,
   STREAM_API_BASE,
   STREAM_UPLOAD_HOSTS,
+  USUAL_MAXIMA,
   WEBHOOK_SECRET,
 } from "./core/stream/rules/defaults.ts";
 
@@ -99,6 +101,19 @@ const upstreamEnvironment = v.object({
     v.minValue(1),
     v.maxValue(MAX_CALLS_PER_WINDOW),
   ),
+  STREAM_MAX_UPLOAD_BYTES: v.pipe(
+    v.optional(v.string(), String(USUAL_MAXIMA.maxUploadBytes)),
+    v.transform(Number),
+    v.safeInteger(),
+    v.minValue(1),
+  ),
+  STREAM_MAX_VIDEO_SECONDS: v.pipe(
+    v.optional(v.string(), String(USUAL_MAXIMA.maxVideoSeconds)),
+    v.transform(Number),
+    v.integer(),
+    v.minValue(1),
+    v.maxValue(ANY_ACCOUNT.maxVideoSeconds),
+  ),
 });
 
 const environment = v.object({
@@ -186,6 +201,8 @@ function toUpstream(settings: v.InferOutput<typeof upstreamEnvironment>, allowLo
     apiBase: settings.STREAM_API_BASE.replace(/\/+$/, ""),
     uploadHosts: settings.STREAM_UPLOAD_HOSTS,
     callsPerWindow: settings.STREAM_CALLS_PER_WINDOW,
+    maxUploadBytes: settings.STREAM_MAX_UPLOAD_BYTES,
+    maxVideoSeconds: settings.STREAM_MAX_VIDEO_SECONDS,
     credential: token ? { kind: "token", token } : { kind: "key", email, key },
     webhookSecrets: settings.STREAM_WEBHOOK_SECRETS,
   };

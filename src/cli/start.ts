@@ -17,8 +17,10 @@ import { ensureBuilt, ensureMigrated, readWorkerOptions } from "./wrangler.ts";
 
 const DEFAULT_PORT = 8787;
 const DEFAULT_STREAM_PORT = 8788;
+/** What the Stream account takes: also for the local Stream. */
+const ACCOUNT_LIMITS = new Set(["STREAM_CALLS_PER_WINDOW", "STREAM_MAX_UPLOAD_BYTES", "STREAM_MAX_VIDEO_SECONDS"]);
 /** Settings of the Stream account. Without STREAM_API_BASE the local Stream provides them. */
-const STREAM_SETTINGS = UPSTREAM_SETTINGS.filter((name) => name !== "STREAM_CALLS_PER_WINDOW");
+const STREAM_SETTINGS = UPSTREAM_SETTINGS.filter((name) => !ACCOUNT_LIMITS.has(name));
 /** Forwarded from the environment to the Worker. ALLOW_LOOPBACK is always on here: this is a development machine. */
 const FORWARDED_SETTINGS = SETTINGS.filter((name) => !STREAM_SETTINGS.includes(name) && name !== "ALLOW_LOOPBACK");
 /** More than a basic upload may have, so that it needs tus: https://developers.cloudflare.com/stream/uploading-videos/ */

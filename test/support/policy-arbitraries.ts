@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
-import { NOON } from "./policy-fixtures.ts";
+import { NOON, STREAM_BOUNDS } from "./policy-fixtures.ts";
 
 /**
  * Arbitrary policy documents and creations. Both draw from the same few hosts, names, numbers and durations, so that rules
@@ -140,5 +140,6 @@ export const policyRequest: fc.Arbitrary<PolicyRequest> = fc
   .map(({ metadata, filetype, ...request }) => ({
     ...request,
     now: NOON,
+    bounds: STREAM_BOUNDS,
     metadata: new Map(Object.entries({ ...metadata, ...(filetype && { filetype }) })),
   }));

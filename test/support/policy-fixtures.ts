@@ -1,9 +1,14 @@
 import { applyPolicy } from "../../src/core/policy/rules/apply.ts";
+import { uploadBounds } from "../../src/core/quota/rules/upload-bounds.ts";
+import { USUAL_MAXIMA } from "../../src/core/stream/rules/defaults.ts";
 import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
 import { type PolicyDocument, parsePolicy } from "../../src/core/policy/rules/policy.ts";
 
 /** 2026-11-22T12:00:00Z, in seconds. */
 export const NOON = Date.UTC(2026, 10, 22, 12) / 1000;
+
+/** Of a tenant without limits, on an account with Stream's usual maxima. */
+export const STREAM_BOUNDS = uploadBounds(USUAL_MAXIMA, {});
 
 /** Parses a valid policy document. */
 export function policyOf(json: unknown, source: "policy" | "grant" = "policy"): PolicyDocument {
@@ -21,6 +26,7 @@ export function requestOf(
     length: 1_000,
     caller: { tenant: "acme", kind: "api-key" },
     now: NOON,
+    bounds: STREAM_BOUNDS,
     ...more,
     metadata: new Map(Object.entries(metadata)),
   };

@@ -1,3 +1,4 @@
+import { USUAL_MAXIMA } from "../../src/core/stream/rules/defaults.ts";
 import type { Upstream } from "../../src/core/stream/rules/upstream.ts";
 import type { ProvidedStream } from "./vitest-context.ts";
 
@@ -9,6 +10,7 @@ export function upstreamFixture(more: Partial<Upstream> = {}): Upstream {
     apiBase: "https://api.example",
     uploadHosts: [],
     callsPerWindow: 1_000,
+    ...USUAL_MAXIMA,
     credential: { kind: "token", token: "t" },
     webhookSecrets: [],
     ...more,

@@ -121,6 +121,11 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
   upstream: (document) => gateway.operator("PUT", "/upstreams/example", document),
   grant: (document) => post("/grants", document),
   "policy-check": async (document) => expect(await post("/policy/check", document)).toMatchObject({ allowed: true }),
+  async warning(document) {
+    const limits = { quota: { day: { uploads: 9 }, month: { uploads: 5 } } };
+    const answer = await gateway.operator("PUT", "/tenants/example", { limits });
+    expect(answer["warnings"]).toEqual([document]);
+  },
   async problem(document) {
     const response = await fetch(`${gateway.url}/v1/demo/uploads`, {
       method: "POST",

@@ -24,6 +24,8 @@ describe("parseConfig", () => {
       apiBase: "https://api.example/v4",
       uploadHosts: ["upload.videodelivery.net", "upload.cloudflarestream.com"],
       callsPerWindow: 1_140,
+      maxUploadBytes: 30_000_000_000,
+      maxVideoSeconds: 36_000,
       credential: { kind: "token", token: "token" },
       webhookSecrets: [],
     });
@@ -33,6 +35,14 @@ describe("parseConfig", () => {
 
   it("accepts a deadline for Stream up to the platform's limit", () => {
     expect(parseConfig({ ...valid, STREAM_DEADLINE_MS: "20000" }).streamDeadlineMs).toBe(20_000);
+  });
+
+  it("accepts what Cloudflare has raised for the account", () => {
+    const raised = { STREAM_MAX_UPLOAD_BYTES: "100000000000", STREAM_MAX_VIDEO_SECONDS: "86400" };
+    expect(parseConfig({ ...valid, ...upstream, ...raised }).defaultUpstream).toMatchObject({
+      maxUploadBytes: 100_000_000_000,
+      maxVideoSeconds: 86_400,
+    });
   });
 
   it("accepts several webhook secrets", () => {
@@ -62,6 +72,8 @@ describe("parseConfig", () => {
       { ...upstream, STREAM_API_BASE: "http://127.0.0.1:1" },
       "STREAM_API_BASE must be https",
     ],
+    ["no number as maximum", { STREAM_MAX_UPLOAD_BYTES: "30 GB" }, "STREAM_MAX_UPLOAD_BYTES"],
+    ["a maximum of 0", { STREAM_MAX_VIDEO_SECONDS: "0" }, "STREAM_MAX_VIDEO_SECONDS"],
     ["no hosts", { STREAM_UPLOAD_HOSTS: " , " }, "STREAM_UPLOAD_HOSTS must name a host"],
     ["an account without a credential", { STREAM_ACCOUNT_ID: "abc" }, "set either STREAM_API_TOKEN"],
     ["half a credential", { STREAM_ACCOUNT_ID: "abc", STREAM_API_EMAIL: "a@b.example" }, "set either STREAM_API_TOKEN"],

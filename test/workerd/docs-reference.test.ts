@@ -5,6 +5,7 @@ import operationsText from "../../docs/operations.md?raw";
 import { createApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config.ts";
 import { PROBLEMS } from "../../src/core/shared/problem.ts";
+import { WARNING_CODES } from "../../src/core/shared/warning.ts";
 import { createDependencies } from "../../src/dependencies.ts";
 import { code, tableRows } from "../support/markdown.ts";
 import { ROUTES } from "../support/route-table.ts";
@@ -55,6 +56,13 @@ const REQUIRED = {
   MASTER_KEYS: `m1:${new Uint8Array(32).toBase64()}`,
 };
 
+describe("docs/api.md, the warnings of PUT", () => {
+  it("lists every code, and no other", () => {
+    const documented = tableRows(api, "warning", "meaning").map(([name]) => code(name));
+    expect(documented.toSorted()).toEqual([...WARNING_CODES].toSorted());
+  });
+});
+
 describe("docs/operations.md", () => {
   const rows = tableRows(operations, "setting", "meaning", "default");
 
@@ -74,6 +82,8 @@ describe("docs/operations.md", () => {
     expect(defaultOf("REGISTRY_CACHE_SECONDS")).toBe(String(config.registryCacheSeconds));
     expect(defaultOf("STREAM_DEADLINE_MS")).toBe(String(config.streamDeadlineMs));
     expect(defaultOf("STREAM_CALLS_PER_WINDOW")).toBe(String(config.defaultUpstream?.callsPerWindow));
+    expect(defaultOf("STREAM_MAX_UPLOAD_BYTES")).toBe(String(config.defaultUpstream?.maxUploadBytes));
+    expect(defaultOf("STREAM_MAX_VIDEO_SECONDS")).toBe(String(config.defaultUpstream?.maxVideoSeconds));
     expect(defaultOf("STREAM_API_BASE")).toBe(config.defaultUpstream?.apiBase);
     expect(defaultOf("STREAM_UPLOAD_HOSTS")).toBe(config.defaultUpstream?.uploadHosts.join(","));
   });

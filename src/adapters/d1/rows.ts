@@ -8,6 +8,7 @@ import type { Tenant } from "../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../core/webhooks/rules/upload-event.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
 import type { Issuer } from "../../core/auth/rules/issuer.ts";
+import { USUAL_MAXIMA } from "../../core/stream/rules/defaults.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 
 /**
@@ -65,6 +66,8 @@ export interface UpstreamRow {
   readonly upload_hosts: string;
   readonly sealed_credential: string;
   readonly calls_per_window: number | null;
+  readonly max_upload_bytes: number | null;
+  readonly max_video_seconds: number | null;
   readonly sealed_webhook_secrets: string | null;
 }
 
@@ -166,6 +169,8 @@ export function upstreamOf(
     apiBase: row.api_base,
     uploadHosts: stored(texts, row.upload_hosts),
     callsPerWindow: row.calls_per_window ?? DEFAULT_CALLS_PER_WINDOW,
+    maxUploadBytes: row.max_upload_bytes ?? USUAL_MAXIMA.maxUploadBytes,
+    maxVideoSeconds: row.max_video_seconds ?? USUAL_MAXIMA.maxVideoSeconds,
     credential: stored(credentialSchema, credential),
     webhookSecrets: webhookSecretsOf(webhookSecrets),
   };

@@ -27,7 +27,8 @@ export function createUpstreamStore(database: Database, encryption: FieldEncrypt
       return row ? upstreamDocument(row) : undefined;
     },
 
-    async put(id, { accountId, apiBase, uploadHosts, callsPerWindow = null, credential, webhookSecrets }) {
+    async put(id, { accountId, apiBase, uploadHosts, credential, webhookSecrets, ...settings }) {
+      const { callsPerWindow = null, maxUploadBytes = null, maxVideoSeconds = null } = settings;
       const before = await find(id);
       const row = {
         id,
@@ -35,13 +36,16 @@ export function createUpstreamStore(database: Database, encryption: FieldEncrypt
         api_base: apiBase,
         upload_hosts: JSON.stringify(uploadHosts),
         calls_per_window: callsPerWindow,
+        max_upload_bytes: maxUploadBytes,
+        max_video_seconds: maxVideoSeconds,
       };
       const query: Query = [
         `INSERT INTO upstreams
-           (id, account_id, api_base, upload_hosts, sealed_credential, calls_per_window, sealed_webhook_secrets)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+           (id, account_id, api_base, upload_hosts, sealed_credential, calls_per_window, sealed_webhook_secrets,
+            max_upload_bytes, max_video_seconds)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9, ?10)
          ON CONFLICT (id) DO UPDATE SET account_id = ?2, api_base = ?3, upload_hosts = ?4, sealed_credential = ?5,
-           calls_per_window = ?6, sealed_webhook_secrets =
+           calls_per_window = ?6, max_upload_bytes = ?9, max_video_seconds = ?10, sealed_webhook_secrets =
              CASE WHEN ?8 THEN ?7 WHEN account_id = ?2 THEN sealed_webhook_secrets END
            WHERE account_id = ?2 OR NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)`,
         [
@@ -53,12 +57,16 @@ export function createUpstreamStore(database: Database, encryption: FieldEncrypt
           callsPerWindow,
           await sealSecrets(row, webhookSecrets ?? []),
           webhookSecrets === undefined ? 0 : 1,
+          maxUploadBytes,
+          maxVideoSeconds,
         ],
       ];
       const details = {
         accountId,
         apiBase,
         callsPerWindow,
+        maxUploadBytes,
+        maxVideoSeconds,
         ...(webhookSecrets && { webhookSecrets: webhookSecrets.length }),
       };
       const written = await write([query], { action: "upstream.put", target: id, details });
@@ -99,5 +107,7 @@ function upstreamDocument(row: Omit<UpstreamRow, "sealed_credential" | "sealed_w
     apiBase: row.api_base,
     uploadHosts: JSON.parse(row.upload_hosts) as string[],
     ...(row.calls_per_window !== null && { callsPerWindow: row.calls_per_window }),
+    ...(row.max_upload_bytes !== null && { maxUploadBytes: row.max_upload_bytes }),
+    ...(row.max_video_seconds !== null && { maxVideoSeconds: row.max_video_seconds }),
   };
 }

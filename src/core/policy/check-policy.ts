@@ -1,17 +1,20 @@
 import * as v from "valibot";
 import { jsonObject } from "../shared/strict-object.ts";
 import { applyPolicy } from "./rules/apply.ts";
-import type { Decision, Explanation } from "./rules/policy-decision.ts";
+import { type Decision, type Explanation, sizeOf } from "./rules/policy-decision.ts";
 import { narrow, parsePolicy } from "./rules/policy.ts";
-import { type Result, ok } from "../shared/result.ts";
-import { STREAM_MAX_UPLOAD_BYTES } from "../uploads/rules/tus-creation.ts";
+import { unmeetableLimit } from "../quota/rules/unmeetable-limit.ts";
+import { uploadBounds } from "../quota/rules/upload-bounds.ts";
+import { type Result, err, ok } from "../shared/result.ts";
+import { requireUpstream } from "../stream/rules/upstream.ts";
 import { type UploadMetadata, encodeUploadMetadata, parseUploadMetadata } from "../uploads/rules/upload-metadata.ts";
 import type { Access } from "../auth/authenticate.ts";
+import type { Registry } from "../ports/registry.ts";
 import { grantSubject } from "../auth/mint-grant.ts";
 
 export const checkPolicySchema = jsonObject({
   /** Bytes. */
-  length: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(STREAM_MAX_UPLOAD_BYTES)),
+  length: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   /** Decoded values by key, or an `Upload-Metadata` header. */
   metadata: v.optional(v.union([v.string(), v.record(v.string(), v.string())]), ""),
   /** The client's `Upload-Creator`. */
@@ -21,22 +24,31 @@ export const checkPolicySchema = jsonObject({
   grant: v.optional(jsonObject({ subject: grantSubject, policy: v.optional(v.unknown()) })),
 });
 
+export interface CheckPolicyPorts {
+  readonly registry: Registry;
+  /** Seconds since the epoch. */
+  readonly now: () => number;
+}
+
 export interface PolicyCheck {
   /** What would be sent to Stream, or the refusal. */
   readonly outcome: Result<Decision & { readonly header: string }>;
   readonly explanations: readonly Explanation[];
 }
 
-/** Decides a creation as `createUpload` would and explains it key by key, without side effects. */
-export function checkPolicy(
+/** Decides a tus creation as `createUpload` would and explains it key by key, without side effects. */
+export async function checkPolicy(
+  { registry, now }: CheckPolicyPorts,
   { caller, tenant }: Access,
   body: v.InferOutput<typeof checkPolicySchema>,
-  now: number,
-): Result<PolicyCheck> {
+): Promise<Result<PolicyCheck>> {
   const metadata = readMetadata(body.metadata);
   if (!metadata.ok) return ok({ outcome: metadata, explanations: [] });
   const grantPolicy = body.grant?.policy === undefined ? undefined : parsePolicy(body.grant.policy, "grant");
   if (grantPolicy && !grantPolicy.ok) return grantPolicy;
+
+  const upstream = requireUpstream(await registry.upstream(tenant.upstream, "trusted"));
+  if (!upstream.ok) return upstream;
 
   // A JWT mints grants for its own subject only.
   const subject = caller.subject ?? body.grant?.subject;
@@ -47,9 +59,14 @@ export function checkPolicy(
     ...(body.creator && { creator: body.creator }),
     ...(body.origin && { origin: body.origin }),
     caller: body.grant ? asGrant : caller,
-    now,
+    now: now(),
+    bounds: uploadBounds(upstream.value, tenant.limits),
   });
-  const outcome = result.ok ? ok({ ...result.value, header: encodeUploadMetadata(result.value.metadata) }) : result;
+  if (!result.ok) return ok({ outcome: result, explanations });
+  const unmeetable = unmeetableLimit(tenant.limits, sizeOf(result.value), "tus");
+  const outcome = unmeetable
+    ? err(unmeetable)
+    : ok({ ...result.value, header: encodeUploadMetadata(result.value.metadata) });
   return ok({ outcome, explanations });
 }
 

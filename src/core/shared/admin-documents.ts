@@ -71,6 +71,10 @@ export interface UpstreamSettings {
   readonly uploadHosts: readonly string[];
   /** API calls in any 5 minutes. Absent: the default. */
   readonly callsPerWindow?: number | undefined;
+  /** Bytes of the largest file. Absent: the default. */
+  readonly maxUploadBytes?: number | undefined;
+  /** Seconds of the longest video. Absent: the default. */
+  readonly maxVideoSeconds?: number | undefined;
   readonly credential: Upstream["credential"];
   /** Absent: the stored ones stay, as long as the account does. */
   readonly webhookSecrets?: readonly string[] | undefined;

@@ -54,6 +54,7 @@ export const PROBLEMS = {
   upload_too_large: { status: 413, cloudflare: 10005, title: "Upload too large" },
 
   // Limits and idempotency
+  limit_too_small: { status: 403, cloudflare: 10005, title: "Limit too small" },
   limit_exceeded: { status: 429, cloudflare: 10429, title: "Limit reached" },
   creation_in_progress: { status: 409, cloudflare: 10005, title: "Creation in progress" },
   idempotency_key_invalid: { status: 400, cloudflare: 10005, title: "Invalid Idempotency-Key" },
@@ -93,8 +94,13 @@ export interface Problem {
   readonly detail: string;
   /** The metadata key, parameter or body field at fault. */
   readonly key?: string;
-  /** The limit that was reached, with `limit_exceeded`. */
-  readonly limit?: { readonly name: string; readonly used: number; readonly allowed: number };
+  /** The limit that refused: what is `used` of it, if waiting helps; what was `requested`, if this request can never meet it. */
+  readonly limit?: {
+    readonly name: string;
+    readonly used?: number;
+    readonly allowed: number;
+    readonly requested?: number;
+  };
   /** State of the limit of creations per minute, if there is one, with `limit_exceeded`. */
   readonly rate?: RateStatus;
   /** Methods of the path, with `method_not_allowed`. */

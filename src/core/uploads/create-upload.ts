@@ -1,11 +1,14 @@
 import { type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
 import { applyPolicy } from "../policy/rules/apply.ts";
+import { sizeOf } from "../policy/rules/policy-decision.ts";
 import { narrow } from "../policy/rules/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../policy/rules/reserved-keys.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 import type { Trace } from "../ports/trace.ts";
 import type { RateStatus } from "../quota/rules/limits.ts";
+import { unmeetableLimit } from "../quota/rules/unmeetable-limit.ts";
+import { uploadBounds } from "../quota/rules/upload-bounds.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { requireUpstream } from "../stream/rules/upstream.ts";
 import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit-upload.ts";
@@ -70,7 +73,7 @@ export async function createUpload(
   return outcome;
 }
 
-/** Authenticates the caller, applies the policy, and looks up the idempotency key and the tenant's upstream. */
+/** Authenticates the caller, looks up the tenant's upstream, applies the policy and what limits can never admit. */
 async function decideCreation(
   ports: AuthenticatePorts,
   { tenant: id, header }: CreateUploadRequest,
@@ -93,21 +96,25 @@ async function decideCreation(
     upstream: tenant.upstream,
   });
 
+  const upstream = requireUpstream(await ports.registry.upstream(tenant.upstream, "trusted"));
+  if (!upstream.ok) return upstream;
+
   const origin = header("origin");
   const { result: decision, explanations } = applyPolicy(narrow(tenant.policy, caller.policy), {
     ...creation,
     ...(origin !== undefined && { origin }),
     caller,
     now: ports.now(),
+    bounds: uploadBounds(upstream.value, tenant.limits),
   });
   trace.annotate({ decision: summarizeDecision(explanations) });
   if (!decision.ok) return decision;
   trace.annotate({ maxDurationSeconds: decision.value.maxDurationSeconds });
+  const unmeetable = unmeetableLimit(tenant.limits, sizeOf(decision.value), creation.kind);
+  if (unmeetable) return err(unmeetable);
 
   const idempotency = await resolveIdempotencyKey(ports.hashes, caller, creation, header("idempotency-key"));
   if (!idempotency.ok) return idempotency;
-  const upstream = requireUpstream(await ports.registry.upstream(tenant.upstream, "trusted"));
-  if (!upstream.ok) return upstream;
   return ok({
     kind: creation.kind,
     tenant,

@@ -1,5 +1,5 @@
 import type { StoredComparison, StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
-import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../../core/policy/rules/number-keys.ts";
+import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../../core/quota/rules/upload-bounds.ts";
 import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";

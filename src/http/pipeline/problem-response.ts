@@ -26,13 +26,20 @@ export function problemDocument(problem: Problem, requestId?: string): string {
     detail: problem.detail,
     code: problem.code,
     ...(problem.key !== undefined && { key: problem.key }),
-    ...(problem.limit && { limit: problem.limit.name, used: problem.limit.used, allowed: problem.limit.allowed }),
+    ...limitMembers(problem),
     requestId,
     success: false,
     errors: [{ code: cloudflare, message: problem.detail }],
     messages: [],
     result: null,
   });
+}
+
+/** The members of a problem document that describe the limit. */
+export function limitMembers({ limit }: Pick<Problem, "limit">): object {
+  if (!limit) return {};
+  const { name, ...numbers } = limit;
+  return { limit: name, ...numbers };
 }
 
 export function problemHeaders(problem: Problem): Record<string, string> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { USUAL_MAXIMA } from "../../../src/core/stream/rules/defaults.ts";
 import { parsePolicy } from "../../../src/core/policy/rules/policy.ts";
 
 function faultOf(metadata: object) {
@@ -44,6 +45,18 @@ describe("compileRule", () => {
   ])("refuses %j at %s", (metadata, key, text) => {
     expect(faultOf(metadata)).toEqual({ key, detail: expect.stringContaining(text) });
     expect(faultOf(metadata)?.detail.startsWith(`${key}: `)).toBe(true);
+  });
+
+  it.each(["force", "default", "min", "max", "oneOf"])("bounds %s by what the Stream account takes", (verb) => {
+    const document = { metadata: { maxdurationseconds: { [verb]: verb === "oneOf" ? [1, 36_001] : 36_001 } } };
+    const path = `policy.metadata.maxdurationseconds.${verb}`;
+    expect(parsePolicy(document, "policy", USUAL_MAXIMA)).toMatchObject({
+      ok: false,
+      problem: { key: path, detail: `${path}: must be at most 36000, Stream's maximum (found: 36001)` },
+    });
+    expect(parsePolicy(document, "policy", { ...USUAL_MAXIMA, maxVideoSeconds: 36_001 }).ok).toBe(true);
+    // A stored document is read without its account.
+    expect(parsePolicy(document, "policy").ok).toBe(true);
   });
 
   it.each([

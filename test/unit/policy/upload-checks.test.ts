@@ -114,8 +114,9 @@ describe("checkLength, checkFileType and checkOrigin", () => {
 });
 
 describe("maxUploadBytes", () => {
-  it("returns the smallest maximum of all documents", () => {
+  it("returns the smallest maximum of all documents and the Stream account", () => {
     const policy = narrow([policyOf({ upload: { maxBytes: 100 } })], policyOf({ upload: { maxBytes: 50 } }, "grant"));
-    expect(maxUploadBytes(policy)).toBe(50);
+    expect(maxUploadBytes(policy, { maxUploadBytes: 60 })).toBe(50);
+    expect(maxUploadBytes(policy, { maxUploadBytes: 40 })).toBe(40);
   });
 });

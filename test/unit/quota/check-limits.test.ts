@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   type CurrentUsage,
+  type RateUse,
   type RecentCreation,
   checkLimits,
   rateStatus,
@@ -25,7 +26,7 @@ const current: CurrentUsage = {
   rates: [],
   nextExpiry: () => NOON + 90,
 };
-const size = { bytes: 10, seconds: 100 };
+const size = { bytes: 10, seconds: 100, creator: "user-1" };
 
 describe("checkLimits", () => {
   const endOfDay = 12 * HOUR;
@@ -52,13 +53,14 @@ describe("checkLimits", () => {
   });
 
   it("applies limits per minute", () => {
-    const rates = [{ name: "rate.tenant", allowed: 2, used: 2, resetSeconds: 7 }];
-    expect(checkLimits({}, { ...current, rates }, size, NOON)).toMatchObject({
+    const rates: RateUse[] = [{ name: "rate.tenant", allowed: 2, used: 2, resetSeconds: 7 }];
+    const limits = { rate: { tenant: 2 } };
+    expect(checkLimits(limits, { ...current, rates }, size, NOON)).toMatchObject({
       limit: { name: "rate.tenant", used: 2, allowed: 2 },
       retryAfterSeconds: 7,
       rate: { allowed: 2, remaining: 0, resetSeconds: 7 },
     });
-    expect(checkLimits({}, { ...current, rates: [{ ...rates[0]!, used: 1 }] }, size, NOON)).toBeUndefined();
+    expect(checkLimits(limits, { ...current, rates: [{ ...rates[0]!, used: 1 }] }, size, NOON)).toBeUndefined();
   });
 
   it.each([
@@ -101,7 +103,7 @@ describe("rateUses", () => {
 
 describe("rateStatus", () => {
   it("returns the limit with the least remaining", () => {
-    const rates = [
+    const rates: RateUse[] = [
       { name: "rate.tenant", allowed: 10, used: 4, resetSeconds: 5 },
       { name: "rate.creator", allowed: 3, used: 1, resetSeconds: 6 },
     ];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
 import { summarizeDecision } from "../../../src/core/uploads/rules/decision-summary.ts";
-import { NOON, policyOf } from "../../support/policy-fixtures.ts";
+import { NOON, policyOf, STREAM_BOUNDS } from "../../support/policy-fixtures.ts";
 
 describe("summarizeDecision", () => {
   it("returns the outcome of each known key, without values", () => {
@@ -28,7 +28,13 @@ describe("summarizeDecision", () => {
       ["maxdurationseconds", "60"],
       ["project", "p1"],
     ]);
-    const { explanations } = applyPolicy([policyOf({})], { length: 5, metadata, caller, now: NOON });
+    const { explanations } = applyPolicy([policyOf({})], {
+      length: 5,
+      metadata,
+      caller,
+      now: NOON,
+      bounds: STREAM_BOUNDS,
+    });
     expect(summarizeDecision(explanations)).toMatchObject({ length: "accepted", maxdurationseconds: "accepted" });
     expect(summarizeDecision(explanations)).not.toHaveProperty("project");
   });

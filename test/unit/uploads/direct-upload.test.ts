@@ -13,7 +13,7 @@ import { narrow, parsePolicy } from "../../../src/core/policy/rules/policy.ts";
 import { readDirectUpload as readLikeStream, readTusCreation } from "../../../src/local-stream/rules.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import { policyJson, policyRequest } from "../../support/policy-arbitraries.ts";
-import { NOON, policyOf } from "../../support/policy-fixtures.ts";
+import { NOON, policyOf, STREAM_BOUNDS } from "../../support/policy-fixtures.ts";
 
 const ALL: DirectUploadBody = {
   maxDurationSeconds: 60,
@@ -94,7 +94,7 @@ describe("applyPolicy for a direct upload", () => {
     const creation = readDirectUpload(body, undefined);
     if (!creation.ok) throw new Error(creation.problem.detail);
     const caller = { tenant: "acme", kind: "api-key" as const };
-    return applyPolicy([policyOf(document)], { ...creation.value, caller, now: NOON }).result;
+    return applyPolicy([policyOf(document)], { ...creation.value, caller, now: NOON, bounds: STREAM_BOUNDS }).result;
   };
 
   it("rejects the upload when maxBytes is below the maximum size of a basic link", () => {

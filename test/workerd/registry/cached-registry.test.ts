@@ -115,6 +115,7 @@ describe("the cached registry", () => {
       apiBase: "https://api.example",
       uploadHosts: ["up.example"],
       callsPerWindow: 7,
+      maxUploadBytes: 50_000_000_000,
       credential,
     });
     const row = await env.DB.prepare("SELECT * FROM upstreams").first();
@@ -127,13 +128,15 @@ describe("the cached registry", () => {
         apiBase: "https://api.example",
         uploadHosts: ["up.example"],
         callsPerWindow: 7,
+        maxUploadBytes: 50_000_000_000,
+        maxVideoSeconds: 36_000,
         webhookSecrets: [],
         credential,
       },
     });
 
     await env.DB.prepare(
-      "INSERT INTO upstreams SELECT 'us', account_id, api_base, upload_hosts, sealed_credential, calls_per_window, sealed_webhook_secrets FROM upstreams",
+      "INSERT INTO upstreams (id, account_id, api_base, upload_hosts, sealed_credential) SELECT 'us', account_id, api_base, upload_hosts, sealed_credential FROM upstreams",
     ).run();
     expect(await registry.upstream("us")).toMatchObject({ ok: false, problem: { code: "registry_unavailable" } });
   });

@@ -38,7 +38,7 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
   report(creator.explanation, creator.refusal);
 
   const metadata = new Map<string, string>();
-  const context: Context = { now: request.now, length: request.length };
+  const context: Context = { now: request.now, length: request.length, bounds: request.bounds };
   for (const [key, { type }] of METADATA_KEYS) {
     const requested = requestedText(request, key);
     const { explanation, refusal, text } = decideKey({ key, type, rules: rulesFor(policy, key), requested, context });

@@ -2,7 +2,10 @@ import * as v from "valibot";
 import { jsonObject } from "../../shared/strict-object.ts";
 import { type Result, ok, err } from "../../shared/result.ts";
 import { problem } from "../../shared/problem.ts";
+import { uploadBounds } from "../../quota/rules/upload-bounds.ts";
+import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { truncate } from "../../shared/text.ts";
+import { messageOf } from "./constraints.ts";
 import type { MetadataKey, Setting, Verbs } from "./metadata-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import { RESERVED_KEYS } from "./reserved-keys.ts";
@@ -24,9 +27,10 @@ const COMMON_VERBS = {
  * Compiles the rule of a document for one metadata key.
  *
  * @param path of the rule in the document, named in the refusal
+ * @param maxima of the Stream account
  * @returns `body_invalid` for a malformed rule, and for one that no value can satisfy
  */
-export function compileRule(key: string, path: string, json: unknown): Result<AnyRule> {
+export function compileRule(key: string, path: string, json: unknown, maxima: AccountMaxima): Result<AnyRule> {
   const invalid = (message: string, at = path) => err(problem("body_invalid", `${at}: ${message}`, { key: at }));
   if (!DOCUMENT_KEY.test(key)) return invalid(DOCUMENT_KEY_FORM);
   if (RESERVED_KEYS.has(key)) return invalid("is reserved for Sluice");
@@ -42,9 +46,16 @@ export function compileRule(key: string, path: string, json: unknown): Result<An
     return invalid("force cannot be combined with default, required or deny");
   if (required && (fallback !== undefined || deny)) return invalid("required cannot be combined with default or deny");
 
+  const largest = metadataKey.largestSetting?.(maxima) ?? Number.POSITIVE_INFINITY;
+  for (const [verb, setting] of Object.entries({ force, default: fallback, ...verbs }))
+    for (const found of Array.isArray(setting) ? setting : [setting])
+      if (typeof found === "number" && found > largest)
+        return invalid(`must be at most ${largest}, Stream's maximum (found: ${found})`, `${path}.${verb}`);
+
   const constraints = metadataKey.constraints(verbs);
   const all = [...constraints, ...metadataKey.type.constraints];
   const { min, max }: Verbs = verbs;
+  const context: Context = { now: 0, length: 0, bounds: uploadBounds(maxima, {}) };
   for (const [verb, setting, bounds] of [
     ["force", force, all],
     ["default", fallback, all],
@@ -52,11 +63,11 @@ export function compileRule(key: string, path: string, json: unknown): Result<An
     ["min", min, all.filter(({ verb }) => verb === "max")],
     ["max", max, all.filter(({ verb }) => verb === "min")],
   ] as const) {
-    const violated = setting === undefined ? undefined : findViolated(metadataKey, setting, bounds);
+    const violated = setting === undefined ? undefined : findViolated(metadataKey, setting, bounds, context);
     if (violated) {
       const bound = `${constraints.includes(violated) ? "the rule's" : "Stream's"} ${violated.verb}`;
       const found = truncate(JSON.stringify(setting));
-      return invalid(`${violated.message}, ${bound} (found: ${found})`, `${path}.${verb}`);
+      return invalid(`${messageOf(violated, context)}, ${bound} (found: ${found})`, `${path}.${verb}`);
     }
   }
   return ok({
@@ -80,9 +91,9 @@ function findViolated<V>(
   metadataKey: MetadataKey<V>,
   setting: Setting,
   constraints: readonly Constraint<V>[],
+  context: Context,
 ): Constraint<V> | undefined {
   if (setting === "auto") return undefined;
-  const context: Context = { now: 0, length: 0 };
   const value = metadataKey.resolve(setting)(context);
   return constraints.find((constraint) => !constraint.allows(value, context));
 }

@@ -1,7 +1,7 @@
 import { truncate } from "../../shared/text.ts";
 import { hostMatches } from "./hosts.ts";
 import { compilePattern } from "./pattern.ts";
-import type { Constraint } from "./rule.ts";
+import type { Constraint, Context } from "./rule.ts";
 
 /** The verbs that constrain a value: each is a check and, where possible, a way to the nearest allowed value. */
 
@@ -20,6 +20,16 @@ export function max(most: number): Constraint<number> {
     message: `must be at most ${most}`,
     allows: (value) => value <= most,
     clamp: (value) => Math.min(value, most),
+  };
+}
+
+/** `max` of a number that depends on the creation, e.g. on what the Stream account takes. */
+export function maxOf(most: (context: Context) => number): Constraint<number> {
+  return {
+    verb: "max",
+    message: (context) => `must be at most ${most(context)}`,
+    allows: (value, context) => value <= most(context),
+    clamp: (value, context) => Math.min(value, most(context)),
   };
 }
 
@@ -84,4 +94,9 @@ export function within(patterns: readonly string[]): Constraint<readonly string[
       return allowed.length > 0 ? allowed : undefined;
     },
   };
+}
+
+/** The message of a constraint for one creation. */
+export function messageOf({ message }: Pick<Constraint<never>, "message">, context: Context): string {
+  return typeof message === "string" ? message : message(context);
 }

@@ -1,5 +1,6 @@
 import { type Problem, type ProblemCode, problem } from "../../shared/problem.ts";
 import { quoteRequested } from "../../shared/text.ts";
+import { messageOf } from "./constraints.ts";
 import type { Explanation } from "./policy-decision.ts";
 import type { Constraint, Context, KeyType, Rule } from "./rule.ts";
 
@@ -91,16 +92,17 @@ function evaluateRequested<V>(input: KeyInput<V>, requested: string): Evaluation
       const path = `${rule.path}.${constraint.verb}`;
       if (rule.onViolation === "drop") return { droppedBy: path };
       const clamped = rule.onViolation === "clamp" ? constraint.clamp?.(value, context) : undefined;
-      if (clamped === undefined) return { decision: refuse(input, "policy_violation", constraint.message, path) };
+      if (clamped === undefined)
+        return { decision: refuse(input, "policy_violation", messageOf(constraint, context), path) };
       value = clamped;
       clampedBy = path;
     }
   }
   const violated = findViolated(type, value, context);
-  if (violated) return { decision: refuse(input, "metadata_value_invalid", violated.message, streamPath) };
+  if (violated) return { decision: refuse(input, "metadata_value_invalid", messageOf(violated, context), streamPath) };
   // An earlier rule may not allow the value that a later one clamps to.
   const conflicting = clampedBy && findViolatedOfAny(rules, value, context);
-  if (conflicting) return { decision: refuse(input, "policy_conflict", conflicting.message, clampedBy) };
+  if (conflicting) return { decision: refuse(input, "policy_conflict", messageOf(conflicting, context), clampedBy) };
   return { decision: apply(input, clampedBy ? "clamped" : "accepted", value, clampedBy) };
 }
 
@@ -123,7 +125,7 @@ function applyDefault<V>(input: KeyInput<V>, droppedBy: string | undefined): Key
     if (decision && decision.text !== undefined) return decision;
     absent ??= decision;
   }
-  return absent ?? tryDefault(type.default, `stream.metadata.${key}`);
+  return absent ?? tryDefault(type.default, type.defaultRule?.(context) ?? `stream.metadata.${key}`);
 }
 
 function handleMissing<V>(input: KeyInput<V>, droppedBy: string | undefined): KeyDecision {
@@ -138,7 +140,7 @@ function handleMissing<V>(input: KeyInput<V>, droppedBy: string | undefined): Ke
     const path = `${rule.path}.${violated.verb}`;
     const value = rule.onViolation === "clamp" ? clampToAll(input, type.absence as V) : undefined;
     return value === undefined
-      ? refuse(input, "policy_violation", `is required and ${violated.message}`, path)
+      ? refuse(input, "policy_violation", `is required and ${messageOf(violated, context)}`, path)
       : apply(input, "clamped", value, path);
   }
   return { explanation: { key, outcome: droppedBy ? "dropped" : "absent", requested, rule: droppedBy } };

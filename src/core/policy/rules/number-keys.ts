@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { max, min, oneOf } from "./constraints.ts";
+import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
+import type { AccountMaxima } from "../../stream/rules/upstream.ts";
+import { max, maxOf, min, oneOf } from "./constraints.ts";
 import { type MetadataKey, choices, constant, ifSet } from "./metadata-key.ts";
-
-/** Seconds that Stream reserves if the key is absent (assumed: secondary source). Always sent, to be certain. */
-export const STREAM_DEFAULT_MAX_DURATION_SECONDS = 14_400;
+import type { Constraint, Context } from "./rule.ts";
 
 /** Stream accepts a float; six decimal places are one frame of the longest video. */
 const PERCENTAGE_DIGITS = 6;
@@ -13,8 +13,11 @@ export const maxDurationSecondsKey = numberKey({
   expects: "a whole number of seconds",
   digits: 0,
   least: 1,
-  most: 36_000,
-  fallback: STREAM_DEFAULT_MAX_DURATION_SECONDS,
+  most: ANY_ACCOUNT.maxVideoSeconds,
+  accountMaximum: maxOf(({ bounds }) => bounds.maxSeconds),
+  largestSetting: ({ maxVideoSeconds }) => maxVideoSeconds,
+  default: ({ bounds }) => bounds.defaultSeconds,
+  defaultRule: ({ bounds }) => bounds.defaultRule,
 });
 
 export const thumbnailTimestampPctKey = numberKey({
@@ -35,12 +38,15 @@ function numberKey(options: {
   readonly digits: number;
   /** Stream's minimum. */
   readonly least: number;
-  /** Stream's maximum. */
+  /** The maximum on any Stream account. */
   readonly most: number;
+  readonly accountMaximum?: Constraint<number>;
+  readonly largestSetting?: (maxima: AccountMaxima) => number;
   /** Sent if no policy has a default. */
-  readonly fallback?: number;
+  readonly default?: (context: Context) => number;
+  readonly defaultRule?: (context: Context) => string;
 }): MetadataKey<number> {
-  const { least, most, digits, fallback } = options;
+  const { least, most, digits, parse, expects, accountMaximum, largestSetting, ...defaults } = options;
   const inBounds = v.pipe(v.number(), v.minValue(least), v.maxValue(most));
   // Written out, never as 1e-7.
   const number = v.pipe(
@@ -49,13 +55,14 @@ function numberKey(options: {
   );
   return {
     type: {
-      parse: options.parse,
+      parse,
       format: String,
-      expects: options.expects,
-      constraints: [min(least), max(most)],
-      ...(fallback !== undefined && { default: () => fallback }),
+      expects,
+      constraints: [min(least), accountMaximum ?? max(most)],
+      ...defaults,
     },
     setting: number,
+    ...(largestSetting && { largestSetting }),
     verbs: { min: number, max: number, oneOf: choices(number) },
     resolve: (setting) => constant(Number(setting)),
     constraints: (verbs) => [

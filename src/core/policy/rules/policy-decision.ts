@@ -1,3 +1,5 @@
+import type { RequestedUpload } from "../../quota/rules/check-limits.ts";
+import type { UploadBounds } from "../../quota/rules/upload-bounds.ts";
 import type { Caller } from "../../auth/rules/caller.ts";
 import type { UploadMetadata } from "../../uploads/rules/upload-metadata.ts";
 
@@ -15,6 +17,7 @@ export interface PolicyRequest {
   readonly caller: Pick<Caller, "tenant" | "kind" | "subject">;
   /** Seconds since the epoch. */
   readonly now: number;
+  readonly bounds: UploadBounds;
 }
 
 /** What is sent to Stream. */
@@ -28,6 +31,11 @@ export interface Decision {
   readonly maxDurationSeconds: number;
   /** Seconds since the epoch at which the upload URL expires. */
   readonly expiresAt: number;
+}
+
+/** What the limits count of an accepted creation. */
+export function sizeOf({ length, maxDurationSeconds, creator }: Decision): RequestedUpload {
+  return { bytes: length, seconds: maxDurationSeconds, creator };
 }
 
 /** One line of the explanation: what was requested, what was applied, and which rule decided. */

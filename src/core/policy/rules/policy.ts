@@ -1,10 +1,11 @@
 import * as v from "valibot";
 import { jsonObject } from "../../shared/strict-object.ts";
-import { STREAM_MAX_UPLOAD_BYTES } from "../../uploads/rules/tus-creation.ts";
 import { problem } from "../../shared/problem.ts";
 import { type Result, ok, err } from "../../shared/result.ts";
 import { compileRule, customKeysSchema } from "./compile-rule.ts";
 import { ORIGIN } from "./hosts.ts";
+import type { AccountMaxima } from "../../stream/rules/upstream.ts";
+import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import type { AnyRule, CustomKeysRule } from "./rule.ts";
 
 /** The tenant's document, then a grant's if there is one. A creation must satisfy all of them. */
@@ -19,7 +20,7 @@ export interface PolicyDocument {
   readonly upload: {
     /** Bytes. */
     readonly minBytes: number;
-    /** Bytes. */
+    /** Bytes. What the Stream account takes bounds each creation as well: see `UploadBounds`. */
     readonly maxBytes: number;
     /** Such as `video/mp4` or `video/*`; absent: any. */
     readonly fileTypes?: readonly string[];
@@ -49,7 +50,7 @@ const MAX_ORIGINS = 100;
 const MAX_FILE_TYPES = 50;
 const MAX_RULES = 64;
 
-const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(STREAM_MAX_UPLOAD_BYTES));
+const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const mediaType = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.+-]*\/(?:\*|[a-z0-9][a-z0-9.+-]*)$/));
 
 /** A document without its rules: these are compiled key by key, since each key has verbs of its own. */
@@ -71,18 +72,30 @@ const documentSchema = jsonObject({
 /**
  * Parses a policy document as the operator or the minter of a grant writes it.
  *
+ * @param maxima of the Stream account; absent: any, since a stored document is read without its account, which bounds each
+ *   creation anyway
  * @returns the problem `body_invalid` with the path of the fault, also if rules contradict each other
  */
-export function parsePolicy(json: unknown, source: PolicyDocument["source"]): Result<PolicyDocument> {
+export function parsePolicy(
+  json: unknown,
+  source: PolicyDocument["source"],
+  maxima: AccountMaxima = ANY_ACCOUNT,
+): Result<PolicyDocument> {
   const parsed = v.safeParse(documentSchema, json);
   if (!parsed.success) return invalid(source, parsed.issues[0]);
   const { upload = {}, metadata = {}, creator, origins } = parsed.output;
 
-  const { minBytes = 0, maxBytes = STREAM_MAX_UPLOAD_BYTES, fileTypes } = upload;
+  const { minBytes = 0, maxBytes = Number.MAX_SAFE_INTEGER, fileTypes } = upload;
   if (minBytes > maxBytes)
     return invalid(`${source}.upload.minBytes`, {
       message: `must be at most maxBytes, ${maxBytes} (found: ${minBytes})`,
     });
+
+  for (const [field, found] of Object.entries({ minBytes, ...(upload.maxBytes !== undefined && { maxBytes }) }))
+    if (found > maxima.maxUploadBytes)
+      return invalid(`${source}.upload.${field}`, {
+        message: `must be at most ${maxima.maxUploadBytes}, Stream's maximum (found: ${found})`,
+      });
 
   const rules = new Map<string, AnyRule>();
   let customKeys: CustomKeysRule | undefined;
@@ -99,7 +112,7 @@ export function parsePolicy(json: unknown, source: PolicyDocument["source"]): Re
       customKeys = rule.output;
       continue;
     }
-    const rule = compileRule(key, path, ruleJson);
+    const rule = compileRule(key, path, ruleJson, maxima);
     if (!rule.ok) return rule;
     rules.set(key, rule.value);
   }

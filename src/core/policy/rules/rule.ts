@@ -1,9 +1,12 @@
+import type { UploadBounds } from "../../quota/rules/upload-bounds.ts";
+
 /** What a constraint may depend on, besides the value. */
 export interface Context {
   /** Seconds since the epoch. */
   readonly now: number;
   /** Bytes: the length of the upload. */
   readonly length: number;
+  readonly bounds: UploadBounds;
 }
 
 /** What happens to a value that a rule does not allow. */
@@ -14,7 +17,7 @@ export interface Constraint<V> {
   /** The verb in the document: `max`, `within`, … */
   readonly verb: string;
   /** Completes the sentence "name …": `must be at most 200 characters long`. */
-  readonly message: string;
+  readonly message: string | ((context: Context) => string);
   allows(value: V, context: Context): boolean;
   /** @returns the nearest allowed value; `undefined` if there is none */
   clamp?(value: V, context: Context): V | undefined;
@@ -57,6 +60,8 @@ export interface KeyType<V> {
   readonly constraints: readonly Constraint<V>[];
   /** Used if no policy has a default: for keys that must always be sent to Stream. */
   readonly default?: (context: Context) => V;
+  /** What decided the `default`, for the explanation. Absent: Stream. */
+  readonly defaultRule?: (context: Context) => string;
   /**
    * The value that Stream assumes if the key is absent, where that is the widest value of all (a video without
    * `allowedorigins` plays anywhere). Constraints apply to it as if the client had requested it.

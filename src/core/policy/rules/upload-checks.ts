@@ -1,8 +1,9 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { quoteRequested, truncate } from "../../shared/text.ts";
 import { originMatches } from "./hosts.ts";
+import type { Upstream } from "../../stream/rules/upstream.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
-import type { Policy } from "./policy.ts";
+import type { Policy, PolicyDocument } from "./policy.ts";
 import { FILE_TYPE_KEY, declaredFileTypes } from "./reserved-keys.ts";
 
 /** Takes one line of the explanation, and the refusal if it is one. */
@@ -20,10 +21,16 @@ export function originNotAllowed(origin: string): Problem {
   });
 }
 
-/** Bytes: the largest `Upload-Length` that the policy accepts. */
-export function maxUploadBytes(policy: Policy): number {
-  return Math.min(...policy.map(({ upload }) => upload.maxBytes));
+/** Bytes: the largest `Upload-Length` that the policy and the Stream account accept. */
+export function maxUploadBytes(
+  policy: readonly PolicyDocument[],
+  { maxUploadBytes }: Pick<Upstream, "maxUploadBytes">,
+): number {
+  return Math.min(maxUploadBytes, ...policy.map(({ upload }) => upload.maxBytes));
 }
+
+/** In explanations and problems: what the Stream account takes. */
+const STREAM_LENGTH = "stream.length";
 
 export function checkOrigin(policy: Policy, { origin }: PolicyRequest, report: Report): void {
   if (origin === undefined) return;
@@ -31,19 +38,22 @@ export function checkOrigin(policy: Policy, { origin }: PolicyRequest, report: R
   report({ key: "origin", outcome: "refused", requested: origin, rule: "policy.origins" }, originNotAllowed(origin));
 }
 
-export function checkLength(policy: Policy, { kind, length }: PolicyRequest, report: Report): void {
+export function checkLength(policy: Policy, { kind, length, bounds }: PolicyRequest, report: Report): void {
   const requested = String(length);
+  const refuseAsTooLarge = (rule: string, allowed: number, whose = "") =>
+    report(
+      { key: "length", outcome: "refused", requested, rule },
+      problem(
+        "upload_too_large",
+        kind === "direct"
+          ? `length must be at most ${allowed} bytes${whose}, and a basic link accepts up to ${length}: create the upload by tus, which fixes its length.`
+          : `length must be at most ${allowed} bytes${whose}${quoteRequested(requested)}.`,
+        { limit: { name: rule, allowed, requested: length } },
+      ),
+    );
+  if (length > bounds.maxBytes) return refuseAsTooLarge(STREAM_LENGTH, bounds.maxBytes, ", Stream's limit");
   for (const { source, upload } of policy) {
-    if (length > upload.maxBytes)
-      return report(
-        { key: "length", outcome: "refused", requested, rule: `${source}.upload.maxBytes` },
-        problem(
-          "upload_too_large",
-          kind === "direct"
-            ? `length must be at most ${upload.maxBytes} bytes, and a basic link accepts up to ${length}: create the upload by tus, which fixes its length.`
-            : `length must be at most ${upload.maxBytes} bytes${quoteRequested(requested)}.`,
-        ),
-      );
+    if (length > upload.maxBytes) return refuseAsTooLarge(`${source}.upload.maxBytes`, upload.maxBytes);
     if (length < upload.minBytes)
       return report(
         { key: "length", outcome: "refused", requested, rule: `${source}.upload.minBytes` },

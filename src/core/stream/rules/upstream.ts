@@ -1,8 +1,16 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { type Result, err } from "../../shared/result.ts";
 
+/** What a Stream account takes. */
+export interface AccountMaxima {
+  /** Bytes of the largest file. */
+  readonly maxUploadBytes: number;
+  /** Seconds of the longest video. */
+  readonly maxVideoSeconds: number;
+}
+
 /** A Stream account with its credential. */
-export interface Upstream {
+export interface Upstream extends AccountMaxima {
   readonly id: string;
   readonly accountId: string;
   /** Without a trailing slash, e.g. https://api.cloudflare.com/client/v4 */

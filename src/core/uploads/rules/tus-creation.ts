@@ -9,9 +9,6 @@ export const TUS_VERSION = "1.0.0";
 /** Announced by OPTIONS: the part of tus that the gateway implements. Bytes go to Stream's host, which does the rest. */
 export const TUS_EXTENSIONS = "creation,expiration";
 
-/** Stream's limit of 30 GB per file. https://developers.cloudflare.com/stream/faq/ (Assumed: decimal gigabytes.) */
-export const STREAM_MAX_UPLOAD_BYTES = 30_000_000_000;
-
 /**
  * Bytes of a body that a creation may carry. They are read and dropped, since bytes go to Stream only: with more of them, the
  * client would send the first chunk of a large file twice. A file below 8 MiB costs little to send again.
@@ -104,13 +101,12 @@ function parseUploadLength(header: HeaderReader): Result<number> {
       problem("upload_length_invalid", `Upload-Length must be a non-negative integer (found: ${quote(text)}).`),
     );
   const length = Number(text);
-  if (length > STREAM_MAX_UPLOAD_BYTES)
+  // A larger number is not exact. What Stream takes depends on the tenant's account, which is known after authentication.
+  if (length > Number.MAX_SAFE_INTEGER)
     return err(
-      problem(
-        "upload_too_large",
-        `Upload-Length must be at most ${STREAM_MAX_UPLOAD_BYTES}, Stream's limit (found: ${quote(text)}).`,
-        { facts: { length: truncate(text) } },
-      ),
+      problem("upload_too_large", `Upload-Length must be at most ${Number.MAX_SAFE_INTEGER} (found: ${quote(text)}).`, {
+        facts: { length: truncate(text) },
+      }),
     );
   return ok(length);
 }

@@ -43,7 +43,7 @@ export function adminRoutes(ports: AdminPorts): Hono<AppEnv> {
   routes.route("/tenants/:tenant/keys", keyRoutes(ports));
   routes.route("/tenants/:tenant/endpoints", endpointRoutes(adminRegistry, config));
   routes.route("/tenants/:tenant/events", eventRoutes(ports));
-  routes.route("/tenants", tenantRoutes(adminRegistry));
+  routes.route("/tenants", tenantRoutes(ports));
   routes.route("/issuers", issuerRoutes(adminRegistry, config));
   routes.route("/upstreams/:upstream/webhook", upstreamWebhookRoutes(ports));
   routes.route("/upstreams/:upstream/reconciliation", reconciliationRoutes(ports));

@@ -2,10 +2,14 @@ import { Hono } from "hono/tiny";
 import * as v from "valibot";
 import { parsePolicy } from "../../../core/policy/rules/policy.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
+import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { limitsSchema } from "../../../core/quota/rules/limits.ts";
+import { tenantWarnings } from "../../../core/quota/rules/tenant-warnings.ts";
 import { err } from "../../../core/shared/result.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { DEFAULT_UPSTREAM, NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
+import { USUAL_MAXIMA } from "../../../core/stream/rules/defaults.ts";
+import type { AccountMaxima } from "../../../core/stream/rules/upstream.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
@@ -31,8 +35,13 @@ const tenantSchema = jsonObject({
   unfinishedUploads: v.optional(v.picklist(["delete", "keep"]), "delete"),
 });
 
+export interface TenantRoutePorts {
+  readonly adminRegistry: Pick<AdminRegistry, "tenants">;
+  readonly registry: CachedRegistry;
+}
+
 /** `tenants` and `tenants/:id`. */
-export function tenantRoutes({ tenants }: Pick<AdminRegistry, "tenants">): Hono<AppEnv> {
+export function tenantRoutes({ adminRegistry: { tenants }, registry }: TenantRoutePorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
 
   resource(routes, "/", {
@@ -48,10 +57,12 @@ export function tenantRoutes({ tenants }: Pick<AdminRegistry, "tenants">): Hono<
     }),
 
     PUT: handle({ slugs: ["id"], query: putQuery, body: tenantSchema }, async (c, { path, query, body }) => {
-      const policy = parsePolicy(body.policy, "policy");
+      const policy = parsePolicy(body.policy, "policy", await accountMaxima(registry, body.upstream));
       if (!policy.ok) return policy;
       const put = await tenants.put(path.id, body, query.restore);
-      return put.ok ? c.json(put.value.document, put.value.created ? 201 : 200) : put;
+      if (!put.ok) return put;
+      const { document, created } = put.value;
+      return c.json({ ...document, warnings: tenantWarnings(policy.value, body.limits) }, created ? 201 : 200);
     }),
 
     DELETE: handle({ slugs: ["id"] }, async (c, { path }) =>
@@ -59,4 +70,10 @@ export function tenantRoutes({ tenants }: Pick<AdminRegistry, "tenants">): Hono<
     ),
   });
   return routes;
+}
+
+/** The maxima of the tenant's Stream account; Stream's usual ones if the upstream cannot be read. */
+async function accountMaxima({ uncached }: CachedRegistry, id: string): Promise<AccountMaxima> {
+  const upstream = await uncached.upstream(id, "trusted");
+  return (upstream.ok && upstream.value) || USUAL_MAXIMA;
 }

@@ -8,6 +8,7 @@ import { err } from "../../../core/shared/result.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import {
+  ANY_ACCOUNT,
   MAX_WEBHOOK_SECRETS,
   STREAM_API_BASE,
   STREAM_UPLOAD_HOSTS,
@@ -47,6 +48,10 @@ const upstreamSchema = (allowLoopback: boolean) =>
       ),
       uploadHosts: v.optional(v.pipe(v.array(host), v.minLength(1), v.maxLength(20)), STREAM_UPLOAD_HOSTS.split(",")),
       callsPerWindow: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_CALLS_PER_WINDOW))),
+      maxUploadBytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+      maxVideoSeconds: v.optional(
+        v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(ANY_ACCOUNT.maxVideoSeconds)),
+      ),
       apiToken: v.optional(secret),
       apiEmail: v.optional(secret),
       apiKey: v.optional(secret),

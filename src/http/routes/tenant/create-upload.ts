@@ -2,8 +2,9 @@ import type { Context } from "hono";
 import { Hono } from "hono/tiny";
 import { maxUploadBytes } from "../../../core/policy/rules/upload-checks.ts";
 import { problem } from "../../../core/shared/problem.ts";
-import { TENANT_ID } from "../../../core/shared/tenant.ts";
-import { STREAM_MAX_UPLOAD_BYTES, TUS_EXTENSIONS, TUS_VERSION } from "../../../core/uploads/rules/tus-creation.ts";
+import { DEFAULT_UPSTREAM, TENANT_ID } from "../../../core/shared/tenant.ts";
+import { USUAL_MAXIMA } from "../../../core/stream/rules/defaults.ts";
+import { TUS_EXTENSIONS, TUS_VERSION } from "../../../core/uploads/rules/tus-creation.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { type CreateUploadPorts, createUpload } from "../../../core/uploads/create-upload.ts";
 import { createdHeaders } from "../../pipeline/upload-headers.ts";
@@ -23,8 +24,11 @@ export function tusEndpointRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
   /** Discovery and CORS preflight, without a credential. An unknown tenant responds like one without a policy. */
   routes.options("/", async (c) => {
     const id = c.req.param("tenant") ?? "";
-    const tenant = TENANT_ID.test(id) ? await ports.registry.tenant(id) : undefined;
-    const maxBytes = tenant?.ok && tenant.value ? maxUploadBytes(tenant.value.policy) : STREAM_MAX_UPLOAD_BYTES;
+    const found = TENANT_ID.test(id) ? await ports.registry.tenant(id) : undefined;
+    const tenant = found?.ok ? found.value : undefined;
+    const upstream = await ports.registry.upstream(tenant?.upstream ?? DEFAULT_UPSTREAM, "trusted");
+    const account = upstream.ok && upstream.value ? upstream.value : USUAL_MAXIMA;
+    const maxBytes = maxUploadBytes(tenant?.policy ?? [], account);
     return c.body(null, 200, {
       "Tus-Version": TUS_VERSION,
       "Tus-Extension": TUS_EXTENSIONS,

@@ -6,6 +6,7 @@ import { PROBLEMS } from "../../../core/shared/problem.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
+import { limitMembers } from "../../pipeline/problem-response.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 
@@ -19,14 +20,15 @@ export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
     return c.json({ tenant: id, policy: tenantDocument(policy).json });
   });
 
-  const check = handle({ access, body: checkPolicySchema }, (c, { access, body }) => {
-    const checked = checkPolicy(access, body, ports.now());
+  const check = handle({ access, body: checkPolicySchema }, async (c, { access, body }) => {
+    const checked = await checkPolicy(ports, access, body);
     if (!checked.ok) return checked;
     const { outcome, explanations } = checked.value;
     if (!outcome.ok) {
       const { code, detail, key } = outcome.problem;
       const { status } = PROBLEMS[code];
-      return c.json({ allowed: false, problem: { code, status, detail, ...(key && { key }) }, explanations });
+      const problem = { code, status, detail, ...(key && { key }), ...limitMembers(outcome.problem) };
+      return c.json({ allowed: false, problem, explanations });
     }
     const { metadata, header, creator, maxDurationSeconds, expiresAt } = outcome.value;
     return c.json({

@@ -1,0 +1,151 @@
+import * as v from "valibot";
+import type { PolicyDocument } from "../../policy/rules/policy.ts";
+import type { Warning } from "../../shared/warning.ts";
+import { BASIC_UPLOAD_MAX_BYTES } from "../../uploads/rules/direct-upload.ts";
+import { type LimitName, type LimitRequest, limitRequests } from "./check-limits.ts";
+import type { Limits } from "./limits.ts";
+
+/** What is accepted in a tenant's document, but refuses uploads that its operator may expect to work, or has no effect. */
+export function tenantWarnings(policy: PolicyDocument, limits: Limits): Warning[] {
+  return [
+    ...zeroLimits(limits),
+    ...limitsBelowPolicy(policy, limits),
+    ...settingsAboveLimits(policy, limits),
+    ...limitsWithoutEffect(policy, limits),
+    ...refusedBasicLinks(policy, limits),
+  ];
+}
+
+function* zeroLimits(limits: Limits): Generator<Warning> {
+  for (const { name, allowed } of limitRequests(limits, ANY_UPLOAD)) {
+    if (allowed > 0) continue;
+    const refused = name.endsWith(".bytes") ? "every file with content" : "every creation";
+    yield {
+      pointer: pointerTo(name),
+      code: "limit_zero",
+      detail: `${name} is 0: it refuses ${isPerCreator(name) ? "every creation with a creator" : refused}.`,
+      found: allowed,
+    };
+  }
+}
+
+/** Limits that even the smallest upload of the policy exceeds. */
+function* limitsBelowPolicy(policy: PolicyDocument, limits: Limits): Generator<Warning> {
+  for (const { name, allowed, requested } of limitRequests(limits, smallestUpload(policy)))
+    if (allowed > 0 && requested > allowed)
+      yield {
+        pointer: pointerTo(name),
+        code: "limit_below_policy",
+        detail: `${name} refuses every creation: the smallest upload that the policy allows requests ${requested}.`,
+        found: allowed,
+        nearest: requested,
+      };
+}
+
+/** Settings of the policy that promise more than a limit allows in total. */
+function* settingsAboveLimits(policy: PolicyDocument, limits: Limits): Generator<Warning> {
+  const { default: fallback, max } = durationRule(policy);
+  const smallest = smallestUpload(policy);
+  const lowest = (unit: LimitRequest["unit"], least: number) =>
+    limitRequests(limits, ANY_UPLOAD)
+      .filter((limit) => limit.unit === unit && limit.allowed > 0 && limit.allowed >= least)
+      .toSorted((a, b) => a.allowed - b.allowed)[0];
+  const [seconds, bytes] = [lowest("seconds", smallest.seconds), lowest("bytes", smallest.bytes)];
+  if (seconds && fallback !== undefined && fallback > seconds.allowed)
+    yield {
+      pointer: `${DURATION}/default`,
+      code: "default_above_limit",
+      detail: `${seconds.name} refuses every creation that takes this default.`,
+      found: fallback,
+      nearest: seconds.allowed,
+    };
+  for (const [pointer, maximum, limit] of [
+    [`${DURATION}/max`, max, seconds],
+    ["/policy/upload/maxBytes", ownMaxBytes(policy), bytes],
+  ] as const)
+    if (limit && maximum !== undefined && maximum > limit.allowed)
+      yield {
+        pointer,
+        code: "maximum_above_limit",
+        detail: `${limit.name} allows less than this maximum: it refuses larger uploads.`,
+        found: maximum,
+        nearest: limit.allowed,
+      };
+}
+
+function* limitsWithoutEffect(policy: PolicyDocument, limits: Limits): Generator<Warning> {
+  const all = new Map(limitRequests(limits, ANY_UPLOAD).map(({ name, allowed }) => [name, allowed]));
+  for (const [name, other] of [
+    ["pendingPerCreator", "pending"],
+    ["rate.creator", "rate.tenant"],
+    ["quota.day.uploads", "quota.month.uploads"],
+    ["quota.day.bytes", "quota.month.bytes"],
+    ["quota.day.seconds", "quota.month.seconds"],
+  ] as const) {
+    const [found, nearest] = [all.get(name), all.get(other)];
+    if (found === undefined) continue;
+    const at = { pointer: pointerTo(name), code: "limit_without_effect", found } as const;
+    if (isPerCreator(name) && policy.creator === "none")
+      yield { ...at, detail: `${name} has no effect: the policy gives no upload a creator.` };
+    else if (nearest !== undefined && found > nearest)
+      yield { ...at, detail: `${name} has no effect: ${other} is lower.`, nearest };
+  }
+}
+
+/** A basic link counts its maximum size, since its file is not known when it is created. */
+function* refusedBasicLinks(policy: PolicyDocument, limits: Limits): Generator<Warning> {
+  const nearest = BASIC_UPLOAD_MAX_BYTES;
+  const warn = (pointer: string, found: number): Warning => ({
+    pointer,
+    code: "basic_links_refused",
+    detail: `Basic links (direct-uploads) are refused, since each counts ${nearest} bytes; tus uploads are not affected.`,
+    found,
+    nearest,
+  });
+  const { minBytes, maxBytes } = policy.upload;
+  if (minBytes > nearest) yield warn("/policy/upload/minBytes", minBytes);
+  if (maxBytes < nearest) yield warn("/policy/upload/maxBytes", maxBytes);
+  for (const { name, allowed, unit } of limitRequests(limits, ANY_UPLOAD))
+    if (unit === "bytes" && allowed > 0 && allowed < nearest) yield warn(pointerTo(name), allowed);
+}
+
+/** Every limit counts it. */
+const ANY_UPLOAD = { bytes: 1, seconds: 1, creator: "any" };
+
+const DURATION = "/policy/metadata/maxdurationseconds";
+
+function pointerTo(name: LimitName): string {
+  return `/limits/${name.replaceAll(".", "/")}`;
+}
+
+function isPerCreator(name: LimitName): boolean {
+  return name === "pendingPerCreator" || name === "rate.creator";
+}
+
+/** The policy's own maximum: without one, only the Stream account bounds uploads. */
+function ownMaxBytes({ upload }: PolicyDocument): number | undefined {
+  return upload.maxBytes === Number.MAX_SAFE_INTEGER ? undefined : upload.maxBytes;
+}
+
+function smallestUpload(policy: PolicyDocument) {
+  const { force, min = 1, oneOf } = durationRule(policy);
+  const least = Math.max(1, min);
+  const choices = oneOf?.filter((choice) => choice >= least) ?? [];
+  const seconds = force ?? (choices.length > 0 ? Math.min(...choices) : least);
+  return { ...ANY_UPLOAD, bytes: policy.upload.minBytes, seconds };
+}
+
+/** The rule of `maxdurationseconds` as the operator wrote it, which `parsePolicy` has checked. */
+function durationRule({ json }: PolicyDocument): v.InferOutput<typeof durationSchema> {
+  const parsed = v.safeParse(v.object({ metadata: v.object({ maxdurationseconds: durationSchema }) }), json);
+  return parsed.success ? parsed.output.metadata.maxdurationseconds : {};
+}
+
+const seconds = v.optional(v.number());
+const durationSchema = v.object({
+  force: seconds,
+  default: seconds,
+  min: seconds,
+  max: seconds,
+  oneOf: v.optional(v.array(v.number())),
+});

@@ -1,0 +1,24 @@
+/** Something in a document that is accepted but hardly meant. All warnings of the API have this form. */
+export interface Warning {
+  /** JSON pointer (RFC 6901) into the document. */
+  readonly pointer: string;
+  /** Stable, for programs. */
+  readonly code: WarningCode;
+  /** One sentence for people. */
+  readonly detail: string;
+  /** The value at the pointer. */
+  readonly found?: number | string;
+  /** The nearest value without the warning. */
+  readonly nearest?: number | string;
+}
+
+export const WARNING_CODES = [
+  "limit_zero",
+  "limit_below_policy",
+  "limit_without_effect",
+  "default_above_limit",
+  "maximum_above_limit",
+  "basic_links_refused",
+] as const;
+
+export type WarningCode = (typeof WARNING_CODES)[number];
