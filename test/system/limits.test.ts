@@ -37,6 +37,7 @@ async function newTenant(limits: object, more: object = {}) {
     check: async (body: object) =>
       (await (await post("/policy/check", body)).json()) as {
         allowed: boolean;
+        limits: object[];
         problem?: object;
         maxDurationSeconds?: number;
       },
@@ -115,6 +116,43 @@ describe("maxdurationseconds that nobody sets", () => {
     expect((await tenant.create(1_000)).status).toBe(201);
     expect(sentToStream(harness.stream)["upload-metadata"]).toContain(metadataHeader({ maxdurationseconds: "900" }));
     expect((await problemOf(await tenant.create(1_000))).code).toBe("limit_exceeded");
+  });
+});
+
+describe("POST /v1/:tenant/policy/check", () => {
+  it("lists the limits that count the creation, with what is used of them, and counts nothing", async () => {
+    const limits = {
+      pending: 2,
+      pendingPerCreator: 1,
+      storedSeconds: 20_000,
+      rate: { tenant: 2, creator: 2 },
+      quota: { day: { bytes: 1_500, uploads: 5 }, month: { seconds: 16_000 } },
+    };
+    const tenant = await newTenant(limits);
+    expect((await tenant.create(1_000, { maxdurationseconds: "15000" })).status).toBe(201);
+    for (let times = 0; times < 3; times++)
+      expect(await tenant.check({ length: 1_000, creator: "user-1" })).toMatchObject({
+        allowed: true,
+        limits: [
+          { name: "pending", used: 1, allowed: 2, requested: 1, admitted: true },
+          { name: "pendingPerCreator", used: 0, allowed: 1, requested: 1, admitted: true },
+          { name: "storedSeconds", used: 15_000, allowed: 20_000, requested: 14_400, admitted: false },
+          { name: "rate.tenant", used: 1, allowed: 2, requested: 1, admitted: true },
+          { name: "rate.creator", used: 0, allowed: 2, requested: 1, admitted: true },
+          { name: "quota.day.uploads", used: 1, allowed: 5, requested: 1, admitted: true },
+          { name: "quota.day.bytes", used: 1_000, allowed: 1_500, requested: 1_000, admitted: false },
+          { name: "quota.month.seconds", used: 15_000, allowed: 16_000, requested: 14_400, admitted: false },
+        ],
+      });
+    expect((await tenant.check({ length: 400, metadata: { maxdurationseconds: "60" } })).limits).toHaveLength(6);
+    expect((await tenant.check({ length: 5_000 })).limits).toContainEqual({
+      name: "quota.day.bytes",
+      used: 1_000,
+      allowed: 1_500,
+      requested: 5_000,
+      admitted: false,
+    });
+    expect((await tenant.check({ length: 1, metadata: { watermark: "x".repeat(99) } })).limits).toEqual([]);
   });
 });
 

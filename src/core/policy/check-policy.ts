@@ -9,6 +9,8 @@ import { type Result, err, ok } from "../shared/result.ts";
 import { requireUpstream } from "../stream/rules/upstream.ts";
 import { type UploadMetadata, encodeUploadMetadata, parseUploadMetadata } from "../uploads/rules/upload-metadata.ts";
 import type { Access } from "../auth/authenticate.ts";
+import type { LimitUse } from "../quota/rules/check-limits.ts";
+import type { Ledgers } from "../ports/ledger.ts";
 import type { Registry } from "../ports/registry.ts";
 import { grantSubject } from "../auth/mint-grant.ts";
 
@@ -25,6 +27,7 @@ export const checkPolicySchema = jsonObject({
 });
 
 export interface CheckPolicyPorts {
+  readonly ledgers: Ledgers;
   readonly registry: Registry;
   /** Seconds since the epoch. */
   readonly now: () => number;
@@ -34,16 +37,18 @@ export interface PolicyCheck {
   /** What would be sent to Stream, or the refusal. */
   readonly outcome: Result<Decision & { readonly header: string }>;
   readonly explanations: readonly Explanation[];
+  /** Use of the limits that count the creation; empty if the policy refuses it. */
+  readonly limits: readonly LimitUse[];
 }
 
 /** Decides a tus creation as `createUpload` would and explains it key by key, without side effects. */
 export async function checkPolicy(
-  { registry, now }: CheckPolicyPorts,
+  { ledgers, registry, now }: CheckPolicyPorts,
   { caller, tenant }: Access,
   body: v.InferOutput<typeof checkPolicySchema>,
 ): Promise<Result<PolicyCheck>> {
   const metadata = readMetadata(body.metadata);
-  if (!metadata.ok) return ok({ outcome: metadata, explanations: [] });
+  if (!metadata.ok) return ok({ outcome: metadata, explanations: [], limits: [] });
   const grantPolicy = body.grant?.policy === undefined ? undefined : parsePolicy(body.grant.policy, "grant");
   if (grantPolicy && !grantPolicy.ok) return grantPolicy;
 
@@ -62,12 +67,14 @@ export async function checkPolicy(
     now: now(),
     bounds: uploadBounds(upstream.value, tenant.limits),
   });
-  if (!result.ok) return ok({ outcome: result, explanations });
+  if (!result.ok) return ok({ outcome: result, explanations, limits: [] });
+  const limits = await ledgers.limitUses(tenant.id, tenant.limits, sizeOf(result.value));
+  if (!limits.ok) return limits;
   const unmeetable = unmeetableLimit(tenant.limits, sizeOf(result.value), "tus");
   const outcome = unmeetable
     ? err(unmeetable)
     : ok({ ...result.value, header: encodeUploadMetadata(result.value.metadata) });
-  return ok({ outcome, explanations });
+  return ok({ outcome, explanations, limits: limits.value });
 }
 
 /** Encodes an object as a header first, so that a dry run refuses the keys and values that a creation would. */

@@ -1,3 +1,5 @@
+import type { LimitUse, RequestedUpload } from "../quota/rules/check-limits.ts";
+import type { Limits } from "../quota/rules/limits.ts";
 import type { Totals } from "../quota/rules/usage-totals.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../quota/rules/reservation.ts";
 import type { Result } from "../shared/result.ts";
@@ -21,6 +23,8 @@ export interface Ledgers {
   /** Stream made a video whose URL cannot be handed out: cancels the upload, and makes the deletion of the video due. */
   cancelOrphaned(tenant: string, id: string, uid: string): Promise<void>;
   usage(tenant: string): Promise<Result<Totals>>;
+  /** What is used of the limits that count this upload, and whether they would admit it. Counts nothing. */
+  limitUses(tenant: string, limits: Limits, upload: RequestedUpload): Promise<Result<readonly LimitUse[]>>;
 
   /** @param idOrUid the upload's id, or the uid of its video */
   find(tenant: string, idOrUid: string): Promise<Result<UploadRecord | undefined>>;

@@ -1,5 +1,14 @@
 import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts";
-import { type CurrentUsage, checkLimits, rateStatus, rateUses } from "../../core/quota/rules/check-limits.ts";
+import {
+  type CurrentUsage,
+  type LimitUse,
+  type RequestedUpload,
+  checkLimits,
+  limitUses,
+  rateStatus,
+  rateUses,
+} from "../../core/quota/rules/check-limits.ts";
+import type { Limits } from "../../core/quota/rules/limits.ts";
 import { resolveIdempotency } from "../../core/quota/rules/idempotency.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Totals } from "../../core/quota/rules/usage-totals.ts";
@@ -17,6 +26,10 @@ import { dueUpload, importedUpload, progressOf, reservedUpload, shortJson } from
 import type { NewUpload, UploadRow } from "./schema.ts";
 import { LedgerStore } from "./store.ts";
 import { UploadWriter } from "./upload-writer.ts";
+
+interface UsageRequest extends RequestedUpload {
+  readonly limits: Limits;
+}
 
 /**
  * The uploads and events of one tenant. Each change writes the row, the totals, the due time at Stream and the event for
@@ -161,6 +174,10 @@ export class Ledger {
     return this.#store.totals(this.#host.now());
   }
 
+  limitUses(limits: Limits, upload: RequestedUpload): LimitUse[] {
+    return limitUses(limits, this.#currentUsage({ limits, ...upload }, this.#host.now()), upload);
+  }
+
   /** @param idOrUid the upload's id, or the uid of its video */
   find(idOrUid: string): UploadRow | undefined {
     return this.#queries.byId(idOrUid) ?? this.#queries.byUid(idOrUid);
@@ -216,7 +233,7 @@ export class Ledger {
     });
   }
 
-  #currentUsage({ limits, creator }: ReservationRequest, time: number): CurrentUsage {
+  #currentUsage({ limits, creator }: UsageRequest, time: number): CurrentUsage {
     return {
       totals: this.#store.totals(time),
       creatorPending:

@@ -1,6 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { StoredAttempt, StoredComparison, StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
 import { parseConfig } from "../../config.ts";
+import type { LimitUse, RequestedUpload } from "../../core/quota/rules/check-limits.ts";
+import type { Limits } from "../../core/quota/rules/limits.ts";
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import { errorMessage } from "../../core/shared/text.ts";
@@ -101,6 +103,11 @@ export class TenantLedger extends DurableObject<Env> {
 
   usage() {
     return this.#ledger.usage();
+  }
+
+  /** What is used of the limits that count an upload. Counts nothing. */
+  limitUses(limits: Limits, upload: RequestedUpload): LimitUse[] {
+    return this.#ledger.limitUses(limits, upload);
   }
 
   find(idOrUid: string): StoredUpload | undefined {

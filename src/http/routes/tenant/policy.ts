@@ -1,6 +1,6 @@
 import { Hono } from "hono/tiny";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
-import { checkPolicy, checkPolicySchema } from "../../../core/policy/check-policy.ts";
+import { type CheckPolicyPorts, checkPolicy, checkPolicySchema } from "../../../core/policy/check-policy.ts";
 import { tenantDocument } from "../../../core/policy/rules/policy.ts";
 import { PROBLEMS } from "../../../core/shared/problem.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
@@ -11,7 +11,7 @@ import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 
 /** `GET /v1/:tenant/policy`, and `POST …/check`: decides and explains a creation key by key, without creating anything. */
-export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
+export function policyRoutes(ports: AuthenticatePorts & CheckPolicyPorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
   const access = requireScope(ports, "policy:read");
 
@@ -23,12 +23,12 @@ export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
   const check = handle({ access, body: checkPolicySchema }, async (c, { access, body }) => {
     const checked = await checkPolicy(ports, access, body);
     if (!checked.ok) return checked;
-    const { outcome, explanations } = checked.value;
+    const { outcome, explanations, limits } = checked.value;
     if (!outcome.ok) {
       const { code, detail, key } = outcome.problem;
       const { status } = PROBLEMS[code];
       const problem = { code, status, detail, ...(key && { key }), ...limitMembers(outcome.problem) };
-      return c.json({ allowed: false, problem, explanations });
+      return c.json({ allowed: false, problem, explanations, limits });
     }
     const { metadata, header, creator, maxDurationSeconds, expiresAt } = outcome.value;
     return c.json({
@@ -39,6 +39,7 @@ export function policyRoutes(ports: AuthenticatePorts): Hono<AppEnv> {
       maxDurationSeconds,
       expiresAt: rfc3339(expiresAt),
       explanations,
+      limits,
     });
   });
 
