@@ -128,6 +128,15 @@ describe("Cloudflare's SDK", () => {
     expect(await uidsOf(clientOf(key).list({ account_id, creator: "user-1" }))).toEqual([made.uid]);
   });
 
+  it("creates basic links with numbers and booleans in meta, which are stored as text", async () => {
+    await harness.operator("PUT", `/tenants/${account_id}`, {
+      policy: { metadata: { "*": { allow: ["take", "public"] } } },
+    });
+    const meta = { name: "cats", take: 5, public: true, other: null };
+    const { uid = "" } = await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 60, meta });
+    expect((await clientOf(key).get(uid, { account_id })).meta).toEqual({ name: "cats", take: "5", public: "true" });
+  });
+
   it("gets the tenant's storage usage and limit", async () => {
     await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 600 });
     await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 60, creator: "user-1" });
@@ -187,6 +196,19 @@ describe("/client/v4/accounts/:tenant/stream", () => {
     const uid = await create("a");
     for (const path of [`/${uid}/downloads`, `/downloads/stream/${uid}`])
       expect(await problemOf(await fetchPath(method, path))).toMatchObject({ status: 404, code: "not_found" });
+  });
+
+  it("creates a basic link as Cloudflare's documentation does with curl, which sends JSON as a form", async () => {
+    const answer = await fetch(`${harness.url}/client/v4/accounts/${account_id}/stream/direct_upload`, {
+      method: "POST",
+      headers: { ...bearer(key), "Content-Type": "application/x-www-form-urlencoded" },
+      body: '{ "maxDurationSeconds": 3600, "expiry": null, "requireSignedURLs": true, "allowedOrigins": ["example.com"] }',
+    });
+    expect([answer.status, await answer.json()]).toMatchObject([
+      200,
+      { success: true, result: { uid: expect.any(String) } },
+    ]);
+    expect(harness.stream.videos()).toMatchObject([{ maxDurationSeconds: 3_600, requireSignedURLs: true }]);
   });
 
   it("applies X-HTTP-Method-Override", async () => {

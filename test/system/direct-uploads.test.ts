@@ -176,7 +176,7 @@ describe("POST /v1/:tenant/direct-uploads", () => {
     ["half a body", "{", "body_invalid"],
     ["a list", [], "body_invalid"],
     ["a misspelt option", { maxDurationSecond: 1 }, "body_invalid"],
-    ["a number in meta", { meta: { name: 1 } }, "body_invalid"],
+    ["a list in meta", { meta: { name: [1] } }, "body_invalid"],
     ["an option in meta", { meta: { Expiry: "1" } }, "body_invalid"],
     ["more meta than a header could have", { meta: { a: "x".repeat(20_000) } }, "upload_metadata_too_large"],
     ["an invalid time", { expiry: "tomorrow" }, "metadata_value_invalid"],

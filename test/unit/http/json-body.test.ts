@@ -11,6 +11,13 @@ function read(
   return readJson(new Request("https://sluice.example/", { method: "POST", headers, body }), schema);
 }
 
+const withoutType = (body: string, type: string) =>
+  readJson(
+    new Request("https://sluice.example/", { method: "POST", headers: { "Content-Type": type }, body }),
+    schema,
+    "any",
+  );
+
 describe("readJson", () => {
   it.each(["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"])(
     "reads a body of type %s",
@@ -28,6 +35,14 @@ describe("readJson", () => {
     async (type) => {
       const detail = "The body must be JSON with Content-Type: application/json.";
       expect(await read("{}", { "Content-Type": type })).toMatchObject({ problem: { code: "body_invalid", detail } });
+    },
+  );
+
+  it.each(["application/x-www-form-urlencoded", "text/plain", ""])(
+    "reads JSON of type %j where any type is accepted",
+    async (type) => {
+      expect(await withoutType('{"list":[1]}', type)).toEqual({ ok: true, value: { list: [1] } });
+      expect(await withoutType("list=1", type)).toMatchObject({ problem: { detail: "The body is not JSON." } });
     },
   );
 

@@ -61,6 +61,17 @@ describe("readDirectUpload", () => {
     expect(read({ requireSignedURLs: false, allowedOrigins: [], watermark: {}, creator: "" }, "")).toEqual(nothing);
   });
 
+  it("reads numbers and booleans in meta as text, and null as absent", () => {
+    expect(read({ meta: { take: 5, ratio: 0.5, public: true, draft: false, note: null } })).toMatchObject({
+      metadata: new Map([
+        ["take", "5"],
+        ["ratio", "0.5"],
+        ["public", "true"],
+        ["draft", "false"],
+      ]),
+    });
+  });
+
   it("takes the creator from the header when the body has none", () => {
     expect(read({}, "user-2")).toMatchObject({ creator: "user-2" });
     expect(read({ creator: "user-1" }, "user-2")).toMatchObject({ creator: "user-1" });
@@ -75,7 +86,8 @@ describe("readDirectUpload", () => {
     [{ watermark: "w1" }, "watermark:"],
     [{ watermark: { name: "w1" } }, "watermark.name:"],
     [{ meta: ["a"] }, "meta: must be an object"],
-    [{ meta: { count: 5 } }, "meta.count: must be a string"],
+    [{ meta: { tags: ["a"] } }, "meta.tags: must be a string, a number or a boolean"],
+    [{ meta: { author: { name: "Ada" } } }, "meta.author: must be a string, a number or a boolean"],
     [{ meta: { maxDurationSeconds: "1" } }, "meta.maxDurationSeconds: is a Stream option"],
     [{ meta: { "a b": "1" } }, "meta.a b: must be a key of printable ASCII"],
     [{ meta: { "a,requiresignedurls": "1" } }, "meta.a,requiresignedurls: must be a key"],

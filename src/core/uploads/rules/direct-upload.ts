@@ -32,6 +32,14 @@ const metaKey = v.pipe(
   v.check((key) => !OPTIONS.has(key.toLowerCase()), "is a Stream option: send it as a field of the body, not in meta"),
 );
 
+/** Metadata is text: Stream takes numbers and booleans, which a policy reads as a tus creation would send them. Null is absent. */
+const metaValue = v.nullable(
+  v.pipe(
+    v.union([v.string(), v.number(), v.boolean()], "must be a string, a number or a boolean"),
+    v.transform(String),
+  ),
+);
+
 /** The client's body. All fields are optional: the policy has defaults for those that Stream requires. */
 export const directUploadSchema = jsonObject({
   maxDurationSeconds: v.nullish(v.number()),
@@ -42,7 +50,7 @@ export const directUploadSchema = jsonObject({
     v.pipe(
       v.unknown(),
       v.check((value) => !Array.isArray(value), "must be an object"),
-      v.record(metaKey, v.string("must be a string")),
+      v.record(metaKey, metaValue),
     ),
   ),
   allowedOrigins: v.nullish(v.array(v.string())),
@@ -71,7 +79,7 @@ export function readDirectUpload(body: DirectUploadBody, creator: string | undef
   ];
   const pairs = options.filter((option): option is [string, string] => option[1] !== undefined);
   // Encode and parse as a header, so that its limits apply here too.
-  const metadata = parseUploadMetadata(encodeUploadMetadata([...pairs, ...Object.entries(body.meta ?? {})]));
+  const metadata = parseUploadMetadata(encodeUploadMetadata([...pairs, ...metaOf(body)]));
   if (!metadata.ok) return metadata;
   const requestedCreator = body.creator || creator;
   return ok({
@@ -80,6 +88,10 @@ export function readDirectUpload(body: DirectUploadBody, creator: string | undef
     metadata: metadata.value,
     ...(requestedCreator && { creator: requestedCreator }),
   });
+}
+
+function metaOf({ meta }: DirectUploadBody): [key: string, value: string][] {
+  return Object.entries(meta ?? {}).filter((pair): pair is [string, string] => pair[1] !== null);
 }
 
 /** The body that is sent to Stream. */

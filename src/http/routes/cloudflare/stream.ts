@@ -45,7 +45,7 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & UploadResource
   routes.all("/", refuseEndpointMethod);
 
   const createDirect = handle({}, async (c) => {
-    const created = await createDirectUpload(ports, c);
+    const created = await createDirectUpload(ports, c, "any");
     if (!created.ok) return created;
     const { uid, location } = created.value;
     return respondResult(c, { uid, uploadURL: location }, createdHeaders(created.value));

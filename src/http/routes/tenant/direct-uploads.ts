@@ -33,15 +33,21 @@ export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
  * Creates a basic upload link. Without `Authorization`, the body is read before the caller is authenticated, since it may
  * hold the credential: a grant in `meta.grant`. With it, the caller is authenticated before the body is read, and again by
  * `createUpload`: a slow body must not outlast the credential.
+ *
+ * @param contentType see `readJson`
  */
-export async function createDirectUpload(ports: CreateUploadPorts, c: Context<AppEnv>): Promise<Result<CreatedUpload>> {
+export async function createDirectUpload(
+  ports: CreateUploadPorts,
+  c: Context<AppEnv>,
+  contentType: "json" | "any" = "json",
+): Promise<Result<CreatedUpload>> {
   if (c.req.header("authorization") !== undefined) {
     const access = await requireScope(ports, "uploads:create")(c);
     if (!access.ok) return access;
   }
   const misdirected = findMisdirected(c);
   if (misdirected) return err(misdirected);
-  const direct = await readJson(c.req.raw, directUploadSchema);
+  const direct = await readJson(c.req.raw, directUploadSchema, contentType);
   if (!direct.ok) return direct;
   const request = {
     tenant: c.req.param("tenant") ?? "",
