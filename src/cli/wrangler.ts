@@ -13,8 +13,12 @@ process.env["WRANGLER_SEND_METRICS"] = "false";
 process.env["WRANGLER_HIDE_BANNER"] = "true";
 
 /** Bundles the Worker as a deployment would, into `dist`; the benchmark bundles other entries with the same bindings. */
-export async function buildWorker(entry = join(ROOT, "src", "index.ts"), folder = "dist"): Promise<void> {
-  await wrangler("deploy", entry, "--dry-run", "--outdir", folder);
+export async function buildWorker(
+  entry = join(ROOT, "src", "index.ts"),
+  folder = "dist",
+  ...options: readonly string[]
+): Promise<void> {
+  await wrangler("deploy", entry, "--dry-run", "--outdir", folder, ...options);
 }
 
 /** Bundles the Worker into `dist`, unless what is there is the bundle of these sources and packages. */

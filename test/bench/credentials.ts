@@ -16,14 +16,15 @@ export interface TestIssuer {
   readonly jwt: string;
 }
 
-const AUDIENCE = "sluice";
+export const AUDIENCE = "sluice";
+export const SHARED_SECRET = "secret-of-the-bench-32-bytes-long";
 /** Longer than the longest run. */
 const JWT_LIFETIME = "1h";
 
 /** Identity providers with a shared secret, an elliptic-curve key and an RSA key, keys inline, and a token of each. */
 export async function makeIssuers(tenant: string): Promise<TestIssuer[]> {
-  const secret = "secret-of-the-bench-32-bytes-long";
-  const issuers = [await testIssuer("HS256", tenant, new TextEncoder().encode(secret), { secret })];
+  const sharedKey = new TextEncoder().encode(SHARED_SECRET);
+  const issuers = [await testIssuer("HS256", tenant, sharedKey, { secret: SHARED_SECRET })];
   for (const algorithm of ["ES256", "RS256"]) {
     const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
     const jwk = { ...(await exportJWK(publicKey)), kid: "k1", alg: algorithm };
@@ -33,6 +34,8 @@ export async function makeIssuers(tenant: string): Promise<TestIssuer[]> {
   return issuers;
 }
 
+export const issuerOf = (algorithm: string): string => `https://${algorithm.toLowerCase()}.example/`;
+
 async function testIssuer(
   algorithm: string,
   tenant: string,
@@ -40,7 +43,7 @@ async function testIssuer(
   keys: object,
 ): Promise<TestIssuer> {
   const id = algorithm.toLowerCase();
-  const issuer = `https://${id}.example/`;
+  const issuer = issuerOf(algorithm);
   const jwt = await new SignJWT({ email: "user-1@acme.example", roles: ["uploader"] })
     .setProtectedHeader({ alg: algorithm, kid: "k1", typ: "JWT" })
     .setIssuer(issuer)

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { type Socket, connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { quantileOf } from "./statistics.ts";
 import { HEAD_END, type LoadCount, type LoadOrder, type LoadReport } from "./wire.ts";
 
 /**
@@ -24,15 +25,21 @@ async function load(order: LoadOrder): Promise<LoadCount> {
   const requests = order.requests.map((request) => Buffer.from(request, "latin1"));
   let sent = 0;
   let answered = 0;
+  let latencies: number[] = [];
   let running = true;
   const sockets: Socket[] = [];
   const failed = new Promise<never>((_, reject) => {
     for (let index = 0; index < order.connections; index++) {
       const socket = connect({ port: order.port, host: "127.0.0.1", noDelay: true });
-      const send = () => socket.write(requests[sent++ % requests.length] ?? "");
+      let sentAt = 0;
+      const send = () => {
+        sentAt = performance.now();
+        socket.write(requests[sent++ % requests.length] ?? "");
+      };
       const onAnswer = (status: number, text: string) => {
         if (!order.expect.includes(status)) return reject(new Error(`Answered ${status}: ${text}`));
         answered++;
+        latencies.push(performance.now() - sentAt);
         return running ? send() : socket.destroy();
       };
       socket.on("connect", send);
@@ -47,12 +54,14 @@ async function load(order: LoadOrder): Promise<LoadCount> {
   const measured = (async () => {
     await sleep(order.settleMs);
     const before = snapshot();
+    latencies = [];
     await sleep(order.measureMs);
     const after = snapshot();
     return {
       requests: after.answered - before.answered,
       seconds: (after.at - before.at) / 1000,
       cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+      latencyMs: { p50: quantileOf(latencies, 0.5), p99: quantileOf(latencies, 0.99) },
     };
   })();
 

@@ -5,7 +5,7 @@ import { type Figure, figureOf } from "./statistics.ts";
 import type { LoadCount } from "./wire.ts";
 
 /** Limit of the Worker in KiB gzip: every location loads it on its first request. */
-const BUNDLE_BAR_KIB = 80;
+const BUNDLE_BAR_KIB = 83;
 
 const COLUMNS = ["", "CPU ratio", "requests/s ratio", "CPU µs/request", "requests/s", "bar on CPU"] as const;
 
@@ -13,6 +13,25 @@ const COLUMNS = ["", "CPU ratio", "requests/s ratio", "CPU µs/request", "reques
 export function reportRows(rounds: ReadonlyMap<Row, readonly Round[]>): string {
   const lines = [...rounds].map(([row, rounds]) => lineOf(row, rounds));
   return alignColumns([COLUMNS, ...lines]);
+}
+
+const LATENCY_COLUMNS = ["one connection", "p50 ms", "added", "p99 ms", "added"] as const;
+
+/** Formats the latencies; "added" is to the opponent's, median of the rounds. */
+export function reportLatencies(rounds: ReadonlyMap<Row, readonly Round[]>): string {
+  const lines = [...rounds].flatMap(([{ title }, rounds]) => {
+    const alone = rounds.flatMap((round) => round.alone ?? []);
+    if (alone.length === 0) return [];
+    const cells = (["p50", "p99"] as const).flatMap((quantile) => {
+      const total = figureOf(alone.map(({ subject }) => subject.latencyMs[quantile])).median;
+      const added = figureOf(
+        alone.map(({ subject, against }) => subject.latencyMs[quantile] - against.latencyMs[quantile]),
+      ).median;
+      return [total.toFixed(2), `${added < 0 ? "−" : "+"}${Math.abs(added).toFixed(2)}`];
+    });
+    return [[title, ...cells]];
+  });
+  return lines.length === 0 ? "" : alignColumns([LATENCY_COLUMNS, ...lines]);
 }
 
 export function reportStartUp({

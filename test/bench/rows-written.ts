@@ -10,6 +10,7 @@ const KINDS: readonly (readonly [kind: string, headers: (index: number) => Recor
   ["plain", () => ({})],
   ["with a creator", () => ({ "Upload-Creator": "user-1" })],
   ["with an idempotency key", (index) => ({ "Idempotency-Key": String(index) })],
+  ["with both", (index) => ({ "Upload-Creator": "user-1", "Idempotency-Key": `both-${index}` })],
 ];
 
 /** Rows that a creation writes to ledger and budget, including indexes and alarms. It writes none to D1. */

@@ -1,14 +1,21 @@
-import { cp, rm } from "node:fs/promises";
+import { cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { MINIFLARE_RATE_LIMIT, workerdConfig } from "./config.ts";
+import { nextMessage, start, stop } from "./processes.ts";
 import { OPERATOR_TOKEN } from "./state.ts";
 import { type Server, serve } from "./workerd.ts";
 import { STUB_UPLOAD_HOST } from "./wire.ts";
 
-export type ServerName = keyof typeof SERVERS;
+export type ServerName = keyof typeof SERVERS | keyof typeof PEERS;
 
 interface ServerOptions {
-  readonly module: "gateway.js" | "open-worker.js" | "counting-worker.js" | "pass-through.js" | "floor.js";
+  readonly module:
+    | "gateway.js"
+    | "open-worker.js"
+    | "counting-worker.js"
+    | "pass-through.js"
+    | "floor.js"
+    | "admission-floor.js";
   /** The database to copy. */
   readonly state: "one" | "many" | "active" | "uploads-100k" | "uploads-1m";
   readonly settings?: Readonly<Record<string, string>>;
@@ -22,6 +29,7 @@ const OPEN_MODULE = "open-worker.js";
 const COUNTING_MODULE = "counting-worker.js";
 export const BASELINE_MODULE = "pass-through.js";
 export const FLOOR_MODULE = "floor.js";
+export const ADMISSION_FLOOR_MODULE = "admission-floor.js";
 export const RATE_LIMIT_MODULE = "rate-limit.js";
 
 /** Longer than a run, so that nothing is read from D1 again: other rows measure D1. */
@@ -31,21 +39,25 @@ const UNCACHED = { REGISTRY_CACHE_SECONDS: "0" };
 
 const SERVERS = {
   baseline: { module: BASELINE_MODULE, state: "one" },
-  "baseline-2": { module: BASELINE_MODULE, state: "one" },
   floor: { module: FLOOR_MODULE, state: "one" },
+  "admission-floor": { module: ADMISSION_FLOOR_MODULE, state: "one" },
   gateway: { module: OPEN_MODULE, state: "one" },
   "gateway-admitting": { module: GATEWAY_MODULE, state: "one" },
   "gateway-counting": { module: COUNTING_MODULE, state: "one" },
   "gateway-100k": { module: GATEWAY_MODULE, state: "uploads-100k" },
   "gateway-1m": { module: GATEWAY_MODULE, state: "uploads-1m" },
   "gateway-active": { module: GATEWAY_MODULE, state: "active", settings: CACHED },
-  "gateway-active-one": { module: GATEWAY_MODULE, state: "active", settings: CACHED },
   "gateway-miniflare-limit": { module: OPEN_MODULE, state: "one", rateLimit: MINIFLARE_RATE_LIMIT },
-  "gateway-one": { module: OPEN_MODULE, state: "one" },
   "gateway-many": { module: OPEN_MODULE, state: "many" },
   "gateway-uncached": { module: OPEN_MODULE, state: "one", settings: UNCACHED },
   "gateway-many-uncached": { module: OPEN_MODULE, state: "many", settings: UNCACHED },
 } as const satisfies Readonly<Record<string, ServerOptions>>;
+
+/** Programs on Node, with what each gets as its argument. */
+const PEERS = {
+  "tus-server": { program: "peer-tus-server.ts", argument: "folder" },
+  "hono-proxy": { program: "peer-hono-proxy.ts", argument: "upstream" },
+} as const;
 
 /** Files and upstream of the servers of a run. */
 export interface Surroundings {
@@ -53,19 +65,67 @@ export interface Surroundings {
   readonly stubPort: number;
 }
 
-/** Starts a server on a copy of its database: with two workerd on one file, reads fail with SQLITE_BUSY. */
-export async function startServer(name: ServerName, surroundings: Surroundings): Promise<Server> {
-  const { folder } = surroundings;
-  const statePath = join(folder, `state-of-${name}`);
-  await rm(statePath, { recursive: true, force: true });
-  await cp(join(folder, SERVERS[name].state), statePath, { recursive: true });
-  return startServerOn(statePath, name, surroundings);
+let started = 0;
+
+/** Starts a server with a folder of its own. */
+export async function startServer(
+  name: ServerName,
+  surroundings: Surroundings,
+  inspectorPort?: number,
+): Promise<Server> {
+  const statePath = join(surroundings.folder, `state-${++started}`);
+  const server = await (isPeer(name)
+    ? startPeer(name, statePath, surroundings)
+    : startOnCopy(name, statePath, surroundings, inspectorPort));
+  return {
+    ...server,
+    async stop() {
+      await server.stop();
+      await rm(statePath, { recursive: true });
+    },
+  };
+}
+
+/** The file of a Worker in the folder of a run. */
+export function moduleOf(name: ServerName): string {
+  if (isPeer(name)) throw new Error(`${name} is not a Worker.`);
+  return SERVERS[name].module;
+}
+
+export function stateOf(name: ServerName): string | undefined {
+  return isPeer(name) ? undefined : SERVERS[name].state;
+}
+
+function isPeer(name: ServerName): name is keyof typeof PEERS {
+  return name in PEERS;
+}
+
+/** Starts a Worker on a copy of its database: with two workerd on one file, reads fail with SQLITE_BUSY. */
+async function startOnCopy(
+  name: keyof typeof SERVERS,
+  statePath: string,
+  surroundings: Surroundings,
+  inspectorPort?: number,
+): Promise<Server> {
+  await cp(join(surroundings.folder, SERVERS[name].state), statePath, { recursive: true });
+  return startServerOn(statePath, name, surroundings, inspectorPort);
+}
+
+async function startPeer(name: keyof typeof PEERS, folder: string, { stubPort }: Surroundings): Promise<Server> {
+  await mkdir(folder);
+  const { program, argument } = PEERS[name];
+  const args = [join(import.meta.dirname, program), argument === "folder" ? folder : `http://127.0.0.1:${stubPort}`];
+  const startedAt = performance.now();
+  const child = start("measured", process.execPath, args, ["ignore", "inherit", "inherit", "ipc"]);
+  const port = await nextMessage<number>(child);
+  return { pid: child.pid ?? 0, port, startedAt, stop: () => stop(child) };
 }
 
 export function startServerOn(
   statePath: string,
-  name: ServerName,
+  name: keyof typeof SERVERS,
   { folder, stubPort }: Surroundings,
+  inspectorPort?: number,
 ): Promise<Server> {
   const { module, settings, rateLimit = RATE_LIMIT_MODULE }: ServerOptions = SERVERS[name];
   const config = workerdConfig({
@@ -87,5 +147,5 @@ export function startServerOn(
       ...settings,
     },
   });
-  return serve(folder, config);
+  return serve(folder, config, inspectorPort);
 }

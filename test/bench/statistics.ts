@@ -11,6 +11,13 @@ export function figureOf(values: readonly number[]): Figure {
   return { median, spread: (quantile(sorted, 0.9) - quantile(sorted, 0.1)) / 2 / median };
 }
 
+export function quantileOf(values: readonly number[], part: number): number {
+  return quantile(
+    values.toSorted((a, b) => a - b),
+    part,
+  );
+}
+
 /** Quantile by linear interpolation. */
 function quantile(sorted: readonly number[], part: number): number {
   const place = (sorted.length - 1) * part;

@@ -27,6 +27,8 @@ export interface LoadCount {
   readonly seconds: number;
   /** CPU time of the server process; 0 if the system does not report it. */
   readonly cpuSeconds: number;
+  /** From a request to its complete answer. */
+  readonly latencyMs: Readonly<Record<"p50" | "p99", number>>;
 }
 
 export type LoadReport =

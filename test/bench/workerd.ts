@@ -24,10 +24,11 @@ const CONTROL_FD = 3;
 let served = 0;
 
 /** Serves a configuration with files relative to `folder` and a socket named `http`. */
-export async function serve(folder: string, config: string): Promise<Server> {
+export async function serve(folder: string, config: string, inspectorPort?: number): Promise<Server> {
   const path = join(folder, `config-${++served}.capnp`);
   await writeFile(path, config);
   const args = ["serve", "--experimental", `--control-fd=${CONTROL_FD}`, path];
+  if (inspectorPort !== undefined) args.splice(1, 0, `--inspector-addr=127.0.0.1:${inspectorPort}`);
   // Writing a log line is part of the gateway's cost; reading it is not.
   const startedAt = performance.now();
   const child = start("measured", WORKERD, args, ["ignore", "ignore", "inherit", "pipe"]);

@@ -31,7 +31,8 @@ export function endAfterRequestBody(
 
 /** Checks the headers: `body` is not null with `Content-Length: 0` either. workerd adds one of them to a body without, which HTTP/2 allows. */
 export function hasBody(headers: Headers): boolean {
-  return Number(headers.get("content-length") ?? 0) > 0 || headers.has("transfer-encoding");
+  const length = headers.get("content-length");
+  return length === null ? headers.has("transfer-encoding") : length !== "0";
 }
 
 async function sendAndEnd(
