@@ -35,6 +35,8 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     confirmVideoDeleted: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
 
     usage: (tenant) => orProblem(of(tenant).usage()),
+    usageOfMonth: (tenant, start) => orProblem(of(tenant).usageOfMonth(start)),
+    usageOfCreator: (tenant, creator) => orProblem(of(tenant).usageOfCreator(creator)),
     limitUses: (tenant, limits, upload) => orProblem(of(tenant).limitUses(limits, upload)),
     find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(recordOf)),
     list: (tenant, query) =>

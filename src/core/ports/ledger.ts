@@ -1,6 +1,6 @@
 import type { LimitUse, RequestedUpload } from "../quota/rules/check-limits.ts";
 import type { Limits } from "../quota/rules/limits.ts";
-import type { Totals } from "../quota/rules/usage-totals.ts";
+import type { CreatorUsage, Totals, Usage } from "../quota/rules/usage-totals.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../quota/rules/reservation.ts";
 import type { Result } from "../shared/result.ts";
 import type { DeliveryAttempt, EventPage, EventQuery, WebhookEvent } from "../webhooks/rules/delivery.ts";
@@ -23,13 +23,19 @@ export interface Ledgers {
   /** Stream made a video whose URL cannot be handed out: cancels the upload, and makes the deletion of the video due. */
   cancelOrphaned(tenant: string, id: string, uid: string): Promise<void>;
   usage(tenant: string): Promise<Result<Totals>>;
+  /**
+   * What the uploads reserved in a month use of its quota. @param start of the month, in seconds since the epoch
+   * @returns undefined if the ledger did not keep totals of past months yet
+   */
+  usageOfMonth(tenant: string, start: number): Promise<Result<Usage | undefined>>;
+  usageOfCreator(tenant: string, creator: string): Promise<Result<CreatorUsage>>;
   /** What is used of the limits that count this upload, and whether they would admit it. Counts nothing. */
   limitUses(tenant: string, limits: Limits, upload: RequestedUpload): Promise<Result<readonly LimitUse[]>>;
 
   /** @param idOrUid the upload's id, or the uid of its video */
   find(tenant: string, idOrUid: string): Promise<Result<UploadRecord | undefined>>;
   list(tenant: string, query: UploadQuery): Promise<Result<UploadPage>>;
-  /** Seconds of live and ready uploads and number of ready ones, of one creator or of the tenant. */
+  /** Seconds and number of ready videos, of one creator or of the tenant. */
   storage(tenant: string, creator?: string): Promise<Result<{ readonly seconds: number; readonly videos: number }>>;
   /**
    * Cancels the upload, or deletes it if it was ready.

@@ -41,6 +41,16 @@ export function rfc3339(seconds: number): string {
   return new Date(seconds * 1000).toISOString();
 }
 
+/** Parses `2026-11`. @returns the start of the month in UTC, in seconds since the epoch; `undefined` if it is something else */
+export function parseMonth(text: string): number | undefined {
+  return /^\d{4}-(?:0[1-9]|1[0-2])$/.test(text) ? Date.parse(`${text}-01T00:00:00Z`) / 1000 : undefined;
+}
+
+/** `2026-11`, from seconds since the epoch. */
+export function formatMonth(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().slice(0, 7);
+}
+
 /**
  * Start of a month in UTC, in seconds since the epoch.
  *

@@ -6,7 +6,7 @@ import type { Ledgers } from "../ports/ledger.ts";
 /** With Cloudflare's field names. https://developers.cloudflare.com/api/resources/stream/subresources/videos/methods/storage_usage/ */
 export interface StorageUsage {
   readonly creator?: string;
-  /** Includes reservations. */
+  /** Of ready videos: like Stream's, without what pending uploads reserve (assumed). */
   readonly totalStorageMinutes: number;
   /** The tenant's limit; absent if only the account's applies. */
   readonly totalStorageMinutesLimit?: number;

@@ -11,7 +11,12 @@ import {
 import type { Limits } from "../../core/quota/rules/limits.ts";
 import { resolveIdempotency } from "../../core/quota/rules/idempotency.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
-import type { Totals } from "../../core/quota/rules/usage-totals.ts";
+import {
+  type CreatorUsage,
+  type Totals,
+  type Usage,
+  roundToMilliseconds,
+} from "../../core/quota/rules/usage-totals.ts";
 import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
@@ -174,6 +179,10 @@ export class Ledger {
     return this.#store.totals(this.#host.now());
   }
 
+  usageOfMonth(start: number): Usage | undefined {
+    return this.#store.month(start);
+  }
+
   limitUses(limits: Limits, upload: RequestedUpload): LimitUse[] {
     return limitUses(limits, this.#currentUsage({ limits, ...upload }, this.#host.now()), upload);
   }
@@ -187,8 +196,17 @@ export class Ledger {
     return this.#queries.list(query);
   }
 
-  storageOf(creator: string): { readonly seconds: number; readonly videos: number } {
-    return this.#queries.storageOf(creator);
+  /** @param creator absent: all uploads */
+  storage(creator?: string): { readonly seconds: number; readonly videos: number } {
+    if (creator !== undefined) return this.#queries.storageOf(creator);
+    const { storedSeconds, videos } = this.usage();
+    return { seconds: roundToMilliseconds(storedSeconds - this.#queries.reservedSeconds()), videos };
+  }
+
+  usageOfCreator(creator: string): CreatorUsage {
+    const { seconds, videos } = this.#queries.storageOf(creator);
+    const storedSeconds = roundToMilliseconds(seconds + this.#queries.reservedSeconds(creator));
+    return { pending: this.#queries.countPendingOf(creator), videos, storedSeconds };
   }
 
   dueUploads(limit: number): DueUpload[] {

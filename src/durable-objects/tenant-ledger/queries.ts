@@ -110,16 +110,22 @@ export class LedgerQueries {
     return block?.rows === MAX_SCAN ? block.last : undefined;
   }
 
-  /** Seconds of a creator's live and ready uploads, and the number of ready ones. */
+  /** Seconds and number of a creator's ready videos. */
   storageOf(creator: string): { readonly seconds: number; readonly videos: number } {
     const { seconds, videos } = this.#sql
       .exec<{ seconds: number; videos: number }>(
-        `SELECT coalesce(sum(seconds), 0) AS seconds, count(*) FILTER (WHERE state = 'ready') AS videos
-         FROM uploads WHERE creator = ? AND (state = 'ready' OR (${LIVE}))`,
+        `SELECT coalesce(sum(seconds), 0) AS seconds, count(*) AS videos
+         FROM uploads WHERE creator = ? AND state = 'ready'`,
         creator,
       )
       .one();
     return { seconds: roundToMilliseconds(seconds), videos };
+  }
+
+  /** Seconds that live uploads reserve, of one creator or of all. */
+  reservedSeconds(creator?: string): number {
+    const query = `SELECT sum(seconds) AS value FROM uploads WHERE ${LIVE}`;
+    return (creator === undefined ? this.#value(query) : this.#value(`${query} AND creator = ?`, creator)) ?? 0;
   }
 
   /**

@@ -52,7 +52,8 @@ export function importedUpload(upstream: string, video: StreamVideo, now: number
     upstream,
     bytes: (ready ? report.bytes : undefined) ?? 0,
     seconds: (ready ? report.seconds : undefined) ?? video.maxDurationSeconds ?? STREAM_DEFAULT_MAX_DURATION_SECONDS,
-    created,
+    // Stream's clock may be ahead: the current month must not end before it does here.
+    created: Math.min(created, now),
     expires,
     due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,
     // The ledger may have had it before: its events then need higher sequence numbers than those already sent.

@@ -1,13 +1,17 @@
 import {
   type CountedUpload,
   type Totals,
+  type Usage,
   applyToTotals,
   sameTotals,
   emptyTotals,
   startNewWindows,
 } from "../../core/quota/rules/usage-totals.ts";
+import { NO_USAGE, isMonthKept } from "../../core/quota/rules/usage-month.ts";
+import { startOfMonth } from "../../core/shared/time.ts";
 import { lowerBoundAt } from "../../core/uploads/rules/upload-id.ts";
 import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
+import { PastMonths } from "./past-months.ts";
 import { type NewUpload, type UploadRow, migrateLedger } from "./schema.ts";
 import type { UploadChange } from "./row-mapping.ts";
 
@@ -56,6 +60,7 @@ interface CountedRow extends CountedUpload, Record<string, SqlStorageValue> {}
 export class LedgerStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #months: PastMonths;
   readonly #onTransactionStart: () => () => void;
   /** In memory, so that a creation does not read it. */
   #ledger: LedgerState;
@@ -72,6 +77,7 @@ export class LedgerStore {
     this.#storage = storage;
     this.#onTransactionStart = onTransactionStart;
     this.#sql = storage.sql;
+    this.#months = new PastMonths(storage.sql);
     storage.transactionSync(() => migrateLedger(storage.sql, now));
     this.#ledger = this.#read();
   }
@@ -117,8 +123,20 @@ export class LedgerStore {
     return startNewWindows(this.#ledger.totals, now);
   }
 
+  /**
+   * What the uploads reserved in a month use of its quota. @param start of the month
+   * @returns undefined if the ledger did not keep totals of past months yet
+   */
+  month(start: number): Usage | undefined {
+    const { month } = this.#ledger.totals;
+    if (start !== month.start) return this.#pastMonth(start);
+    const { uploads, bytes, seconds } = month;
+    return { uploads, bytes, seconds };
+  }
+
   /** Columns that are absent from `upload` get their defaults. */
   insert(upload: NewUpload, now: number): void {
+    this.#startNewMonth(now);
     if (this.#uncounted >= MAX_UNCOUNTED) this.#write({}, now);
     const row = { ...upload, batch: this.#ledger.batch };
     const columns = Object.keys(row);
@@ -128,6 +146,7 @@ export class LedgerStore {
     );
     this.#uncounted++;
     this.#ledger = { ...this.#ledger, totals: applyToTotals(this.totals(now), undefined, upload) };
+    this.#countInPastMonth(undefined, upload, now);
     if (upload.id < this.#ledger.uncountedFrom) this.#write({}, now);
   }
 
@@ -192,7 +211,29 @@ export class LedgerStore {
   }
 
   #count(before: UploadRow | undefined, after: UploadRow | undefined, now: number): void {
+    this.#startNewMonth(now);
     this.#write({ totals: applyToTotals(this.totals(now), before, after) }, now);
+    this.#countInPastMonth(before, after, now);
+  }
+
+  /** Before the first change in a new month, so that the totals on disk and the uploads that they lack are of one month. */
+  #startNewMonth(now: number): void {
+    const [{ month }, totals] = [this.#ledger.totals, this.totals(now)];
+    if (month.start === 0 || month.start === totals.month.start) return;
+    this.#months.close(month, totals.month.start);
+    this.#write({ totals }, now);
+  }
+
+  #countInPastMonth(before: CountedUpload | undefined, after: CountedUpload | undefined, now: number): void {
+    const start = startOfMonth((before ?? after)?.created ?? now);
+    if (start >= this.#ledger.totals.month.start || !isMonthKept(start, now)) return;
+    const stored = this.#pastMonth(start);
+    if (stored) this.#months.apply(stored, before, after);
+  }
+
+  #pastMonth(start: number): Usage | undefined {
+    const isKnown = start > this.#ledger.totals.month.start || start >= startOfMonth(this.rekeyed);
+    return this.#months.find(start) ?? (isKnown ? NO_USAGE : undefined);
   }
 
   /** The stored totals, and the uploads that they lack. Their order does not matter. */

@@ -3,6 +3,7 @@ import type { StoredAttempt, StoredComparison, StoredUpload } from "../../adapte
 import { parseConfig } from "../../config.ts";
 import type { LimitUse, RequestedUpload } from "../../core/quota/rules/check-limits.ts";
 import type { Limits } from "../../core/quota/rules/limits.ts";
+import type { CreatorUsage, Usage } from "../../core/quota/rules/usage-totals.ts";
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import { errorMessage } from "../../core/shared/text.ts";
@@ -105,6 +106,15 @@ export class TenantLedger extends DurableObject<Env> {
     return this.#ledger.usage();
   }
 
+  /** @param start of a month, in seconds since the epoch; undefined if its totals are not known */
+  usageOfMonth(start: number): Usage | undefined {
+    return this.#ledger.usageOfMonth(start);
+  }
+
+  usageOfCreator(creator: string): CreatorUsage {
+    return this.#ledger.usageOfCreator(creator);
+  }
+
   /** What is used of the limits that count an upload. Counts nothing. */
   limitUses(limits: Limits, upload: RequestedUpload): LimitUse[] {
     return this.#ledger.limitUses(limits, upload);
@@ -120,10 +130,9 @@ export class TenantLedger extends DurableObject<Env> {
     return { uploads: rows.map(storedUpload), ...(cursor !== undefined && { cursor }) };
   }
 
+  /** Seconds and number of ready videos. */
   storage(creator: string | undefined): { readonly seconds: number; readonly videos: number } {
-    if (creator !== undefined) return this.#ledger.storageOf(creator);
-    const { storedSeconds, videos } = this.usage();
-    return { seconds: storedSeconds, videos };
+    return this.#ledger.storage(creator);
   }
 
   /** Cancels the upload, or deletes it if it was ready, and makes the deletion of its video due. */

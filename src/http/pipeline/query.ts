@@ -3,7 +3,7 @@ import { isCreator } from "../../core/policy/rules/creator.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, err, ok } from "../../core/shared/result.ts";
 import { quoteRequested, truncate } from "../../core/shared/text.ts";
-import { parseTimestamp } from "../../core/shared/time.ts";
+import { parseMonth, parseTimestamp } from "../../core/shared/time.ts";
 
 /** `v.object` of query parameters, possibly in a pipe. Messages complete the sentence "limit …". */
 export type QuerySchema = v.GenericSchema & { readonly entries: object };
@@ -61,6 +61,13 @@ export const oneOf = <const T extends string>(names: readonly T[]) =>
 
 /** The creator of uploads. */
 export const creator = v.pipe(v.string(), v.check(isCreator, "must be 1 to 64 printable ASCII characters"));
+
+/** A month, as its start in seconds since the epoch. */
+export const month = v.pipe(
+  v.string(),
+  v.transform((text) => parseMonth(text) ?? Number.NaN),
+  v.number("must be a month such as 2026-11"),
+);
 
 /**
  * A time, as whole seconds since the epoch.

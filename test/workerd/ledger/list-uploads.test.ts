@@ -39,7 +39,7 @@ describe("TenantLedger.list", () => {
     expect(await list({ to: now() - 60 })).toEqual([]);
     expect(await list({ from: now() + 60 })).toEqual([]);
     expect(await ledger.storage("two")).toEqual({ seconds: 12, videos: 1 });
-    expect(await ledger.storage(undefined)).toEqual({ seconds: 72, videos: 1 });
+    expect(await ledger.storage(undefined)).toEqual({ seconds: 12, videos: 1 });
   });
 
   it.each([

@@ -19,6 +19,9 @@ export interface Totals {
   readonly month: Usage & { readonly start: number };
 }
 
+/** What one creator uses now. */
+export type CreatorUsage = Pick<Totals, "pending" | "videos" | "storedSeconds">;
+
 export interface CountedUpload extends UploadSize {
   readonly state: UploadState;
   /** When it was reserved. Decides the day and month that it counts for. */

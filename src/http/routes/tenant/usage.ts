@@ -1,17 +1,36 @@
 import { Hono } from "hono/tiny";
+import * as v from "valibot";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
-import type { Ledgers } from "../../../core/ports/ledger.ts";
-import { rfc3339 } from "../../../core/shared/time.ts";
+import { type ReadUsagePorts, readCreatorUsage, readMonth } from "../../../core/quota/read-usage.ts";
+import { formatMonth, rfc3339 } from "../../../core/shared/time.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
+import { creator, month } from "../../pipeline/query.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 
-/** `GET /v1/:tenant/usage`: what the tenant uses, and its limits. */
-export function usageRoutes(ports: AuthenticatePorts & { readonly ledgers: Ledgers }): Hono<AppEnv> {
+const usageQuery = v.pipe(
+  v.object({ month: v.exactOptional(month), creator: v.exactOptional(creator) }),
+  v.forward(
+    v.check(({ month, creator }) => month === undefined || creator === undefined, "must not be combined with month"),
+    ["creator"],
+  ),
+);
+
+/** `GET /v1/:tenant/usage`: what the tenant uses, and its limits; or what it used in a month; or what a creator uses. */
+export function usageRoutes(ports: AuthenticatePorts & ReadUsagePorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
-  const read = handle({ access: requireScope(ports, "usage:read") }, async (c, { access }) => {
+  const access = requireScope(ports, "usage:read");
+  const read = handle({ access, query: usageQuery }, async (c, { access, query }) => {
     const { id, limits } = access.tenant;
+    if (query.month !== undefined) {
+      const usage = await readMonth(ports, access, query.month);
+      return usage.ok ? c.json({ tenant: id, month: formatMonth(query.month), usage: usage.value }) : usage;
+    }
+    if (query.creator !== undefined) {
+      const usage = await readCreatorUsage(ports, access, query.creator);
+      return usage.ok ? c.json({ tenant: id, creator: query.creator, usage: usage.value, limits }) : usage;
+    }
     const usage = await ports.ledgers.usage(id);
     if (!usage.ok) return usage;
     const { pending, videos, storedSeconds, day, month } = usage.value;
