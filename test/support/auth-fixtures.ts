@@ -45,6 +45,7 @@ export const grant: Grant = {
   tenant: "acme",
   issuedAt: NOON,
   expiresAt: NOON + 60,
+  uploads: 1,
   mintedBy: { key: KEY_ID },
 };
 

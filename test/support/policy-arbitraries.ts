@@ -15,9 +15,9 @@ function few<T>(values: Record<string, fc.Arbitrary<T>>, most: number): fc.Arbit
 }
 
 const onViolation = fc.constantFrom("reject", "clamp", "drop");
-const HOSTS = ["acme.com", "*.acme.com", "app.acme.com", "*.app.acme.com", "evil.example", "localhost:3000"];
-const TEXTS = ["a", "b", "Cats", "my Cats", "🎬🎬🎬", "p12"];
-const DURATIONS = ["PT1M", "PT2M", "PT30M", "PT1H", "PT6H", "P1D", "P30D", "P60D", "P1Y", "P1096D", "P4Y"];
+export const HOSTS = ["acme.com", "*.acme.com", "app.acme.com", "*.app.acme.com", "evil.example", "localhost:3000"];
+export const TEXTS = ["a", "b", "Cats", "my Cats", "🎬🎬🎬", "p12"];
+export const DURATIONS = ["PT1M", "PT2M", "PT30M", "PT1H", "PT6H", "P1D", "P30D", "P60D", "P1Y", "P1096D", "P4Y"];
 
 function rule(verbs: Record<string, fc.Arbitrary<unknown>>, setting: fc.Arbitrary<unknown>) {
   const mode = fc.oneof(
@@ -37,12 +37,15 @@ const texts = rule(
   },
   fc.constantFrom(...TEXTS),
 );
-const seconds = fc.constantFrom(1, 30, 60, 600, 3_600, 36_000);
-const fraction = fc.constantFrom(0, 0.25, 0.5, 1, 0.000001, 1e-7);
+export const SECONDS = [1, 30, 60, 600, 3_600, 36_000];
+export const FRACTIONS = [0, 0.25, 0.5, 1, 0.000001, 1e-7];
+const seconds = fc.constantFrom(...SECONDS);
+const fraction = fc.constantFrom(...FRACTIONS);
 const duration = fc.constantFrom(...DURATIONS);
 const hosts = fc.subarray(HOSTS, { minLength: 1 });
 
-const rules: Record<string, fc.Arbitrary<unknown>> = {
+/** Arbitrary rules by metadata key, as JSON. */
+export const rules: Record<string, fc.Arbitrary<unknown>> = {
   name: texts,
   maxdurationseconds: rule(
     { min: seconds, max: seconds, oneOf: fc.array(seconds, { minLength: 1, maxLength: 3 }) },

@@ -1,6 +1,7 @@
 import { SignJWT, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose";
 import * as v from "valibot";
 import type { KeyRing } from "../../config.ts";
+import { DEFAULT_GRANT_UPLOADS } from "../../core/auth/rules/grant.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
 import { type Problem, problem } from "../../core/shared/problem.ts";
 import { errorMessage } from "../../core/shared/text.ts";
@@ -52,15 +53,16 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
       });
     },
 
-    async verifyGrant(token) {
+    async verifyGrant(token, graceSeconds = 0) {
       return verify(async () => {
         const { payload } = await jwtVerify(token, grantKeyOf, {
           typ: GRANT_TYPE,
           issuer: GRANT_ISSUER,
           algorithms: [GRANT_ALGORITHM],
+          clockTolerance: graceSeconds,
           requiredClaims: ["exp", "iat", "jti", "aud"],
         });
-        const { jti, aud, iat, exp, sub, policy, mintedBy } = v.parse(grantClaims, payload);
+        const { jti, aud, iat, exp, sub, policy, uploads, reference, mintedBy } = v.parse(grantClaims, payload);
         return {
           id: jti,
           tenant: aud,
@@ -68,6 +70,8 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
           expiresAt: exp,
           ...(sub !== undefined && { subject: sub }),
           ...(policy !== undefined && { policy }),
+          uploads,
+          ...(reference !== undefined && { reference }),
           mintedBy,
         };
       });
@@ -75,8 +79,13 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
 
     async signGrant(grant) {
       const [signingKey] = grantKeys;
-      const { subject, policy, mintedBy } = grant;
-      const jwt = new SignJWT({ ...(policy !== undefined && { policy }), mintedBy })
+      const { subject, policy, uploads, reference, mintedBy } = grant;
+      const jwt = new SignJWT({
+        ...(policy !== undefined && { policy }),
+        ...(uploads !== DEFAULT_GRANT_UPLOADS && { uploads }),
+        ...(reference !== undefined && { reference }),
+        mintedBy,
+      })
         .setProtectedHeader({ alg: GRANT_ALGORITHM, typ: GRANT_TYPE, kid: signingKey.id })
         .setIssuer(GRANT_ISSUER)
         .setAudience(grant.tenant)
@@ -103,6 +112,8 @@ const grantClaims = v.object({
   exp: v.number(),
   sub: v.optional(v.string()),
   policy: v.optional(v.unknown()),
+  uploads: v.optional(v.number(), DEFAULT_GRANT_UPLOADS),
+  reference: v.optional(v.string()),
   mintedBy: v.union([v.object({ key: v.string() }), v.object({ issuer: v.string(), iss: v.string() })]),
 });
 

@@ -46,11 +46,11 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
           .then((page) => ({ ...page, uploads: page.uploads.map(uploadRecordOf) })),
       ),
     storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
-    cancel: (tenant, id, version) =>
+    cancel: (tenant, id, version, unfinishedOnly) =>
       orProblem(
         of(tenant)
-          .cancel(id, version)
-          .then((cancelled) => (cancelled === "stale" ? cancelled : recordOf(cancelled))),
+          .cancel(id, version, ...(unfinishedOnly ? [true] : []))
+          .then((cancelled) => (typeof cancelled === "string" ? cancelled : recordOf(cancelled))),
       ),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
     reconcile: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page).then(comparisonOf)),

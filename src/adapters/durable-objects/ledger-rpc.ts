@@ -1,5 +1,6 @@
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
+import type { Correlation } from "../../core/uploads/rules/correlation.ts";
 import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
 import type { UploadState } from "../../core/uploads/rules/upload-state.ts";
 import type { DeliveryAttempt } from "../../core/webhooks/rules/delivery.ts";
@@ -9,7 +10,7 @@ import type { DeliveryAttempt } from "../../core/webhooks/rules/delivery.ts";
  * versions call each other during a deployment, so these field names stay. `test/workerd/golden` holds them.
  */
 
-export interface StoredUpload {
+export interface StoredUpload extends Correlation {
   readonly id: string;
   readonly state: UploadState;
   readonly uid?: string;

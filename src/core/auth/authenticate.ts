@@ -1,8 +1,8 @@
 import { type ApiKeyRecord, parseApiKey } from "./rules/api-key.ts";
 import type { Caller } from "./rules/caller.ts";
-import type { Grant } from "./rules/grant.ts";
+import { type Grant, OWN_UPLOAD_GRACE_SECONDS } from "./rules/grant.ts";
 import type { Issuer } from "./rules/issuer.ts";
-import { GRANT_SCOPES, type Scope } from "./rules/scopes.ts";
+import { GRANT_SCOPES, OWN_UPLOAD_SCOPES, type Scope } from "./rules/scopes.ts";
 import { parsePolicy } from "../policy/rules/policy.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
@@ -29,6 +29,12 @@ export interface Credentials {
   /** The metadata key `grant` of a creation. */
   readonly grant?: string;
 }
+
+/**
+ * What a scope is required for: the tenant's uploads, or one upload. Grants read and cancel the uploads that were created under
+ * them, also for a while after they have expired; which ones these are is for `visibilityOf` to say.
+ */
+export type AccessTo = "tenant" | "one upload";
 
 /** An authenticated caller, and the tenant it has access to. */
 export interface Access {
@@ -57,11 +63,12 @@ export async function authenticate(
   ports: AuthenticatePorts,
   credentials: Credentials,
   scope: Scope,
+  to: AccessTo = "tenant",
 ): Promise<Result<Access>> {
-  const token = readToken(credentials);
+  const token = readToken(credentials, scope);
   if (!token.ok) return token;
 
-  const caller = await verifyToken(ports, credentials.tenant, token.value);
+  const caller = await verifyToken(ports, credentials.tenant, token.value, to);
   if (!caller.ok) return caller;
   if (caller.value.tenant !== credentials.tenant)
     return err(
@@ -80,19 +87,25 @@ interface PresentedToken {
   readonly sentIn: "authorization" | "metadata";
 }
 
-function readToken({ authorization, grant }: Credentials): Result<PresentedToken> {
+function readToken({ authorization, grant }: Credentials, scope: Scope): Result<PresentedToken> {
   if (authorization !== undefined && grant !== undefined)
     return err(
       problem("credential_invalid", "Send either Authorization or a grant in the metadata; the request has both."),
     );
   if (grant !== undefined) return checkSize({ text: grant, sentIn: "metadata" });
   if (authorization === undefined)
-    return err(problem("credential_missing", "Send Authorization: Bearer <API key, JWT or grant>."));
+    return err(problem("credential_missing", scope === "uploads:create" ? CREATION_CREDENTIAL : CREDENTIAL));
   const text = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization)?.[1];
   if (text === undefined)
     return err(problem("credential_invalid", "Authorization must have the form: Bearer <API key, JWT or grant>."));
   return checkSize({ text, sentIn: "authorization" });
 }
+
+const CREDENTIAL = "Send Authorization: Bearer <API key, JWT or grant>.";
+
+/** Clients send their headers to the upload host, too, but the metadata to the gateway only: the best place for a grant. */
+const CREATION_CREDENTIAL =
+  "Send a grant as the metadata key grant (in a JSON body: meta.grant), or Authorization: Bearer <API key, JWT or grant>.";
 
 function checkSize(token: PresentedToken): Result<PresentedToken> {
   const { length } = token.text;
@@ -105,9 +118,14 @@ function checkSize(token: PresentedToken): Result<PresentedToken> {
   );
 }
 
-function verifyToken(ports: AuthenticatePorts, tenant: string, token: PresentedToken): Promise<Result<Caller>> {
+function verifyToken(
+  ports: AuthenticatePorts,
+  tenant: string,
+  token: PresentedToken,
+  to: AccessTo,
+): Promise<Result<Caller>> {
   const preview = ports.tokens.peek(token.text);
-  if (preview?.kind === "grant") return verifyGrant(ports, token.text);
+  if (preview?.kind === "grant") return verifyGrant(ports, token.text, to);
   // Metadata ends up in proxy logs and bug reports: long-lived credentials must not be sent in it.
   if (token.sentIn === "metadata")
     return Promise.resolve(
@@ -127,8 +145,15 @@ async function verifyApiKey(ports: AuthenticatePorts, text: string): Promise<Res
   if (!record || !(await ports.hashes.matches(apiKey.text, record.hash))) return invalid;
   if (record.revoked) return err(problem("credential_revoked", "The API key has been revoked."));
   if (hasExpired(ports, record)) return err(problem("credential_expired", "The API key has expired."));
-  const { tenant, id, scopes, version } = record;
-  return ok({ tenant, kind: "api-key", credential: id, scopes, version });
+  const { tenant, id, scopes, version, expiresAt } = record;
+  return ok({
+    tenant,
+    kind: "api-key",
+    credential: id,
+    scopes,
+    version,
+    ...(expiresAt !== undefined && { expiresAt }),
+  });
 }
 
 function hasExpired({ now }: AuthenticatePorts, { expiresAt }: ApiKeyRecord): boolean {
@@ -179,12 +204,13 @@ function isForTenant(issuer: Issuer, tenant: string): boolean {
   return issuer.tenant.kind === "claim" || issuer.tenant.id === tenant;
 }
 
-async function verifyGrant(ports: AuthenticatePorts, token: string): Promise<Result<Caller>> {
-  const verified = await ports.tokens.verifyGrant(token);
+async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo): Promise<Result<Caller>> {
+  const ownOnly = to === "one upload";
+  const verified = await ports.tokens.verifyGrant(token, ownOnly ? OWN_UPLOAD_GRACE_SECONDS : 0);
   if (!verified.ok) return verified;
   const grant = verified.value;
 
-  const version = await checkMinter(ports, grant);
+  const version = await checkMinter(ports, grant, ownOnly);
   if (!version.ok) return version;
   const policy = grant.policy === undefined ? undefined : parsePolicy(grant.policy, "grant");
   if (policy && !policy.ok) return err(problem("credential_invalid", "The grant's policy is not valid."));
@@ -192,21 +218,32 @@ async function verifyGrant(ports: AuthenticatePorts, token: string): Promise<Res
     tenant: grant.tenant,
     kind: "grant",
     credential: grant.id,
-    scopes: GRANT_SCOPES,
+    scopes: ownOnly ? OWN_UPLOAD_SCOPES : GRANT_SCOPES,
     version: version.value,
     ...(grant.subject !== undefined && { subject: grant.subject }),
     ...(policy && { policy: policy.value }),
+    grant: { uploads: grant.uploads, ...(grant.reference !== undefined && { reference: grant.reference }) },
   });
 }
 
-/** Checks that the credential that minted a grant could still mint it. @returns the version of that credential */
-async function checkMinter(ports: AuthenticatePorts, { mintedBy, tenant }: Grant): Promise<Result<number>> {
+/**
+ * Checks that the credential that minted a grant could still mint it.
+ *
+ * @param ownOnly the grant is used for its own uploads: these it may read and cancel after its key has expired, but not after
+ *   the key was revoked
+ * @returns the version of that credential
+ */
+async function checkMinter(
+  ports: AuthenticatePorts,
+  { mintedBy, tenant }: Grant,
+  ownOnly: boolean,
+): Promise<Result<number>> {
   if ("key" in mintedBy) {
     const key = await ports.registry.apiKey(mintedBy.key, "trusted");
     if (!key.ok) return key;
     if (!key.value || key.value.revoked)
       return err(problem("credential_revoked", "The API key that minted this grant has been revoked."));
-    if (hasExpired(ports, key.value))
+    if (!ownOnly && hasExpired(ports, key.value))
       return err(problem("credential_expired", "The API key that minted this grant has expired."));
     return ok(key.value.version);
   }

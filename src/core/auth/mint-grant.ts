@@ -2,17 +2,24 @@ import * as v from "valibot";
 import { jsonObject } from "../shared/strict-object.ts";
 import {
   DEFAULT_GRANT_SECONDS,
+  DEFAULT_GRANT_UPLOADS,
   type Grant,
   MAX_GRANT_POLICY_BYTES,
   MAX_GRANT_SECONDS,
+  MAX_GRANT_UPLOADS,
+  MAX_REFERENCE_CHARACTERS,
   MIN_GRANT_SECONDS,
 } from "./rules/grant.ts";
+import { findContradiction } from "../policy/rules/contradiction.ts";
 import { isCreator } from "../policy/rules/creator.ts";
-import { parsePolicy } from "../policy/rules/policy.ts";
+import { type PolicyDocument, narrow, parsePolicy } from "../policy/rules/policy.ts";
+import { uploadBounds } from "../quota/rules/upload-bounds.ts";
+import { ANY_ACCOUNT } from "../stream/rules/defaults.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { truncate } from "../shared/text.ts";
 import type { Access } from "./authenticate.ts";
+import type { Caller } from "./rules/caller.ts";
 import type { Tokens } from "../ports/tokens.ts";
 
 export interface MintGrantPorts {
@@ -22,17 +29,30 @@ export interface MintGrantPorts {
   readonly newGrantId: () => string;
 }
 
-/** The end user that a grant is for, and so the creator of its upload. */
+/** The end user that a grant is for, and so the creator of its uploads. */
 export const grantSubject = v.optional(
   v.pipe(v.string(), v.check(isCreator, "must be 1 to 64 printable ASCII characters")),
 );
 
+/** One line of text. Counts Unicode code points. */
+const reference = v.pipe(
+  v.string(),
+  v.check(
+    (text) => text !== "" && !/\p{Cc}/u.test(text) && [...text].length <= MAX_REFERENCE_CHARACTERS,
+    `must be 1 to ${MAX_REFERENCE_CHARACTERS} characters on one line`,
+  ),
+);
+
 export const mintGrantSchema = jsonObject({
   subject: grantSubject,
-  /** Seconds. */
-  expiresIn: v.optional(
-    v.pipe(v.number(), v.integer(), v.minValue(MIN_GRANT_SECONDS), v.maxValue(MAX_GRANT_SECONDS)),
-    DEFAULT_GRANT_SECONDS,
+  /** Seconds. By default an hour, or until the key expires that mints the grant. */
+  expiresIn: v.optional(v.pipe(v.number(), v.integer(), v.minValue(MIN_GRANT_SECONDS), v.maxValue(MAX_GRANT_SECONDS))),
+  /** The backend's own id for what is uploaded. */
+  reference: v.optional(reference),
+  /** How many files it is for. */
+  uploads: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_GRANT_UPLOADS)),
+    DEFAULT_GRANT_UPLOADS,
   ),
   /** A policy document that narrows the tenant's. */
   policy: v.optional(v.unknown()),
@@ -44,8 +64,9 @@ export interface MintedGrant {
 }
 
 /**
- * Mints a grant for one upload of one end user. A JWT belongs to one end user and mints grants for that user only; an API
- * key acts for the whole tenant and mints grants for any subject.
+ * Mints a grant for one upload of one end user, or for a few. A JWT belongs to one end user and mints grants for that user only;
+ * an API key acts for the whole tenant and mints grants for any subject. A grant that could never create an upload is refused
+ * here, where the tenant's backend sees why, and not later in the end user's browser.
  */
 export async function mintGrant(
   ports: MintGrantPorts,
@@ -60,32 +81,63 @@ export async function mintGrant(
         { key: "subject" },
       ),
     );
-  if (body.policy !== undefined) {
-    const policy = parsePolicy(body.policy, "grant");
-    if (!policy.ok) return policy;
-    const bytes = new TextEncoder().encode(JSON.stringify(body.policy)).byteLength;
-    if (bytes > MAX_GRANT_POLICY_BYTES)
-      return err(
-        problem(
-          "body_invalid",
-          `policy: must have at most ${MAX_GRANT_POLICY_BYTES} bytes of JSON (found: ${bytes}).`,
-          {
-            key: "policy",
-          },
-        ),
-      );
-  }
+  const policy = parseGrantPolicy(body.policy);
+  if (!policy.ok) return policy;
+  const subject = caller.subject ?? body.subject;
+  const asGrant = { tenant: tenant.id, kind: "grant" as const, ...(subject !== undefined && { subject }) };
+  const contradiction = findContradiction(
+    narrow(tenant.policy, policy.value),
+    asGrant,
+    uploadBounds(ANY_ACCOUNT, tenant.limits),
+  );
+  if (contradiction) return err(contradiction);
 
   const issuedAt = ports.now();
-  const subject = caller.subject ?? body.subject;
+  const expiresAt = expiryOf(caller, issuedAt, body.expiresIn);
+  if (!expiresAt.ok) return expiresAt;
+  const { reference, uploads } = body;
   const grant: Grant = {
     id: ports.newGrantId(),
     tenant: tenant.id,
     issuedAt,
-    expiresAt: issuedAt + body.expiresIn,
+    expiresAt: expiresAt.value,
     ...(subject !== undefined && { subject }),
     ...(body.policy !== undefined && { policy: body.policy }),
+    uploads,
+    ...(reference !== undefined && { reference }),
     mintedBy: caller.iss === undefined ? { key: caller.credential } : { issuer: caller.credential, iss: caller.iss },
   };
   return ok({ grant, token: await ports.tokens.signGrant(grant) });
+}
+
+function parseGrantPolicy(json: unknown): Result<PolicyDocument | undefined> {
+  if (json === undefined) return ok(undefined);
+  const policy = parsePolicy(json, "grant");
+  if (!policy.ok) return policy;
+  const bytes = new TextEncoder().encode(JSON.stringify(json)).byteLength;
+  return bytes <= MAX_GRANT_POLICY_BYTES
+    ? policy
+    : err(
+        problem(
+          "body_invalid",
+          `policy: must have at most ${MAX_GRANT_POLICY_BYTES} bytes of JSON (found: ${bytes}).`,
+          { key: "policy" },
+        ),
+      );
+}
+
+/** A grant creates nothing after its key has expired. @returns seconds since the epoch */
+function expiryOf({ expiresAt = Infinity }: Caller, issuedAt: number, expiresIn?: number): Result<number> {
+  const keyExpiry = Math.floor(expiresAt / 1000);
+  const expiry = issuedAt + (expiresIn ?? DEFAULT_GRANT_SECONDS);
+  if (expiry <= keyExpiry) return ok(expiry);
+  if (expiresIn === undefined) return ok(keyExpiry);
+  const most = Math.max(0, keyExpiry - issuedAt);
+  return err(
+    problem(
+      "body_invalid",
+      `expiresIn: must be at most ${most}, since your API key expires then (found: ${expiresIn}).`,
+      { key: "expiresIn" },
+    ),
+  );
 }

@@ -41,9 +41,15 @@ export interface Ledgers {
    * Cancels the upload, or deletes it if it was ready.
    *
    * @param version of the tenant that the cancellation was decided with; `stale` if it has changed since
+   * @param unfinishedOnly does nothing to an upload that is `finished`, unless its deletion was requested before
    * @returns undefined if there is no such upload
    */
-  cancel(tenant: string, id: string, version: number): Promise<Result<UploadRecord | "stale" | undefined>>;
+  cancel(
+    tenant: string,
+    id: string,
+    version: number,
+    unfinishedOnly?: boolean,
+  ): Promise<Result<UploadRecord | "stale" | "finished" | undefined>>;
   /** The video of a cancelled upload no longer exists at Stream. */
   confirmVideoDeleted(tenant: string, id: string): Promise<void>;
   /** Applies a report from Stream. @returns false if it belongs to none of the tenant's uploads */

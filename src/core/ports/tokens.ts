@@ -7,7 +7,8 @@ export interface Tokens {
   /** Reads the kind and the issuer of a token without verifying them. @returns `undefined` if it is not a JWT */
   peek(token: string): TokenPreview | undefined;
   verifyJwt(token: string, issuer: Issuer): Promise<Result<Readonly<Record<string, unknown>>>>;
-  verifyGrant(token: string): Promise<Result<Grant>>;
+  /** @param graceSeconds how long after its `exp` the grant still counts; 0 by default */
+  verifyGrant(token: string, graceSeconds?: number): Promise<Result<Grant>>;
   signGrant(grant: Grant): Promise<string>;
 }
 

@@ -4,10 +4,11 @@ import type { Decision } from "../policy/rules/policy-decision.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { RecentRejections } from "../ports/recent-rejections.ts";
-import type { IdempotencyRequest, ReservationOutcome } from "../quota/rules/reservation.ts";
+import type { IdempotencyRequest, ReservationOutcome, ReservationRequest } from "../quota/rules/reservation.ts";
 import { upstreamBusy } from "../budget/acquire-call.ts";
 import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
+import { describeMetadata } from "./rules/correlation.ts";
 import type { CreationRequest } from "./rules/tus-creation.ts";
 
 export interface AdmitPorts {
@@ -53,6 +54,7 @@ export async function admit(
     expires: decision.expiresAt,
     ...(decision.creator !== undefined && { creator: decision.creator }),
     ...(idempotency && { idempotency }),
+    ...correlate(caller, decision),
   });
   if (refusals.has(tenant.id)) {
     const reservation = await reserving;
@@ -67,4 +69,18 @@ export async function admit(
   if (call.granted) return { ...reservation, id };
   await ledgers.release(tenant.id, id, "unsent");
   return { kind: "refused", problem: upstreamBusy(call.retryAfterSeconds) };
+}
+
+/** What the tenant's backend knows the upload by. */
+function correlate(
+  { grant, credential }: Caller,
+  { metadata }: Decision,
+): Pick<ReservationRequest, "name" | "meta" | "grant" | "reference"> {
+  const { name, meta } = describeMetadata(metadata);
+  return {
+    ...(name !== undefined && { name }),
+    ...(meta && { meta: JSON.stringify(meta) }),
+    ...(grant && { grant: credential }),
+    ...(grant?.reference !== undefined && { reference: grant.reference }),
+  };
 }

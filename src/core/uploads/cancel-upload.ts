@@ -1,3 +1,4 @@
+import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { requireUpstream } from "../stream/rules/upstream.ts";
 import { type Access, TENANT_CHANGING, versionOf } from "../auth/authenticate.ts";
@@ -41,6 +42,12 @@ export async function cancelUpload(
   return err(TENANT_CHANGING);
 }
 
+/** Of a grant: the tenant's backend decides about a video that was processed. */
+const FINISHED = problem(
+  "grant_used",
+  "The upload is finished. A grant cancels an upload until then; the video of a finished one is deleted with an API key.",
+);
+
 /** @returns `stale` if the ledger has seen a later version of the tenant than this registry */
 async function cancelAs(
   ports: CancelUploadPorts,
@@ -57,10 +64,11 @@ async function cancelAs(
   // The first cancellation deletes the video.
   if (deletionRequested) return upload;
 
-  const { tenant } = access.value;
-  const cancelled = await ports.ledgers.cancel(tenant.id, id, versionOf(access.value));
+  const { tenant, caller } = access.value;
+  const cancelled = await ports.ledgers.cancel(tenant.id, id, versionOf(access.value), caller.kind === "grant");
   if (!cancelled.ok) return cancelled;
   if (cancelled.value === "stale") return "stale";
+  if (cancelled.value === "finished") return err(FINISHED);
   // The ledger has deleted the record since it was found: it removes finished uploads after a while.
   if (!cancelled.value) return upload;
   await trace.measure("stream", deleteVideo(ports, tenant.id, cancelled.value));

@@ -21,7 +21,7 @@ import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comp
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
-import { isLive, isMissingUpstream } from "../../core/uploads/rules/upload-state.ts";
+import { isFinished, isLive, isMissingUpstream } from "../../core/uploads/rules/upload-state.ts";
 import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
@@ -116,11 +116,12 @@ export class Ledger {
     });
   }
 
-  cancel(id: string, version: number): UploadRow | "stale" | undefined {
+  cancel(id: string, version: number, unfinishedOnly: boolean): UploadRow | "stale" | "finished" | undefined {
     if (version < this.#store.version) return "stale";
     return this.#store.transaction(() => {
       const row = this.#queries.byId(id);
-      return row && (progressOf(row).deletionRequested ? row : this.#writer.apply(row, { kind: "cancelled" }));
+      if (!row || progressOf(row).deletionRequested) return row;
+      return unfinishedOnly && isFinished(row.state) ? "finished" : this.#writer.apply(row, { kind: "cancelled" });
     });
   }
 

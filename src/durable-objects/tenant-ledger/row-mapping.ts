@@ -5,6 +5,7 @@ import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import { DUE_AFTER_EXPIRY_SECONDS, type DueUpload } from "../../core/uploads/rules/due-upload.ts";
+import { type Correlation, describeMetadata, idempotencyKeyIn } from "../../core/uploads/rules/correlation.ts";
 import { UPLOAD_ID } from "../../core/uploads/rules/upload-id.ts";
 import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
 import type { Upload, UploadProgress } from "../../core/uploads/rules/upload-state.ts";
@@ -17,12 +18,16 @@ import type { NewUpload, UploadRow } from "./schema.ts";
 
 /** The keys become the columns of the INSERT, so absent values are left out. */
 export function reservedUpload(request: ReservationRequest, now: number): NewUpload {
-  const { id, creator, idempotency, upstream, bytes, seconds, expires } = request;
+  const { id, creator, idempotency, upstream, bytes, seconds, expires, name, meta, grant, reference } = request;
   return {
     id,
     state: "reserved",
     ...(creator !== undefined && { creator }),
     ...(idempotency && { idempotency: idempotency.key, fingerprint: idempotency.fingerprint }),
+    ...(grant !== undefined && { grant_id: grant }),
+    ...(reference !== undefined && { reference }),
+    ...(name !== undefined && { name }),
+    ...(meta !== undefined && { meta }),
     upstream,
     bytes,
     seconds,
@@ -44,10 +49,13 @@ export function importedUpload(upstream: string, video: StreamVideo, now: number
   if (!tag || !UPLOAD_ID.test(tag.uploadId) || report.kind === "failed") return undefined;
   if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
   const ready = report.kind === "ready";
+  const { name = null, meta } = describeMetadata(Object.entries(metaOf(video.json)));
   return {
     id: tag.uploadId,
     state: ready ? "ready" : "issued",
     creator,
+    name,
+    meta: meta ? JSON.stringify(meta) : null,
     uid: report.uid,
     upstream,
     bytes: (ready ? report.bytes : undefined) ?? 0,
@@ -64,6 +72,10 @@ export function importedUpload(upstream: string, video: StreamVideo, now: number
   };
 }
 
+function metaOf({ meta }: VideoJson): object {
+  return typeof meta === "object" && meta !== null ? meta : {};
+}
+
 export function uploadOf(row: UploadRow): Upload {
   const { id, state, uid, creator, bytes, seconds, created, expires, failure } = row;
   return {
@@ -77,7 +89,24 @@ export function uploadOf(row: UploadRow): Upload {
     expires,
     ...(failure !== null && { failure }),
     restoredCount: row.returns,
+    ...correlationOf(row),
   };
+}
+
+function correlationOf({ name, meta, grant_id, reference, idempotency, fingerprint }: UploadRow): Correlation {
+  const idempotencyKey = idempotency === null ? undefined : idempotencyKeyIn(idempotency, fingerprint);
+  return {
+    ...(name !== null && { name }),
+    ...(meta !== null && { meta: JSON.parse(meta) as Record<string, string> }),
+    ...(grant_id !== null && { grant: grant_id }),
+    ...(reference !== null && { reference }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  };
+}
+
+/** With Stream's last description of its video. */
+export function describedUpload(row: UploadRow): Upload & { readonly video?: VideoJson } {
+  return { ...uploadOf(row), ...(row.video !== null && { video: JSON.parse(row.video) as VideoJson }) };
 }
 
 export function storedUpload(row: UploadRow): StoredUpload {

@@ -135,10 +135,14 @@ export class TenantLedger extends DurableObject<Env> {
     return this.#ledger.storage(creator);
   }
 
-  /** Cancels the upload, or deletes it if it was ready, and makes the deletion of its video due. */
-  cancel(id: string, version: number): StoredUpload | "stale" | undefined {
-    const row = this.#ledger.cancel(id, version);
-    return row === "stale" ? row : row && storedUpload(row);
+  /**
+   * Cancels the upload, or deletes it if it was ready, and makes the deletion of its video due.
+   *
+   * @param unfinishedOnly does nothing to a finished upload, unless its deletion was requested before
+   */
+  cancel(id: string, version: number, unfinishedOnly = false): StoredUpload | "stale" | "finished" | undefined {
+    const row = this.#ledger.cancel(id, version, unfinishedOnly);
+    return typeof row === "string" ? row : row && storedUpload(row);
   }
 
   /** The video of a cancelled upload no longer exists at Stream. */

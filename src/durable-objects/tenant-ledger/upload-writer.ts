@@ -3,7 +3,7 @@ import { type UploadTransition, applyTransition, isLive } from "../../core/uploa
 import { uploadEvent } from "../../core/webhooks/rules/upload-event.ts";
 import type { LedgerHost } from "./host.ts";
 import type { Outbox } from "./outbox.ts";
-import { type UploadChange, progressColumns, progressOf, uploadOf } from "./row-mapping.ts";
+import { type UploadChange, describedUpload, progressColumns, progressOf } from "./row-mapping.ts";
 import type { NewUpload, UploadRow } from "./schema.ts";
 import type { LedgerStore } from "./store.ts";
 
@@ -44,7 +44,7 @@ export class UploadWriter {
   /** Stores the event of an upload's state if the tenant has endpoints. */
   queueEvent(row: UploadRow): void {
     const now = this.#host.now();
-    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, uploadOf(row), now);
+    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, describedUpload(row), now);
     if (!body) return;
     this.#outbox.add(body, now);
     this.#host.onEventQueued();

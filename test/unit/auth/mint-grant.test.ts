@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { mintGrant } from "../../../src/core/auth/mint-grant.ts";
+import * as v from "valibot";
+import { mintGrant, mintGrantSchema } from "../../../src/core/auth/mint-grant.ts";
 import type { Access } from "../../../src/core/auth/authenticate.ts";
 import type { Grant } from "../../../src/core/auth/rules/grant.ts";
 import { ok } from "../../../src/core/shared/result.ts";
-import { NOON } from "../../support/policy-fixtures.ts";
+import { NOON, policyOf } from "../../support/policy-fixtures.ts";
 
 const ports = {
   now: () => NOON,
@@ -15,17 +16,25 @@ const ports = {
     signGrant: ({ id }: Grant) => Promise.resolve(`token of ${id}`),
   },
 };
-const accessOf = (caller: Partial<Access["caller"]>) => ({ caller, tenant: { id: "acme" } }) as unknown as Access;
+const accessOf = (caller: Partial<Access["caller"]>, policy = {}) =>
+  ({ caller, tenant: { id: "acme", limits: {}, policy: [policyOf(policy)] } }) as unknown as Access;
+const mint = (access: Access, body: object) => mintGrant(ports, access, v.parse(mintGrantSchema, body));
 const byKey = accessOf({ kind: "api-key", credential: "k1" });
 const byJwt = accessOf({ kind: "jwt", credential: "idp", iss: "https://idp.example/", subject: "user-1" });
 
 describe("mintGrant", () => {
-  const grant = { id: "jti-1", tenant: "acme", issuedAt: NOON, expiresAt: NOON + 60 };
+  const grant = { id: "jti-1", tenant: "acme", issuedAt: NOON, expiresAt: NOON + 60, uploads: 1 };
   const policy = { upload: { maxBytes: 5 } };
 
   it.each([
     [byKey, { expiresIn: 60 }, { ...grant, mintedBy: { key: "k1" } }],
     [byKey, { expiresIn: 60, subject: "user-2" }, { ...grant, subject: "user-2", mintedBy: { key: "k1" } }],
+    [byKey, {}, { ...grant, expiresAt: NOON + 3_600, mintedBy: { key: "k1" } }],
+    [
+      byKey,
+      { expiresIn: 60, reference: "order 7 🎬", uploads: 50 },
+      { ...grant, reference: "order 7 🎬", uploads: 50, mintedBy: { key: "k1" } },
+    ],
     [byKey, { expiresIn: 60, policy }, { ...grant, policy, mintedBy: { key: "k1" } }],
     [
       byJwt,
@@ -38,21 +47,21 @@ describe("mintGrant", () => {
       { ...grant, subject: "user-1", mintedBy: { issuer: "idp", iss: "https://idp.example/" } },
     ],
   ])("mints for %j and %j the grant %j", async (access, body, expected) => {
-    expect(await mintGrant(ports, access, body)).toEqual({
+    expect(await mint(access, body)).toEqual({
       ok: true,
       value: { grant: expected, token: "token of jti-1" },
     });
   });
 
   it("refuses a subject that is not the JWT's own", async () => {
-    expect(await mintGrant(ports, byJwt, { expiresIn: 60, subject: "user-2" })).toMatchObject({
+    expect(await mint(byJwt, { expiresIn: 60, subject: "user-2" })).toMatchObject({
       ok: false,
       problem: { code: "body_invalid", key: "subject" },
     });
   });
 
   it("refuses a policy that is not valid", async () => {
-    expect(await mintGrant(ports, byKey, { expiresIn: 60, policy: { metadata: [] } })).toMatchObject({
+    expect(await mint(byKey, { expiresIn: 60, policy: { metadata: [] } })).toMatchObject({
       ok: false,
       problem: { code: "body_invalid", key: "grant.metadata" },
     });
@@ -65,8 +74,60 @@ describe("mintGrant", () => {
     };
     expect(JSON.stringify(policyOfBytes(1_500))).toHaveLength(1_500);
     const outcomes = [2_048, 2_049].map((bytes) =>
-      mintGrant(ports, byKey, { expiresIn: 60, policy: policyOfBytes(bytes) }),
+      mint(accessOf(byKey.caller, { metadata: { plan: {} } }), { expiresIn: 60, policy: policyOfBytes(bytes) }),
     );
     expect((await Promise.all(outcomes)).map(({ ok }) => ok)).toEqual([true, false]);
+  });
+
+  const key = (more: object, policy?: object) => accessOf({ kind: "api-key", credential: "k1", ...more }, policy);
+
+  it.each([
+    ["is refused beyond the key's expiry", 61_000, 62, { code: "body_invalid", key: "expiresIn" }],
+    ["may end with the key", 61_000, 61, NOON + 61],
+    ["ends with the key by default", 61_999, undefined, NOON + 61],
+    ["ends after an hour by default", 7_200_000, undefined, NOON + 3_600],
+  ])("an expiry %s", async (_, ahead, expiresIn, expected) => {
+    const minted = await mint(key({ expiresAt: NOON * 1000 + ahead }), { ...(expiresIn && { expiresIn }) });
+    if (typeof expected === "number") expect(minted).toMatchObject({ value: { grant: { expiresAt: expected } } });
+    else expect(minted).toMatchObject({ ok: false, problem: expected });
+  });
+
+  it("says how long a grant of the key may last", async () => {
+    expect(await mint(key({ expiresAt: NOON * 1000 + 61_000 }), { expiresIn: 62 })).toMatchObject({
+      problem: { detail: "expiresIn: must be at most 61, since your API key expires then (found: 62)." },
+    });
+  });
+
+  it("refuses a policy that can never create under the tenant's", async () => {
+    const max = (seconds: number) => ({ metadata: { maxdurationseconds: { max: seconds } } });
+    const forced = { metadata: { maxdurationseconds: { force: 600 } } };
+    expect(await mint(key({}, max(60)), { policy: forced })).toMatchObject({
+      ok: false,
+      problem: { code: "policy_conflict", key: "maxdurationseconds" },
+    });
+    expect(await mint(key({}, max(600)), { policy: forced })).toMatchObject({ ok: true });
+  });
+
+  it("decides on a creator fixed twice by the grant's subject", async () => {
+    const policy = { creator: { from: "tenant" } };
+    const refused = { ok: false, problem: { code: "policy_conflict", key: "creator" } };
+    expect(await mint(key({}), { subject: "user-1", policy })).toMatchObject(refused);
+    expect(await mint(key({}), { subject: "acme", policy })).toMatchObject({ ok: true });
+    expect(await mint(byJwt, { policy })).toMatchObject(refused);
+  });
+
+  it.each([
+    { reference: "" },
+    { reference: "x".repeat(201) },
+    { reference: "two\nlines" },
+    { uploads: 0 },
+    { uploads: 51 },
+    { uploads: 1.5 },
+  ])("refuses the body %j", (body) => {
+    expect(v.safeParse(mintGrantSchema, body).success).toBe(false);
+  });
+
+  it("counts the characters of a reference as people do", () => {
+    expect(v.safeParse(mintGrantSchema, { reference: "🎬".repeat(200) }).success).toBe(true);
   });
 });

@@ -61,4 +61,26 @@ describe("uploadDocument", () => {
       failure: "ERR_NON_VIDEO",
     });
   });
+
+  it("contains what ties the upload to the backend's record", () => {
+    const correlation = {
+      name: "cats.mp4",
+      meta: { project: "p1" },
+      grant: "jti-1",
+      reference: "order 7",
+      idempotencyKey: "k",
+    };
+    expect(uploadDocument({ ...UPLOAD, ...correlation })).toMatchObject(correlation);
+    for (const name of Object.keys(correlation)) expect(uploadDocument(UPLOAD)).not.toHaveProperty(name);
+  });
+
+  it("says how to show the video of a ready upload only", () => {
+    const video = { thumbnail: "https://t.example/1.jpg", requireSignedURLs: true };
+    const shown = { thumbnail: "https://t.example/1.jpg", signed: true };
+    for (const state of UPLOAD_STATES) {
+      const document = uploadDocument({ ...UPLOAD, state, video });
+      if (state === "ready") expect(document).toMatchObject(shown);
+      else expect(document).not.toHaveProperty("thumbnail");
+    }
+  });
 });

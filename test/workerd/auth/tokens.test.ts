@@ -206,11 +206,25 @@ describe("Tokens.verifyJwt with a JWKS URL that is not https", () => {
 });
 
 describe("Tokens.signGrant and Tokens.verifyGrant", () => {
-  const grant = { id: "jti-1", tenant: "acme", issuedAt: now, expiresAt: now + 60, mintedBy: { key: "k1" } };
+  const grant = {
+    id: "jti-1",
+    tenant: "acme",
+    issuedAt: now,
+    expiresAt: now + 60,
+    uploads: 1,
+    mintedBy: { key: "k1" },
+  };
 
   it("verifies a signed grant and returns all its fields", async () => {
     const mintedBy = { issuer: "idp", iss: "https://idp.example/" };
-    const full = { ...grant, subject: "user-1", policy: { upload: { maxBytes: 5 } }, mintedBy };
+    const full = {
+      ...grant,
+      subject: "user-1",
+      policy: { upload: { maxBytes: 5 } },
+      uploads: 50,
+      reference: "order 7",
+      mintedBy,
+    };
     for (const one of [grant, full]) {
       const token = await tokens.signGrant(one);
       expect(tokens.peek(token)).toEqual({ kind: "grant" });
@@ -228,6 +242,24 @@ describe("Tokens.signGrant and Tokens.verifyGrant", () => {
   it("refuses a grant from the second in which it expires", async () => {
     const token = await tokens.signGrant({ ...grant, expiresAt: now - 1 });
     expect(await tokens.verifyGrant(token)).toMatchObject({ ok: false, problem: { code: "credential_expired" } });
+  });
+
+  it("accepts an expired grant for a time of grace", async () => {
+    const token = await tokens.signGrant({ ...grant, expiresAt: now - 60 });
+    expect((await tokens.verifyGrant(token, 120)).ok).toBe(true);
+    expect(await tokens.verifyGrant(token, 59)).toMatchObject({ problem: { code: "credential_expired" } });
+  });
+
+  it("reads a grant of version 0.1 as one for a single file", async () => {
+    const jwt = new SignJWT({ mintedBy: { key: "k1" } }).setIssuer("sluice").setAudience("acme").setJti("jti-1");
+    const header = { alg: "HS256", kid: "new", typ: "grant+jwt" };
+    const key = new Uint8Array(32).fill(1);
+    const token = await jwt
+      .setIssuedAt(now)
+      .setExpirationTime(now + 60)
+      .setProtectedHeader(header)
+      .sign(key);
+    expect(await tokens.verifyGrant(token)).toEqual({ ok: true, value: grant });
   });
 
   it("refuses a JWT that is not a grant, even with the same secret", async () => {

@@ -24,6 +24,23 @@ describe("the events of a TenantLedger", () => {
     expect((await ledger.events({ limit: 10 })).events).toHaveLength(3);
   });
 
+  it("carry what ties the upload to the backend's record, and how to show its video", async () => {
+    const ledger = newLedger();
+    await ledger.learn(1, true);
+    const correlation = { name: "cats.mp4", grant: "jti-1", reference: "order 7" };
+    const meta = { project: "p1" };
+    const idempotency = { key: '["tenant","","lesson 1"]', fingerprint: "f", once: false };
+    const { uid } = await issueUpload(ledger, { ...correlation, meta: JSON.stringify(meta), idempotency });
+    const json = { uid, thumbnail: "https://t.example/1.jpg", requireSignedURLs: true };
+    await ledger.record("default", streamVideo(uid, "ready", { json }));
+    const { events } = await ledger.events({ limit: 10 });
+    const [ready, created] = events.map(({ body }) => body.data.upload);
+    const expected = { ...correlation, meta, idempotencyKey: "lesson 1" };
+    expect(created).toMatchObject({ state: "issued", ...expected });
+    expect(created).not.toHaveProperty("thumbnail");
+    expect(ready).toMatchObject({ state: "ready", ...expected, thumbnail: json.thumbnail, signed: true });
+  });
+
   it("are listed page by page, with their delivery attempts", async () => {
     const ledger = newLedger();
     const { name } = ledger;

@@ -1,4 +1,5 @@
 import type { PolicyDocument } from "../../policy/rules/policy.ts";
+import type { Grant } from "./grant.ts";
 import type { Scope } from "./scopes.ts";
 
 /** The sender of a request, from its verified credential. */
@@ -12,8 +13,12 @@ export interface Caller {
   /** The end user: subject of a JWT or a grant. An API key acts for the whole tenant and has none. */
   readonly subject?: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** When an API key expires, in milliseconds since the epoch; absent: never. */
+  readonly expiresAt?: number;
   /** The tenant's version when the credential was read from the registry. It may have been revoked at a later version. */
   readonly version: number;
   /** The policy document of a grant; it narrows the tenant's policy. */
   readonly policy?: PolicyDocument;
+  /** What a grant says about its uploads. */
+  readonly grant?: Pick<Grant, "uploads" | "reference">;
 }

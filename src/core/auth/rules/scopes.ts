@@ -13,5 +13,8 @@ export const SCOPES = [
 
 export type Scope = (typeof SCOPES)[number];
 
-/** A grant creates one upload and nothing else. */
+/** What a grant may do in the tenant. */
 export const GRANT_SCOPES: ReadonlySet<Scope> = new Set(["uploads:create"] as const);
+
+/** What a grant may do with an upload that was created under it. */
+export const OWN_UPLOAD_SCOPES: ReadonlySet<Scope> = new Set(["uploads:read", "uploads:delete"] as const);

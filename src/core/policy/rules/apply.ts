@@ -73,7 +73,8 @@ function requestedText({ metadata }: PolicyRequest, key: string): string | undef
   return metadata.get(key) || undefined;
 }
 
-function rulesFor(policy: Policy, key: string): Rule<unknown>[] {
+/** The rule of each document for a key that Stream gives a meaning. */
+export function rulesFor(policy: Policy, key: string): Rule<unknown>[] {
   const rules: Rule<unknown>[] = [];
   for (const document of policy) {
     const rule = document.rules.get(key);

@@ -11,6 +11,7 @@ export function min(least: number): Constraint<number> {
     message: `must be at least ${least}`,
     allows: (value) => value >= least,
     clamp: (value) => Math.max(value, least),
+    candidates: () => [least],
   };
 }
 
@@ -20,6 +21,7 @@ export function max(most: number): Constraint<number> {
     message: `must be at most ${most}`,
     allows: (value) => value <= most,
     clamp: (value) => Math.min(value, most),
+    candidates: () => [most],
   };
 }
 
@@ -30,6 +32,7 @@ export function maxOf(most: (context: Context) => number): Constraint<number> {
     message: (context) => `must be at most ${most(context)}`,
     allows: (value, context) => value <= most(context),
     clamp: (value, context) => Math.min(value, most(context)),
+    candidates: (context) => [most(context)],
   };
 }
 
@@ -45,6 +48,7 @@ export function notBefore(seconds: number, duration: string): Constraint<number>
     message: `must be at least ${duration} from now`,
     allows: (value, { now }) => value >= now + seconds,
     clamp: (value, { now }) => Math.max(value, now + seconds),
+    candidates: ({ now }) => [now + seconds],
   };
 }
 
@@ -55,6 +59,7 @@ export function notAfter(seconds: number, duration: string): Constraint<number> 
     message: `must be at most ${duration} from now`,
     allows: (value, { now }) => value <= now + seconds,
     clamp: (value, { now }) => Math.min(value, now + seconds),
+    candidates: ({ now }) => [now + seconds],
   };
 }
 
@@ -79,6 +84,7 @@ export function oneOf<V extends string | number>(choices: readonly V[]): Constra
     verb: "oneOf",
     message: `must be one of ${truncate(choices.join(", "))}`,
     allows: (value) => choices.includes(value),
+    candidates: () => choices,
   };
 }
 
@@ -93,6 +99,7 @@ export function within(patterns: readonly string[]): Constraint<readonly string[
       // Stream reads an empty list as "anywhere".
       return allowed.length > 0 ? allowed : undefined;
     },
+    candidates: () => patterns.map((pattern) => [pattern]),
   };
 }
 

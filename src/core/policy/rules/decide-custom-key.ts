@@ -7,7 +7,7 @@ import type { Context, CustomKeysRule, Rule } from "./rule.ts";
 import { CUSTOM_KEY } from "./text-keys.ts";
 
 /** Keys without a meaning to Stream that the client sends or a document has a rule for. */
-export function customKeysOf(policy: Policy, { metadata }: PolicyRequest): ReadonlySet<string> {
+export function customKeysOf(policy: Policy, { metadata }: Pick<PolicyRequest, "metadata">): ReadonlySet<string> {
   const custom = new Set<string>();
   for (const keys of [metadata, ...policy.map(({ rules }) => rules)])
     for (const key of keys.keys()) if (!METADATA_KEYS.has(key) && !RESERVED_KEYS.has(key)) custom.add(key);
@@ -21,6 +21,11 @@ export function decideCustomKey(
   requested: string | undefined,
   context: Context,
 ): KeyDecision {
+  return decideKey({ key, type: CUSTOM_KEY.type, rules: customRules(policy, key, requested), requested, context });
+}
+
+/** The rule of each document for a custom key: its own, or what `*` says about it. */
+export function customRules(policy: Policy, key: string, requested: string | undefined): Rule<string>[] {
   const rules: Rule<string>[] = [];
   for (const document of policy) {
     const { source, customKeys } = document;
@@ -31,7 +36,7 @@ export function decideCustomKey(
     else if (customKeys || source === "policy")
       rules.push(denyRule(path, customKeys?.onViolation ?? "drop", isAddedByUploader(key, requested ?? "")));
   }
-  return decideKey({ key, type: CUSTOM_KEY.type, rules, requested, context });
+  return rules;
 }
 
 function allowRule(path: string, { constraints, onViolation }: CustomKeysRule): Rule<string> {
@@ -49,4 +54,9 @@ function denyRule(path: string, onViolation: CustomKeysRule["onViolation"], isAd
 }
 
 /** Forbids the `force` and `default` of a grant, too. */
-const DENY_ALL = { verb: "allow", message: "is not a key that this policy allows", allows: () => false };
+const DENY_ALL = {
+  verb: "allow",
+  message: "is not a key that this policy allows",
+  allows: () => false,
+  candidates: () => [],
+};

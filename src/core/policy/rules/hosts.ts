@@ -40,5 +40,10 @@ export function originMatches(pattern: string, origin: string): boolean {
   return origin.startsWith(scheme) && hostMatches(pattern.slice(scheme.length), origin.slice(scheme.length));
 }
 
+/** Whether a list of origins has one that another list has, too. */
+export function originsMeet(a: readonly string[], b: readonly string[]): boolean {
+  return a.some((origin) => b.some((other) => originMatches(origin, other) || originMatches(other, origin)));
+}
+
 /** Serialised as browsers send it: scheme and host in lower case, a port only if it is not the scheme's default. */
 export const ORIGIN = /^https?:\/\/(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::\d{1,5})?$/;

@@ -21,6 +21,11 @@ export interface Constraint<V> {
   allows(value: V, context: Context): boolean;
   /** @returns the nearest allowed value; `undefined` if there is none */
   clamp?(value: V, context: Context): V | undefined;
+  /**
+   * Values of which one satisfies all constraints of a key, if any value does: the ends of a range, the items of a list. Absent
+   * if the constraint is not compared with others.
+   */
+  candidates?(context: Context): readonly V[];
 }
 
 /** The rule of one document for one metadata key. */

@@ -74,6 +74,11 @@ const AUTO_EXPIRY_MIN_SECONDS = 30 * 60;
 /** A slow uplink that an upload should still survive, in bits per second. */
 const AUTO_EXPIRY_UPLINK_BITS = 2_000_000;
 
+/** The largest upload whose `auto` expiry is this far ahead. @returns bytes */
+export function lengthOfAutoExpiry(seconds: number): number {
+  return Math.floor((seconds * AUTO_EXPIRY_UPLINK_BITS) / 8);
+}
+
 function autoExpiry({ now, length }: Context): number {
   return now + Math.max(AUTO_EXPIRY_MIN_SECONDS, Math.ceil((length * 8) / AUTO_EXPIRY_UPLINK_BITS));
 }

@@ -93,6 +93,11 @@ function mediaTypeOf(text: string): string {
   return text.split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
+/** Whether a list of file types has one that another list has, too. */
+export function fileTypesMeet(a: readonly string[], b: readonly string[]): boolean {
+  return a.some((type) => b.some((other) => mediaTypeMatches(type, other) || mediaTypeMatches(other, type)));
+}
+
 function mediaTypeMatches(pattern: string, declared: string): boolean {
   return pattern.endsWith("/*") ? declared.startsWith(pattern.slice(0, -1)) : declared === pattern;
 }

@@ -18,6 +18,11 @@ export interface ReservationRequest {
   readonly seconds: number;
   readonly expires: number;
   readonly idempotency?: IdempotencyRequest;
+  /** See `Correlation`: kept with the upload. `meta` is JSON. */
+  readonly name?: string;
+  readonly meta?: string;
+  readonly grant?: string;
+  readonly reference?: string;
 }
 
 /** Why a reservation is released: Stream definitely rejected the creation, or received none. */

@@ -1,3 +1,5 @@
+import type { Correlation } from "./correlation.ts";
+
 /**
  * The states of an upload, in order. An upload only moves forward, so Stream notifications may arrive twice, late and in
  * any order and lead to the same state. The one exception: a missing video that reappears at Stream.
@@ -32,6 +34,11 @@ export function isLive(state: UploadState): boolean {
   return LIVE_STATES.some((live) => live === state);
 }
 
+/** The upload is over: its video was processed. Only the tenant's backend deletes it. */
+export function isFinished(state: UploadState): boolean {
+  return state === "ready" || state === "failed" || state === "deleted";
+}
+
 /** The size that an upload counts with. */
 export interface UploadSize {
   readonly bytes: number;
@@ -40,7 +47,7 @@ export interface UploadSize {
 }
 
 /** An upload as its tenant may see it. Times are seconds since the epoch. */
-export interface Upload extends UploadSize {
+export interface Upload extends UploadSize, Correlation {
   readonly id: string;
   readonly state: UploadState;
   /** Stream's identifier of the video; undefined until Stream has returned it. */

@@ -1,4 +1,7 @@
 import { rfc3339 } from "../../shared/time.ts";
+import { type Playback, playbackOf } from "../../stream/rules/playback.ts";
+import type { VideoJson } from "../../stream/rules/video-document.ts";
+import type { Correlation } from "../../uploads/rules/correlation.ts";
 import type { Upload, UploadState } from "../../uploads/rules/upload-state.ts";
 
 /**
@@ -39,7 +42,8 @@ export interface UploadEventBody {
       readonly createdAt: string;
       readonly expiresAt: string;
       readonly failure?: string;
-    };
+    } & Correlation &
+      Playback;
   };
 }
 
@@ -60,7 +64,7 @@ const EVENT_TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> 
  * @param now seconds since the epoch
  * @returns `undefined` if the state has no event
  */
-export function uploadEvent(tenant: string, upload: Upload, now: number): UploadEventBody | undefined {
+export function uploadEvent(tenant: string, upload: DescribedUpload, now: number): UploadEventBody | undefined {
   const type = EVENT_TYPE_OF[upload.state];
   if (!type) return undefined;
   const sequence = upload.restoredCount * UPLOAD_EVENT_TYPES.length + UPLOAD_EVENT_TYPES.indexOf(type) + 1;
@@ -72,9 +76,13 @@ export function uploadEvent(tenant: string, upload: Upload, now: number): Upload
   };
 }
 
+/** An upload, with Stream's last description of its video if there is one. */
+type DescribedUpload = Upload & { readonly video?: VideoJson };
+
 /** The public fields of an upload, in events and responses; internal fields of the record are left out. */
-export function uploadDocument(upload: Upload): UploadEventBody["data"]["upload"] {
+export function uploadDocument(upload: DescribedUpload): UploadEventBody["data"]["upload"] {
   const { id, state, uid, creator, bytes, seconds, created, expires, failure } = upload;
+  const { name, meta, grant, reference, idempotencyKey, video } = upload;
   return {
     id,
     state,
@@ -85,5 +93,11 @@ export function uploadDocument(upload: Upload): UploadEventBody["data"]["upload"
     createdAt: rfc3339(created),
     expiresAt: rfc3339(expires),
     ...(failure !== undefined && { failure }),
+    ...(name !== undefined && { name }),
+    ...(meta && { meta }),
+    ...(grant !== undefined && { grant }),
+    ...(reference !== undefined && { reference }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(state === "ready" && video && playbackOf(video)),
   };
 }

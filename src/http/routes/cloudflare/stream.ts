@@ -61,7 +61,7 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & UploadResource
   );
   resource(routes, "/storage-usage", { GET: readUsage }, OPTIONS);
 
-  const readVideo = handle({ access: requireScope(ports, "uploads:read") }, async (c, { access }) => {
+  const readVideo = handle({ access: requireScope(ports, "uploads:read", "one upload") }, async (c, { access }) => {
     const upload = await findVideo(ports, access, uidIn(c));
     if (!upload.ok) return upload;
     const video = await c.get("log").measure("stream", viewVideo(ports, access.tenant.id, upload.value));

@@ -7,7 +7,7 @@ import { handle } from "../../pipeline/handle.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 
-/** `POST /v1/:tenant/grants`: mints a token for one upload of one end user, which the tenant's backend hands out. */
+/** `POST /v1/:tenant/grants`: mints a token for one upload of one end user or a few, which the tenant's backend hands out. */
 export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Hono<AppEnv> {
   const routes = new Hono<AppEnv>();
   const mint = handle(
@@ -16,8 +16,15 @@ export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Hono<App
       const minted = await mintGrant(ports, access, body);
       if (!minted.ok) return minted;
       const { grant, token } = minted.value;
-      const { id, subject, expiresAt } = grant;
-      const document = { id, grant: token, ...(subject !== undefined && { subject }), expiresAt: rfc3339(expiresAt) };
+      const { id, subject, reference, uploads, expiresAt } = grant;
+      const document = {
+        id,
+        grant: token,
+        ...(subject !== undefined && { subject }),
+        ...(reference !== undefined && { reference }),
+        uploads,
+        expiresAt: rfc3339(expiresAt),
+      };
       return c.json(document, 201, { "Cache-Control": "no-store" });
     },
   );

@@ -49,15 +49,18 @@ export function uploadResourceRoutes(ports: UploadResourcePorts): Hono<AppEnv> {
     routes,
     "/:id",
     {
-      GET: handle({ access: requireScope(ports, "uploads:read"), query: viewQuery }, async (c, { access, query }) => {
-        const upload = await findUpload(ports, access, c.req.param("id") ?? "");
-        if (!upload.ok) return upload;
-        const document = uploadDocument(upload.value);
-        // A call to Stream would be wasted on HEAD.
-        if (query.view === undefined || c.req.method === "HEAD") return c.json(document, 200, NO_STORE);
-        const video = await c.get("log").measure("stream", viewVideo(ports, access.tenant.id, upload.value));
-        return video.ok ? c.json({ ...document, video: video.value ?? null }, 200, NO_STORE) : video;
-      }),
+      GET: handle(
+        { access: requireScope(ports, "uploads:read", "one upload"), query: viewQuery },
+        async (c, { access, query }) => {
+          const upload = await findUpload(ports, access, c.req.param("id") ?? "");
+          if (!upload.ok) return upload;
+          const document = uploadDocument(upload.value);
+          // A call to Stream would be wasted on HEAD.
+          if (query.view === undefined || c.req.method === "HEAD") return c.json(document, 200, NO_STORE);
+          const video = await c.get("log").measure("stream", viewVideo(ports, access.tenant.id, upload.value));
+          return video.ok ? c.json({ ...document, video: video.value ?? null }, 200, NO_STORE) : video;
+        },
+      ),
 
       DELETE: handle({}, async (c) => {
         const cancelled = await cancelUploadRequest(ports, c, (access) =>
@@ -81,7 +84,7 @@ export function cancelUploadRequest(
   find: CancelUploadRequest["find"],
 ): Promise<Result<UploadRecord>> {
   const request: CancelUploadRequest = {
-    authenticate: (registry) => requireScope({ ...ports, registry }, "uploads:delete")(c),
+    authenticate: (registry) => requireScope({ ...ports, registry }, "uploads:delete", "one upload")(c),
     find,
   };
   const cancellation = cancelUpload(ports, request, c.get("log"));
