@@ -135,10 +135,12 @@ describe("grant", () => {
     );
   });
 
-  it("is rejected by all routes but creations", async () => {
+  it("is rejected by all routes but creations, and reaches no upload but its own", async () => {
     const { grant } = await mint({});
     for (const route of ROUTES.filter(({ scope }) => scope !== "uploads:create"))
-      expect((await problemOf(await call(route, "acme", bearer(grant)))).code).toBe("scope_missing");
+      expect((await problemOf(await call(route, "acme", bearer(grant)))).code, route.path).toBe(
+        route.path.includes(":id") ? "not_found" : "scope_missing",
+      );
     expect((await problemOf(await uploadWith(grant, "other"))).code).toBe("tenant_mismatch");
   });
 

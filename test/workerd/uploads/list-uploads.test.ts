@@ -75,6 +75,7 @@ describe("GET /v1/:tenant/uploads", () => {
           seconds: 42,
           createdAt: expect.stringMatching(/Z$/),
           expiresAt: expect.stringMatching(/Z$/),
+          thumbnail: expect.stringMatching(/^https:/),
         },
         expect.objectContaining({ ...first, state: "issued", bytes: 1_000, seconds: 600 }),
       ],
