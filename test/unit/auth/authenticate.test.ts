@@ -1,16 +1,11 @@
 import { describe, expect, it } from "vitest";
-import {
-  type AuthenticatePorts,
-  type Credentials,
-  authenticate,
-  versionOf,
-} from "../../../src/core/auth/authenticate.ts";
+import { type Credentials, authenticate, versionOf } from "../../../src/core/auth/authenticate.ts";
 import type { ApiKeyRecord } from "../../../src/core/auth/rules/api-key.ts";
 import type { Grant } from "../../../src/core/auth/rules/grant.ts";
 import type { Issuer } from "../../../src/core/auth/rules/issuer.ts";
 import type { Scope } from "../../../src/core/auth/rules/scopes.ts";
 import { problem } from "../../../src/core/shared/problem.ts";
-import { type Result, err, ok } from "../../../src/core/shared/result.ts";
+import { type Result, err } from "../../../src/core/shared/result.ts";
 import type { Tenant } from "../../../src/core/shared/tenant.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 import {
@@ -235,46 +230,6 @@ describe("authenticate with a grant", () => {
     ["is for another tenant", [{ ...issuer, tenant: { kind: "fixed", id: "other" } }]],
   ])("refuses a grant if the issuer that minted it %s", async (_, issuers) => {
     expect(await outcomeOf(portsOf({ grant: ofIssuer, issuers }), bearer("grant"))).toBe("credential_revoked");
-  });
-});
-
-describe("authenticate for one upload", () => {
-  const forOne = async (ports: AuthenticatePorts, scope: Scope = "uploads:read") => {
-    const access = await authenticate(ports, bearer("grant"), scope, "one upload");
-    return access.ok ? access.value.caller : access.problem.code;
-  };
-
-  it("lets a grant read and delete, but not create", async () => {
-    const scopes = new Set(["uploads:read", "uploads:delete"]);
-    expect(await forOne(portsOf({}), "uploads:read")).toMatchObject({ kind: "grant", credential: "jti-1", scopes });
-    expect(await forOne(portsOf({}), "uploads:delete")).toMatchObject({ scopes });
-    expect(await forOne(portsOf({}), "uploads:create")).toBe("scope_missing");
-  });
-
-  it("lets no other credential do more than for the tenant", async () => {
-    const scopes = new Set<Scope>(["uploads:create"]);
-    const ports = portsOf({ key: { ...keyRecord, scopes }, issuers: [{ ...issuer, scopes }] });
-    for (const token of [KEY, "jwt"])
-      expect(await authenticate(ports, bearer(token), "uploads:read", "one upload")).toMatchObject({
-        problem: { code: "scope_missing" },
-      });
-  });
-
-  it("verifies a grant with a day of grace, and without for the tenant", async () => {
-    const graces: (number | undefined)[] = [];
-    const ports = portsOf({});
-    const verifyGrant = (_: string, grace?: number) => (graces.push(grace), Promise.resolve(ok(grant)));
-    const spied = { ...ports, tokens: { ...ports.tokens, verifyGrant } };
-    await forOne(spied);
-    await authenticate(spied, bearer("grant"), "uploads:create");
-    expect(graces).toEqual([86_400, 0]);
-  });
-
-  it("accepts a grant after its key has expired, and not after the key was revoked", async () => {
-    const expired = { ...keyRecord, expiresAt: NOON * 1000 };
-    expect(await forOne(portsOf({ key: expired }))).toMatchObject({ kind: "grant" });
-    expect(await forOne(portsOf({ key: { ...expired, revoked: true } }))).toBe("credential_revoked");
-    expect(await forOne(portsOf({ key: undefined }))).toBe("credential_revoked");
   });
 });
 

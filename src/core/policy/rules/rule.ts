@@ -25,7 +25,7 @@ export interface Constraint<V> {
    * Values of which one satisfies all constraints of a key, if any value does: the ends of a range, the items of a list. Absent
    * if the constraint is not compared with others.
    */
-  candidates?(context: Context): readonly V[];
+  readonly candidates?: (context: Context) => readonly V[];
 }
 
 /** The rule of one document for one metadata key. */
