@@ -108,7 +108,7 @@ function tableOf({ nodes, samples }: Profile, sources: readonly string[]): strin
   const functionOf = (frame: Frame) => `${frame.functionName || "(anonymous)"} ${sourceOf(frame)}`.trim();
 
   const stacks = samples.map(stackOf).filter(([top]) => top?.functionName !== "(idle)");
-  const [alone, withCalls, byFile] = [new Counts(), new Counts(), new Counts()];
+  const [alone, withCalls, byFile, byFolder] = [new Counts(), new Counts(), new Counts(), new Counts()];
   for (const stack of stacks) {
     const [top] = stack;
     if (!top) continue;
@@ -116,15 +116,25 @@ function tableOf({ nodes, samples }: Profile, sources: readonly string[]): strin
     for (const name of new Set(stack.map(functionOf))) withCalls.add(name);
     // What the runtime does for a file, like `fetch` or `exec`, counts as the file's.
     const own = stack.find(({ url }) => url !== "");
-    byFile.add(own ? sourceOf(own) : functionOf(top));
+    const file = own ? sourceOf(own) : functionOf(top);
+    byFile.add(file);
+    byFolder.add(folderOf(file));
   }
   const percent = (count: number) => `${((100 * count) / stacks.length).toFixed(1)} %`.padStart(7);
   return [
-    "by file, with what the runtime does for it",
+    "by folder or package, with what the runtime does for it",
+    ...byFolder.largest(SHOWN).map(([name, count]) => `${percent(count)}  ${name}`),
+    "by file",
     ...byFile.largest(SHOWN).map(([name, count]) => `${percent(count)}  ${name}`),
     "by function: alone, and with what it calls",
     ...alone.largest(SHOWN).map(([name, count]) => `${percent(count)} ${percent(withCalls.of(name))}  ${name}`),
   ].join("\n");
+}
+
+/** `src/core/policy` of `src/core/policy/rules/apply.ts`, `hono` of `hono/dist/context.js`. */
+function folderOf(file: string): string {
+  const parts = file.split("/");
+  return parts.slice(0, parts[0] === "src" ? Math.min(3, parts.length - 1) : 1).join("/");
 }
 
 class Counts {
