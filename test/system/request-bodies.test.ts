@@ -130,3 +130,20 @@ describe("a body that has not come", () => {
     expect(await sendHead(gateway.url, "POST /v1/acme/grants", [length])).toMatch(/^HTTP\/1.1 401 /);
   });
 });
+
+describe("a body that is read", () => {
+  it("leaves the response as it is", async () => {
+    const answer = await fetch(`${gateway.url}/v1/acme/direct-uploads`, {
+      method: "POST",
+      headers: {
+        Authorization: `Bearer ${key}`,
+        "Content-Type": "application/json",
+        // A compressed response is sent in chunks.
+        "Accept-Encoding": "identity",
+      },
+      body: "{}",
+    });
+    expect([answer.status, answer.headers.get("transfer-encoding")]).toEqual([201, null]);
+    expect(Number(answer.headers.get("content-length"))).toBe((await answer.arrayBuffer()).byteLength);
+  });
+});

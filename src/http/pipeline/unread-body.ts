@@ -14,12 +14,14 @@ const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([101, 204, 205, 304]);
  * for each attempt. Refusals, too, must be readable.
  */
 export function endAfterRequestBody(
-  { headers, body }: Pick<Request, "headers" | "body">,
+  request: Request,
   response: Response,
   context: Pick<ExecutionContext, "waitUntil">,
 ): Response {
-  if (!hasBody(headers) || !body) return response;
-  const drained = drain(body, DRAIN_LIMITS);
+  if (!hasBody(request.headers) || !request.body) return response;
+  // A route that reads its body succeeds only at the body's end.
+  if (request.bodyUsed && response.ok) return response;
+  const drained = drain(request.body, DRAIN_LIMITS);
   if (NULL_BODY_STATUSES.has(response.status)) {
     context.waitUntil(drained);
     return response;
