@@ -1,4 +1,3 @@
-import { Webhook } from "standardwebhooks";
 import type { Webhooks } from "../../core/ports/webhooks.ts";
 import type { WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
@@ -25,7 +24,7 @@ export function createWebhooks(now: () => number): Webhooks {
           headers: {
             "Content-Type": "application/json",
             "User-Agent": "Sluice",
-            ...signatureHeaders(endpoint, event, body, now()),
+            ...(await signatureHeaders(endpoint, event, body, now())),
           },
           body,
           // A redirect is not followed: its target would not be validated.
@@ -42,18 +41,23 @@ export function createWebhooks(now: () => number): Webhooks {
 }
 
 /** One signature per valid secret, so that receivers can switch to a new secret at any time. */
-function signatureHeaders(
+async function signatureHeaders(
   { secrets }: Endpoint,
   { id }: WebhookEvent,
   body: string,
   now: number,
-): Record<string, string> {
-  const timestamp = new Date(now);
-  return {
-    "webhook-id": id,
-    "webhook-timestamp": String(Math.floor(now / 1000)),
-    "webhook-signature": secrets.map((secret) => new Webhook(secret).sign(id, timestamp, body)).join(" "),
-  };
+): Promise<Record<string, string>> {
+  const timestamp = String(Math.floor(now / 1000));
+  const content = new TextEncoder().encode(`${id}.${timestamp}.${body}`);
+  const signatures = await Promise.all(secrets.map((secret) => sign(secret, content)));
+  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signatures.join(" ") };
+}
+
+/** With the platform's HMAC: the library of the specification brings SHA-256 and base64 of its own, 5 % of the bundle. */
+async function sign(secret: string, content: Uint8Array): Promise<string> {
+  const bytes = Uint8Array.fromBase64(secret.replace(/^whsec_/, ""));
+  const key = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  return `v1,${new Uint8Array(await crypto.subtle.sign("HMAC", key, content)).toBase64()}`;
 }
 
 /** Errors are ignored: the status alone decides. */
