@@ -1,7 +1,11 @@
 import { v7 as uuidv7 } from "uuid";
 import { createDeliveryQueue } from "./adapters/webhooks/delivery-queue.ts";
 import { createAuthFailureLimiter } from "./adapters/auth/auth-failure-limiter.ts";
-import { createBudget } from "./adapters/durable-objects/budget-client.ts";
+import {
+  type LostUploadSearches,
+  createBudget,
+  createLostUploadSearches,
+} from "./adapters/durable-objects/budget-client.ts";
 import { createLedgers } from "./adapters/durable-objects/ledger-client.ts";
 import { createRecentRejections } from "./adapters/durable-objects/recent-rejections.ts";
 import { createRegistryIndex } from "./adapters/d1/registry-index.ts";
@@ -29,7 +33,7 @@ import type { Telemetry } from "./core/ports/telemetry.ts";
 import type { Tokens } from "./core/ports/tokens.ts";
 import type { DeliveryQueue, EndpointHealth, Webhooks } from "./core/ports/webhooks.ts";
 import type { Budget } from "./core/ports/budget.ts";
-import type { CachedRegistry, RegistryIndex } from "./core/ports/registry.ts";
+import type { CachedRegistry, Registry, RegistryIndex } from "./core/ports/registry.ts";
 import type { StreamApi, StreamWebhooks } from "./core/ports/stream.ts";
 
 /** All ports, and the configuration. Routes, queue consumers and objects take the part that they need. */
@@ -56,18 +60,29 @@ export interface Dependencies {
   readonly nowMs: () => number;
   /** Seconds since the epoch. */
   readonly now: () => number;
+  readonly wait: (seconds: number) => Promise<void>;
+  /** Seconds after which a creation without an answer from Stream counts as lost. */
+  readonly answerSeconds: number;
   readonly newUploadId: () => string;
   readonly newGrantId: () => string;
   /** Cryptographically random. */
   readonly randomBytes: (count: number) => Uint8Array;
 }
 
-/** What a ledger needs to publish its events and settle its due uploads. */
+/** What a ledger needs to publish its events and settle its uploads. */
 export interface LedgerDependencies {
   readonly registry: InvalidatableRegistry;
   readonly stream: StreamApi;
   readonly budget: Budget;
+  readonly searches: LostUploadSearches;
   readonly deliveries: DeliveryQueue;
+}
+
+/** What a budget's object needs to search for lost uploads. */
+export interface SearchDependencies {
+  readonly registry: Registry;
+  readonly stream: StreamApi;
+  readonly ledgers: Ledgers;
 }
 
 export function createLedgerDependencies(env: Env, config: Config): LedgerDependencies {
@@ -76,9 +91,18 @@ export function createLedgerDependencies(env: Env, config: Config): LedgerDepend
     registry: createRegistry(env.DB, config, createFieldEncryption(config.masterKeys), Date.now),
     stream: createStreamApi(streamClient(config, budget), config.allowLoopback),
     budget,
+    searches: createLostUploadSearches(env.BUDGET),
     deliveries: createDeliveryQueue(env.DELIVERIES),
   };
 }
+
+export function createSearchDependencies(env: Env, config: Config): SearchDependencies {
+  const { registry, stream } = createLedgerDependencies(env, config);
+  return { registry, stream, ledgers: createLedgers(env.LEDGER) };
+}
+
+/** From the reservation to the call, and from Stream's answer to the ledger. */
+const ANSWER_MARGIN_SECONDS = 5;
 
 /** Blocks an upstream's budget when Stream limits its calls. */
 function streamClient({ streamDeadlineMs }: Config, budget: Budget): StreamClient {
@@ -116,6 +140,8 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     telemetry: createTelemetry(env.ANALYTICS),
     nowMs: Date.now,
     now: () => Math.floor(Date.now() / 1000),
+    wait: (seconds) => scheduler.wait(seconds * 1000),
+    answerSeconds: Math.ceil(config.streamDeadlineMs / 1000) + ANSWER_MARGIN_SECONDS,
     // Sorted by time, so that the list of uploads needs no index.
     newUploadId: uuidv7,
     newGrantId: uuidv7,

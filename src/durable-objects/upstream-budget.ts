@@ -1,5 +1,10 @@
 import { DurableObject } from "cloudflare:workers";
-import { type CallClass, SlidingWindowLimiter } from "../core/budget/rules/call-window.ts";
+import { parseConfig } from "../config.ts";
+import { type CallClass, type CallDecision, SlidingWindowLimiter } from "../core/budget/rules/call-window.ts";
+import type { Budget } from "../core/ports/budget.ts";
+import { errorMessage } from "../core/shared/text.ts";
+import { searchLostUploads } from "../core/uploads/search-lost-uploads.ts";
+import { type SearchDependencies, createSearchDependencies } from "../dependencies.ts";
 
 /**
  * Calls written ahead. The counts are stored before a call is granted (write-ahead). One write covers the call and some calls
@@ -13,8 +18,17 @@ const MAX_CALLS_AHEAD = 31;
 const UNKNOWN_TENANT = "";
 
 /**
+ * Time from a lost creation to the first search for its video: Stream lists it by then, and other tenants' creations are lost in
+ * the same seconds.
+ */
+const FIRST_SEARCH_SECONDS = 10;
+const SEARCH_INTERVAL_SECONDS = 60;
+
+/**
  * The Durable Object with the call budget of one upstream. Every API call of every tenant takes a call from it first. Decisions
  * use memory only; the number of calls per second is stored.
+ *
+ * It also searches for the videos of lost creations, since one list serves all tenants.
  */
 export class UpstreamBudget extends DurableObject<Env> {
   #window: SlidingWindowLimiter | undefined;
@@ -22,6 +36,7 @@ export class UpstreamBudget extends DurableObject<Env> {
   #granted = 0;
   /** Calls that are written ahead and not yet granted. */
   #ahead = 0;
+  #dependencies: SearchDependencies | undefined;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -29,7 +44,8 @@ export class UpstreamBudget extends DurableObject<Env> {
       CREATE TABLE IF NOT EXISTS calls (
         one INTEGER PRIMARY KEY CHECK (one = 1), made TEXT NOT NULL, ahead INTEGER NOT NULL
       );
-      CREATE TABLE IF NOT EXISTS gate (one INTEGER PRIMARY KEY CHECK (one = 1), closed_until REAL NOT NULL)`);
+      CREATE TABLE IF NOT EXISTS gate (one INTEGER PRIMARY KEY CHECK (one = 1), closed_until REAL NOT NULL);
+      CREATE TABLE IF NOT EXISTS searches (tenant TEXT PRIMARY KEY) WITHOUT ROWID`);
   }
 
   /**
@@ -40,13 +56,8 @@ export class UpstreamBudget extends DurableObject<Env> {
    * @returns 0 if the call is granted, else the seconds after which to try again
    */
   acquire(capacity: number, tenant: string, callClass: CallClass): number {
-    const time = Date.now() / 1000;
-    this.#window ??= this.#restore(capacity, time);
-    this.#window.capacity = capacity;
-    const call = this.#window.acquire(tenant, callClass, time);
-    if (!call.granted) return call.retryAfterSeconds;
-    this.#writeAhead(this.#window);
-    return 0;
+    const call = this.#acquire(capacity, tenant, callClass);
+    return call.granted ? 0 : call.retryAfterSeconds;
   }
 
   /** Gives back the tenant's newest call. Has no effect on calls from before a restart. */
@@ -63,6 +74,51 @@ export class UpstreamBudget extends DurableObject<Env> {
        ON CONFLICT (one) DO UPDATE SET closed_until = max(closed_until, ?1)`,
       until,
     );
+  }
+
+  /** Searches for the videos of a tenant's lost creations, as long as its ledger has any. */
+  async searchFor(tenant: string): Promise<void> {
+    this.ctx.storage.sql.exec("INSERT OR IGNORE INTO searches (tenant) VALUES (?)", tenant);
+    if ((await this.ctx.storage.getAlarm()) === null) await this.#searchIn(FIRST_SEARCH_SECONDS);
+  }
+
+  /** Never throws, since the platform gives up an alarm after six failures. */
+  override async alarm(): Promise<void> {
+    const { sql } = this.ctx.storage;
+    const tenants = sql.exec<{ tenant: string }>("SELECT tenant FROM searches").toArray();
+    let waitSeconds: number | undefined;
+    try {
+      const search = await this.#search(tenants.map(({ tenant }) => tenant));
+      for (const tenant of search.finished) sql.exec("DELETE FROM searches WHERE tenant = ?", tenant);
+      ({ waitSeconds } = search);
+    } catch (error) {
+      console.error(`The search for lost uploads failed: ${errorMessage(error)}`);
+    }
+    const { left } = sql.exec<{ left: number }>("SELECT count(*) AS left FROM searches").one();
+    if (left > 0) await this.#searchIn(Math.max(SEARCH_INTERVAL_SECONDS, waitSeconds ?? 0));
+  }
+
+  #search(tenants: readonly string[]) {
+    const { name } = this.ctx.id;
+    if (name === undefined) throw new Error("A budget needs a name: get it with `getByName(<upstream id>)`.");
+    this.#dependencies ??= createSearchDependencies(this.env, parseConfig(this.env));
+    const { registry, stream, ledgers } = this.#dependencies;
+    const acquire: Budget["acquire"] = (upstream, tenant, callClass) =>
+      Promise.resolve(this.#acquire(upstream.callsPerWindow, tenant, callClass));
+    return searchLostUploads({ registry, stream, ledgers, budget: { acquire } }, name, tenants);
+  }
+
+  #acquire(capacity: number, tenant: string, callClass: CallClass): CallDecision {
+    const time = Date.now() / 1000;
+    this.#window ??= this.#restore(capacity, time);
+    this.#window.capacity = capacity;
+    const call = this.#window.acquire(tenant, callClass, time);
+    if (call.granted) this.#writeAhead(this.#window);
+    return call;
+  }
+
+  #searchIn(seconds: number): Promise<void> {
+    return this.ctx.storage.setAlarm(Date.now() + seconds * 1000);
   }
 
   #writeAhead(window: SlidingWindowLimiter): void {

@@ -44,7 +44,7 @@ const ROWS: Readonly<Record<string, { readonly all: readonly Target[]; readonly 
   "adapters/d1/planted.ts": { all: [...CORE, "platform", "adapter", "ledgerRpc"], types: ["config"] },
   "dependencies.ts": { all: [...CORE, "adapter", "ledgerRpc", "config"] },
   "durable-objects/tenant-ledger/planted.ts": {
-    all: [...CORE, "object", "config", "dependencies"],
+    all: [...CORE, "platform", "object", "config", "dependencies"],
     types: ["ledgerRpc"],
   },
   "http/routes/admin/planted.ts": { all: [...CORE, "platform", "http"], types: ["config"] },

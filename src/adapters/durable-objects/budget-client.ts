@@ -16,6 +16,25 @@ export function createBudget(namespace: Env["BUDGET"]): Budget {
   };
 }
 
+/** Asks an upstream's object to search for the videos of lost creations. */
+export interface LostUploadSearches {
+  /** @returns false if the object is not available */
+  request(upstream: string, tenant: string): Promise<boolean>;
+}
+
+export function createLostUploadSearches(namespace: Env["BUDGET"]): LostUploadSearches {
+  return {
+    request: (upstream, tenant) =>
+      orElse(
+        namespace
+          .getByName(upstream)
+          .searchFor(tenant)
+          .then(() => true),
+        () => false,
+      ),
+  };
+}
+
 function toDecision(retryAfterSeconds: number): CallDecision {
   return retryAfterSeconds === 0 ? { granted: true } : { granted: false, retryAfterSeconds };
 }

@@ -34,10 +34,12 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     cancelOrphaned: (tenant, id, uid) => orElse(of(tenant).discard(id, uid), () => undefined),
     confirmVideoDeleted: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
 
+    expire: (tenant, id) => orProblem(of(tenant).expire(id)),
     usage: (tenant) => orProblem(of(tenant).usage()),
     usageOfMonth: (tenant, start) => orProblem(of(tenant).usageOfMonth(start)),
     usageOfCreator: (tenant, creator) => orProblem(of(tenant).usageOfCreator(creator)),
     limitUses: (tenant, limits, upload) => orProblem(of(tenant).limitUses(limits, upload)),
+    deletionsPending: (tenant) => orProblem(of(tenant).deletionsPending()),
     find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(recordOf)),
     list: (tenant, query) =>
       orProblem(
@@ -53,6 +55,13 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
           .then((cancelled) => (typeof cancelled === "string" ? cancelled : recordOf(cancelled))),
       ),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
+    lostCreations: (tenant, upstream) =>
+      orProblem(
+        of(tenant)
+          .lostCreations(upstream)
+          .then((times) => [...times]),
+      ),
+    recordSearch: (tenant, upstream, page) => orProblem(of(tenant).recordSearch(upstream, page)),
     reconcile: (tenant, upstream, page) => orProblem(of(tenant).compare(upstream, page).then(comparisonOf)),
     events: (tenant, query) => orProblem(of(tenant).events(query)),
     event: (tenant, id) =>

@@ -25,6 +25,8 @@ export interface StoredUpload extends Correlation {
   readonly returns: number;
   /** `deletionRequested` in the core. */
   readonly unwanted: boolean;
+  /** `deletionPending` in the core. Objects of older versions do not send it. */
+  readonly deleting?: boolean;
   /** JSON. */
   readonly video?: string;
 }
@@ -50,11 +52,12 @@ export interface StoredAttempt {
 /** The stored reason of exhausted attempts. It tells them from skipped ones, so it is never reworded. */
 const EXHAUSTED_REASON = "it was tried often enough";
 
-export function uploadRecordOf({ returns, unwanted, video, ...upload }: StoredUpload): UploadRecord {
+export function uploadRecordOf({ returns, unwanted, deleting = false, video, ...upload }: StoredUpload): UploadRecord {
   return {
     ...upload,
     restoredCount: returns,
     deletionRequested: unwanted,
+    deletionPending: deleting,
     ...(video !== undefined && { video: JSON.parse(video) as VideoJson }),
   };
 }

@@ -22,7 +22,7 @@ const DEAD_UPLOAD_STATUSES: ReadonlySet<number> = new Set([403, 404, 405, 410]);
 /** Reads and deletes videos. https://developers.cloudflare.com/api/resources/stream/ */
 export function createStreamVideos(
   client: StreamClient,
-): Pick<StreamApi, "video" | "listVideosFrom" | "isUploadInProgress" | "deleteVideo"> {
+): Pick<StreamApi, "video" | "listVideosFrom" | "uploadUrlState" | "deleteVideo"> {
   /** @returns `undefined` if Stream does not answer, or its answer breaks off */
   async function call(upstream: Upstream, method: StreamRequest["method"], path: string): Promise<Answer | undefined> {
     try {
@@ -57,13 +57,14 @@ export function createStreamVideos(
       return { videos, last: items.length < pageSize };
     },
 
-    async isUploadInProgress(location) {
+    async uploadUrlState(location) {
       try {
         const { ok, status, headers } = await client.headUpload(location, { "Tus-Resumable": TUS_VERSION });
+        if (ok) return Number(headers.get("upload-offset")) > 0 ? "in use" : "empty";
         // A lock (423) or a fault does not prove that no upload is running.
-        return ok ? Number(headers.get("upload-offset")) > 0 : !DEAD_UPLOAD_STATUSES.has(status);
+        return DEAD_UPLOAD_STATUSES.has(status) ? "dead" : "unclear";
       } catch {
-        return true;
+        return "unclear";
       }
     },
 

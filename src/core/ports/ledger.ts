@@ -18,10 +18,12 @@ export interface Ledgers {
   attach(tenant: string, id: string, uid: string, location: string): Promise<Result<void>>;
   /** The creation certainly failed: removes the reservation. If Stream rejected it, it still counts for the rate limits. */
   release(tenant: string, id: string, cause: ReleaseCause): Promise<void>;
-  /** Outcome unknown: keeps the reservation until the video's state can be read from Stream. */
+  /** The answer of Stream was lost: keeps the reservation for a while, in which its video is searched for. */
   markUnknown(tenant: string, id: string): Promise<void>;
   /** Stream made a video whose URL cannot be handed out: cancels the upload, and makes the deletion of the video due. */
   cancelOrphaned(tenant: string, id: string, uid: string): Promise<void>;
+  /** The video was deleted before its upload URL was used. @returns an error if the upload keeps its state */
+  expire(tenant: string, id: string): Promise<Result<void>>;
   usage(tenant: string): Promise<Result<Totals>>;
   /**
    * What the uploads reserved in a month use of its quota. @param start of the month, in seconds since the epoch
@@ -31,6 +33,8 @@ export interface Ledgers {
   usageOfCreator(tenant: string, creator: string): Promise<Result<CreatorUsage>>;
   /** What is used of the limits that count this upload, and whether they would admit it. Counts nothing. */
   limitUses(tenant: string, limits: Limits, upload: RequestedUpload): Promise<Result<readonly LimitUse[]>>;
+  /** Number of videos whose deletion Stream has not confirmed. */
+  deletionsPending(tenant: string): Promise<Result<number>>;
 
   /** @param idOrUid the upload's id, or the uid of its video */
   find(tenant: string, idOrUid: string): Promise<Result<UploadRecord | undefined>>;
@@ -54,6 +58,10 @@ export interface Ledgers {
   confirmVideoDeleted(tenant: string, id: string): Promise<void>;
   /** Applies a report from Stream. @returns false if it belongs to none of the tenant's uploads */
   record(tenant: string, upstream: string, video: StreamVideo): Promise<Result<boolean>>;
+  /** When the lost creations of an upstream were sent whose videos have to be searched for; seconds since the epoch. */
+  lostCreations(tenant: string, upstream: string): Promise<Result<readonly number[]>>;
+  /** Deletes the listed videos of lost creations. Those of the time span without a video are settled. */
+  recordSearch(tenant: string, upstream: string, page: VideoPage): Promise<Result<void>>;
   /** Compares the uploads of a time span with all its videos at Stream, and makes uploads with a missing video due. */
   reconcile(tenant: string, upstream: string, page: VideoPage): Promise<Result<Comparison>>;
 

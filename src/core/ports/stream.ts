@@ -5,6 +5,12 @@ import type { Upstream } from "../stream/rules/upstream.ts";
 import type { AbsentVideo, StreamVideo, VideoList } from "../stream/rules/video.ts";
 import type { DirectUpload } from "../uploads/rules/direct-upload.ts";
 
+/**
+ * `empty` is alive without bytes, and `in use` has received some; `dead` has expired, or accepts a form, whose progress cannot be
+ * read; `unclear` if the host gives no clear answer.
+ */
+export type UploadUrlState = "empty" | "in use" | "dead" | "unclear";
+
 /** Cloudflare Stream: creates uploads, and reads and deletes their videos. */
 export interface StreamApi {
   /** Creates a tus upload. */
@@ -25,12 +31,8 @@ export interface StreamApi {
     limit: number,
     only?: { readonly before?: number; readonly creator?: string },
   ): Promise<VideoList | undefined>;
-  /**
-   * Whether an upload URL is alive and has received bytes. Calls the upload host, not the API.
-   *
-   * @returns `true` if the host gives no clear answer
-   */
-  isUploadInProgress(location: string): Promise<boolean>;
+  /** The state of an upload URL. Calls the upload host, not the API. */
+  uploadUrlState(location: string): Promise<UploadUrlState>;
   /** @returns whether the video is gone; `false` if Stream gives no usable answer */
   deleteVideo(upstream: Upstream, uid: string): Promise<boolean>;
 }

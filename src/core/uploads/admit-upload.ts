@@ -4,18 +4,27 @@ import type { Decision } from "../policy/rules/policy-decision.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { RecentRejections } from "../ports/recent-rejections.ts";
-import type { IdempotencyRequest, ReservationOutcome, ReservationRequest } from "../quota/rules/reservation.ts";
+import {
+  CREATION_IN_PROGRESS,
+  type IdempotencyRequest,
+  type ReservationOutcome,
+  type ReservationRequest,
+} from "../quota/rules/reservation.ts";
 import { upstreamBusy } from "../budget/acquire-call.ts";
 import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
+import { type ResolveExpiringPorts, resolveExpiringUpload } from "./resolve-expiring-upload.ts";
 import { describeMetadata } from "./rules/correlation.ts";
 import type { CreationRequest } from "./rules/tus-creation.ts";
 
-export interface AdmitPorts {
+export interface AdmitPorts extends ResolveExpiringPorts {
   readonly ledgers: Ledgers;
   readonly budget: Budget;
   readonly refusals: RecentRejections;
   readonly newUploadId: () => string;
+  readonly wait: (seconds: number) => Promise<void>;
+  /** Seconds after which a creation without an answer from Stream counts as lost. */
+  readonly answerSeconds: number;
 }
 
 /** A creation that the caller is authorized for and the policy allows. */
@@ -28,9 +37,38 @@ export interface DecidedCreation {
   readonly idempotency?: IdempotencyRequest;
 }
 
-export type Admission =
-  | (Extract<ReservationOutcome, { kind: "reserved" }> & { readonly id: string })
-  | Exclude<ReservationOutcome, { kind: "reserved" }>;
+type Reserved = Extract<ReservationOutcome, { kind: "reserved" }> & { readonly id: string };
+type AdmissionAttempt = Reserved | Exclude<ReservationOutcome, { kind: "reserved" }>;
+export type Admission = Exclude<AdmissionAttempt, { kind: "in progress" | "expiring" }>;
+
+/**
+ * Pauses before the ledger is asked again about a creation that another request has in progress. Their sum is less than the
+ * time after which tus clients give up.
+ */
+const REPEAT_AFTER_SECONDS = [1, 2, 4];
+
+/**
+ * Admits a creation. A repeat waits for the request that has the same creation in progress, and finds out what became of an
+ * upload whose URL is about to expire.
+ */
+export async function admit(ports: AdmitPorts, creation: DecidedCreation): Promise<Admission> {
+  let attempt = await tryAdmit(ports, creation);
+  for (const seconds of REPEAT_AFTER_SECONDS) {
+    if (attempt.kind !== "in progress") break;
+    await ports.wait(seconds);
+    attempt = await tryAdmit(ports, creation);
+  }
+  if (attempt.kind === "expiring") {
+    const { upload } = attempt;
+    const resolved = await resolveExpiringUpload(ports, creation.tenant.id, upload);
+    if (!resolved.ok) return { kind: "refused", problem: resolved.problem };
+    if (resolved.value === "in use") return { kind: "replayed", ...upload };
+    attempt = await tryAdmit(ports, creation);
+  }
+  return attempt.kind === "in progress" || attempt.kind === "expiring"
+    ? { kind: "refused", problem: CREATION_IN_PROGRESS }
+    : attempt;
+}
 
 /**
  * Reserves quota in the tenant's ledger and a call in the upstream's budget, in parallel. If one refuses, the other is
@@ -39,10 +77,10 @@ export type Admission =
  * All tenants of an upstream share one budget. A tenant that its ledger has recently refused therefore waits for the
  * ledger first, so that its repeated requests do not load the budget.
  */
-export async function admit(
-  { ledgers, budget, refusals, newUploadId }: AdmitPorts,
+async function tryAdmit(
+  { ledgers, budget, refusals, newUploadId, answerSeconds }: AdmitPorts,
   { tenant, caller, decision, upstream, idempotency }: DecidedCreation,
-): Promise<Admission> {
+): Promise<AdmissionAttempt> {
   const id = newUploadId();
   const reserving = ledgers.reserve(tenant.id, {
     id,
@@ -55,6 +93,7 @@ export async function admit(
     ...(decision.creator !== undefined && { creator: decision.creator }),
     ...(idempotency && { idempotency }),
     ...correlate(caller, decision),
+    answerSeconds,
   });
   if (refusals.has(tenant.id)) {
     const reservation = await reserving;

@@ -23,7 +23,7 @@ export interface CancelUploadRequest {
 /**
  * Cancels an upload: first in the ledger, which releases its quota and withholds its URL, then at Stream. If the video
  * cannot be deleted now (Stream is down, the budget is empty, the creation is still in progress), the ledger's alarm deletes
- * it later. The upload is therefore cancelled regardless of Stream, and cancelling it again has no effect.
+ * it later. The upload is therefore cancelled regardless of Stream; cancelling it again only tries the open deletion again.
  *
  * Stream does not support the tus DELETE on the upload URL (assumed: secondary source). Deleting the video by the API also
  * ends an upload in progress.
@@ -59,10 +59,9 @@ async function cancelAs(
   if (!access.ok) return access;
   const upload = await find(access.value);
   if (!upload.ok) return upload;
-  const { id, uid, upstream, deletionRequested } = upload.value;
+  const { id, uid, upstream, deletionRequested, deletionPending } = upload.value;
   trace.annotate({ uploadId: id, upstream, ...(uid !== undefined && { uid }) });
-  // The first cancellation deletes the video.
-  if (deletionRequested) return upload;
+  if (deletionRequested && !deletionPending) return upload;
 
   const { tenant, caller } = access.value;
   const cancelled = await ports.ledgers.cancel(tenant.id, id, versionOf(access.value), caller.kind === "grant");

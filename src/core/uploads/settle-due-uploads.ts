@@ -3,9 +3,8 @@ import type { Budget } from "../ports/budget.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
-import { type VideoLookup, findLostVideo } from "./find-lost-video.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "./rules/direct-upload.ts";
-import type { DueUpload, DueOutcome } from "./rules/due-upload.ts";
+import { type DueUpload, type DueOutcome, deletionPause } from "./rules/due-upload.ts";
 import { type UnfinishedUploads, decideDueAction } from "./rules/upload-state.ts";
 
 export interface SettleDuePorts {
@@ -19,7 +18,7 @@ export interface SettleDuePorts {
 }
 
 /**
- * Stops starting further uploads: an alarm has 15 minutes, and searching one lost video may take half of them. The next
+ * Stops starting further uploads: an alarm has 15 minutes, and each upload may take three calls with a deadline. The next
  * alarm continues.
  */
 const MAX_RUN_SECONDS = 300;
@@ -51,8 +50,7 @@ const MAX_FORM_SECONDS = 1_800;
 
 /**
  * Checks the due uploads, mostly those whose URL has expired, at Stream and settles each by the result: Stream sends no
- * notification for unfinished uploads, nor for creations whose response was lost. Also deletes videos whose deletion was
- * requested and has not succeeded yet.
+ * notification for unfinished uploads. Also deletes videos whose deletion was requested and has not succeeded yet.
  *
  * Runs in the background: it takes only calls that the tenants leave in the budget.
  *
@@ -92,11 +90,11 @@ async function settleUpload(
   unfinished: UnfinishedUploads,
 ): Promise<number | undefined> {
   const now = ports.now();
-  if (upload.deletionRequested && upload.uid !== null) return deleteVideo(ports, upload, upstream, upload.uid);
+  if (upload.deletionRequested) return deleteVideo(ports, upload, upstream);
 
-  const lookup = await lookUpVideo(ports, upload, upstream);
-  if ("waitSeconds" in lookup) return lookup.waitSeconds;
-  const { video } = lookup;
+  const call = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
+  if (!call.granted) return call.retryAfterSeconds;
+  const video = await ports.stream.video(upstream, upload.uid);
   if (!video) {
     ports.settle(upload, onNoAnswer(upload, now));
     return undefined;
@@ -104,24 +102,14 @@ async function settleUpload(
   const { report } = video;
   const runningCheck = report.kind === "pending" ? await nextCheckOfRunning(ports.stream, upload, now) : undefined;
   const urlIsDead = upload.expires < now && runningCheck === undefined;
-  const action =
-    report.kind === "absent" ? "settle" : decideDueAction(upload.deletionRequested, report, urlIsDead, unfinished);
-  if (action === "delete" && report.kind !== "absent") return deleteVideo(ports, upload, upstream, report.uid);
+  const action = report.kind === "absent" ? "settle" : decideDueAction(report, urlIsDead, unfinished);
+  if (action === "delete") return deleteVideo(ports, upload, upstream);
   ports.settle(upload, {
     transition: action === "expire" ? { kind: "expired" } : { kind: "reported", report },
     video,
     due: action === "wait" ? (runningCheck ?? nextCheck(upload, now)) : null,
   });
   return undefined;
-}
-
-/** Reads the video by its uid; searches for it if the creation's response was lost. */
-async function lookUpVideo(ports: SettleDuePorts, upload: DueUpload, upstream: Upstream): Promise<VideoLookup> {
-  const { id, uid, creator, created } = upload;
-  if (uid === null)
-    return findLostVideo(ports, upstream, { uploadId: id, sentAt: created, ...(creator !== null && { creator }) });
-  const call = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
-  return call.granted ? { video: await ports.stream.video(upstream, uid) } : { waitSeconds: call.retryAfterSeconds };
 }
 
 /**
@@ -137,7 +125,8 @@ async function nextCheckOfRunning(
   if (location === null || now <= expires || now > expires + GRACE_PERIOD_SECONDS) return undefined;
   // Only basic links reserve this size, and a form's progress cannot be read. A tus upload of this size just waits longer.
   if (bytes === BASIC_UPLOAD_MAX_BYTES && now < expires + MAX_FORM_SECONDS) return expires + MAX_FORM_SECONDS;
-  return (await stream.isUploadInProgress(location)) ? now + RUNNING_RETRY_SECONDS : undefined;
+  const state = await stream.uploadUrlState(location);
+  return state === "in use" || state === "unclear" ? now + RUNNING_RETRY_SECONDS : undefined;
 }
 
 /** @returns seconds to wait, if the budget refuses the call */
@@ -145,15 +134,16 @@ async function deleteVideo(
   { budget, stream, settle, now }: SettleDuePorts,
   upload: DueUpload,
   upstream: Upstream,
-  uid: string,
 ): Promise<number | undefined> {
   const call = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
   if (!call.granted) return call.retryAfterSeconds;
-  const deleted = await stream.deleteVideo(upstream, uid);
-  // A requested deletion is retried until it succeeds; such an upload no longer holds quota.
-  const onFailure = upload.deletionRequested ? { due: nextCheck(upload, now()) } : onNoAnswer(upload, now());
-  settle(upload, deleted ? { transition: { kind: "expired" }, due: null } : onFailure);
+  const deleted = await stream.deleteVideo(upstream, upload.uid);
+  settle(upload, deleted ? { transition: { kind: "expired" }, due: null } : onDeletionFailed(upload, now()));
   return undefined;
+}
+
+function onDeletionFailed(upload: DueUpload, now: number): DueOutcome {
+  return upload.deletionRequested ? { deletionFailed: true, due: nextCheck(upload, now) } : onNoAnswer(upload, now);
 }
 
 /** Checks again later; after the grace period, expires the upload, so that it stops holding quota. */
@@ -163,7 +153,11 @@ function onNoAnswer(upload: DueUpload, now: number): DueOutcome {
     : { due: nextCheck(upload, now) };
 }
 
-/** Waits as long again as the URL has been expired, between the minimum and maximum pause: the intervals double. */
-function nextCheck({ expires }: DueUpload, now: number): number {
+/**
+ * A requested deletion has its own pauses, and is retried until it succeeds. Any other check waits as long again as the URL has
+ * been expired, between the minimum and maximum pause: the intervals double.
+ */
+function nextCheck({ deletionRequested, failedDeletions, expires }: DueUpload, now: number): number {
+  if (deletionRequested) return now + deletionPause(failedDeletions + 1);
   return Math.max(now, expires) + Math.min(Math.max(now - expires, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS);
 }

@@ -1,15 +1,6 @@
 import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts";
-import {
-  type CurrentUsage,
-  type LimitUse,
-  type RequestedUpload,
-  checkLimits,
-  limitUses,
-  rateStatus,
-  rateUses,
-} from "../../core/quota/rules/check-limits.ts";
+import type { LimitUse, RequestedUpload } from "../../core/quota/rules/check-limits.ts";
 import type { Limits } from "../../core/quota/rules/limits.ts";
-import { resolveIdempotency } from "../../core/quota/rules/idempotency.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import {
   type CreatorUsage,
@@ -19,22 +10,30 @@ import {
 } from "../../core/quota/rules/usage-totals.ts";
 import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
-import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
+import { type DueOutcome, type DueUpload, UNANSWERED_SECONDS } from "../../core/uploads/rules/due-upload.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
-import { isFinished, isLive, isMissingUpstream } from "../../core/uploads/rules/upload-state.ts";
+import {
+  type UploadState,
+  isFinished,
+  isLive,
+  isMissingUpstream,
+  isVideoLost,
+} from "../../core/uploads/rules/upload-state.ts";
 import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
+import { Admissions } from "./admissions.ts";
 import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
 import { LedgerQueries } from "./queries.ts";
-import { RecentCreations } from "./recent-creations.ts";
-import { dueUpload, importedUpload, progressOf, reservedUpload, shortJson } from "./row-mapping.ts";
-import type { NewUpload, UploadRow } from "./schema.ts";
+import { dueUpload, importedUpload, progressOf, shortJson } from "./row-mapping.ts";
+import type { UploadRow } from "./schema.ts";
 import { LedgerStore } from "./store.ts";
 import { UploadWriter } from "./upload-writer.ts";
 
-interface UsageRequest extends RequestedUpload {
-  readonly limits: Limits;
-}
+/** Lost creations per call, so that each stays short. */
+const LOST_BLOCK = 500;
+
+/** States of an upload without content whose URL nobody gets. */
+const NEVER_ISSUED: ReadonlySet<UploadState> = new Set(["unknown", "expired", "cancelled"]);
 
 /**
  * The uploads and events of one tenant. Each change writes the row, the totals, the due time at Stream and the event for
@@ -45,7 +44,7 @@ export class Ledger {
   readonly #queries: LedgerQueries;
   readonly #outbox: Outbox;
   readonly #writer: UploadWriter;
-  readonly #recent: RecentCreations;
+  readonly #admissions: Admissions;
   readonly #tenant: string;
   readonly #host: LedgerHost;
 
@@ -54,7 +53,7 @@ export class Ledger {
     this.#queries = new LedgerQueries(storage.sql);
     this.#outbox = new Outbox(storage.sql, tenant);
     this.#writer = new UploadWriter(this.#store, this.#outbox, tenant, host);
-    this.#recent = new RecentCreations((after) => this.#queries.reservedAfter(after));
+    this.#admissions = new Admissions(this.#store, this.#queries, this.#writer, host);
     this.#tenant = tenant;
     this.#host = host;
   }
@@ -64,22 +63,7 @@ export class Ledger {
   }
 
   reserve(request: ReservationRequest): ReservationOutcome {
-    if (request.version < this.#store.version) return { kind: "stale" };
-    const time = this.#host.now();
-    const { idempotency, limits } = request;
-    const existing = idempotency && this.#queries.byIdempotency(idempotency.key);
-    const resolved = idempotency && existing && resolveIdempotency(idempotency, existing, time);
-    if (resolved) return resolved;
-
-    const usage = this.#currentUsage(request, time);
-    const problem = checkLimits(limits, usage, request, time);
-    if (problem) return { kind: "refused", problem };
-
-    const upload = reservedUpload(request, time);
-    if (existing) this.#takeOverKey(existing, upload);
-    else this.#writer.insert(upload);
-    this.#recent.add({ id: request.id, creator: request.creator ?? null, created: time });
-    return { kind: "reserved", rate: rateStatus(usage.rates, 1) };
+    return this.#admissions.reserve(request);
   }
 
   attach(id: string, uid: string, location: string): boolean {
@@ -87,7 +71,14 @@ export class Ledger {
     if (!this.#store.hasEndpoints && this.#store.issue(id, uid, location)) return true;
     return this.#store.transaction(() => {
       const row = this.#queries.byId(id);
-      return row !== undefined && isLive(this.#writer.apply(row, { kind: "issued", uid }, { location }).state);
+      if (row?.state === "issued") return row.uid === uid;
+      if (row?.state === "reserved") {
+        this.#writer.apply(row, { kind: "issued", uid }, { location });
+        return true;
+      }
+      // It was cancelled or superseded, or counts as lost: no client gets its URL.
+      if (row && NEVER_ISSUED.has(row.state)) this.#writer.apply(row, { kind: "unreachable", uid });
+      return false;
     });
   }
 
@@ -96,23 +87,23 @@ export class Ledger {
       const row = this.#queries.byId(id);
       if (row?.state === "reserved") {
         this.#store.delete(row, this.#host.now());
-        if (cause === "unsent") this.#recent.remove(id);
-        // It was cancelled during the creation, which has made no video: there is nothing to delete.
-      } else if (row?.uid === null) this.#endDeletion(row);
+        if (cause === "unsent") this.#admissions.forget(id);
+        // It was cancelled or superseded during the creation, or counts as lost: there is no video to search for.
+      } else if (row?.uid === null) this.#writer.apply(row, { kind: "expired" }, { due: null });
     });
   }
 
   markUnknown(id: string): void {
     this.#store.transaction(() => {
       const row = this.#queries.byId(id);
-      if (row) this.#writer.apply(row, { kind: "lost" });
+      if (row && row.state !== "issued") this.#lose(row);
     });
   }
 
   cancelOrphaned(id: string, uid: string): void {
     this.#store.transaction(() => {
       const row = this.#queries.byId(id);
-      if (row) this.#writer.apply(row, { kind: "cancelled", uid });
+      if (row) this.#writer.apply(row, { kind: "unreachable", uid });
     });
   }
 
@@ -129,6 +120,46 @@ export class Ledger {
     this.#store.transaction(() => {
       const row = this.#queries.byId(id);
       if (row) this.#endDeletion(row);
+    });
+  }
+
+  /** The video was deleted before the upload URL was used. */
+  expire(id: string): void {
+    this.#store.transaction(() => {
+      const row = this.#queries.byId(id);
+      if (row) this.#writer.apply(row, { kind: "expired" });
+    });
+  }
+
+  /**
+   * Marks creations without an answer as lost, and ends the reservations of those that are lost for long. Goes through one
+   * block of each per call.
+   *
+   * @returns the upstreams that have to be searched for lost videos
+   */
+  settleLost(): readonly string[] {
+    return this.#store.transaction(() => {
+      const now = this.#host.now();
+      for (const row of this.#queries.unanswered(now - UNANSWERED_SECONDS, LOST_BLOCK)) this.#lose(row);
+      for (const row of this.#queries.lostUntil(now, LOST_BLOCK)) this.#writer.apply(row, { kind: "expired" });
+      const upstreams = this.#queries.upstreamsToSearch(now);
+      this.#store.postponeLastLook(now);
+      return upstreams;
+    });
+  }
+
+  lostCreations(upstream: string): readonly number[] {
+    return this.#queries.lostCreations(upstream, this.#host.now(), LOST_BLOCK);
+  }
+
+  /** The videos that a search for lost creations has found, which are all of those in its time span. */
+  recordSearch(upstream: string, { videos, ...span }: VideoPage): void {
+    this.#store.transaction(() => {
+      for (const video of videos) {
+        const row = this.#findUploadFor(upstream, video);
+        if (row && isVideoLost(progressOf(row))) this.#applyReport(row, video);
+      }
+      this.#store.endLastLook(upstream, span, this.#host.now());
     });
   }
 
@@ -164,12 +195,12 @@ export class Ledger {
     });
   }
 
-  settle(upload: DueUpload, { transition, video, due }: DueOutcome): void {
+  settle(upload: DueUpload, { transition, video, deletionFailed, due }: DueOutcome): void {
     this.#store.transaction(() => {
       const row = this.#queries.byId(upload.id);
       if (!row) return;
       // If another change came while Stream was queried, that change has set the due time.
-      const next = row.state === upload.state ? { due } : {};
+      const next = row.state === upload.state ? { due, deletions: row.deletions + (deletionFailed ? 1 : 0) } : {};
       const latest = video && "json" in video ? { video: shortJson(video.json) } : {};
       if (transition) this.#writer.apply(row, transition, { ...latest, ...next });
       else this.#writer.update(row, next);
@@ -185,7 +216,12 @@ export class Ledger {
   }
 
   limitUses(limits: Limits, upload: RequestedUpload): LimitUse[] {
-    return limitUses(limits, this.#currentUsage({ limits, ...upload }, this.#host.now()), upload);
+    return this.#admissions.limitUses(limits, upload);
+  }
+
+  /** Number of videos whose deletion Stream has not confirmed. */
+  countPendingDeletions(): number {
+    return this.#queries.countPendingDeletions();
   }
 
   /** @param idOrUid the upload's id, or the uid of its video */
@@ -252,22 +288,9 @@ export class Ledger {
     });
   }
 
-  #currentUsage({ limits, creator }: UsageRequest, time: number): CurrentUsage {
-    return {
-      totals: this.#store.totals(time),
-      creatorPending:
-        creator === undefined || limits.pendingPerCreator === undefined ? 0 : this.#queries.countPendingOf(creator),
-      rates: limits.rate ? rateUses(limits.rate, creator, this.#recent.at(time), time) : [],
-      nextExpiry: () => this.#queries.nextExpiry(),
-    };
-  }
-
-  /** Moves the idempotency key of a dead upload to a new one. */
-  #takeOverKey(dead: UploadRow, upload: NewUpload): void {
-    this.#store.transaction(() => {
-      this.#writer.update(dead, { idempotency: null });
-      this.#writer.insert(upload);
-    });
+  /** Nobody gets the upload URL: Stream's answer was lost. */
+  #lose(row: UploadRow): void {
+    this.#writer.apply(row, row.uid === null ? { kind: "lost" } : { kind: "unreachable", uid: row.uid });
   }
 
   /** The video no longer exists at Stream, so its deletion is no longer due. */
@@ -281,8 +304,10 @@ export class Ledger {
     return row?.upstream === upstream && (row.uid ?? report.uid) === report.uid ? row : undefined;
   }
 
-  /** Late reports do not replace the stored video object. */
+  /** Late reports do not replace the stored video object. The empty video of a lost creation is deleted: no client has its URL. */
   #applyReport(row: UploadRow, { report, json }: StreamVideo): UploadRow {
+    if (report.kind === "pending" && isVideoLost(progressOf(row)))
+      return this.#writer.apply(row, { kind: "unreachable", uid: report.uid });
     const isCurrent = isLive(row.state) || report.kind === "ready";
     return this.#writer.apply(row, { kind: "reported", report }, isCurrent ? { video: shortJson(json) } : {});
   }

@@ -1,5 +1,10 @@
 import { roundToMilliseconds } from "../../core/quota/rules/usage-totals.ts";
 import { type RecentCreation } from "../../core/quota/rules/check-limits.ts";
+import {
+  DUE_AFTER_EXPIRY_SECONDS,
+  LOST_SEARCH_SECONDS,
+  UNANSWERED_SECONDS,
+} from "../../core/uploads/rules/due-upload.ts";
 import { LIVE_STATES } from "../../core/uploads/rules/upload-state.ts";
 import { MAX_ID, lowerBoundAt, timestampOf } from "../../core/uploads/rules/upload-id.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
@@ -22,6 +27,17 @@ const MAX_SCAN = 5_000;
 
 /** All live uploads have a due time, so this condition uses the index of due uploads. */
 const LIVE = `due IS NOT NULL AND state IN (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
+
+/** The creation is in progress, or its Worker died. */
+const UNANSWERED = "due IS NOT NULL AND lost = 0 AND (state = 'reserved' OR uid IS NULL)";
+
+/** The video has not been found yet. */
+export const LOST = "due IS NOT NULL AND uid IS NULL AND lost = 1";
+
+/** The last look, when the upload URL would have expired, is due. */
+export const isLastLook = (now: number) => `expires <= ${now - DUE_AFTER_EXPIRY_SECONDS}`;
+
+const isSearchedFor = (now: number) => `(created > ${now - LOST_SEARCH_SECONDS} OR ${isLastLook(now)})`;
 
 type ExpectedRow = Pick<UploadRow, "id" | "uid" | "upstream" | "state">;
 interface RecentRow extends RecentCreation, Record<string, SqlStorageValue> {}
@@ -63,14 +79,55 @@ export class LedgerQueries {
     return this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`);
   }
 
-  /** The uploads that are due by now, earliest first. */
-  due(now: number, limit: number): UploadRow[] {
-    return this.#all("SELECT * FROM uploads WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?", now, limit);
+  /** The uploads whose video is due by now, earliest first. */
+  due(now: number, limit: number): (UploadRow & { readonly uid: string })[] {
+    return this.#sql
+      .exec<UploadRow & { uid: string }>(
+        "SELECT * FROM uploads WHERE due <= ? AND uid IS NOT NULL ORDER BY due LIMIT ?",
+        now,
+        limit,
+      )
+      .toArray();
   }
 
-  /** The earliest due time. */
+  /** Creations from before a time without an answer from Stream, that do not count as lost yet. */
+  unanswered(before: number, limit: number): UploadRow[] {
+    return this.#all(`SELECT * FROM uploads WHERE ${UNANSWERED} AND created <= ? LIMIT ?`, before, limit);
+  }
+
+  /** Lost creations that stop holding their reservation by now. */
+  lostUntil(now: number, limit: number): UploadRow[] {
+    return this.#all(`SELECT * FROM uploads WHERE ${LOST} AND state = 'unknown' AND due <= ? LIMIT ?`, now, limit);
+  }
+
+  /** The upstreams whose videos have to be searched for lost creations. */
+  upstreamsToSearch(now: number): string[] {
+    return this.#sql
+      .exec<{ upstream: string }>(`SELECT DISTINCT upstream FROM uploads WHERE ${LOST} AND ${isSearchedFor(now)}`)
+      .toArray()
+      .map(({ upstream }) => upstream);
+  }
+
+  /** When the lost creations of an upstream were sent that have to be searched for. */
+  lostCreations(upstream: string, now: number, limit: number): number[] {
+    const query = `SELECT DISTINCT created FROM uploads WHERE ${LOST} AND upstream = ? AND ${isSearchedFor(now)} LIMIT ?`;
+    return this.#sql
+      .exec<{ created: number }>(query, upstream, limit)
+      .toArray()
+      .map(({ created }) => created);
+  }
+
+  /** The earliest time at which something is due. */
   nextDue(): number | undefined {
-    return this.#value("SELECT min(due) AS value FROM uploads WHERE due IS NOT NULL");
+    return this.#value(
+      `SELECT min(CASE WHEN ${UNANSWERED} THEN min(due, created + ${UNANSWERED_SECONDS}) ELSE due END) AS value
+       FROM uploads WHERE due IS NOT NULL`,
+    );
+  }
+
+  /** Number of videos whose deletion Stream has not confirmed. */
+  countPendingDeletions(): number {
+    return this.#value("SELECT count(*) AS value FROM uploads WHERE due IS NOT NULL AND unwanted = 1") ?? 0;
   }
 
   /** One page of uploads. Ids narrow the scan; `created` decides. @returns a cursor if there may be more */

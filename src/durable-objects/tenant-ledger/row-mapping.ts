@@ -12,8 +12,8 @@ import type { Upload, UploadProgress } from "../../core/uploads/rules/upload-sta
 import type { NewUpload, UploadRow } from "./schema.ts";
 
 /**
- * Maps rows of `uploads` to the types of the core and of RPC, and back. The column `unwanted` is `deletionRequested`, and
- * `returns` is `restoredCount`. Times are seconds since the epoch.
+ * Maps rows of `uploads` to the types of the core and of RPC, and back. The column `unwanted` is `deletionRequested`,
+ * `returns` is `restoredCount`, and `deletions` is `failedDeletions`. Times are seconds since the epoch.
  */
 
 /** The keys become the columns of the INSERT, so absent values are left out. */
@@ -116,6 +116,7 @@ export function storedUpload(row: UploadRow): StoredUpload {
     upstream: row.upstream,
     returns: restoredCount,
     unwanted: row.unwanted !== 0,
+    ...(row.unwanted !== 0 && row.due !== null && { deleting: true }),
     ...(row.video !== null && { video: row.video }),
   };
 }
@@ -124,10 +125,10 @@ export function storedComparison({ imported, ...rest }: Comparison): StoredCompa
   return { ...rest, adopted: imported };
 }
 
-export function dueUpload(row: UploadRow): DueUpload {
-  const { id, state, uid, location, creator, upstream, bytes, created, expires } = row;
+export function dueUpload(row: UploadRow & { readonly uid: string }): DueUpload {
+  const { id, state, uid, location, upstream, bytes, expires, deletions } = row;
   const deletionRequested = row.unwanted !== 0;
-  return { id, state, uid, location, creator, upstream, bytes, created, expires, deletionRequested };
+  return { id, state, uid, location, upstream, bytes, expires, deletionRequested, failedDeletions: deletions };
 }
 
 export function progressOf(row: UploadRow): UploadProgress {
@@ -138,6 +139,7 @@ export function progressOf(row: UploadRow): UploadProgress {
     seconds,
     restoredCount: row.returns,
     deletionRequested: row.unwanted !== 0,
+    lost: row.lost !== 0,
     measured: { bytes: row.bytes_measured !== 0, seconds: row.seconds_measured !== 0 },
     ...(uid !== null && { uid }),
     ...(failure !== null && { failure }),
@@ -153,6 +155,7 @@ export function progressColumns(progress: UploadProgress) {
     uid: uid ?? null,
     failure: failure ?? null,
     unwanted: Number(progress.deletionRequested),
+    lost: Number(progress.lost),
     returns: progress.restoredCount,
     bytes_measured: Number(measured.bytes),
     seconds_measured: Number(measured.seconds),
@@ -170,5 +173,5 @@ export function shortJson(json: VideoJson): string | null {
 
 /** The columns that can change after the insert. */
 export type UploadChange = Partial<
-  Pick<UploadRow, "location" | "idempotency" | "due" | "video"> & ReturnType<typeof progressColumns>
+  Pick<UploadRow, "location" | "idempotency" | "due" | "video" | "deletions"> & ReturnType<typeof progressColumns>
 >;

@@ -9,9 +9,12 @@ import {
 } from "../../core/quota/rules/usage-totals.ts";
 import { NO_USAGE, isMonthKept } from "../../core/quota/rules/usage-month.ts";
 import { startOfMonth } from "../../core/shared/time.ts";
+import { LAST_LOOK_RETRY_SECONDS } from "../../core/uploads/rules/due-upload.ts";
+import type { TimeRange } from "../../core/uploads/rules/time-ranges.ts";
 import { lowerBoundAt } from "../../core/uploads/rules/upload-id.ts";
 import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
 import { PastMonths } from "./past-months.ts";
+import { LOST, isLastLook } from "./queries.ts";
 import { type NewUpload, type UploadRow, migrateLedger } from "./schema.ts";
 import type { UploadChange } from "./row-mapping.ts";
 
@@ -54,7 +57,9 @@ interface LedgerRow extends Record<string, SqlStorageValue> {
   readonly rekeyed: number;
 }
 
-interface CountedRow extends CountedUpload, Record<string, SqlStorageValue> {}
+interface CountedRow extends CountedUpload, Record<string, SqlStorageValue> {
+  readonly lost: number;
+}
 
 /** Writes the rows of one ledger, and the totals with each change of an upload. Synchronous, like SQLite in an object. */
 export class LedgerStore {
@@ -171,6 +176,25 @@ export class LedgerStore {
   /** Makes any number of uploads due. Does not affect the totals. */
   makeDue(ids: readonly string[], due: number): void {
     this.#sql.exec("UPDATE uploads SET due = ? WHERE id IN (SELECT value FROM json_each(?))", due, JSON.stringify(ids));
+  }
+
+  /** Postpones the last look for lost creations that are due: a search has been asked for. */
+  postponeLastLook(now: number): void {
+    this.#sql.exec(
+      `UPDATE uploads SET due = ? WHERE ${LOST} AND state <> 'unknown' AND due <= ?`,
+      now + LAST_LOOK_RETRY_SECONDS,
+      now,
+    );
+  }
+
+  /** The last look has not found the videos of the creations of a time span. */
+  endLastLook(upstream: string, { from, to }: TimeRange, now: number): void {
+    this.#sql.exec(
+      `UPDATE uploads SET due = NULL WHERE ${LOST} AND upstream = ? AND created BETWEEN ? AND ? AND ${isLastLook(now)}`,
+      upstream,
+      from,
+      to,
+    );
   }
 
   delete(row: UploadRow, now: number): void {

@@ -120,6 +120,11 @@ export class TenantLedger extends DurableObject<Env> {
     return this.#ledger.limitUses(limits, upload);
   }
 
+  /** Number of videos whose deletion Stream has not confirmed. */
+  deletionsPending(): number {
+    return this.#ledger.countPendingDeletions();
+  }
+
   find(idOrUid: string): StoredUpload | undefined {
     const row = this.#ledger.find(idOrUid);
     return row && storedUpload(row);
@@ -150,6 +155,21 @@ export class TenantLedger extends DurableObject<Env> {
     this.#ledger.confirmVideoDeleted(id);
   }
 
+  /** The video was deleted before the upload URL was used. */
+  expire(id: string): void {
+    this.#ledger.expire(id);
+  }
+
+  /** When the lost creations of an upstream were sent whose videos have to be searched for. */
+  lostCreations(upstream: string): readonly number[] {
+    return this.#ledger.lostCreations(upstream);
+  }
+
+  /** The videos that a search for lost creations has found. */
+  recordSearch(upstream: string, page: VideoPage): void {
+    this.#ledger.recordSearch(upstream, page);
+  }
+
   /** Applies a report from Stream. @returns false if it belongs to none of this tenant's uploads */
   record(upstream: string, video: StreamVideo): boolean {
     return this.#ledger.recordVideo(upstream, video);
@@ -173,7 +193,7 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /**
-   * Publishes events and settles due uploads. The platform runs an alarm at least once, and stops after six failures, so
+   * Publishes events, and settles lost and due uploads. The platform runs an alarm at least once, and stops after six failures, so
    * this method never throws and sets the next alarm itself.
    */
   override async alarm(): Promise<void> {
@@ -181,6 +201,7 @@ export class TenantLedger extends DurableObject<Env> {
     let retryAt: number | undefined;
     try {
       await this.#publish();
+      await this.#settleLost();
       retryAt = await this.#settleDue();
       this.#ledger.prune();
     } catch (error) {
@@ -209,6 +230,14 @@ export class TenantLedger extends DurableObject<Env> {
     if (this.#ledger.hasUnpublishedEvents()) this.#scheduleAlarm(now() + RETRY_SECONDS);
     const nextDue = this.#ledger.nextDue();
     if (nextDue !== undefined) this.#scheduleAlarm(Math.max(nextDue, earliest));
+  }
+
+  /** Asks the upstreams' budgets to search for lost videos; they do so for all tenants together. */
+  async #settleLost(): Promise<void> {
+    for (const upstream of this.#ledger.settleLost()) {
+      const isAsked = await this.#use().searches.request(upstream, this.#tenant);
+      if (!isAsked) this.#scheduleAlarm(now() + RETRY_SECONDS);
+    }
   }
 
   #settleDue(): Promise<number | undefined> {

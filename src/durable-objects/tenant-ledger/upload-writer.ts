@@ -1,5 +1,11 @@
-import { dueAfterTransition } from "../../core/uploads/rules/due-upload.ts";
-import { type UploadTransition, applyTransition, isLive } from "../../core/uploads/rules/upload-state.ts";
+import { UNANSWERED_SECONDS, dueAfterTransition } from "../../core/uploads/rules/due-upload.ts";
+import {
+  type UploadTransition,
+  applyTransition,
+  isLive,
+  isLostAndOver,
+  isVideoLost,
+} from "../../core/uploads/rules/upload-state.ts";
 import { uploadEvent } from "../../core/webhooks/rules/upload-event.ts";
 import type { LedgerHost } from "./host.ts";
 import type { Outbox } from "./outbox.ts";
@@ -23,7 +29,8 @@ export class UploadWriter {
 
   insert(upload: NewUpload): void {
     this.#store.insert(upload, this.#host.now());
-    if (upload.due !== null) this.#host.scheduleAlarm(upload.due);
+    if (upload.state === "reserved") this.#host.scheduleAlarm(upload.created + UNANSWERED_SECONDS);
+    else if (upload.due !== null) this.#host.scheduleAlarm(upload.due);
   }
 
   update(row: UploadRow, change: UploadChange): UploadRow {
@@ -37,7 +44,10 @@ export class UploadWriter {
     const change = { due, location: row.location, ...more, ...progressColumns(after) };
     const updated = this.update(row, isLive(after.state) ? change : { ...change, location: null });
     if (updated.due !== null && updated.due !== row.due) this.#host.scheduleAlarm(updated.due);
-    if (after.state !== row.state) this.queueEvent(updated);
+    // The alarm asks for a search for its video.
+    if (isVideoLost(after) && !row.lost) this.#host.scheduleAlarm(this.#host.now());
+    // There was no event for its creation, so there is none for its end.
+    if (after.state !== row.state && !isLostAndOver(after)) this.queueEvent(updated);
     return updated;
   }
 

@@ -15,7 +15,14 @@ const access = {
 
 function upload(index: number, state: UploadState): UploadRecord {
   const uid = index.toString(16).padStart(32, "0");
-  const kept = { created: NOON, expires: NOON, upstream: "default", deletionRequested: false, restoredCount: 0 };
+  const kept = {
+    created: NOON,
+    expires: NOON,
+    upstream: "default",
+    deletionRequested: false,
+    deletionPending: false,
+    restoredCount: 0,
+  };
   return { id: `${index}`, uid, state, bytes: 1, seconds: 1, ...kept };
 }
 

@@ -18,6 +18,8 @@ const TRANSITIONS = {
   lost: { kind: "lost" },
   expired: { kind: "expired" },
   cancelled: { kind: "cancelled" },
+  superseded: { kind: "superseded" },
+  unreachable: { kind: "unreachable", uid },
   absent: { kind: "reported", report: { kind: "absent" } },
   pending: { kind: "reported", report: { kind: "pending", uid } },
   processing: { kind: "reported", report: { kind: "processing", uid } },
@@ -33,15 +35,15 @@ const MEASUREMENTS = {
   "seconds only": { kind: "reported", report: { kind: "ready", uid, seconds: 12.25 } },
   "bytes only": { kind: "reported", report: { kind: "ready", uid, bytes: 901 } },
 } as const satisfies Record<string, UploadTransition>;
-/** The gateway cancels a video whose URL could not be handed out. */
-const DISCARDED = { discarded: { kind: "cancelled", uid } } as const satisfies Record<string, UploadTransition>;
-const ALL = { ...TRANSITIONS, ...MEASUREMENTS, ...DISCARDED };
+const ALL = { ...TRANSITIONS, ...MEASUREMENTS };
 
 const COLUMNS: readonly TransitionName[] = [
   "issued",
   "lost",
   "expired",
   "cancelled",
+  "superseded",
+  "unreachable",
   "absent",
   "pending",
   "processing",
@@ -54,26 +56,30 @@ const start: UploadProgress = {
   bytes: 1_000,
   seconds: 600,
   deletionRequested: false,
+  lost: false,
   restoredCount: 0,
   measured: { bytes: false, seconds: false },
 };
 /** For every state and transition, in the order of the columns above: the next state. */
 const TABLE: Readonly<Record<UploadState, string>> = {
-  reserved: "issued unknown expired cancelled expired reserved reserved ready failed ready",
-  unknown: "issued unknown expired cancelled expired unknown unknown ready failed ready",
-  issued: "issued issued expired cancelled expired issued issued ready failed ready",
-  expired: "expired expired expired cancelled expired expired expired ready failed ready",
-  failed: "failed failed failed cancelled failed failed failed ready failed ready",
-  ready: "ready ready ready deleted deleted ready ready ready ready ready",
-  cancelled: "cancelled cancelled cancelled cancelled cancelled cancelled cancelled deleted cancelled deleted",
-  deleted: "deleted deleted deleted deleted deleted deleted deleted deleted deleted ready",
+  reserved: "issued unknown expired cancelled cancelled cancelled expired reserved reserved ready failed ready",
+  unknown: "unknown unknown expired cancelled cancelled cancelled expired unknown unknown ready failed ready",
+  issued: "issued issued expired cancelled cancelled cancelled expired issued issued ready failed ready",
+  expired: "expired expired expired cancelled cancelled cancelled expired expired expired ready failed ready",
+  failed: "failed failed failed cancelled cancelled cancelled failed failed failed ready failed ready",
+  ready: "ready ready ready deleted deleted deleted deleted ready ready ready ready ready",
+  cancelled:
+    "cancelled cancelled cancelled cancelled cancelled cancelled cancelled cancelled cancelled deleted cancelled deleted",
+  deleted: "deleted deleted deleted deleted deleted deleted deleted deleted deleted deleted deleted ready",
 };
 
-/** Without `absent` and `restored`: Stream sends no notification for them, and their order matters. */
-const NOTIFIED = (Object.keys(ALL) as (keyof typeof ALL)[]).filter((name) => name !== "absent" && name !== "restored");
+/** Without those whose order matters: how the creation ended, and what Stream sends no notification for. */
+const ORDERED: ReadonlySet<string> = new Set(["issued", "lost", "absent", "restored"]);
+const LOSING: ReadonlySet<string> = new Set(["superseded", "unreachable"]);
+const NOTIFIED = (Object.keys(ALL) as (keyof typeof ALL)[]).filter((name) => !ORDERED.has(name));
 const events = fc.array(fc.constantFrom(...NOTIFIED), { maxLength: 12 });
-const after = (names: readonly (keyof typeof ALL)[]) =>
-  names.reduce((upload, name) => applyTransition(upload, ALL[name]), start);
+const after = (names: readonly (keyof typeof ALL)[], upload = start) =>
+  names.reduce((before, name) => applyTransition(before, ALL[name]), upload);
 
 describe("applyTransition", () => {
   const cases = UPLOAD_STATES.flatMap((state) =>
@@ -132,9 +138,23 @@ describe("applyTransition of a Stream report", () => {
 });
 
 describe("applyTransition in sequence", () => {
-  it("requests the deletion when the gateway cancels", () => {
-    expect(after(["discarded"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
-    expect(after(["cancelled", "discarded"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
+  it("requests the deletion of a video that no client can reach", () => {
+    const unreachable = { state: "cancelled", deletionRequested: true, lost: true, uid };
+    expect(after(["unreachable"])).toMatchObject(unreachable);
+    expect(after(["cancelled", "unreachable"])).toMatchObject(unreachable);
+    expect(after(["lost", "superseded", "unreachable"])).toMatchObject(unreachable);
+  });
+
+  it("counts lost creations that have ended for nothing, and all others", () => {
+    const uploads = (names: readonly (keyof typeof ALL)[]) =>
+      applyToTotals(emptyTotals(0), undefined, { ...after(names), created: 0 }).day.uploads;
+    expect(uploads(["lost"])).toBe(1);
+    expect(uploads(["lost", "expired"])).toBe(0);
+    expect(uploads(["lost", "superseded"])).toBe(0);
+    expect(uploads(["unreachable"])).toBe(0);
+    expect(uploads(["issued", "lost", "expired"])).toBe(1);
+    expect(uploads(["issued", "cancelled"])).toBe(1);
+    expect(uploads(["lost", "expired", "ready"])).toBe(1);
   });
 
   it("ends in the same state and totals for any order and repetition of the same transitions", () => {
@@ -142,8 +162,11 @@ describe("applyTransition in sequence", () => {
       fc.tuple(fc.constant(names), fc.shuffledSubarray([...names, ...names], { minLength: names.length })),
     );
     fc.assert(
-      fc.property(shuffled, ([names, again]) => {
-        const [one, other] = [after(names), after([...again, ...names])];
+      fc.property(shuffled, fc.constantFrom("issued", "lost", undefined), ([names, again], creation) => {
+        const created = after(creation ? [creation] : []);
+        // The URL of an issued upload is handed out.
+        const possible = (all: typeof names) => (creation === "issued" ? all.filter((name) => !LOSING.has(name)) : all);
+        const [one, other] = [after(possible(names), created), after(possible([...again, ...names]), created)];
         expect(other).toEqual(one);
         const total = (upload: UploadProgress) => applyToTotals(emptyTotals(0), undefined, { ...upload, created: 0 });
         expect(total(other)).toEqual(total(one));
@@ -193,19 +216,14 @@ describe("applyTransition in sequence", () => {
 
 describe("decideDueAction", () => {
   it.each([
-    ["kept", "pending", "dead", "delete", "delete"],
-    ["kept", "pending", "dead", "keep", "expire"],
-    ["kept", "pending", "alive", "delete", "wait"],
-    ["kept", "processing", "dead", "delete", "wait"],
-    ["kept", "ready", "dead", "delete", "settle"],
-    ["kept", "failed", "dead", "delete", "settle"],
-    ["deletion requested", "pending", "alive", "keep", "delete"],
-    ["deletion requested", "processing", "alive", "keep", "delete"],
-    ["deletion requested", "ready", "dead", "keep", "delete"],
-  ] as const)("%s, video %s, URL %s, unfinishedUploads %s: %s", (request, kind, url, unfinished, action) => {
-    expect(
-      decideDueAction(request === "deletion requested", { kind, uid, seconds: 1 }, url === "dead", unfinished),
-    ).toBe(action);
+    ["pending", "dead", "delete", "delete"],
+    ["pending", "dead", "keep", "expire"],
+    ["pending", "alive", "delete", "wait"],
+    ["processing", "dead", "delete", "wait"],
+    ["ready", "dead", "delete", "settle"],
+    ["failed", "dead", "delete", "settle"],
+  ] as const)("video %s, URL %s, unfinishedUploads %s: %s", (kind, url, unfinished, action) => {
+    expect(decideDueAction({ kind, uid, seconds: 1 }, url === "dead", unfinished)).toBe(action);
   });
 });
 

@@ -73,6 +73,7 @@ const READY_UPLOAD: UploadRecord = {
   bytes: 900,
   seconds: 12.5,
   deletionRequested: false,
+  deletionPending: false,
   video: READY.json,
 };
 const FAILED_UPLOAD: UploadRecord = {
@@ -82,6 +83,7 @@ const FAILED_UPLOAD: UploadRecord = {
   uid: uid(4),
   failure: "ERR_NON_VIDEO",
   deletionRequested: false,
+  deletionPending: false,
   video: FAILED.json,
 };
 const CANCELLED_UPLOAD: UploadRecord = {
@@ -90,6 +92,7 @@ const CANCELLED_UPLOAD: UploadRecord = {
   state: "cancelled",
   uid: uid(5),
   deletionRequested: true,
+  deletionPending: false,
 };
 
 const at = T * 1000;
@@ -205,6 +208,7 @@ const CASES: readonly [name: string, call: (ledgers: Ledgers) => Promise<unknown
       seconds: 30,
       restoredCount: 1,
       deletionRequested: false,
+      deletionPending: false,
       video: PENDING.json,
     }),
   ],
@@ -221,16 +225,16 @@ const CASES: readonly [name: string, call: (ledgers: Ledgers) => Promise<unknown
     (ledgers) => ledgers.events(TENANT, { limit: 2 }),
     ok({
       events: [
-        { id: "evt_golden_6", body: expect.objectContaining({ type: "upload.deleted" }) },
-        { id: "evt_golden_5", body: expect.objectContaining({ type: "upload.created" }) },
+        { id: "evt_golden_5", body: expect.objectContaining({ type: "upload.deleted" }) },
+        { id: "evt_golden_4", body: expect.objectContaining({ type: "upload.created" }) },
       ],
-      cursor: "evt_golden_5",
+      cursor: "evt_golden_4",
     }),
   ],
   [
     "next page of events",
-    (ledgers) => ledgers.events(TENANT, { limit: 2, cursor: "evt_golden_6" }),
-    ok({ events: [expect.anything(), expect.anything()], cursor: "evt_golden_4" }),
+    (ledgers) => ledgers.events(TENANT, { limit: 2, cursor: "evt_golden_5" }),
+    ok({ events: [expect.anything(), expect.anything()], cursor: "evt_golden_3" }),
   ],
   ["failed attempt", attempt(0), undefined],
   ["attempt without an answer", attempt(1), undefined],

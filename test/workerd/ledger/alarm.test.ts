@@ -16,12 +16,16 @@ import {
 describe("the alarm of a TenantLedger", () => {
   afterEach(() => void vi.useRealTimers());
 
-  it("is set to one minute after the earliest expiry of an upload URL", async () => {
+  it("is set to one minute after a creation, and then to one minute after the earliest expiry of a URL", async () => {
     const ledger = newLedger();
     const expires = now() + 1_800;
-    await ledger.reserve(reservationRequest({ expires: expires + 600 }));
-    await ledger.reserve(reservationRequest({ expires }));
-    await ledger.reserve(reservationRequest({ expires: expires + 900 }));
+    const created = now();
+    await issueUpload(ledger, { expires: expires + 600 });
+    await issueUpload(ledger, { expires });
+    await issueUpload(ledger, { expires: expires + 900 });
+    expect(await alarmOf(ledger)).toBeGreaterThanOrEqual((created + 60) * 1000);
+    expect(await alarmOf(ledger)).toBeLessThanOrEqual((created + 62) * 1000);
+    await runDurableObjectAlarm(ledger);
     expect(await alarmOf(ledger)).toBe((expires + 60) * 1000);
   });
 
@@ -40,10 +44,10 @@ describe("the alarm of a TenantLedger", () => {
 
     it("is set to the next due upload when the object restarts", async () => {
       const ledger = newLedger();
-      const one = reservationRequest();
-      await ledger.reserve(one);
+      const expires = now() + 1_800;
+      await issueUpload(ledger, { expires });
       await loseAlarm(ledger);
-      expect(await alarmOf(ledger)).toBe((one.expires + 60) * 1_000);
+      expect(await alarmOf(ledger)).toBe((expires + 60) * 1_000);
     });
 
     it("is set to one minute from now when an upload is overdue and the stored alarm is old", async () => {
@@ -66,14 +70,15 @@ describe("the alarm of a TenantLedger", () => {
 
     it("is kept when it is late by two minutes only", async () => {
       const ledger = newLedger();
-      const one = reservationRequest();
-      await ledger.reserve(one);
-      expect(await restartAfter(ledger, 1_800 + 60 + 120)).toBe((one.expires + 60) * 1_000);
+      const expires = now() + 1_800;
+      await issueUpload(ledger, { expires });
+      await runDurableObjectAlarm(ledger);
+      expect(await restartAfter(ledger, 1_800 + 60 + 120)).toBe((expires + 60) * 1_000);
     });
 
     it("is not set while it may be running", async () => {
       const ledger = newLedger();
-      await ledger.reserve(reservationRequest());
+      await issueUpload(ledger);
       await runInDurableObject(ledger, (_, { storage }) => storage.deleteAlarm());
       expect(await restartAfter(ledger, 1_800 + 60 + 120)).toBeNull();
     });
@@ -87,7 +92,7 @@ describe("the alarm of a TenantLedger", () => {
 
   it("is set to one minute from now after it failed", async () => {
     const ledger = newLedger();
-    await ledger.reserve(reservationRequest({ expires: now() - 100 }));
+    await issueUpload(ledger, { expires: now() - 100 });
     await runInDurableObject(ledger, (_, { storage }) =>
       storage.sql.exec("CREATE TRIGGER full BEFORE UPDATE ON uploads BEGIN SELECT RAISE(ABORT, 'full'); END").toArray(),
     );
@@ -99,8 +104,7 @@ describe("the alarm of a TenantLedger", () => {
 
   it("is set again when Stream is not reachable", async () => {
     const ledger = newLedger();
-    const one = reservationRequest({ expires: now() - 100 });
-    await ledger.reserve(one);
+    await issueUpload(ledger, { expires: now() - 100 });
     expect(await runDurableObjectAlarm(ledger)).toBe(true);
     expect(await ledger.usage()).toMatchObject({ pending: 1 });
     expect(await alarmOf(ledger)).toBeGreaterThan(Date.now());

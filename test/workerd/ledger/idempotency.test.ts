@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { LOCATION, newLedger, newUid, reservationRequest, reserve, now } from "../support/ledger.ts";
+import {
+  LOCATION,
+  expectLedgerConsistent,
+  issueUpload,
+  newLedger,
+  newUid,
+  now,
+  reservationRequest,
+  reserve,
+  rowOf,
+} from "../support/ledger.ts";
 
 const UID = newUid();
 const keyed = (key: string, fingerprint = "f", once = false) => ({ idempotency: { key, fingerprint, once } });
@@ -53,14 +63,67 @@ describe("TenantLedger.reserve with an idempotency key", () => {
     expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 1, day: { uploads: 2 } });
   });
 
-  it("refuses the same creation while its outcome is unknown", async () => {
+  it("supersedes a creation with an unknown outcome at once, which counts for nothing then", async () => {
+    const ledger = newLedger();
+    const [lost, repeat] = [reservationRequest(keyed("k")), reservationRequest(keyed("k"))];
+    await ledger.reserve(lost);
+    await ledger.leaveUnknown(lost.id);
+    expect(await reserve(ledger, repeat)).toMatchObject({ kind: "reserved" });
+    expect(await ledger.find(lost.id)).toMatchObject({ state: "cancelled", unwanted: true });
+    expect(await ledger.usage()).toMatchObject({ pending: 1, storedSeconds: 60, day: { uploads: 1 } });
+    await expectLedgerConsistent(ledger);
+  });
+
+  it("supersedes a creation without an answer after its deadline, and throws its late URL away", async () => {
+    const ledger = newLedger();
+    const [late, lateUid] = [reservationRequest({ ...keyed("k"), answerSeconds: 0 }), newUid()];
+    await ledger.reserve(late);
+    const repeat = reservationRequest({ ...keyed("k"), answerSeconds: 0 });
+    expect(await reserve(ledger, repeat)).toMatchObject({ kind: "reserved" });
+    expect(await ledger.attach(late.id, lateUid, LOCATION)).toBe(false);
+    const row = await rowOf(ledger, late.id);
+    expect(row).toMatchObject({ state: "cancelled", uid: lateUid, location: null, lost: 1 });
+    expect(row["due"]).toBeLessThanOrEqual(now());
+    expect(await ledger.attach(repeat.id, newUid(), LOCATION)).toBe(true);
+    expect(await ledger.usage()).toMatchObject({ pending: 1, day: { uploads: 1 } });
+  });
+
+  it("leaves the key with the lost creation if a limit refuses the repeat", async () => {
     const ledger = newLedger();
     const lost = reservationRequest(keyed("k"));
     await ledger.reserve(lost);
     await ledger.leaveUnknown(lost.id);
-    const repeated = await reserve(ledger, reservationRequest(keyed("k")));
-    expect(repeated).toMatchObject({ problem: { code: "creation_in_progress" } });
-    expect(repeated.kind === "refused" && repeated.problem.retryAfterSeconds).toBeGreaterThan(1_800);
+    const limits = { quota: { day: { bytes: 100 } } };
+    expect(await reserve(ledger, reservationRequest({ ...keyed("k"), bytes: 200, limits }))).toMatchObject({
+      problem: { code: "limit_exceeded" },
+    });
+    expect(await rowOf(ledger, lost.id)).toMatchObject({ state: "unknown", idempotency: "k" });
+    // What the lost one holds does not count against its repeat.
+    expect(await reserve(ledger, reservationRequest({ ...keyed("k"), limits }))).toMatchObject({ kind: "reserved" });
+  });
+
+  it("lets one request ask about a URL that is about to expire", async () => {
+    const ledger = newLedger();
+    const asking = () => reservationRequest({ ...keyed("k"), answerSeconds: 15 });
+    const { id, uid } = await issueUpload(ledger, { ...asking(), expires: now() + 59 });
+    expect(await reserve(ledger, asking())).toEqual({
+      kind: "expiring",
+      upload: { id, uid, location: LOCATION, expires: expect.any(Number), upstream: "default" },
+    });
+    expect(await reserve(ledger, asking())).toMatchObject({
+      problem: { code: "creation_in_progress", retryAfterSeconds: 2 },
+    });
+    await ledger.expire(id);
+    expect(await reserve(ledger, asking())).toMatchObject({ kind: "reserved" });
+  });
+
+  it("answers a Worker that cannot ask with a refusal", async () => {
+    const ledger = newLedger();
+    const { answerSeconds: _, ...old } = reservationRequest(keyed("k"));
+    await ledger.reserve(old);
+    expect(await reserve(ledger, { ...old, id: newUid() })).toMatchObject({
+      problem: { code: "creation_in_progress" },
+    });
   });
 
   it("admits one of ten simultaneous creations", async () => {

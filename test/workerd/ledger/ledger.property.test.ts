@@ -11,8 +11,8 @@ import { asOperator } from "../support/worker.ts";
 /**
  * Runs arbitrary sequences of creations, retries, answers, losses, Stream reports, cancellations, expiries and evictions
  * against the ledger and a simple model. Checks that each upload has the state of the model, the totals are the sum of the
- * rows, no limit is exceeded, and no key or grant has two uploads that are live or finished. The local Stream has none of
- * these videos.
+ * rows, no limit is exceeded, no key or grant has two uploads that are live or finished, and lost creations that have ended
+ * count for nothing. The local Stream has none of these videos.
  */
 
 const LIMITS = { pending: 4, pendingPerCreator: 2, storedSeconds: 300, quota: { day: { uploads: 12 } } };
@@ -24,8 +24,13 @@ const LIFE_SECONDS = 1_800;
 const DUE_SECONDS = LIFE_SECONDS + 60;
 /** A URL that expires within this time is not replayed. */
 const MARGIN_SECONDS = 60;
-/** Longer than any creation is in progress. */
-const IN_PROGRESS_SECONDS = 60;
+/** A repeat supersedes a creation that has no answer after this time. */
+const ANSWER_SECONDS = 15;
+/** One request may ask about an expiring upload in this time. */
+const LOCK_SECONDS = 15;
+/** The alarm marks a creation as lost after this time, and lets it expire after the other. */
+const UNANSWERED_SECONDS = 60;
+const LOST_SECONDS = 90;
 const stream = inject("stream");
 
 interface ModelUpload {
@@ -34,6 +39,13 @@ interface ModelUpload {
   readonly fingerprint: string;
   readonly creator: string | undefined;
   readonly created: number;
+  /** The ledger knows the uid of its video. */
+  hasUid: boolean;
+  /** The answer to its creation was lost. */
+  lost: boolean;
+  askedUntil: number;
+  /** Stream certainly made no video for it. */
+  hasNoVideo: boolean;
   /** Stream reported its video after the upload had expired or was cancelled. */
   reappeared: boolean;
 }
@@ -52,6 +64,11 @@ type Command = fc.AsyncCommand<Model, Real>;
 const stub = ({ name }: Real): DurableObjectStub<TenantLedger> => env.LEDGER.getByName(name);
 const isGrant = (key: string) => key.startsWith("grant");
 const isDead = ({ state }: ModelUpload) => state === "expired" || state === "cancelled";
+/** No client has its URL, and it is not waited for any longer. */
+const isFree = (upload: ModelUpload) =>
+  isDead(upload) ||
+  upload.state === "unknown" ||
+  (upload.state === "reserved" && now() - upload.created >= ANSWER_SECONDS);
 const liveOnes = (model: Model) => [...model.uploads.values()].filter(({ state }) => isLive(state));
 
 /** The invariants, checked after every step. */
@@ -72,6 +89,10 @@ async function check(model: Model, real: Real): Promise<void> {
   expect(totals.pending).toBeLessThanOrEqual(LIMITS.pending);
   expect(totals.storedSeconds).toBeLessThanOrEqual(LIMITS.storedSeconds);
   expect(totals.day.uploads).toBeLessThanOrEqual(LIMITS.quota.day.uploads);
+  const today = [...model.uploads.values()].filter(
+    (upload) => upload.created >= totals.day.start && !(upload.lost && isDead(upload)),
+  );
+  expect(totals.day.uploads).toBe(today.length);
 }
 
 /** The expected outcome of a creation whose key has an upload. @returns undefined if a new upload may take the key */
@@ -80,14 +101,15 @@ function answerTo(id: string, upload: ModelUpload, key: string, fingerprint: str
     kind: "refused",
     problem: expect.objectContaining({ code, ...more }),
   });
-  if (fingerprint !== upload.fingerprint && (isGrant(key) || !isDead(upload))) return refused("idempotency_key_reused");
-  if (isDead(upload)) return undefined;
+  if (fingerprint !== upload.fingerprint && (isGrant(key) || !isFree(upload))) return refused("idempotency_key_reused");
+  if (isFree(upload)) return undefined;
   if (!isLive(upload.state)) return refused(isGrant(key) ? "grant_used" : "idempotency_key_reused");
-  const age = now() - upload.created;
-  if (upload.state === "issued" && age < LIFE_SECONDS - MARGIN_SECONDS)
+  if (upload.state === "reserved") return { kind: "in progress" };
+  if (now() - upload.created < LIFE_SECONDS - MARGIN_SECONDS)
     return expect.objectContaining({ kind: "replayed", id, uid: uidOf(id) });
-  const isInProgress = upload.state === "reserved" && age < IN_PROGRESS_SECONDS;
-  return refused("creation_in_progress", { retryAfterSeconds: isInProgress ? 1 : Math.max(1, DUE_SECONDS - age) });
+  if (upload.askedUntil > now()) return refused("creation_in_progress", { retryAfterSeconds: 2 });
+  upload.askedUntil = now() + LOCK_SECONDS;
+  return { kind: "expiring", upload: expect.objectContaining({ id, uid: uidOf(id) }) };
 }
 
 class Reserve implements Command {
@@ -115,6 +137,7 @@ class Reserve implements Command {
         bytes: 10,
         seconds,
         expires: now() + LIFE_SECONDS,
+        answerSeconds: ANSWER_SECONDS,
       }),
       ...(creator !== undefined && { creator }),
       ...(key !== undefined && { idempotency: { key, fingerprint, once: isGrant(key) } }),
@@ -124,7 +147,16 @@ class Reserve implements Command {
     const answer = earlier && upload && key && answerTo(earlier, upload, key, fingerprint);
     if (answer) expect(outcome).toEqual(answer);
     else if (outcome.kind === "reserved") {
-      model.uploads.set(id, { state: "reserved", key, fingerprint, creator, created: now(), reappeared: false });
+      if (upload && isLive(upload.state)) [upload.state, upload.lost] = ["cancelled", true];
+      const started = {
+        state: "reserved",
+        hasUid: false,
+        lost: false,
+        hasNoVideo: false,
+        askedUntil: 0,
+        reappeared: false,
+      } as const;
+      model.uploads.set(id, { ...started, key, fingerprint, creator, created: now() });
       if (key !== undefined) model.keys.set(key, id);
       const ofCreator = liveOnes(model).filter((live) => live.creator === creator);
       if (creator !== undefined) expect(ofCreator.length).toBeLessThanOrEqual(LIMITS.pendingPerCreator);
@@ -149,20 +181,36 @@ class Answer implements Command {
     const upload = model.uploads.get(id);
     const live = upload && isLive(upload.state) ? upload : undefined;
     if (this.what === "attach") {
-      expect(await stub(real).attach(id, uidOf(id), "https://upload.example/1")).toBe(live !== undefined);
-      if (live) live.state = "issued";
+      const isIssued = upload?.state === "reserved" || upload?.state === "issued";
+      expect(await stub(real).attach(id, uidOf(id), "https://upload.example/1")).toBe(isIssued);
+      if (upload && isIssued) [upload.state, upload.hasUid] = ["issued", true];
+      else if (upload && isFree(upload)) makeUnreachable(upload);
     } else if (this.what === "leaveUnknown") {
       await stub(real).leaveUnknown(id);
-      if (live?.state === "reserved") live.state = "unknown";
+      if (upload && upload.state !== "issued") lose(upload);
     } else if (this.what === "discard") {
       await stub(real).discard(id, uidOf(id));
-      if (upload) upload.state = cancelledState(upload.state);
+      if (upload) makeUnreachable(upload);
     } else {
       await stub(real).release(id, this.what);
       if (live?.state === "reserved") model.uploads.delete(id);
+      if (live?.state === "unknown") live.state = "expired";
+      if (upload) upload.hasNoVideo = true;
     }
     await check(model, real);
   }
+}
+
+function lose(upload: ModelUpload): void {
+  if (upload.hasUid) return makeUnreachable(upload);
+  upload.lost = true;
+  if (upload.state === "reserved") upload.state = "unknown";
+}
+
+function makeUnreachable(upload: ModelUpload): void {
+  upload.lost ||= upload.state !== "issued";
+  upload.hasUid = true;
+  upload.state = cancelledState(upload.state);
 }
 
 /** A Stream report, in any order; also for uploads that never existed. */
@@ -190,7 +238,9 @@ class Report implements Command {
     const upload = model.uploads.get(id);
     if (upload && (this.tagged || upload.state === "issued")) expect(known).toBe(true);
     if (!upload) expect(known).toBe(false);
+    else if (known && kind === "pending" && upload.lost && !upload.hasUid) makeUnreachable(upload);
     else if (known) {
+      upload.hasUid = true;
       const state = stateAfter(upload.state, this.kind);
       upload.reappeared ||= isDead(upload) && state !== upload.state;
       upload.state = state;
@@ -247,7 +297,15 @@ class Wake implements Command {
   async run(model: Model, real: Real): Promise<void> {
     vi.setSystemTime(Date.now() + this.seconds * 1_000);
     await runDurableObjectAlarm(stub(real));
-    for (const upload of liveOnes(model)) if (upload.created + DUE_SECONDS <= now()) upload.state = "expired";
+    for (const upload of model.uploads.values()) {
+      const age = now() - upload.created;
+      const isUnanswered =
+        upload.state === "reserved" ||
+        (upload.state === "cancelled" && !upload.hasUid && !upload.lost && !upload.hasNoVideo);
+      if (isUnanswered && age >= UNANSWERED_SECONDS) lose(upload);
+      if (upload.state === "unknown" && age >= LOST_SECONDS) upload.state = "expired";
+      if (isLive(upload.state) && age >= DUE_SECONDS) upload.state = "expired";
+    }
     await check(model, real);
   }
 }
@@ -274,7 +332,15 @@ describe("TenantLedger", () => {
         fc.nat(30).map((which) => new Cancel(which)),
         fc.constant(new Evict()),
         fc
-          .constantFrom(0, IN_PROGRESS_SECONDS, LIFE_SECONDS - MARGIN_SECONDS, LIFE_SECONDS, DUE_SECONDS)
+          .constantFrom(
+            0,
+            ANSWER_SECONDS,
+            UNANSWERED_SECONDS,
+            LOST_SECONDS,
+            LIFE_SECONDS - MARGIN_SECONDS,
+            LIFE_SECONDS,
+            DUE_SECONDS,
+          )
           .map((seconds) => new Wake(seconds)),
       ],
       { maxCommands: 30 },

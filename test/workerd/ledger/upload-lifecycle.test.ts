@@ -135,7 +135,7 @@ describe("TenantLedger.discard", () => {
     await ledger.discard(creation.id, uid);
     expect(await rowOf(ledger, creation.id)).toMatchObject({ state: "cancelled", uid, unwanted: 1 });
     expect((await rowOf(ledger, creation.id))["due"]).toBeLessThanOrEqual(now());
-    expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 1, seconds: 0 } });
+    expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 0, seconds: 0 } });
     expect(await reserve(ledger, reservationRequest({ idempotency }))).toMatchObject({ kind: "reserved" });
     await expectLedgerConsistent(ledger);
   });

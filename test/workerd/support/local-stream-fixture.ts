@@ -6,6 +6,7 @@ import { createStreamClient } from "../../../src/adapters/stream/client.ts";
 import { createStreamApi } from "../../../src/adapters/stream/stream-api.ts";
 import { BASIC_UPLOAD_MAX_BYTES, writeDirectUpload } from "../../../src/core/uploads/rules/direct-upload.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
+import type { ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
 import type { Fault } from "../../../src/local-stream/faults.ts";
 import { localUpstream } from "../../support/upstream-fixture.ts";
 import { now, reservationRequest } from "./ledger.ts";
@@ -55,11 +56,16 @@ export const stubAbsentVideo = () =>
   stubResponse(404, { success: false, errors: [{ code: 10003, message: "not found" }] });
 
 /** Reserves an upload, with or without its video at Stream. The length of a basic upload makes it a basic link. */
-export async function reserveAtStream(video: "made" | "not made", outcome: "attached" | "unknown", length = 5) {
+export async function reserveAtStream(
+  video: "made" | "not made",
+  outcome: "attached" | "unknown" | "none",
+  length = 5,
+  more: Partial<ReservationRequest> = {},
+) {
   const [id, tenant] = [uuidv7(), `tenant-${file}-${++count}`];
   const ledger = env.LEDGER.getByName(tenant);
   const expires = now() + LIFE_SECONDS;
-  await ledger.reserve(reservationRequest({ id, upstream: "live", bytes: length, expires }));
+  await ledger.reserve(reservationRequest({ id, upstream: "live", bytes: length, expires, ...more }));
   const tag: [string, string] = ["sluice", `${tenant}/${id}`];
   const expiry = new Date((now() + LIFE_SECONDS) * 1_000).toISOString();
   const create = () =>
@@ -72,7 +78,7 @@ export async function reserveAtStream(video: "made" | "not made", outcome: "atta
   const created = video === "made" ? await create() : undefined;
   const [uid, location] = created?.kind === "created" ? [created.uid, created.location] : ["0".repeat(32), ""];
   if (outcome === "attached") await ledger.attach(id, uid, location);
-  else await ledger.leaveUnknown(id);
+  else if (outcome === "unknown") await ledger.leaveUnknown(id);
   return { id, tenant, ledger, uid, location };
 }
 
@@ -95,14 +101,25 @@ export async function settleAfter(ledger: Ledger, milliseconds: number) {
   return runInDurableObject(ledger, (_, state) => state.storage.sql.exec("SELECT * FROM uploads").one());
 }
 
+/** Has the upstream search for lost creations, as its ledgers have asked it to. */
+export async function searchForLost(): Promise<void> {
+  const budget = env.BUDGET.getByName("live");
+  await vi.waitFor(async () => {
+    if (!(await runDurableObjectAlarm(budget))) throw new Error("No ledger has asked for a search.");
+  }, 5_000);
+}
+
 export async function videos(): Promise<{ uid: string; status: { state: string } }[]> {
   return (await fetch(`${stream.url}/_control/videos`)).json();
 }
 
+export async function requestsToStream(): Promise<{ method: string; url: string }[]> {
+  return (await fetch(`${stream.url}/_control/requests`)).json();
+}
+
 /** Methods of the requests that the local Stream received for a video. */
 export async function requestsFor(uid: string): Promise<string[]> {
-  const requests = await (await fetch(`${stream.url}/_control/requests`)).json<{ method: string; url: string }[]>();
-  return requests.filter(({ url }) => url.endsWith(uid)).map(({ method }) => method);
+  return (await requestsToStream()).filter(({ url }) => url.endsWith(uid)).map(({ method }) => method);
 }
 
 export async function upload(location: string, body: string, offset = 0): Promise<void> {

@@ -2,6 +2,7 @@ import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import type { Fault } from "../../../src/local-stream/faults.ts";
+import { searchForLost } from "../support/local-stream-fixture.ts";
 import { asOperator, codeOf, request, seedTenant } from "../support/worker.ts";
 
 /** Cancels uploads in every state, against the local Stream. */
@@ -127,8 +128,8 @@ describe("DELETE /v1/:tenant/uploads/:id", () => {
 
     expect(await cancel(upload?.id ?? "")).toMatchObject({ status: 200, state: "cancelled" });
     expect(await held()).toEqual(NOTHING);
-    await runAlarmLater();
-    expect(await videos()).toEqual([]);
+    await searchForLost();
+    await expect.poll(videos).toEqual([]);
   });
 
   it("cancels a creation in progress: withholds its URL and deletes its video later", async () => {

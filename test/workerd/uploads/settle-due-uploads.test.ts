@@ -50,18 +50,6 @@ describe("alarm of a ledger with a due upload", () => {
     expect(await videos()).toHaveLength(1);
   });
 
-  it("finds the video by its metadata and deletes it when the creation response was lost", async () => {
-    const { ledger } = await reserveAtStream("made", "unknown");
-    expect(await videos()).toHaveLength(1);
-    expect(await settle(ledger)).toMatchObject({ state: "expired" });
-    expect(await videos()).toEqual([]);
-  });
-
-  it("expires the upload when the creation response was lost and there is no video", async () => {
-    const { ledger } = await reserveAtStream("not made", "unknown");
-    expect(await settle(ledger)).toMatchObject({ state: "expired" });
-  });
-
   it("expires the upload when its video was deleted at Stream", async () => {
     const { ledger } = await reserveAtStream("not made", "attached");
     expect(await settle(ledger)).toMatchObject({ state: "expired" });
@@ -102,10 +90,11 @@ describe("alarm of a ledger with a due upload", () => {
     const { ledger, uid } = await reserveAtStream("made", "attached");
     const [later, size] = [uuidv7(), { bytes: 5, seconds: 60, expires: now() + 2 * LIFE_SECONDS }];
     await ledger.reserve({ id: later, version: 1, limits: {}, upstream: "live", ...size });
+    await ledger.attach(later, "1".repeat(32), "https://upload.example/2");
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + (LIFE_SECONDS + 100) * 1_000 });
     await stubVideo(uid, "inprogress");
     await runDurableObjectAlarm(ledger);
-    expect(await ledger.find(later)).toMatchObject({ state: "reserved" });
+    expect(await ledger.find(later)).toMatchObject({ state: "issued" });
   });
 
   it("frees the idempotency key of an expired upload, including a grant", async () => {
@@ -133,13 +122,6 @@ describe("alarm of a ledger with a due upload", () => {
 describe("alarm of a ledger with a cancelled upload", () => {
   it("deletes the video of a cancelled upload if it still exists", async () => {
     const { ledger, id } = await reserveAtStream("made", "attached");
-    await ledger.cancel(id, Infinity);
-    expect(await settle(ledger)).toMatchObject({ state: "cancelled", due: null });
-    expect(await videos()).toEqual([]);
-  });
-
-  it("finds and deletes the video of a cancelled upload whose creation response was lost", async () => {
-    const { ledger, id } = await reserveAtStream("made", "unknown");
     await ledger.cancel(id, Infinity);
     expect(await settle(ledger)).toMatchObject({ state: "cancelled", due: null });
     expect(await videos()).toEqual([]);

@@ -1,4 +1,4 @@
-import type { Problem } from "../../shared/problem.ts";
+import { type Problem, problem } from "../../shared/problem.ts";
 import type { Limits, RateStatus } from "./limits.ts";
 
 /**
@@ -23,6 +23,11 @@ export interface ReservationRequest {
   readonly meta?: string;
   readonly grant?: string;
   readonly reference?: string;
+  /**
+   * Seconds after which a creation without an answer counts as lost: the deadline of a call to Stream, and a margin. Absent in
+   * calls of Workers that do not know the outcomes `in progress` and `expiring`.
+   */
+  readonly answerSeconds?: number;
 }
 
 /** Why a reservation is released: Stream definitely rejected the creation, or received none. */
@@ -47,15 +52,35 @@ export type ReservationOutcome =
       readonly location: string;
       readonly expires: number;
     }
+  /** Another request with the same key waits for Stream's answer. */
+  | { readonly kind: "in progress" }
+  /** The upload URL of the same creation is about to expire, or has expired: this request may ask Stream about it. */
+  | { readonly kind: "expiring"; readonly upload: ExpiringUpload }
   /** The tenant has changed since the creation was decided. */
   | { readonly kind: "stale" }
   | { readonly kind: "refused"; readonly problem: Problem };
 
-/** A URL that expires within this time is not replayed: the client could hardly use it. */
+/** An upload whose URL is about to expire, or has expired. Times are seconds since the epoch. */
+export interface ExpiringUpload {
+  readonly id: string;
+  readonly uid: string;
+  readonly location: string;
+  readonly expires: number;
+  readonly upstream: string;
+}
+
+/** A URL that expires within this time is not replayed unasked: the client could hardly use it. */
 export const REPLAY_MARGIN_SECONDS = 60;
+
+/** How long one request may ask Stream about an upload whose URL is about to expire; others have to wait. */
+export const EXPIRING_LOCK_SECONDS = 15;
 
 /** Upper bound for a creation in progress: how long the platform lets it run after its client has disconnected. */
 export const MAX_CREATION_SECONDS = 30;
 
 /** `Retry-After` while the same creation is in progress. */
-export const IN_PROGRESS_RETRY_SECONDS = 1;
+export const IN_PROGRESS_RETRY_SECONDS = 2;
+
+export const CREATION_IN_PROGRESS = problem("creation_in_progress", "The same creation is in progress.", {
+  retryAfterSeconds: IN_PROGRESS_RETRY_SECONDS,
+});

@@ -1,5 +1,5 @@
 import { startOfMonth } from "../../shared/time.ts";
-import { type UploadSize, type UploadState, isLive } from "../../uploads/rules/upload-state.ts";
+import { type UploadSize, type UploadState, isLive, isLostAndOver } from "../../uploads/rules/upload-state.ts";
 
 /** The totals that a tenant's limits are checked against. Times are seconds since the epoch. */
 
@@ -26,8 +26,8 @@ export interface CountedUpload extends UploadSize {
   readonly state: UploadState;
   /** When it was reserved. Decides the day and month that it counts for. */
   readonly created: number;
-  /** 1 if the answer to the creation was lost, so that no client has its URL. */
-  readonly lost?: number;
+  /** The answer to the creation was lost, so that no client has its URL; or that as 0 or 1. */
+  readonly lost?: boolean | number;
 }
 
 export const DAY_SECONDS = 24 * 60 * 60;
@@ -111,8 +111,4 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
     day: addTo(totals.day),
     month: addTo(totals.month),
   };
-}
-
-function isLostAndOver({ state, lost }: CountedUpload): boolean {
-  return lost === 1 && !isLive(state);
 }

@@ -12,6 +12,8 @@ export interface UploadRecord extends Upload {
   readonly upstream: string;
   /** The video has to be deleted, whatever its state. */
   readonly deletionRequested: boolean;
+  /** The video was to be deleted, and Stream has not confirmed it yet. */
+  readonly deletionPending: boolean;
   /** The latest video object from Stream; undefined until Stream has sent one. */
   readonly video?: VideoJson;
 }

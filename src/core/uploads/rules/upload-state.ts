@@ -5,11 +5,12 @@ import type { Correlation } from "./correlation.ts";
  * any order and lead to the same state. The one exception: a missing video that reappears at Stream.
  *
  * - `reserved`: admitted; the creation at Stream is in progress
- * - `unknown`: the creation has no known outcome; Stream may have a video, but no client has its URL
+ * - `unknown`: a lost creation: Stream may have a video, but no client has its URL
  * - `issued`: the client has an upload URL
- * - `expired`: the upload URL expired before any upload
+ * - `expired`: the upload URL expired before any upload; or a lost creation whose video was not found
  * - `failed`, `ready`: Stream has processed the video
- * - `cancelled`: cancelled by the tenant before it was ready, or by the gateway because the URL could not be handed out
+ * - `cancelled`: cancelled by the tenant before it was ready; or a lost creation that a repeat superseded, or whose video is
+ *   deleted
  * - `deleted`: was ready, then deleted by the tenant or missing at Stream
  *
  * A reservation that Stream definitely rejected is removed.
@@ -78,14 +79,17 @@ export type ExistingVideo = Exclude<VideoReport, { kind: "absent" }>;
 type ReadyVideo = Extract<VideoReport, { kind: "ready" }>;
 
 export type UploadTransition =
-  /** Stream returned the upload URL. */
+  /** Stream returned the upload URL. Only a reserved upload is issued. */
   | { readonly kind: "issued"; readonly uid: string }
-  /** The outcome of the creation at Stream is unknown. */
+  /** The answer to the creation was lost: whether Stream has a video is not known. */
   | { readonly kind: "lost" }
+  /** A repeat of the creation takes the place of this lost one. */
+  | { readonly kind: "superseded" }
   /** The upload URL expired before any upload. */
   | { readonly kind: "expired" }
-  /** With a uid: the gateway cancels, because the URL of that video could not be handed out. */
-  | { readonly kind: "cancelled"; readonly uid?: string }
+  | { readonly kind: "cancelled" }
+  /** Stream has a video whose URL no client has, and none will get. */
+  | { readonly kind: "unreachable"; readonly uid: string }
   | { readonly kind: "reported"; readonly report: VideoReport }
   /** A missing video is at Stream again. Only for a video that Stream lists now: a late notification is no proof. */
   | { readonly kind: "restored"; readonly report: ReadyVideo };
@@ -97,6 +101,8 @@ export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid"
    * with content is deleted at Stream only if this is set.
    */
   readonly deletionRequested: boolean;
+  /** The answer to the creation was lost, so no client has the upload URL. */
+  readonly lost: boolean;
   /** Whether bytes and seconds were measured by Stream, and are no longer the reservation. */
   readonly measured: { readonly [Size in keyof UploadSize]: boolean };
 }
@@ -108,6 +114,11 @@ export function isMissingUpstream({
 }: Pick<UploadProgress, "state" | "deletionRequested">): boolean {
   return state === "deleted" && !deletionRequested;
 }
+
+/** Transitions after which the video has to be deleted. */
+const CANCELLING: ReadonlySet<UploadTransition["kind"]> = new Set(["cancelled", "superseded", "unreachable"]);
+/** Transitions of uploads whose URL no client has. */
+const LOSING: ReadonlySet<UploadTransition["kind"]> = new Set(["lost", "superseded", "unreachable"]);
 
 /** The upload after a transition: in its current state or the state that the transition leads to, whichever is later. */
 export function applyTransition(upload: UploadProgress, transition: UploadTransition): UploadProgress {
@@ -121,7 +132,8 @@ export function applyTransition(upload: UploadProgress, transition: UploadTransi
   return {
     ...sizeAfter(upload, report),
     state,
-    deletionRequested: upload.deletionRequested || transition.kind === "cancelled",
+    deletionRequested: upload.deletionRequested || CANCELLING.has(transition.kind),
+    lost: upload.lost || (LOSING.has(transition.kind) && upload.state !== "issued"),
     restoredCount: upload.restoredCount + (isRestored ? 1 : 0),
     ...(uid !== undefined && { uid }),
     ...(state === "failed" && failure !== undefined && { failure }),
@@ -147,11 +159,14 @@ function sizeAfter(
 function nextState(state: UploadState, transition: UploadTransition): UploadState | undefined {
   switch (transition.kind) {
     case "issued":
+      return state === "reserved" ? "issued" : undefined;
     case "expired":
-      return transition.kind;
+      return "expired";
     case "lost":
-      return "unknown";
+      return state === "reserved" ? "unknown" : undefined;
     case "cancelled":
+    case "superseded":
+    case "unreachable":
       return state === "ready" ? "deleted" : "cancelled";
     case "reported":
     case "restored":
@@ -178,6 +193,22 @@ function reportedState(state: UploadState, { kind }: VideoReport): UploadState |
   }
 }
 
+/** Whether a lost creation ended without a video: nobody could ever use it, so it counts for nothing. */
+export function isLostAndOver({
+  state,
+  lost,
+}: {
+  readonly state: UploadState;
+  readonly lost?: boolean | number;
+}): boolean {
+  return Boolean(lost) && (state === "expired" || state === "cancelled");
+}
+
+/** Whether the video of a lost creation has to be searched for: no client has its URL, and its uid is not known. */
+export function isVideoLost({ lost, uid }: Pick<UploadProgress, "lost" | "uid">): boolean {
+  return lost && uid === undefined;
+}
+
 /** What happens at Stream to the empty videos of uploads that no client finished. */
 export type UnfinishedUploads = "delete" | "keep";
 
@@ -189,20 +220,11 @@ export type DueAction =
   | "wait"
   /** The URL expired before any upload; keep the empty video at Stream. */
   | "expire"
-  /** Delete the video: its deletion was requested, or its URL expired before any upload. */
+  /** Delete the video: its URL expired before any upload. */
   | "delete";
 
-/**
- * @param deletionRequested the video has to be deleted, whatever its state
- * @param urlIsDead the upload URL has expired and no upload is running
- */
-export function decideDueAction(
-  deletionRequested: boolean,
-  { kind }: ExistingVideo,
-  urlIsDead: boolean,
-  unfinished: UnfinishedUploads,
-): DueAction {
-  if (deletionRequested) return "delete";
+/** @param urlIsDead the upload URL has expired and no upload is running */
+export function decideDueAction({ kind }: ExistingVideo, urlIsDead: boolean, unfinished: UnfinishedUploads): DueAction {
   switch (kind) {
     case "pending":
       if (!urlIsDead) return "wait";

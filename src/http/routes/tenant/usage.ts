@@ -31,13 +31,21 @@ export function usageRoutes(ports: AuthenticatePorts & ReadUsagePorts): Hono<App
       const usage = await readCreatorUsage(ports, access, query.creator);
       return usage.ok ? c.json({ tenant: id, creator: query.creator, usage: usage.value, limits }) : usage;
     }
-    const usage = await ports.ledgers.usage(id);
+    const [usage, deletions] = await Promise.all([ports.ledgers.usage(id), ports.ledgers.deletionsPending(id)]);
     if (!usage.ok) return usage;
+    if (!deletions.ok) return deletions;
     const { pending, videos, storedSeconds, day, month } = usage.value;
     const window = ({ start, ...counts }: typeof day) => ({ ...counts, since: rfc3339(start) });
     return c.json({
       tenant: id,
-      usage: { pending, videos, storedSeconds, day: window(day), month: window(month) },
+      usage: {
+        pending,
+        videos,
+        storedSeconds,
+        deletionsPending: deletions.value,
+        day: window(day),
+        month: window(month),
+      },
       limits,
     });
   });

@@ -13,30 +13,30 @@ const host = createServer((request, response) => {
 afterAll(() => host.close());
 
 const client = createStreamClient({ deadlineMs: 1_000, onRateLimited: () => Promise.resolve() });
-const { isUploadInProgress } = createStreamVideos(client);
-const check = (path: string) => isUploadInProgress(`http://127.0.0.1:${(host.address() as AddressInfo).port}${path}`);
+const { uploadUrlState } = createStreamVideos(client);
+const check = (path: string) => uploadUrlState(`http://127.0.0.1:${(host.address() as AddressInfo).port}${path}`);
 
-describe("isUploadInProgress", () => {
+describe("uploadUrlState", () => {
   it.each([
-    ["/200/5", true],
-    ["/200/0", false],
-    ["/200/none", false],
+    ["/200/5", "in use"],
+    ["/200/0", "empty"],
+    ["/200/none", "empty"],
     // "404 Not Found, 410 Gone or 403 Forbidden": the upload does not exist. https://tus.io/protocols/resumable-upload#head
-    ["/403/none", false],
-    ["/404/none", false],
-    ["/410/none", false],
+    ["/403/none", "dead"],
+    ["/404/none", "dead"],
+    ["/410/none", "dead"],
     // A basic link, which does not support tus.
-    ["/405/none", false],
+    ["/405/none", "dead"],
     // Locked, busy or failing: unclear.
-    ["/423/none", true],
-    ["/429/none", true],
-    ["/500/none", true],
-    ["/503/none", true],
-  ])("for %s returns %s", async (path, expected) => {
+    ["/423/none", "unclear"],
+    ["/429/none", "unclear"],
+    ["/500/none", "unclear"],
+    ["/503/none", "unclear"],
+  ])("for %s is %s", async (path, expected) => {
     expect(await check(path)).toBe(expected);
   });
 
-  it("returns true when the host does not answer", async () => {
-    expect(await isUploadInProgress("http://127.0.0.1:9/tus/1")).toBe(true);
+  it("is unclear when the host does not answer", async () => {
+    expect(await uploadUrlState("http://127.0.0.1:9/tus/1")).toBe("unclear");
   });
 });

@@ -1,0 +1,99 @@
+import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
+import type { Budget } from "../ports/budget.ts";
+import type { Ledgers } from "../ports/ledger.ts";
+import type { Registry } from "../ports/registry.ts";
+import type { StreamApi } from "../ports/stream.ts";
+import type { Upstream } from "../stream/rules/upstream.ts";
+import type { StreamVideo } from "../stream/rules/video.ts";
+import { type TimeRange, mergeTimes } from "./rules/time-ranges.ts";
+
+/** How far before and after the creation request to search: clocks differ, and Stream may have been slow. */
+const SEARCH_MARGIN_SECONDS = 120;
+
+/** With metadata of maximum length, a larger page would exceed the limit for a response of Stream's API. */
+const PAGE_VIDEOS = 250;
+
+/** 5,000 videos: five times as many as one account's call limit can create within the search range. */
+const MAX_PAGES = 20;
+
+export interface SearchLostPorts {
+  readonly registry: Pick<Registry, "upstream">;
+  readonly stream: Pick<StreamApi, "listVideosFrom">;
+  readonly budget: Pick<Budget, "acquire">;
+  readonly ledgers: Pick<Ledgers, "lostCreations" | "recordSearch">;
+}
+
+export interface SearchOutcome {
+  /** Tenants without lost creations. */
+  readonly finished: readonly string[];
+  /** Seconds to wait, if the budget has no call. */
+  readonly waitSeconds?: number;
+}
+
+/**
+ * Searches for the videos of an upstream's lost creations, of all tenants together, by the `sluice` key in their `meta`. One
+ * list serves all creations of some minutes: an outage of Stream may lose hundreds at once. Takes only calls that the tenants
+ * leave in the budget.
+ *
+ * The ledgers delete the videos that are found, and settle those that are not.
+ */
+export async function searchLostUploads(
+  ports: SearchLostPorts,
+  upstreamId: string,
+  tenants: readonly string[],
+): Promise<SearchOutcome> {
+  const upstream = await ports.registry.upstream(upstreamId);
+  if (!upstream.ok) return { finished: [] };
+
+  const finished: string[] = [];
+  const times = new Map<string, readonly number[]>();
+  for (const tenant of tenants) {
+    const created = await ports.ledgers.lostCreations(tenant, upstreamId);
+    if (!created.ok) continue;
+    if (created.value.length === 0) finished.push(tenant);
+    else times.set(tenant, created.value);
+  }
+  for (const range of mergeTimes([...times.values()].flat(), SEARCH_MARGIN_SECONDS)) {
+    // The videos of an account that is no longer configured cannot be listed.
+    const search = upstream.value ? await listVideos(ports, upstream.value, range) : { videos: [], complete: true };
+    const videosOf = Map.groupBy(search.videos, ({ tag }) => tag?.tenant);
+    for (const tenant of times.keys())
+      await ports.ledgers.recordSearch(tenant, upstreamId, {
+        ...(search.complete ? range : NO_TIME),
+        videos: videosOf.get(tenant) ?? [],
+      });
+    if ("waitSeconds" in search) return { finished, waitSeconds: search.waitSeconds };
+  }
+  return { finished };
+}
+
+/** Of an incomplete search: it proves nothing about the creations whose video it lacks. */
+const NO_TIME: TimeRange = { from: 0, to: -1 };
+
+interface VideoSearch {
+  readonly videos: readonly StreamVideo[];
+  /** Whether these are all videos of the range. */
+  readonly complete: boolean;
+  readonly waitSeconds?: number;
+}
+
+/** Lists the tagged videos around a range of creation requests. */
+async function listVideos(
+  { stream, budget }: SearchLostPorts,
+  upstream: Upstream,
+  { from, to }: TimeRange,
+): Promise<VideoSearch> {
+  const videos: StreamVideo[] = [];
+  let cursor = from - SEARCH_MARGIN_SECONDS;
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
+    const call = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
+    if (!call.granted) return { videos, complete: false, waitSeconds: call.retryAfterSeconds };
+    const page = await stream.listVideosFrom(upstream, cursor, PAGE_VIDEOS, { before: to + SEARCH_MARGIN_SECONDS });
+    if (!page) break;
+    videos.push(...page.videos.filter(({ tag }) => tag));
+    if (page.last) return { videos, complete: true };
+    // The page may end within a second, so read that second again; skip it if it fills a page by itself.
+    cursor = page.videos.reduce((time, { created = 0 }) => Math.max(time, created), cursor + 1);
+  }
+  return { videos, complete: false };
+}
