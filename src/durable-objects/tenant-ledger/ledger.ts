@@ -10,7 +10,7 @@ import {
 } from "../../core/quota/rules/usage-totals.ts";
 import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
-import { type DueOutcome, type DueUpload, UNANSWERED_SECONDS } from "../../core/uploads/rules/due-upload.ts";
+import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import {
   type UploadState,
@@ -23,14 +23,12 @@ import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/ru
 import { Admissions } from "./admissions.ts";
 import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
+import { LostUploads } from "./lost-uploads.ts";
 import { LedgerQueries } from "./queries.ts";
 import { dueUpload, importedUpload, progressOf, shortJson } from "./row-mapping.ts";
 import type { UploadRow } from "./schema.ts";
 import { LedgerStore } from "./store.ts";
 import { UploadWriter } from "./upload-writer.ts";
-
-/** Lost creations per call, so that each stays short. */
-const LOST_BLOCK = 500;
 
 /** States of an upload without content whose URL nobody gets. */
 const NEVER_ISSUED: ReadonlySet<UploadState> = new Set(["unknown", "expired", "cancelled"]);
@@ -45,6 +43,7 @@ export class Ledger {
   readonly #outbox: Outbox;
   readonly #writer: UploadWriter;
   readonly #admissions: Admissions;
+  readonly #lost: LostUploads;
   readonly #tenant: string;
   readonly #host: LedgerHost;
 
@@ -54,6 +53,7 @@ export class Ledger {
     this.#outbox = new Outbox(storage.sql, tenant);
     this.#writer = new UploadWriter(this.#store, this.#outbox, tenant, host);
     this.#admissions = new Admissions(this.#store, this.#queries, this.#writer, host);
+    this.#lost = new LostUploads(this.#store, this.#queries, this.#writer, host);
     this.#tenant = tenant;
     this.#host = host;
   }
@@ -96,7 +96,7 @@ export class Ledger {
   markUnknown(id: string): void {
     this.#store.transaction(() => {
       const row = this.#queries.byId(id);
-      if (row && row.state !== "issued") this.#lose(row);
+      if (row && row.state !== "issued") this.#lost.lose(row);
     });
   }
 
@@ -131,25 +131,13 @@ export class Ledger {
     });
   }
 
-  /**
-   * Marks creations without an answer as lost, and ends the reservations of those that are lost for long. Goes through one
-   * block of each per call.
-   *
-   * @returns the upstreams that have to be searched for lost videos
-   */
+  /** @returns the upstreams that have to be searched for lost videos */
   settleLost(): readonly string[] {
-    return this.#store.transaction(() => {
-      const now = this.#host.now();
-      for (const row of this.#queries.unanswered(now - UNANSWERED_SECONDS, LOST_BLOCK)) this.#lose(row);
-      for (const row of this.#queries.lostUntil(now, LOST_BLOCK)) this.#writer.apply(row, { kind: "expired" });
-      const upstreams = this.#queries.upstreamsToSearch(now);
-      this.#store.postponeLastLook(now);
-      return upstreams;
-    });
+    return this.#lost.settle();
   }
 
   lostCreations(upstream: string): readonly number[] {
-    return this.#queries.lostCreations(upstream, this.#host.now(), LOST_BLOCK);
+    return this.#lost.creations(upstream);
   }
 
   /** The videos that a search for lost creations has found, which are all of those in its time span. */
@@ -286,11 +274,6 @@ export class Ledger {
       this.#store.prune(this.#host.now());
       this.#outbox.prune(this.#host.now());
     });
-  }
-
-  /** Nobody gets the upload URL: Stream's answer was lost. */
-  #lose(row: UploadRow): void {
-    this.#writer.apply(row, row.uid === null ? { kind: "lost" } : { kind: "unreachable", uid: row.uid });
   }
 
   /** The video no longer exists at Stream, so its deletion is no longer due. */
