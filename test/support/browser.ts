@@ -1,11 +1,15 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { type Page, chromium } from "playwright-core";
+import { bundleBrowserScript } from "../../src/cli/bundle-browser.ts";
 import { ROOT } from "../../src/cli/paths.ts";
+import type { Fence } from "./markdown.ts";
+import { samplesPlugin } from "./sample-page.ts";
 import type { PageActions } from "../system/browser-page/wire.ts";
 
 /** Chromium, and a web page that uploads files. */
@@ -18,21 +22,36 @@ export interface Browser {
 }
 
 export interface BrowserPage {
-  choose(path: string): Promise<void>;
+  choose(...paths: string[]): Promise<void>;
+  /** Makes a function of the test a global function of the page. */
+  expose(name: string, call: (...args: never[]) => unknown): Promise<void>;
   act<Action extends keyof PageActions>(
     action: Action,
     ...args: Parameters<PageActions[Action]>
   ): ReturnType<PageActions[Action]>;
+  /** Evaluates an expression in the page. */
+  evaluate(expression: string): Promise<unknown>;
+  /** Answers the page's requests to this path of its own origin. */
+  answer(path: string, body: () => Promise<string>): Promise<void>;
   reload(): Promise<void>;
   /** Sends bytes as slowly as a home connection would. */
   limitUploads(bytesPerSecond: number): Promise<void>;
 }
 
-export async function startBrowser(): Promise<Browser> {
+/** @param samples of the documentation, which the page can run */
+export async function startBrowser(samples: readonly Fence[] = []): Promise<Browser> {
+  const helper = await mkdtemp(join(tmpdir(), "sluice-browser-"));
+  await bundleBrowserScript(helper);
   const { outputFiles } = await build({
-    entryPoints: [join(import.meta.dirname, "../system/browser-page/page.ts")],
+    stdin: {
+      contents: `import "./page.ts"; import "docs-samples";`,
+      resolveDir: join(import.meta.dirname, "../system/browser-page"),
+    },
     bundle: true,
     format: "esm",
+    alias: { "sluice/browser": join(helper, "sluice.js") },
+    nodePaths: [join(ROOT, "node_modules")],
+    plugins: [samplesPlugin(samples, join(helper, "sluice.js"))],
     write: false,
     logLevel: "error",
   });
@@ -41,7 +60,7 @@ export async function startBrowser(): Promise<Browser> {
     const isScript = request.url === "/page.js";
     response.setHeader("Content-Type", isScript ? "text/javascript" : "text/html");
     response.end(
-      isScript ? script : `<!doctype html><input type="file"><script type="module" src="/page.js"></script>`,
+      isScript ? script : `<!doctype html><input type="file" multiple><script type="module" src="/page.js"></script>`,
     );
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -67,6 +86,7 @@ export async function startBrowser(): Promise<Browser> {
       await chrome.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      await rm(helper, { recursive: true, force: true });
     },
   };
 }
@@ -93,13 +113,17 @@ async function extractChromium(): Promise<string> {
 
 function pageOf(page: Page): BrowserPage {
   return {
-    choose: (path) => page.setInputFiles("input", path),
+    choose: (...paths) => page.setInputFiles("input", paths),
+    expose: async (name, call) => void (await page.exposeFunction(name, call)),
     act: ((action: keyof PageActions, ...args: unknown[]) =>
       page.evaluate(
         ({ action, args }) =>
           (globalThis as unknown as Record<string, (...args: unknown[]) => unknown>)[action]?.(...args),
         { action, args },
       )) as BrowserPage["act"],
+    evaluate: (expression) => page.evaluate(expression),
+    answer: async (path, body) =>
+      void (await page.route(`**${path}`, async (route) => route.fulfill({ body: await body() }))),
     reload: async () => void (await page.reload()),
     async limitUploads(bytesPerSecond) {
       const devTools = await page.context().newCDPSession(page);

@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,5 +16,12 @@ export function tmpFolder(): string {
 export function videoFile({ name = "video.mp4", ...options }: Omit<VideoOptions, "path"> & { name?: string }): string {
   const path = join(tmpFolder(), name);
   beforeAll(() => makeVideo({ path, ...options }));
+  return path;
+}
+
+/** Path of a file without bytes, that exists during the tests of the file or `describe` that calls this. */
+export function emptyFile(name: string): string {
+  const path = join(tmpFolder(), name);
+  writeFileSync(path, "");
   return path;
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, type BrowserPage, startBrowser } from "../support/browser.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
-import { bearer } from "../support/http.ts";
+import { bearer, create } from "../support/http.ts";
 import { videoFile } from "../support/files.ts";
 
 /**
@@ -125,7 +125,8 @@ describe("a page with tus-js-client", () => {
   });
 
   it("reads Retry-After from a refusal", async () => {
-    const token = await harness.tenant("limited", { limits: { pending: 0 } });
+    const token = await harness.tenant("limited", { limits: { pending: 1 } });
+    await create(harness.url, "limited", bearer(token));
     expect(await page.act("uploadByTus", { endpoint: endpointOf("limited"), metadata: {}, token })).toMatchObject({
       outcome: "refused",
       status: 429,

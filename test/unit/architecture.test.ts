@@ -15,6 +15,7 @@ const TARGETS = {
   port: "core/ports/budget.ts",
   useCase: "core/uploads/create-upload.ts",
   platform: "platform/bounded-map.ts",
+  browser: "browser/sluice.ts",
   adapter: "adapters/d1/database.ts",
   ledgerRpc: "adapters/durable-objects/ledger-rpc.ts",
   object: "durable-objects/upstream-budget.ts",
@@ -40,6 +41,7 @@ const ROWS: Readonly<Record<string, { readonly all: readonly Target[]; readonly 
   "core/uploads/planted.ts": { all: CORE },
   "core/ports/planted.ts": { all: ["rules", "shared", "port"] },
   "platform/planted.ts": { all: ["platform"] },
+  "browser/planted.ts": { all: ["browser"] },
   "config.ts": { all: CORE },
   "adapters/d1/planted.ts": { all: [...CORE, "platform", "adapter", "ledgerRpc"], types: ["config"] },
   "dependencies.ts": { all: [...CORE, "adapter", "ledgerRpc", "config"] },
@@ -58,8 +60,8 @@ const ROWS: Readonly<Record<string, { readonly all: readonly Target[]; readonly 
   "new-folder/planted.ts": { all: [] },
 };
 
-/** Files of the core, and lines that end with `// refused` where the linter must refuse them. */
-const CORE_FILES: Readonly<Record<string, string>> = {
+/** Files, most of them of the core, and lines that end with `// refused` where the linter must refuse them. */
+const FILES: Readonly<Record<string, string>> = {
   "core/uploads/rules/forms.ts": `
     import { x } from "./../create-upload.ts"; // refused
     import { type y } from "../../ports/budget.ts"; // refused
@@ -75,6 +77,12 @@ const CORE_FILES: Readonly<Record<string, string>> = {
     import { v7 } from "uuid"; // refused
     import { readFile } from "node:fs/promises"; // refused
     import { env } from "cloudflare:workers"; // refused
+  `,
+  "browser/packages.ts": `
+    import { Upload } from "tus-js-client";
+    import Uppy from "@uppy/core"; // refused
+    import * as v from "valibot"; // refused
+    import { readFile } from "node:fs/promises"; // refused
   `,
   "core/uploads/platform.ts": `
     export const a = Date.now(); // refused
@@ -206,7 +214,7 @@ const linesOf = (refused: readonly Refusal[]) =>
 describe("oxlint", { timeout: TIMEOUT_MS }, () => {
   beforeAll(async () => {
     const root = join(folder, "lint");
-    await plant(root, CORE_FILES);
+    await plant(root, FILES);
     await plant(root, Object.fromEntries(Object.keys(ROWS).map((file) => [file, importsOf(file).join("\n")])));
     for (const file of [".oxlintrc.json", ".oxlint"]) await cp(join(ROOT, file), join(root, file), { recursive: true });
     refusals = await lint(root);
@@ -226,7 +234,7 @@ describe("oxlint", { timeout: TIMEOUT_MS }, () => {
     },
   );
 
-  it.each(Object.entries(CORE_FILES))("refuses the marked lines of %s only", (file, text) => {
+  it.each(Object.entries(FILES))("refuses the marked lines of %s only", (file, text) => {
     const marked = text.split("\n").flatMap((line, index) => (line.endsWith("// refused") ? [index + 1] : []));
     expect(linesOf(refusals.filter((refusal) => refusal.file === file))).toEqual(marked);
   });

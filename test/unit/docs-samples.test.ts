@@ -12,6 +12,7 @@ const GIVEN = `
 declare const file: File;
 declare const endpoint: string;
 declare const grant: string;
+declare function getGrant(file: { readonly name?: string }): Promise<string>;
 declare const key: string;
 declare const token: string;
 declare const url: string;
@@ -30,6 +31,7 @@ const CONFIG = {
     checkJs: true,
     // A sample may show a value without using it.
     noUnusedLocals: false,
+    noUnusedParameters: false,
   },
   include: ["."],
   exclude: [],
@@ -49,6 +51,8 @@ describe("JavaScript samples", () => {
     try {
       await writeFile(join(folder, "tsconfig.json"), JSON.stringify(CONFIG));
       await writeFile(join(folder, "given.d.ts"), GIVEN);
+      // What `npm run build:browser` writes, and readers copy.
+      await writeFile(join(folder, "sluice.ts"), `export * from "${join(ROOT, "src/browser/sluice.ts")}";`);
       await Promise.all(
         samples.map(({ page, language, text }, index) =>
           writeFile(join(folder, `${page.replaceAll(/\W/g, "-")}-${index}.${language}`), text),

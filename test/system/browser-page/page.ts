@@ -1,5 +1,6 @@
 import Uppy from "@uppy/core";
 import Tus from "@uppy/tus";
+import { type BrowserUpload, UploadError, createUploader, uploadErrorOf, uppyTusOptions } from "sluice/browser";
 import * as tus from "tus-js-client";
 import { CHUNK_BYTES, type PageActions, READ_HEADERS, type Uploaded } from "./wire.ts";
 
@@ -53,10 +54,68 @@ const actions: PageActions = {
     upload.start();
     return promise;
   },
+
+  async startHelper(options) {
+    const uploader = createUploader({ chunkSize: CHUNK_BYTES, ...options, getGrant: (file) => getGrant(file.name) });
+    uploads = chosenFiles().map((file, index) =>
+      uploader.upload(file, { onState: ({ name }) => index === 0 && states.push(name) }),
+    );
+  },
+  helperOutcomes: () => Promise.all(uploads.map(({ done }) => done.then(({ id, uid }) => ({ id, uid }), describe))),
+  helperStates: async () => states,
+  pauseHelper: async () => uploads[0]?.pause(),
+  resumeHelper: async () => uploads[0]?.resume(),
+  abortHelper: async () =>
+    uploads[0]?.abort().then(
+      () => undefined,
+      (error: unknown) => describe(error).code,
+    ),
+
+  async startUppyHelper(options) {
+    uppy = new Uppy().use(
+      Tus,
+      uppyTusOptions({
+        chunkSize: CHUNK_BYTES,
+        ...options,
+        getGrant: (file) => getGrant(file.name ?? ""),
+        onWait: (_, seconds) => waits.push(seconds),
+      }),
+    );
+    uppy.on("upload-error", (_, error) => errors.push(uploadErrorOf(error).code));
+    for (const data of chosenFiles()) uppy.addFile({ name: data.name, type: data.type, data });
+    uppyResult = uppy.upload();
+  },
+  async uppyOutcome() {
+    const result = await uppyResult;
+    return { uploaded: result?.successful?.map(({ name }) => name) ?? [], errors, waits };
+  },
+  async removeFirstUppyFile() {
+    uppy.removeFile(uppy.getFiles()[0]?.id ?? "");
+  },
+
+  storage: async () => JSON.stringify(localStorage),
 };
 
+/** Exposed by the test. */
+declare function getGrant(fileName: string): Promise<string>;
+
+let uploads: BrowserUpload[] = [];
+const states: string[] = [];
+let uppy: Uppy;
+let uppyResult: ReturnType<Uppy["upload"]>;
+const errors: string[] = [];
+const waits: number[] = [];
+
+function describe(error: unknown) {
+  if (!(error instanceof UploadError)) throw error;
+  const { code, status, retryAfterSeconds } = error;
+  return { code, status, retryAfterSeconds };
+}
+
+const chosenFiles = () => [...(document.querySelector("input")?.files ?? [])];
+
 function chosenFile(): File {
-  const file = document.querySelector("input")?.files?.[0];
+  const [file] = chosenFiles();
   if (!file) throw new Error("No file is chosen.");
   return file;
 }

@@ -4,7 +4,38 @@ export interface PageActions {
   uploadByUppy(endpoint: string, grant: string): Promise<Uploaded>;
   /** Uploads it as the docs show for tus-js-client. */
   uploadByTus(options: TusOptions): Promise<Uploaded>;
+  /** Starts to upload each chosen file with `sluice/browser`. Grants come from the exposed function `getGrant`. */
+  startHelper(options: HelperOptions): Promise<void>;
+  /** What has become of each file; waits for the end. */
+  helperOutcomes(): Promise<HelperOutcome[]>;
+  /** The states of the first file so far. */
+  helperStates(): Promise<string[]>;
+  pauseHelper(): Promise<void>;
+  resumeHelper(): Promise<void>;
+  /** Resolves with the code of the error, if any. */
+  abortHelper(): Promise<string | undefined>;
+  /** Adds the chosen files to Uppy, with `uppyTusOptions`. Grants come from the exposed function `getGrant`. */
+  startUppyHelper(options: HelperOptions): Promise<void>;
+  /** Names of the files that Uppy has uploaded, and the codes of its errors, at the end. */
+  uppyOutcome(): Promise<{ readonly uploaded: string[]; readonly errors: string[]; readonly waits: number[] }>;
+  removeFirstUppyFile(): Promise<void>;
+  /** Everything in the local storage. */
+  storage(): Promise<string>;
 }
+
+export interface HelperOptions {
+  readonly endpoint: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly maxWaitSeconds?: number;
+}
+
+export type HelperOutcome =
+  | { readonly id: string; readonly uid: string }
+  | {
+      readonly code: string;
+      readonly status: number | undefined;
+      readonly retryAfterSeconds: number | undefined;
+    };
 
 export interface TusOptions {
   readonly endpoint: string;
