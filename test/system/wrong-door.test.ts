@@ -42,6 +42,12 @@ describe("a request at the wrong door", () => {
     },
   );
 
+  it("a creation without a credential is told where a grant goes", async () => {
+    const { status, code, detail } = await problemOf(await create(gateway.url, "acme", {}));
+    expect([status, code]).toEqual([401, "credential_missing"]);
+    expect(detail).toContain("metadata key grant");
+  });
+
   it("a basic link under a maxBytes below 200 MB is sent to tus", async () => {
     const json = { "Content-Type": "application/json" };
     const { status, code, detail } = await problemOf(await post("/v1/acme/direct-uploads", json, "{}"));

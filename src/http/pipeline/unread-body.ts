@@ -46,7 +46,8 @@ async function sendAndEnd(
     await body?.pipeTo(writable, { preventClose: true });
     await drained;
     await writable.close();
-  } catch {
-    // The client has closed the connection.
+  } catch (error) {
+    // Most likely the client has closed the connection.
+    await writable.abort(error).catch(() => undefined);
   }
 }
