@@ -75,7 +75,15 @@ export function makeRows({ key, grant, jwts }: Credentials, others: readonly Ten
   const unknownKey = formatApiKey("0".repeat(16), "0".repeat(43)).text;
 
   return [
-    { id: "aa", title: "A/A: the baseline twice", subject: baseline, against: baseline, bar: ERROR, hasLatency: true },
+    {
+      id: "aa",
+      title: "A/A: the baseline twice",
+      subject: baseline,
+      against: baseline,
+      bar: ERROR,
+      isKey: true,
+      hasLatency: true,
+    },
     { id: "floor", title: "platform floor of a creation", subject: creating("floor"), against: baseline },
     { id: "refusal-floor", title: "platform floor of a refusal", subject: refusedByFloor, against: baseline },
     { id: "admission-floor", title: "admission floor", subject: creating("admission-floor"), against: baseline },
