@@ -43,9 +43,10 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(recordOf)),
     list: (tenant, query) =>
       orProblem(
-        of(tenant)
-          .list(query)
-          .then((page) => ({ ...page, uploads: page.uploads.map(uploadRecordOf) })),
+        (query.video ? of(tenant).listVideos(query) : of(tenant).list(query)).then((page) => ({
+          ...page,
+          uploads: page.uploads.map(uploadRecordOf),
+        })),
       ),
     storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
     cancel: (tenant, id, version, unfinishedOnly) =>

@@ -3,6 +3,7 @@ import { visibilityOf, restrictToVisible } from "../auth/rules/upload-visibility
 import { type Result, ok, err } from "../shared/result.ts";
 import { type VideoDocument, type VideoStatus, stateOfStatus, videoDocument } from "../stream/rules/video-document.ts";
 import type { Access } from "../auth/authenticate.ts";
+import type { VideoFilter } from "./rules/upload-record.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 
 /** Uploads read from the ledger at a time; each has one or two KB. */
@@ -13,6 +14,9 @@ const MAX_PAGES = 40;
 export interface VideoQuery {
   readonly creator?: string;
   readonly status?: VideoStatus;
+  readonly filter?: VideoFilter;
+  /** Whether videos are requested that an upload never makes: live ones. */
+  readonly live: boolean;
   /** Exclusive bounds of the creation time; seconds since the epoch. */
   readonly after: number;
   readonly before: number;
@@ -40,9 +44,9 @@ export async function listVideos(
   query: VideoQuery,
 ): Promise<Result<ListedVideos>> {
   const visible = restrictToVisible(visibilityOf(caller, tenant.policy), query);
-  if (!visible) return ok({ videos: [], ...(query.counted && { total: 0 }) });
+  if (!visible || visible.live) return ok({ videos: [], ...(query.counted && { total: 0 }) });
 
-  const { creator, status, after, before, limit, ascending, counted } = visible;
+  const { creator, status, filter, after, before, limit, ascending, counted } = visible;
   const videos: VideoDocument[] = [];
   let total = 0;
   let cursor: string | undefined;
@@ -55,6 +59,7 @@ export async function listVideos(
       ...(after > 0 && { from: after + 1 }),
       ...(before < Number.POSITIVE_INFINITY && { to: before }),
       ...(cursor !== undefined && { cursor }),
+      ...(filter && { video: filter }),
     });
     if (!page.ok) return page;
     for (const upload of page.value.uploads) {

@@ -39,6 +39,30 @@ export const isLastLook = (now: number) => `expires <= ${now - DUE_AFTER_EXPIRY_
 
 const isSearchedFor = (now: number) => `(created > ${now - LOST_SEARCH_SECONDS} OR ${isLastLook(now)})`;
 
+/** Of JSON text. */
+const LIST = "(SELECT value FROM json_each(?))";
+
+/** Of a video: as Stream has described it last, or as the upload was created. */
+const NAME = "coalesce(json_extract(video, '$.meta.name'), name)";
+
+type Condition = [sql: string, ...values: (string | number)[]];
+
+/** The conditions of a list that no index serves: they are applied to a bounded number of rows. */
+function rowConditions({ state, video = {} }: UploadQuery): Condition[] {
+  const conditions: Condition[] = [];
+  if (state !== undefined) conditions.push(["state = ?", state]);
+  const { names, name, search } = video;
+  if (names) conditions.push([`(uid IN ${LIST} OR ${NAME} IN ${LIST})`, JSON.stringify(names), JSON.stringify(names)]);
+  if (name !== undefined) conditions.push([`${NAME} = ?`, name]);
+  // Not LIKE: an object accepts only patterns of 50 bytes.
+  if (search !== undefined) conditions.push([`instr(lower(${NAME}), lower(?)) > 0`, search]);
+  return conditions;
+}
+
+function conjunction(conditions: readonly Condition[]): [sql: string, values: (string | number)[]] {
+  return [conditions.map(([sql]) => sql).join(" AND "), conditions.flatMap(([, ...values]) => values)];
+}
+
 type ExpectedRow = Pick<UploadRow, "id" | "uid" | "upstream" | "state">;
 interface RecentRow extends RecentCreation, Record<string, SqlStorageValue> {}
 
@@ -131,27 +155,33 @@ export class LedgerQueries {
   }
 
   /** One page of uploads. Ids narrow the scan; `created` decides. @returns a cursor if there may be more */
-  list({ state, creator, from, to, ascending, cursor, limit }: UploadQuery): { rows: UploadRow[]; cursor?: string } {
+  list(query: UploadQuery): { rows: UploadRow[]; cursor?: string } {
+    const { creator, from, to, ascending, cursor, limit, video = {} } = query;
     const order = ascending ? "ASC" : "DESC";
     const bottom = from === undefined ? "" : lowerBoundAt(from - ID_SLACK_SECONDS);
     const top = to === undefined ? MAX_ID : lowerBoundAt(to + ID_SLACK_SECONDS);
     const below = !ascending && cursor !== undefined && cursor < top ? cursor : top;
     const above = ascending && cursor !== undefined && cursor > bottom ? cursor : bottom;
-    const where = `WHERE id < ? AND id > ? AND created >= ? AND created < ? ${creator === undefined ? "" : "AND creator = ?"}
-                   ORDER BY id ${order} LIMIT ?`;
     const span = [from ?? 0, to ?? Number.MAX_SAFE_INTEGER];
-    const values = [below, above, ...span, ...(creator === undefined ? [] : [creator])];
-    if (state === undefined) {
-      const rows = this.#all(`SELECT * FROM uploads ${where}`, ...values, limit);
+    const indexed: Condition[] = [["id < ? AND id > ? AND created >= ? AND created < ?", below, above, ...span]];
+    if (creator !== undefined) indexed.push(["creator = ?", creator]);
+    // Without the hint, SQLite would read the table in the order of the ids.
+    const table = video.uids ? "uploads INDEXED BY uploads_by_uid" : "uploads";
+    if (video.uids) indexed.push([`uid IN ${LIST}`, JSON.stringify(video.uids)]);
+    const [where, values] = conjunction(indexed);
+    const scannedRows = `SELECT * FROM ${table} WHERE ${where} ORDER BY id ${order} LIMIT ?`;
+    const [filter, filterValues] = conjunction(rowConditions(query));
+    if (filter === "") {
+      const rows = this.#all(scannedRows, ...values, limit);
       const last = rows.at(-1);
       return { rows, ...(last && rows.length === limit && { cursor: last.id }) };
     }
-    const scanned = `(SELECT * FROM uploads ${where})`;
+    const scanned = `(${scannedRows})`;
     const rows = this.#all(
-      `SELECT * FROM ${scanned} WHERE state = ? ORDER BY id ${order} LIMIT ?`,
+      `SELECT * FROM ${scanned} WHERE ${filter} ORDER BY id ${order} LIMIT ?`,
       ...values,
       MAX_SCAN,
-      state,
+      ...filterValues,
       limit,
     );
     const last =

@@ -135,6 +135,11 @@ export class TenantLedger extends DurableObject<Env> {
     return { uploads: rows.map(storedUpload), ...(cursor !== undefined && { cursor }) };
   }
 
+  /** `list` with a filter by video, which an object of the version before would ignore. */
+  listVideos(query: UploadQuery) {
+    return this.list(query);
+  }
+
   /** Seconds and number of ready videos. */
   storage(creator: string | undefined): { readonly seconds: number; readonly videos: number } {
     return this.#ledger.storage(creator);

@@ -31,6 +31,17 @@ export interface UploadQuery {
   /** The `cursor` of the previous page. */
   readonly cursor?: string;
   readonly limit: number;
+  readonly video?: VideoFilter;
+}
+
+/** Stream's filters by uid and name; all of them have to match. The name is that of the video's `meta`. */
+export interface VideoFilter {
+  readonly uids?: readonly string[];
+  /** Names or uids. */
+  readonly names?: readonly string[];
+  readonly name?: string;
+  /** A part of the name. Case is ignored for ASCII letters. */
+  readonly search?: string;
 }
 
 /** A page with a cursor may hold fewer uploads than the limit, or none, without being the last. */
