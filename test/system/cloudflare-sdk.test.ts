@@ -64,10 +64,45 @@ describe("Cloudflare's SDK", () => {
     expect(calls()).toEqual([]);
   });
 
-  it("gets an error for an unsupported parameter", async () => {
-    await expect(clientOf(key).list({ account_id, search: "cats" })).rejects.toMatchObject({
+  it("lists videos by id, name, part of a name and type, without a call to Stream", async () => {
+    const [cats, dogs] = [await create("Cats, asleep"), await create("Dogs")];
+    harness.stream.clearRequests();
+    const list = (filter: object) => uidsOf(clientOf(key).list({ account_id, ...filter }));
+    expect(await list({ id: cats })).toEqual([cats]);
+    expect(await list({ id: `${cats},${dogs}`, asc: true })).toEqual([cats, dogs]);
+    expect(await list({ id: "f".repeat(32) })).toEqual([]);
+    expect(await list({ name: `Dogs,${cats}` })).toEqual([dogs, cats]);
+    expect(await list({ video_name: "Cats, asleep" })).toEqual([cats]);
+    expect(await list({ video_name: "Cats" })).toEqual([]);
+    expect(await list({ search: "CAT" })).toEqual([cats]);
+    expect(await list({ search: "s", creator: "user-1", status: "pendingupload", limit: 1 })).toEqual([dogs]);
+    expect(await list({ type: "vod" })).toEqual([dogs, cats]);
+    expect(await list({ type: "live" })).toEqual([]);
+    expect(await list({ live_input_id: "f".repeat(32) })).toEqual([]);
+    expect(calls()).toEqual([]);
+  });
+
+  it("lists what a creation has stored in meta before Stream describes the video", async () => {
+    await create("cats");
+    const [video] = (
+      await clientOf(key)
+        .list({ account_id })
+        .asResponse()
+        .then((answer) => answer.json() as Promise<{ result: object[] }>)
+    ).result;
+    expect(video).toMatchObject({ meta: { name: "cats" } });
+  });
+
+  it("gets one page of a list: limit ends it", async () => {
+    for (const name of ["a", "b"]) await create(name);
+    expect(await uidsOf(clientOf(key).list({ account_id, limit: 1 }))).toHaveLength(1);
+  });
+
+  it("gets an error for an unknown parameter", async () => {
+    const query = { account_id, language: "en" } as Parameters<ReturnType<typeof clientOf>["list"]>[0];
+    await expect(clientOf(key).list(query)).rejects.toMatchObject({
       status: 400,
-      errors: [{ code: 10005, message: expect.stringContaining('Unknown query parameter "search"') }],
+      errors: [{ code: 10005, message: expect.stringContaining('Unknown query parameter "language"') }],
     });
   });
 

@@ -82,6 +82,46 @@ describe("listVideos", () => {
     expect(queries).toMatchObject([{ from: NOON, to: NOON + 1 }]);
   });
 
+  it("passes the filters by uid and name to the ledger", async () => {
+    const { queries, ledgers } = ledgerOf(1);
+    const filters = { id: "a, b", name: "Cats,c", video_name: "Cats, and dogs", search: "cat", type: "vod" };
+    await list(ledgers, Object.entries(filters));
+    expect(queries).toMatchObject([
+      { video: { uids: ["a", "b"], names: ["Cats", "c"], name: "Cats, and dogs", search: "cat" } },
+    ]);
+  });
+
+  it.each([
+    ["type", "live"],
+    ["live_input_id", "x"],
+  ] as const)("finds nothing for %s=%s, without asking the ledger", async (name, value) => {
+    const { queries, ledgers } = ledgerOf(3);
+    const query = [
+      [name, value],
+      ["include_counts", "true"],
+    ] as const;
+    expect(await list(ledgers, query)).toEqual({ ok: true, value: { videos: [], total: 0 } });
+    expect(queries).toEqual([]);
+  });
+
+  it.each([
+    ["id", ""],
+    ["name", " "],
+    ["video_name", ""],
+    ["search", ""],
+    ["type", "all"],
+    ["id", ",".repeat(1_000)],
+  ])("refuses %s=%s", async (name, value) => {
+    expect(await list(ledgerOf(1).ledgers, [[name, value]])).toMatchObject({
+      problem: { code: "bad_request", key: name },
+    });
+  });
+
+  it("returns bad_request when a search reaches its scan bound, never a short list", async () => {
+    const { ledgers } = ledgerOf(Number.POSITIVE_INFINITY);
+    expect(await list(ledgers, [["search", "cat"]])).toMatchObject({ problem: { code: "bad_request" } });
+  });
+
   it("returns bad_request when the list would have to be truncated", async () => {
     const { queries, ledgers } = ledgerOf(Number.POSITIVE_INFINITY, "expired");
     const listed = await list(ledgers, []);

@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import { lowerBoundAt } from "../../../src/core/uploads/rules/upload-id.ts";
+import type { VideoFilter } from "../../../src/core/uploads/rules/upload-record.ts";
 import { issueUpload, newLedger, newUid, now, reservationRequest, streamVideo, uidOf } from "../support/ledger.ts";
 
 describe("TenantLedger.list", () => {
@@ -42,6 +43,30 @@ describe("TenantLedger.list", () => {
     expect(await ledger.storage(undefined)).toEqual({ seconds: 12, videos: 1 });
   });
 
+  it("filters by uid and name, as created or as Stream described the video last", async () => {
+    const ledger = newLedger();
+    const cats = await issueUpload(ledger, { name: "Cats" });
+    const dogs = await issueUpload(ledger, { name: "Dogs", creator: "one" });
+    const renamed = await issueUpload(ledger, { name: "Birds" });
+    const unnamed = await issueUpload(ledger);
+    const json = { uid: renamed.uid, meta: { name: "Größe, CATS and birds" } };
+    await ledger.record("default", streamVideo(renamed.uid, "ready", { json }));
+    const list = async (video: VideoFilter, more: object = {}) =>
+      (await ledger.listVideos({ limit: 10, video, ...more })).uploads.map(({ id }) => id);
+    expect(await list({ uids: [unnamed.uid, cats.uid, newUid()] })).toEqual([unnamed.id, cats.id]);
+    expect(await list({ uids: [unnamed.uid, cats.uid] }, { limit: 1, ascending: true })).toEqual([cats.id]);
+    expect(await list({ uids: [cats.uid, dogs.uid] }, { creator: "one" })).toEqual([dogs.id]);
+    expect(await list({ name: "Cats" })).toEqual([cats.id]);
+    expect(await list({ name: "Birds" })).toEqual([]);
+    expect(await list({ name: "Größe, CATS and birds" })).toEqual([renamed.id]);
+    expect(await list({ names: ["Dogs", "cats", unnamed.uid] })).toEqual([unnamed.id, dogs.id]);
+    expect(await list({ search: "cat" })).toEqual([renamed.id, cats.id]);
+    expect(await list({ search: "größe" })).toEqual([renamed.id]);
+    expect(await list({ search: "%" })).toEqual([]);
+    expect(await list({ search: "cat", uids: [cats.uid] }, { state: "issued" })).toEqual([cats.id]);
+    expect(await list({ search: "x".repeat(200) })).toEqual([]);
+  });
+
   it.each([
     ["all", {}],
     ["of one state", { state: "reserved" }],
@@ -66,10 +91,18 @@ describe("TenantLedger.list", () => {
     expect((await ledger.list({ ...one, cursor })).uploads).toHaveLength(1);
   });
 
-  it.each([{ ascending: true }, {}])("scans a limited number of rows per page for a rare state: %j", async (query) => {
+  const idOf = (index: number) => `${lowerBoundAt(1_700_000_000 + index)}-7000-8000-${uidOf(index).slice(-12)}`;
+  const rare = [idOf(100), idOf(11_900)];
+
+  it.each([
+    ["for a rare state", { state: "failed" }, [1, 0, 1]],
+    ["for a rare state, oldest first", { state: "failed", ascending: true }, [1, 0, 1]],
+    ["for a name", { video: { names: rare } }, [1, 0, 1]],
+    ["none but those found by the index, for uids", { video: { uids: rare } }, [2]],
+  ] as const)("scans a limited number of rows per page %s", async (_, query, expected) => {
     const ledger = newLedger();
     const rows = Array.from({ length: 12_000 }, (_, index) => [
-      `${lowerBoundAt(1_700_000_000 + index)}-7000-8000-${uidOf(index).slice(-12)}`,
+      idOf(index),
       index === 100 || index === 11_900 ? "failed" : "ready",
     ]);
     await runInDurableObject(ledger, (_, { storage: { sql } }) =>
@@ -82,11 +115,11 @@ describe("TenantLedger.list", () => {
     const pageSizes: number[] = [];
     let cursor: string | undefined;
     do {
-      const page = await ledger.list({ limit: 5, state: "failed", ...query, ...(cursor !== undefined && { cursor }) });
+      const page = await ledger.listVideos({ limit: 5, ...query, ...(cursor !== undefined && { cursor }) });
       pageSizes.push(page.uploads.length);
       ({ cursor } = page);
     } while (cursor !== undefined);
-    expect(pageSizes).toEqual([1, 0, 1]);
+    expect(pageSizes).toEqual(expected);
   });
 });
 

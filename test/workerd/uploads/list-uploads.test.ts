@@ -256,8 +256,8 @@ describe(`GET ${STREAM}`, () => {
     ]);
   });
 
-  it.each(["search", "type", "video_name", "name", "id", "live_input_id"])(
-    "rejects the unsupported parameter %s instead of ignoring it",
+  it.each(["type", "names", "videoName", "language"])(
+    "rejects an unknown parameter or value instead of ignoring it: %s",
     async (name) => {
       const response = await get(`${STREAM}?${name}=true`);
       expect([response.status, await response.json()]).toEqual([
@@ -281,16 +281,16 @@ describe(`GET ${STREAM}`, () => {
 });
 
 describe(`GET ${STREAM}/storage-usage`, () => {
-  it("returns the tenant's storage, videos and limit", async () => {
+  it("returns the seconds and number of ready videos, and the limit", async () => {
     const usage = async (query = "") => (await get(`${STREAM}/storage-usage${query}`)).json<{ result: unknown }>();
     await seed("ready");
     await seed("issued", { creator: "user-2" });
     await seed("ready", { tenant: "other" });
     const limit = { totalStorageMinutesLimit: 120 };
-    expect((await usage()).result).toEqual({ totalStorageMinutes: 642 / 60, videoCount: 1, ...limit });
+    expect((await usage()).result).toEqual({ totalStorageMinutes: 42 / 60, videoCount: 1, ...limit });
     expect((await usage("?creator=user-2")).result).toEqual({
       creator: "user-2",
-      totalStorageMinutes: 10,
+      totalStorageMinutes: 0,
       videoCount: 0,
       ...limit,
     });

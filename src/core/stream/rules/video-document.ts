@@ -42,12 +42,12 @@ export interface VideoDocument extends VideoJson {
  * @returns `undefined` if Stream would show no video
  */
 export function videoDocument(upload: Upload & { readonly video?: VideoJson }): VideoDocument | undefined {
-  const { uid, state, creator = null, created, expires, seconds, bytes, failure, video = {} } = upload;
+  const { uid, state, creator = null, created, expires, seconds, bytes, failure, name, meta, video = {} } = upload;
   if (uid === undefined || !isShown(state)) return undefined;
   const ready = state === "ready";
   return {
     creator,
-    meta: {},
+    meta: { ...(name !== undefined && { name }), ...meta },
     uploadExpiry: rfc3339(expires),
     ...(!ready && { duration: UNKNOWN, maxDurationSeconds: seconds }),
     ...withoutTag(video),
