@@ -2,12 +2,6 @@ import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts
 import type { LimitUse, RequestedUpload } from "../../core/quota/rules/check-limits.ts";
 import type { Limits } from "../../core/quota/rules/limits.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
-import {
-  type CreatorUsage,
-  type Totals,
-  type Usage,
-  roundToMilliseconds,
-} from "../../core/quota/rules/usage-totals.ts";
 import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
@@ -28,6 +22,7 @@ import { LedgerQueries } from "./queries.ts";
 import { dueUpload, importedUpload, progressOf, shortJson } from "./row-mapping.ts";
 import type { UploadRow } from "./schema.ts";
 import { LedgerStore } from "./store.ts";
+import { UsageReports } from "./usage-reports.ts";
 import { UploadWriter } from "./upload-writer.ts";
 
 /** States of an upload without content whose URL nobody gets. */
@@ -44,6 +39,7 @@ export class Ledger {
   readonly #writer: UploadWriter;
   readonly #admissions: Admissions;
   readonly #lost: LostUploads;
+  readonly usage: UsageReports;
   readonly #tenant: string;
   readonly #host: LedgerHost;
 
@@ -54,6 +50,7 @@ export class Ledger {
     this.#writer = new UploadWriter(this.#store, this.#outbox, tenant, host);
     this.#admissions = new Admissions(this.#store, this.#queries, this.#writer, host);
     this.#lost = new LostUploads(this.#store, this.#queries, this.#writer, host);
+    this.usage = new UsageReports(this.#store, this.#queries, host);
     this.#tenant = tenant;
     this.#host = host;
   }
@@ -195,14 +192,6 @@ export class Ledger {
     });
   }
 
-  usage(): Totals {
-    return this.#store.totals(this.#host.now());
-  }
-
-  usageOfMonth(start: number): Usage | undefined {
-    return this.#store.month(start);
-  }
-
   limitUses(limits: Limits, upload: RequestedUpload): LimitUse[] {
     return this.#admissions.limitUses(limits, upload);
   }
@@ -219,19 +208,6 @@ export class Ledger {
 
   list(query: UploadQuery): { readonly rows: readonly UploadRow[]; readonly cursor?: string } {
     return this.#queries.list(query);
-  }
-
-  /** @param creator absent: all uploads */
-  storage(creator?: string): { readonly seconds: number; readonly videos: number } {
-    if (creator !== undefined) return this.#queries.storageOf(creator);
-    const { storedSeconds, videos } = this.usage();
-    return { seconds: roundToMilliseconds(storedSeconds - this.#queries.reservedSeconds()), videos };
-  }
-
-  usageOfCreator(creator: string): CreatorUsage {
-    const { seconds, videos } = this.#queries.storageOf(creator);
-    const storedSeconds = roundToMilliseconds(seconds + this.#queries.reservedSeconds(creator));
-    return { pending: this.#queries.countPendingOf(creator), videos, storedSeconds };
   }
 
   dueUploads(limit: number): DueUpload[] {

@@ -1,3 +1,4 @@
+import { KEEP_MONTHS, NO_USAGE, isMonthKept } from "../../core/quota/rules/usage-month.ts";
 import {
   type CountedUpload,
   type Totals,
@@ -6,18 +7,25 @@ import {
   emptyTotals,
 } from "../../core/quota/rules/usage-totals.ts";
 import { startOfMonth } from "../../core/shared/time.ts";
-import { KEEP_MONTHS, NO_USAGE } from "../../core/quota/rules/usage-month.ts";
 
 interface MonthRow extends Record<string, SqlStorageValue> {
   readonly totals: string;
+}
+
+/** What is known of past months without a row. */
+interface LedgerAge {
+  /** Its month is the last one with a change. */
+  readonly totals: Totals;
+  /** When the ledger began to keep months, in seconds since the epoch; 0 if it had no uploads then. */
+  readonly rekeyed: number;
 }
 
 /**
  * The totals of a tenant's past months, one row each. A row is what the month's quota counted, corrected by what has become
  * of its uploads since: always the sum over all uploads that were reserved in the month, also of those whose rows are deleted.
  *
- * A month's row is written when its first successor begins, in the event that writes the totals of the new month; and with each
- * later change of one of its uploads, in the event that changes the upload. So a crash loses both or neither.
+ * A month's row is written when the next month with a change begins, in the event that writes the totals of the new month; and
+ * with each later change of one of its uploads, in the event that changes the upload. So a crash loses both or neither.
  */
 export class PastMonths {
   readonly #sql: SqlStorage;
@@ -34,20 +42,21 @@ export class PastMonths {
     this.#sql.exec("DELETE FROM months WHERE start < ?", startOfMonth(current, -KEEP_MONTHS));
   }
 
-  /** @returns undefined if no row is stored */
-  find(start: number): Usage | undefined {
+  /** @returns undefined if the ledger did not keep totals of past months yet */
+  find(start: number, { totals, rekeyed }: LedgerAge): Usage | undefined {
     const [row] = this.#sql.exec<MonthRow>("SELECT totals FROM months WHERE start = ?", start).toArray();
-    return row && (JSON.parse(row.totals) as Usage);
+    if (row) return JSON.parse(row.totals) as Usage;
+    return start > totals.month.start || start >= startOfMonth(rekeyed) ? NO_USAGE : undefined;
   }
 
-  /** Counts the change of an upload of a past month. @param before what is stored of its month */
-  apply(stored: Usage, before: CountedUpload | undefined, after: CountedUpload | undefined): void {
-    const start = startOfMonth((before ?? after)?.created ?? 0);
-    const { start: _, ...changed } = applyToTotals(
-      { ...emptyTotals(start), month: { start, ...stored } },
-      before,
-      after,
-    ).month;
+  /** Counts the change of an upload in its month, if that has ended and is kept. */
+  count(before: CountedUpload | undefined, after: CountedUpload | undefined, age: LedgerAge, now: number): void {
+    const start = startOfMonth((before ?? after)?.created ?? now);
+    if (start >= age.totals.month.start || !isMonthKept(start, now)) return;
+    const stored = this.find(start, age);
+    if (!stored) return;
+    const totals = { ...emptyTotals(start), month: { start, ...stored } };
+    const { start: _, ...changed } = applyToTotals(totals, before, after).month;
     this.#write(start, changed);
   }
 

@@ -8,6 +8,7 @@ import {
 import { LIVE_STATES } from "../../core/uploads/rules/upload-state.ts";
 import { MAX_ID, lowerBoundAt, timestampOf } from "../../core/uploads/rules/upload-id.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
+import { type Condition, LIST, conjunction, rowConditions } from "./list-conditions.ts";
 import type { UploadRow } from "./schema.ts";
 
 /** Upper bound for the difference between the clocks of two machines. */
@@ -38,30 +39,6 @@ export const LOST = "due IS NOT NULL AND uid IS NULL AND lost = 1";
 export const isLastLook = (now: number) => `expires <= ${now - DUE_AFTER_EXPIRY_SECONDS}`;
 
 const isSearchedFor = (now: number) => `(created > ${now - LOST_SEARCH_SECONDS} OR ${isLastLook(now)})`;
-
-/** Of JSON text. */
-const LIST = "(SELECT value FROM json_each(?))";
-
-/** Of a video: as Stream has described it last, or as the upload was created. */
-const NAME = "coalesce(json_extract(video, '$.meta.name'), name)";
-
-type Condition = [sql: string, ...values: (string | number)[]];
-
-/** The conditions of a list that no index serves: they are applied to a bounded number of rows. */
-function rowConditions({ state, video = {} }: UploadQuery): Condition[] {
-  const conditions: Condition[] = [];
-  if (state !== undefined) conditions.push(["state = ?", state]);
-  const { names, name, search } = video;
-  if (names) conditions.push([`(uid IN ${LIST} OR ${NAME} IN ${LIST})`, JSON.stringify(names), JSON.stringify(names)]);
-  if (name !== undefined) conditions.push([`${NAME} = ?`, name]);
-  // Not LIKE: an object accepts only patterns of 50 bytes.
-  if (search !== undefined) conditions.push([`instr(lower(${NAME}), lower(?)) > 0`, search]);
-  return conditions;
-}
-
-function conjunction(conditions: readonly Condition[]): [sql: string, values: (string | number)[]] {
-  return [conditions.map(([sql]) => sql).join(" AND "), conditions.flatMap(([, ...values]) => values)];
-}
 
 type ExpectedRow = Pick<UploadRow, "id" | "uid" | "upstream" | "state">;
 interface RecentRow extends RecentCreation, Record<string, SqlStorageValue> {}

@@ -7,8 +7,6 @@ import {
   emptyTotals,
   startNewWindows,
 } from "../../core/quota/rules/usage-totals.ts";
-import { NO_USAGE, isMonthKept } from "../../core/quota/rules/usage-month.ts";
-import { startOfMonth } from "../../core/shared/time.ts";
 import { LAST_LOOK_RETRY_SECONDS } from "../../core/uploads/rules/due-upload.ts";
 import type { TimeRange } from "../../core/uploads/rules/time-ranges.ts";
 import { lowerBoundAt } from "../../core/uploads/rules/upload-id.ts";
@@ -134,7 +132,7 @@ export class LedgerStore {
    */
   month(start: number): Usage | undefined {
     const { month } = this.#ledger.totals;
-    if (start !== month.start) return this.#pastMonth(start);
+    if (start !== month.start) return this.#months.find(start, this.#ledger);
     const { uploads, bytes, seconds } = month;
     return { uploads, bytes, seconds };
   }
@@ -151,7 +149,7 @@ export class LedgerStore {
     );
     this.#uncounted++;
     this.#ledger = { ...this.#ledger, totals: applyToTotals(this.totals(now), undefined, upload) };
-    this.#countInPastMonth(undefined, upload, now);
+    this.#months.count(undefined, upload, this.#ledger, now);
     if (upload.id < this.#ledger.uncountedFrom) this.#write({}, now);
   }
 
@@ -237,7 +235,7 @@ export class LedgerStore {
   #count(before: UploadRow | undefined, after: UploadRow | undefined, now: number): void {
     this.#startNewMonth(now);
     this.#write({ totals: applyToTotals(this.totals(now), before, after) }, now);
-    this.#countInPastMonth(before, after, now);
+    this.#months.count(before, after, this.#ledger, now);
   }
 
   /** Before the first change in a new month, so that the totals on disk and the uploads that they lack are of one month. */
@@ -246,18 +244,6 @@ export class LedgerStore {
     if (month.start === 0 || month.start === totals.month.start) return;
     this.#months.close(month, totals.month.start);
     this.#write({ totals }, now);
-  }
-
-  #countInPastMonth(before: CountedUpload | undefined, after: CountedUpload | undefined, now: number): void {
-    const start = startOfMonth((before ?? after)?.created ?? now);
-    if (start >= this.#ledger.totals.month.start || !isMonthKept(start, now)) return;
-    const stored = this.#pastMonth(start);
-    if (stored) this.#months.apply(stored, before, after);
-  }
-
-  #pastMonth(start: number): Usage | undefined {
-    const isKnown = start > this.#ledger.totals.month.start || start >= startOfMonth(this.rekeyed);
-    return this.#months.find(start) ?? (isKnown ? NO_USAGE : undefined);
   }
 
   /** The stored totals, and the uploads that they lack. Their order does not matter. */

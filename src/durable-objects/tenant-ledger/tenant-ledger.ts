@@ -103,16 +103,16 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   usage() {
-    return this.#ledger.usage();
+    return this.#ledger.usage.totals();
   }
 
   /** @param start of a month, in seconds since the epoch; undefined if its totals are not known */
   usageOfMonth(start: number): Usage | undefined {
-    return this.#ledger.usageOfMonth(start);
+    return this.#ledger.usage.ofMonth(start);
   }
 
   usageOfCreator(creator: string): CreatorUsage {
-    return this.#ledger.usageOfCreator(creator);
+    return this.#ledger.usage.ofCreator(creator);
   }
 
   /** What is used of the limits that count an upload. Counts nothing. */
@@ -142,7 +142,7 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** Seconds and number of ready videos. */
   storage(creator: string | undefined): { readonly seconds: number; readonly videos: number } {
-    return this.#ledger.storage(creator);
+    return this.#ledger.usage.storage(creator);
   }
 
   /**
