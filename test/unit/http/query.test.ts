@@ -81,7 +81,7 @@ describe("videosQuery", () => {
     [`?start=${noon}`, { after: NOON, before: Number.POSITIVE_INFINITY }],
     [`?after=${noon}`, { after: NOON, before: Number.POSITIVE_INFINITY }],
   ])("reads %s by either of its names", (query, range) => {
-    const value = { limit: 1_000, ascending: false, counted: false, ...range };
+    const value = { limit: 1_000, ascending: false, counted: false, live: false, ...range };
     expect(readVideos(query)).toEqual({ ok: true, value });
   });
 

@@ -127,6 +127,11 @@ describe("findContradiction", () => {
   it.each([
     ["the same force", metadata("name", { force: "a" }), metadata("name", { force: "a" })],
     [
+      "a forced expiry that auto has for one length",
+      metadata("expiry", { force: "PT1H" }),
+      metadata("expiry", { force: "auto" }),
+    ],
+    [
       "a force within a bound",
       metadata("maxdurationseconds", { max: 60 }),
       metadata("maxdurationseconds", { force: 60 }),

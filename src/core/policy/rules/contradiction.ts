@@ -102,7 +102,8 @@ function contextsToTry<V>(
   ];
   if (!rules.some(({ force }) => force && force(shortest) !== force(longest))) return [shortest];
   const limits = [...rules, type].flatMap(({ constraints }) => constraints);
-  const values = limits.flatMap(({ candidates }) => candidates?.(shortest) ?? []);
+  const forced = rules.flatMap(({ force }) => (force ? [force(shortest)] : []));
+  const values = [...forced, ...limits.flatMap(({ candidates }) => candidates?.(shortest) ?? [])];
   const lengths = values.map((seconds) => lengthOfAutoExpiry(Number(seconds)));
   const between = lengths.filter((length) => length > least && length < most);
   return [shortest, longest, ...between.map((length) => ({ ...shortest, length }))];
