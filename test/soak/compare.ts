@@ -6,11 +6,15 @@ import type { Received } from "../support/webhook-receiver.ts";
 type Upload = UploadEventBody["data"]["upload"];
 type Video = ReturnType<LocalStream["videos"]>[number];
 
-/** Lists all uploads of a tenant, page by page, through the API. */
-export async function listUploads(url: string, { id, key }: { id: string; key: string }): Promise<Upload[]> {
+/** Lists all uploads of a tenant, page by page, through the API. @param filter further query parameters */
+export async function listUploads(
+  url: string,
+  { id, key }: { id: string; key: string },
+  filter = "",
+): Promise<Upload[]> {
   const uploads: Upload[] = [];
   for (let cursor: string | undefined = ""; cursor !== undefined;) {
-    const query = cursor === "" ? "" : `&cursor=${cursor}`;
+    const query = filter + (cursor === "" ? "" : `&cursor=${cursor}`);
     const answer = await fetch(`${url}/v1/${id}/uploads?limit=100${query}`, { headers: bearer(key) });
     const page = (await answer.json()) as { uploads: Upload[]; cursor?: string };
     uploads.push(...page.uploads);
@@ -55,6 +59,12 @@ export function compare(
   if (own !== ready.length) differences.push(`${tenant}: ${own} videos at Stream, ${ready.length} in the ledger`);
   for (const { id, uid = "", state, seconds } of uploads) {
     const video = atStream.get(uid);
+    const isLost = !delivered.has(id);
+    if (isLost) {
+      if (state !== "expired" && state !== "cancelled") differences.push(`${tenant} ${id}: lost, but ${state}`);
+      if (video) differences.push(`${tenant} ${id}: lost, but at Stream`);
+      continue;
+    }
     const end = unfinished.has(id) ? "expired" : "ready";
     if (state !== end) differences.push(`${tenant} ${id}: ${state}, not ${end}`);
     if (state === "ready" && (video?.status.state !== "ready" || video.duration !== seconds))

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import Cloudflare from "cloudflare";
 import * as tus from "tus-js-client";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Fault } from "../../src/local-stream/faults.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
@@ -78,6 +79,19 @@ describe("tus-js-client", () => {
     await upload();
     expect(await onlyVideo()).toMatchObject({ status: { state: "ready" }, size: BYTES });
     expect(methods()).toContain("HEAD");
+  });
+
+  it.each<[string, Fault]>([
+    ["resets the connection", { on: "create", kind: "reset-after" }],
+    ["answers with an HTML page", { on: "create", kind: "status", status: 502, body: "<html>Bad Gateway</html>" }],
+  ])("uploads under the same grant although Stream %s after the creation", async (_, fault) => {
+    harness.stream.addFault(fault);
+    const started = performance.now();
+    const { url } = await upload();
+    expect(performance.now() - started).toBeLessThan(10_000);
+    const uploaded = harness.stream.videos().filter(({ uid }) => url?.includes(uid));
+    expect(uploaded).toHaveLength(1);
+    expect(await harness.stream.settled(uploaded[0]?.uid ?? "")).toMatchObject({ status: { state: "ready" } });
   });
 
   it("creates another upload when the upload URL has expired", async () => {
