@@ -22,6 +22,7 @@ export type GatewayErrorCode =
   | "grant_used"
   | "idempotency_key_reused"
   | "limit_exceeded"
+  | "limit_too_small"
   | "not_found"
   | "origin_not_allowed"
   | "policy_violation"
@@ -58,6 +59,8 @@ export interface Problem {
   readonly limit?: string;
   readonly used?: number;
   readonly allowed?: number;
+  /** In place of `used`: the limit can never admit the upload. */
+  readonly requested?: number;
   readonly requestId?: string;
 }
 

@@ -13,6 +13,7 @@ import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
 import { publishEvents } from "../../core/webhooks/publish-events.ts";
 import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
 import { type LedgerDependencies, createLedgerDependencies } from "../../dependencies.ts";
+import { AlarmClock } from "./alarm-clock.ts";
 import { Ledger } from "./ledger.ts";
 import { storedComparison, storedUpload } from "./row-mapping.ts";
 
@@ -49,8 +50,7 @@ const PUBLISH_BATCH = 50;
 export class TenantLedger extends DurableObject<Env> {
   readonly #ledger: Ledger;
   readonly #tenant: string;
-  /** Milliseconds since the epoch; null: no alarm is set. */
-  #alarmAt: number | null = null;
+  readonly #alarm: AlarmClock;
   #publishing = false;
   #dependencies: LedgerDependencies | undefined;
 
@@ -58,10 +58,11 @@ export class TenantLedger extends DurableObject<Env> {
     super(state, env);
     if (state.id.name === undefined) throw new Error("A ledger needs a name: get it with `getByName(<tenant id>)`.");
     this.#tenant = state.id.name;
+    this.#alarm = new AlarmClock(state);
     this.#ledger = new Ledger(state.storage, this.#tenant, {
       now,
-      scheduleAlarm: (seconds) => this.#scheduleAlarm(seconds),
-      onTransactionStart: () => this.#rememberAlarm(),
+      scheduleAlarm: (seconds) => this.#alarm.schedule(seconds),
+      onTransactionStart: () => this.#alarm.remember(),
       onEventQueued: () => this.#publishSoon(),
     });
     void state.blockConcurrencyWhile(async () => {
@@ -202,7 +203,7 @@ export class TenantLedger extends DurableObject<Env> {
    * this method never throws and sets the next alarm itself.
    */
   override async alarm(): Promise<void> {
-    this.#alarmAt = null;
+    this.#alarm.stored(null);
     let retryAt: number | undefined;
     try {
       await this.#publish();
@@ -220,7 +221,7 @@ export class TenantLedger extends DurableObject<Env> {
   #resume(alarmAt: number | null): void {
     const lost = now() - LOST_ALARM_SECONDS;
     if (alarmAt !== null && alarmAt > lost * 1000) {
-      this.#alarmAt = alarmAt;
+      this.#alarm.stored(alarmAt);
       return;
     }
     // `getAlarm` returns null while the alarm is running; that alarm sets the next one.
@@ -232,16 +233,16 @@ export class TenantLedger extends DurableObject<Env> {
   /** Sets the alarm for pending work, if any. @param earliest for due uploads, in seconds since the epoch */
   #scheduleWork(earliest: number): void {
     // Includes events that are being published now: if that fails, no other alarm is set.
-    if (this.#ledger.hasUnpublishedEvents()) this.#scheduleAlarm(now() + RETRY_SECONDS);
+    if (this.#ledger.hasUnpublishedEvents()) this.#alarm.schedule(now() + RETRY_SECONDS);
     const nextDue = this.#ledger.nextDue();
-    if (nextDue !== undefined) this.#scheduleAlarm(Math.max(nextDue, earliest));
+    if (nextDue !== undefined) this.#alarm.schedule(Math.max(nextDue, earliest));
   }
 
   /** Asks the upstreams' budgets to search for lost videos; they do so for all tenants together. */
   async #settleLost(): Promise<void> {
     for (const upstream of this.#ledger.settleLost()) {
       const isAsked = await this.#use().searches.request(upstream, this.#tenant);
-      if (!isAsked) this.#scheduleAlarm(now() + RETRY_SECONDS);
+      if (!isAsked) this.#alarm.schedule(now() + RETRY_SECONDS);
     }
   }
 
@@ -254,7 +255,7 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** Publishes after the current event, once its writes are on disk. If that fails, the alarm tries again and logs why. */
   #publishSoon(): void {
-    this.#scheduleAlarm(now() + PUBLISH_RETRY_SECONDS);
+    this.#alarm.schedule(now() + PUBLISH_RETRY_SECONDS);
     this.ctx.waitUntil(
       Promise.resolve()
         .then(() => this.#publish())
@@ -271,7 +272,7 @@ export class TenantLedger extends DurableObject<Env> {
       const unpublished = () => this.#ledger.unpublishedEvents(PUBLISH_BATCH);
       const published = (last: number) => this.#ledger.markPublished(last);
       const ports = { registry: registry.uncached, deliveries, unpublished, published };
-      if (!(await publishEvents(ports, this.#tenant))) this.#scheduleAlarm(now() + RETRY_SECONDS);
+      if (!(await publishEvents(ports, this.#tenant))) this.#alarm.schedule(now() + RETRY_SECONDS);
     } finally {
       this.#publishing = false;
     }
@@ -281,22 +282,6 @@ export class TenantLedger extends DurableObject<Env> {
   #use(): LedgerDependencies {
     this.#dependencies ??= createLedgerDependencies(this.env, parseConfig(this.env));
     return this.#dependencies;
-  }
-
-  /** @returns restores the alarm after a failed transaction, which has undone `setAlarm` too */
-  #rememberAlarm(): () => void {
-    const alarmAt = this.#alarmAt;
-    return () => {
-      this.#alarmAt = alarmAt;
-    };
-  }
-
-  /** Sets the alarm, unless an earlier one is set, in the transaction that makes the work due. */
-  #scheduleAlarm(seconds: number): void {
-    const milliseconds = seconds * 1000;
-    if (this.#alarmAt !== null && this.#alarmAt <= milliseconds) return;
-    this.#alarmAt = milliseconds;
-    this.ctx.waitUntil(this.ctx.storage.setAlarm(milliseconds));
   }
 }
 
