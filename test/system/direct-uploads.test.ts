@@ -169,7 +169,7 @@ describe("POST /v1/:tenant/direct-uploads", () => {
   it("shares the one use of a grant with tus creations", async () => {
     const grant = await mint({ subject: "user-9" });
     expect((await create(harness.url, "acme", bearer(grant))).status).toBe(201);
-    expect(await codeOf(ask({}, bearer(grant)))).toBe("idempotency_key_reused");
+    expect(await codeOf(ask({}, bearer(grant)))).toBe("grant_used");
   });
 
   it.each<[string, unknown, string]>([

@@ -1,4 +1,5 @@
 import type { Caller } from "../auth/rules/caller.ts";
+import { DEFAULT_GRANT_UPLOADS } from "../auth/rules/grant.ts";
 import { GRANT_KEY } from "../policy/rules/reserved-keys.ts";
 import type { SecretHashes } from "../ports/hashes.ts";
 import type { IdempotencyRequest } from "../quota/rules/reservation.ts";
@@ -11,8 +12,9 @@ import type { CreationRequest } from "./rules/tus-creation.ts";
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 
 /**
- * The key and fingerprint that identify a repeated creation. A grant is a key by itself, since it is for a single upload,
- * and takes precedence over the client's `Idempotency-Key`, which counts per caller.
+ * The key and fingerprint that identify a repeated creation. A client's `Idempotency-Key` counts within the tenant for API keys,
+ * so that a repeat with another key of the tenant makes no second upload; within the subject for JWTs; and within the grant for
+ * grants. Without it, a grant tells its files apart by their fingerprints.
  *
  * @returns `undefined` if the request has neither
  */
@@ -29,15 +31,27 @@ export async function resolveIdempotencyKey(
         `Idempotency-Key must be 1 to 255 printable ASCII characters (found: "${truncate(header)}").`,
       ),
     );
-  const singleUse = caller.kind === "grant";
-  if (!singleUse && header === undefined) return ok(undefined);
+  const isGrant = caller.kind === "grant";
+  if (!isGrant && header === undefined) return ok(undefined);
 
   const { kind, length, metadata, creator = null } = creation;
   const pairs = [...metadata].filter(([key]) => key !== GRANT_KEY).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const key = singleUse ? ["grant", caller.credential] : [caller.kind, caller.subject ?? caller.credential, header];
+  const fingerprint = await hashes.digest(JSON.stringify([kind, length, creator, pairs]));
+  if (isGrant) {
+    const formerKey = JSON.stringify(["grant", caller.credential]);
+    const { uploads = DEFAULT_GRANT_UPLOADS } = caller.grant ?? {};
+    return ok({
+      key: JSON.stringify(["grant", caller.credential, header ?? fingerprint]),
+      fingerprint,
+      once: true,
+      formerKey,
+      perGrant: { prefix: formerKey.slice(0, -1), uploads },
+    });
+  }
   return ok({
-    key: JSON.stringify(key),
-    fingerprint: await hashes.digest(JSON.stringify([kind, length, creator, pairs])),
-    once: singleUse,
+    key: JSON.stringify(["tenant", caller.subject ?? "", header]),
+    fingerprint,
+    once: false,
+    formerKey: JSON.stringify([caller.kind, caller.subject ?? caller.credential, header]),
   });
 }

@@ -7,12 +7,14 @@ import {
   rateStatus,
   rateUses,
 } from "../../core/quota/rules/check-limits.ts";
-import { resolveIdempotency, withoutQuestions } from "../../core/quota/rules/idempotency.ts";
+import { type IdempotencyOutcome, resolveIdempotency, withoutQuestions } from "../../core/quota/rules/idempotency.ts";
 import type { Limits } from "../../core/quota/rules/limits.ts";
 import {
   CREATION_IN_PROGRESS,
   EXPIRING_LOCK_SECONDS,
   type ExpiringUpload,
+  type IdempotencyRequest,
+  MAX_CREATION_SECONDS,
   type ReservationOutcome,
   type ReservationRequest,
 } from "../../core/quota/rules/reservation.ts";
@@ -29,6 +31,9 @@ import type { UploadWriter } from "./upload-writer.ts";
 
 /** Uploads that are asked about at once; more than that are asked about twice, which costs one call more. */
 const MAX_ASKED = 1_000;
+
+/** How long repeats of creations of version 0.1 are found: a grant lasts as long, and so do most keys of clients. */
+const FORMER_KEYS_SECONDS = 24 * 60 * 60;
 
 interface UsageRequest extends RequestedUpload {
   readonly limits: Limits;
@@ -55,27 +60,63 @@ export class Admissions {
   reserve(request: ReservationRequest): ReservationOutcome {
     if (request.version < this.#store.version) return { kind: "stale" };
     const time = this.#host.now();
-    const { idempotency, limits, answerSeconds } = request;
-    const existing = idempotency && this.#queries.byIdempotency(idempotency.key);
-    const resolved = idempotency && existing && resolveIdempotency(idempotency, existing, time, answerSeconds);
+    const { idempotency, limits, answerSeconds = MAX_CREATION_SECONDS } = request;
+    const existing = idempotency && this.#holderOf(idempotency, time);
+    const resolved = idempotency && this.#resolve(idempotency, existing, time, answerSeconds);
     if (resolved && resolved.kind !== "free") {
       const outcome = resolved.kind === "expiring" ? this.#askOnce(resolved.upload, time) : resolved;
-      return answerSeconds === undefined ? withoutQuestions(outcome) : outcome;
+      return request.answerSeconds === undefined ? withoutQuestions(outcome) : outcome;
     }
-    const usage = this.#currentUsage(request, existing, time);
+    const superseded = idempotency ? this.#supersededBy(idempotency, existing, time, answerSeconds) : [];
+    const usage = this.#currentUsage(request, superseded, time);
     const problem = checkLimits(limits, usage, request, time);
     if (problem) return { kind: "refused", problem };
 
     const upload = reservedUpload(request, time);
-    if (existing) this.#takeOverKey(existing, upload);
+    if (existing || superseded.length > 0) this.#replace(existing, superseded, upload);
     else this.#writer.insert(upload);
     this.#recent.add({ id: request.id, creator: request.creator ?? null, created: time });
     return { kind: "reserved", rate: rateStatus(usage.rates, 1) };
   }
 
+  /** The upload that holds the key; for a day after the keys got another form, also in their former one. */
+  #holderOf({ key, formerKey, perGrant, fingerprint }: IdempotencyRequest, time: number): UploadRow | undefined {
+    const holder = this.#queries.byIdempotency(key);
+    if (holder || formerKey === undefined || time >= this.#store.rekeyed + FORMER_KEYS_SECONDS) return holder;
+    const former = this.#queries.byIdempotency(formerKey);
+    // The former key of a grant was that of all its files.
+    return perGrant && former?.fingerprint !== fingerprint ? undefined : former;
+  }
+
+  #resolve(
+    request: IdempotencyRequest,
+    existing: UploadRow | undefined,
+    time: number,
+    answerSeconds: number,
+  ): IdempotencyOutcome {
+    const { prefix = "" } = request.perGrant ?? {};
+    const countReachable = () => this.#queries.countReachable(prefix, time - answerSeconds);
+    return resolveIdempotency(request, existing, time, answerSeconds, countReachable);
+  }
+
+  /**
+   * The live uploads that a new one replaces, since no client has their URLs: the one that holds its key, and those of its grant.
+   * If these stayed, a late answer would let the grant have one upload more than it is for.
+   */
+  #supersededBy(
+    { perGrant }: IdempotencyRequest,
+    existing: UploadRow | undefined,
+    time: number,
+    answerSeconds: number,
+  ): UploadRow[] {
+    const ofGrant = perGrant ? this.#queries.lostOfGrant(perGrant.prefix, time - answerSeconds) : [];
+    const others = ofGrant.filter(({ id }) => id !== existing?.id);
+    return existing && isLive(existing.state) ? [existing, ...others] : others;
+  }
+
   /** What is used of the limits that count an upload. Counts nothing. */
   limitUses(limits: Limits, upload: RequestedUpload): LimitUse[] {
-    return limitUses(limits, this.#currentUsage({ limits, ...upload }, undefined, this.#host.now()), upload);
+    return limitUses(limits, this.#currentUsage({ limits, ...upload }, [], this.#host.now()), upload);
   }
 
   /** The creation was not sent to Stream, so it does not count for the rate limits. */
@@ -83,25 +124,26 @@ export class Admissions {
     this.#recent.remove(id);
   }
 
-  /** @param existing the holder of the key: a lost upload stops counting once the new one supersedes it */
-  #currentUsage({ limits, creator }: UsageRequest, existing: UploadRow | undefined, time: number): CurrentUsage {
-    const superseded = existing && isLive(existing.state) ? existing : undefined;
-    const totals = this.#store.totals(time);
+  /** @param superseded stop counting once the new upload supersedes them */
+  #currentUsage({ limits, creator }: UsageRequest, superseded: readonly UploadRow[], time: number): CurrentUsage {
     const pending =
       creator === undefined || limits.pendingPerCreator === undefined ? 0 : this.#queries.countPendingOf(creator);
     return {
-      totals: superseded ? applyToTotals(totals, superseded, { ...superseded, state: "cancelled", lost: 1 }) : totals,
-      creatorPending: pending - (superseded && superseded.creator === creator ? 1 : 0),
+      totals: superseded.reduce(
+        (totals, row) => applyToTotals(totals, row, { ...row, state: "cancelled", lost: 1 }),
+        this.#store.totals(time),
+      ),
+      creatorPending: pending - superseded.filter((row) => row.creator === creator).length,
       rates: limits.rate ? rateUses(limits.rate, creator, this.#recent.at(time), time) : [],
       nextExpiry: () => this.#queries.nextExpiry(),
     };
   }
 
   /** Moves the idempotency key of a dead or lost upload to a new one. */
-  #takeOverKey(existing: UploadRow, upload: NewUpload): void {
+  #replace(existing: UploadRow | undefined, superseded: readonly UploadRow[], upload: NewUpload): void {
     this.#store.transaction(() => {
-      if (isLive(existing.state)) this.#writer.apply(existing, { kind: "superseded" }, { idempotency: null });
-      else this.#writer.update(existing, { idempotency: null });
+      for (const row of superseded) this.#writer.apply(row, { kind: "superseded" }, { idempotency: null });
+      if (existing && !isLive(existing.state)) this.#writer.update(existing, { idempotency: null });
       this.#writer.insert(upload);
     });
   }

@@ -26,6 +26,11 @@ const ID_SLACK_SECONDS = 120;
  */
 const MAX_SCAN = 5_000;
 
+/** Sorts after every character of an idempotency key, which is JSON, that may follow a text. */
+const AFTER_ALL_KEYS = "~";
+/** Uses the index of idempotency keys. */
+const OF_GRANT = "idempotency >= ? AND idempotency < ?";
+
 /** All live uploads have a due time, so this condition uses the index of due uploads. */
 const LIVE = `due IS NOT NULL AND state IN (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
 
@@ -61,6 +66,25 @@ export class LedgerQueries {
 
   byIdempotency(key: string): UploadRow | undefined {
     return this.#first("SELECT * FROM uploads WHERE idempotency = ?", key);
+  }
+
+  /**
+   * Number of uploads under a grant that a client can reach, or that are finished.
+   *
+   * @param prefix of the grant's keys
+   * @param answeredAfter a creation without an answer counts if it was reserved after this time
+   */
+  countReachable(prefix: string, answeredAfter: number): number {
+    const reachable = "(state IN ('issued', 'ready', 'failed') OR (state = 'reserved' AND created > ?))";
+    const query = `SELECT count(*) AS value FROM uploads WHERE ${OF_GRANT} AND ${reachable}`;
+    return this.#value(query, prefix, `${prefix}${AFTER_ALL_KEYS}`, answeredAfter) ?? 0;
+  }
+
+  /** Live uploads under a grant whose URL no client has; parameters as for {@link countReachable}. */
+  lostOfGrant(prefix: string, answeredAfter: number): UploadRow[] {
+    const lost = "(state = 'unknown' OR (state = 'reserved' AND created <= ?))";
+    const query = `SELECT * FROM uploads WHERE ${OF_GRANT} AND ${lost}`;
+    return this.#all(query, prefix, `${prefix}${AFTER_ALL_KEYS}`, answeredAfter);
   }
 
   /** Uploads reserved after a time, oldest first. */

@@ -23,16 +23,23 @@ const unknown: ExistingUpload = { ...reserved, state: "unknown" };
 const after = (state: ExistingUpload["state"]): ExistingUpload => ({ ...issued, state, location: null });
 
 /** The outcome of a repeated creation some seconds after the first: the upload's id, or the problem. */
-function answer(once: boolean, earlier: ExistingUpload, seconds: number, fingerprint = "f") {
-  const outcome = resolveIdempotency({ key: "k", fingerprint, once }, earlier, NOON + seconds, 15);
+function answer(once: boolean, earlier: ExistingUpload | undefined, seconds: number, fingerprint = "f", grant?: Grant) {
+  const request = { key: "k", fingerprint, once, ...(grant && { perGrant: { prefix: "k", uploads: grant.uploads } }) };
+  const outcome = resolveIdempotency(request, earlier, NOON + seconds, 15, () => grant?.reachable ?? 0);
   if (outcome.kind === "replayed") return outcome.id;
   return outcome.kind === "refused" ? outcome.problem.code : outcome.kind;
 }
 
+/** A grant: how many files it is for, and how many uploads with one of its keys can be reached. */
+interface Grant {
+  readonly uploads: number;
+  readonly reachable: number;
+}
+
 describe.each([
-  ["an idempotency key", false, "idempotency_key_reused", "free"],
-  ["a grant", true, "grant_used", "idempotency_key_reused"],
-])("resolveIdempotency for %s", (_, once, finished, otherWhenFree) => {
+  ["an idempotency key", false, "idempotency_key_reused"],
+  ["a grant", true, "grant_used"],
+])("resolveIdempotency for %s", (_, once, finished) => {
   it.each<[string, ExistingUpload, number, string]>([
     ["is in progress", reserved, 0, "in progress"],
     ["is in progress for just under its deadline", reserved, 14, "in progress"],
@@ -50,7 +57,37 @@ describe.each([
     ["was cancelled", after("cancelled"), 10, "free"],
   ])("returns the outcome when its upload %s", (_, earlier, seconds, same) => {
     expect(answer(once, earlier, seconds)).toBe(same);
-    expect(answer(once, earlier, seconds, "g")).toBe(same === "free" ? otherWhenFree : "idempotency_key_reused");
+    expect(answer(once, earlier, seconds, "g")).toBe(same === "free" ? "free" : "idempotency_key_reused");
+  });
+});
+
+describe("resolveIdempotency for a file of a grant", () => {
+  const cancelled = after("cancelled");
+
+  it.each<[string, ExistingUpload | undefined, string, Grant, string]>([
+    ["the first file", undefined, "f", { uploads: 1, reachable: 0 }, "free"],
+    ["the last of two", undefined, "f", { uploads: 2, reachable: 1 }, "free"],
+    ["a file too many", undefined, "f", { uploads: 1, reachable: 1 }, "grant_used"],
+    ["a third of two", undefined, "f", { uploads: 2, reachable: 2 }, "grant_used"],
+    ["a file again whose upload is live", issued, "f", { uploads: 1, reachable: 1 }, "earlier"],
+    ["a file again whose upload is finished", after("ready"), "f", { uploads: 5, reachable: 1 }, "grant_used"],
+    ["a file again after it was cancelled", cancelled, "f", { uploads: 1, reachable: 0 }, "free"],
+    ["a file again, when another has taken its place", cancelled, "f", { uploads: 1, reachable: 1 }, "grant_used"],
+    ["a file again whose creation was lost", unknown, "f", { uploads: 1, reachable: 0 }, "free"],
+    ["another file under the same key", issued, "g", { uploads: 2, reachable: 1 }, "idempotency_key_reused"],
+    ["a file too many under the same key", issued, "g", { uploads: 1, reachable: 1 }, "grant_used"],
+    ["another file under the key of a cancelled one", cancelled, "g", { uploads: 1, reachable: 0 }, "free"],
+  ])("answers %s", (_, earlier, fingerprint, grant, expected) => {
+    expect(answer(true, earlier, 1, fingerprint, grant)).toBe(expected);
+  });
+
+  it.each([
+    [1, "The grant is for one file, and it has its upload. Get a grant for each further file"],
+    [3, "The grant is for 3 files, and it has all of its uploads. Get a grant for each further file"],
+  ])("says what a grant for %i is for", (uploads, text) => {
+    const request = { key: "k", fingerprint: "f", once: true, perGrant: { prefix: "k", uploads } };
+    const outcome = resolveIdempotency(request, undefined, NOON, 15, () => uploads);
+    expect(outcome).toMatchObject({ problem: { detail: expect.stringContaining(text) as string } });
   });
 });
 

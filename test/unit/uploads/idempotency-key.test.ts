@@ -28,15 +28,37 @@ describe("resolveIdempotencyKey", () => {
     expect(await resolve(caller("jwt", "user-1"))).toBeUndefined();
   });
 
-  it("scopes Idempotency-Key to the subject, or to the credential when there is none", async () => {
-    expect(await resolve(caller("api-key"), "k")).toMatchObject({ key: '["api-key","c1","k"]', once: false });
-    expect(await resolve(caller("jwt", "user-1"), "k")).toMatchObject({ key: '["jwt","user-1","k"]', once: false });
+  it("scopes Idempotency-Key to the tenant for API keys, whichever and whatever their Upload-Creator", async () => {
+    const expected = { key: '["tenant","","k"]', once: false };
+    expect(await resolve(caller("api-key"), "k")).toMatchObject(expected);
+    expect(await resolve({ ...caller("api-key"), credential: "c2" }, "k")).toMatchObject(expected);
+    expect(await resolve(caller("api-key"), "k", creation({ creator: "u" }))).toMatchObject(expected);
   });
 
-  it("uses a grant as the key, whatever Idempotency-Key says", async () => {
-    const grant = { key: '["grant","c1"]', once: true };
-    expect(await resolve(caller("grant", "user-1"))).toMatchObject(grant);
-    expect(await resolve(caller("grant", "user-1"), "k")).toMatchObject(grant);
+  it("scopes Idempotency-Key to the subject for JWTs", async () => {
+    expect(await resolve(caller("jwt", "user-1"), "k")).toMatchObject({ key: '["tenant","user-1","k"]', once: false });
+  });
+
+  it("scopes Idempotency-Key to the grant, and uses the fingerprint without it", async () => {
+    const more = { once: true, perGrant: { prefix: '["grant","c1"', uploads: 1 } };
+    const fingerprint = '["tus",5,null,[]]';
+    expect(await resolve(caller("grant", "user-1"), "k")).toMatchObject({ key: '["grant","c1","k"]', ...more });
+    expect(await resolve(caller("grant", "user-1"))).toMatchObject({
+      key: JSON.stringify(["grant", "c1", fingerprint]),
+      ...more,
+    });
+  });
+
+  it("counts as many uploads as the grant says", async () => {
+    const by = { ...caller("grant"), grant: { uploads: 3 } };
+    expect(await resolve(by, "k")).toMatchObject({ perGrant: { prefix: '["grant","c1"', uploads: 3 } });
+  });
+
+  it("names the key in its former form", async () => {
+    const former = async (by: Caller) => (await resolve(by, "k")) as { formerKey?: string };
+    expect(await former(caller("api-key"))).toMatchObject({ formerKey: '["api-key","c1","k"]' });
+    expect(await former(caller("jwt", "user-1"))).toMatchObject({ formerKey: '["jwt","user-1","k"]' });
+    expect(await former(caller("grant", "user-1"))).toMatchObject({ formerKey: '["grant","c1"]' });
   });
 
   it("fingerprints kind, length, creator and metadata, regardless of the order of the keys and of the grant", async () => {

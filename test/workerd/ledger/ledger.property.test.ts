@@ -11,8 +11,8 @@ import { asOperator } from "../support/worker.ts";
 /**
  * Runs arbitrary sequences of creations, retries, answers, losses, Stream reports, cancellations, expiries and evictions
  * against the ledger and a simple model. Checks that each upload has the state of the model, the totals are the sum of the
- * rows, no limit is exceeded, no key or grant has two uploads that are live or finished, and lost creations that have ended
- * count for nothing. The local Stream has none of these videos.
+ * rows, no limit is exceeded, no key has two uploads that are live or finished, no grant has more than it is for, and lost
+ * creations that have ended count for nothing. The local Stream has none of these videos.
  */
 
 const LIMITS = { pending: 4, pendingPerCreator: 2, storedSeconds: 300, quota: { day: { uploads: 12 } } };
@@ -62,13 +62,19 @@ interface Real {
 type Command = fc.AsyncCommand<Model, Real>;
 
 const stub = ({ name }: Real): DurableObjectStub<TenantLedger> => env.LEDGER.getByName(name);
-const isGrant = (key: string) => key.startsWith("grant");
+/** By the prefix of its keys: how many uploads each grant is for. */
+const GRANTS: Readonly<Record<string, number>> = { "grant 1/": 1, "grant 2/": 2 };
+const grantOf = (key: string) => (key.startsWith("grant") ? key.slice(0, key.indexOf("/") + 1) : undefined);
 const isDead = ({ state }: ModelUpload) => state === "expired" || state === "cancelled";
 /** No client has its URL, and it is not waited for any longer. */
 const isFree = (upload: ModelUpload) =>
   isDead(upload) ||
   upload.state === "unknown" ||
   (upload.state === "reserved" && now() - upload.created >= ANSWER_SECONDS);
+const isReachable = (upload: ModelUpload) => !isFree(upload) && upload.state !== "deleted";
+/** The uploads that hold a key of the grant. */
+const holdersOf = (model: Model, grant: string) =>
+  [...model.keys].flatMap(([key, id]) => (grantOf(key) === grant ? (model.uploads.get(id) ?? []) : []));
 const liveOnes = (model: Model) => [...model.uploads.values()].filter(({ state }) => isLive(state));
 
 /** The invariants, checked after every step. */
@@ -80,9 +86,16 @@ async function check(model: Model, real: Real): Promise<void> {
   expect(new Map(states.map(({ id, state }) => [id, state]))).toEqual(
     new Map([...model.uploads].map(([id, { state }]) => [id, state])),
   );
-  for (const key of model.keys.keys()) {
+  for (const key of new Set([...model.uploads.values()].map((upload) => upload.key))) {
+    if (key === undefined) continue;
     const ofKey = [...model.uploads.values()].filter((upload) => upload.key === key && !upload.reappeared);
     expect(ofKey.filter((upload) => !isDead(upload)).length).toBeLessThanOrEqual(1);
+  }
+  for (const [grant, uploads] of Object.entries(GRANTS)) {
+    const ofGrant = [...model.uploads.values()].filter(
+      (upload) => upload.key !== undefined && grantOf(upload.key) === grant && !upload.reappeared,
+    );
+    expect(ofGrant.filter(isReachable).length).toBeLessThanOrEqual(uploads);
   }
   const totals = await stub(real).usage();
   expect(totals.pending).toBe(liveOnes(model).length);
@@ -95,20 +108,27 @@ async function check(model: Model, real: Real): Promise<void> {
   expect(totals.day.uploads).toBe(today.length);
 }
 
-/** The expected outcome of a creation whose key has an upload. @returns undefined if a new upload may take the key */
-function answerTo(id: string, upload: ModelUpload, key: string, fingerprint: string): object | undefined {
+/** The expected outcome of a creation with a key. @returns undefined if a new upload may have the key */
+function answerTo(model: Model, key: string, fingerprint: string): object | undefined {
+  const id = model.keys.get(key) ?? "";
+  const upload = model.uploads.get(id);
+  const grant = grantOf(key);
   const refused = (code: string, more = {}) => ({
     kind: "refused",
     problem: expect.objectContaining({ code, ...more }),
   });
-  if (fingerprint !== upload.fingerprint && (isGrant(key) || !isFree(upload))) return refused("idempotency_key_reused");
-  if (isFree(upload)) return undefined;
-  if (!isLive(upload.state)) return refused(isGrant(key) ? "grant_used" : "idempotency_key_reused");
-  if (upload.state === "reserved") return { kind: "in progress" };
-  if (now() - upload.created < LIFE_SECONDS - MARGIN_SECONDS)
+  const holder = upload && !isFree(upload) ? upload : undefined;
+  const isSame = holder?.fingerprint === fingerprint;
+  const isFull = grant && holdersOf(model, grant).filter(isReachable).length >= (GRANTS[grant] ?? 0);
+  if (!isSame && isFull) return refused("grant_used");
+  if (!holder) return undefined;
+  if (!isSame) return refused("idempotency_key_reused");
+  if (!isLive(holder.state)) return refused(grant ? "grant_used" : "idempotency_key_reused");
+  if (holder.state === "reserved") return { kind: "in progress" };
+  if (now() - holder.created < LIFE_SECONDS - MARGIN_SECONDS)
     return expect.objectContaining({ kind: "replayed", id, uid: uidOf(id) });
-  if (upload.askedUntil > now()) return refused("creation_in_progress", { retryAfterSeconds: 2 });
-  upload.askedUntil = now() + LOCK_SECONDS;
+  if (holder.askedUntil > now()) return refused("creation_in_progress", { retryAfterSeconds: 2 });
+  holder.askedUntil = now() + LOCK_SECONDS;
   return { kind: "expiring", upload: expect.objectContaining({ id, uid: uidOf(id) }) };
 }
 
@@ -129,6 +149,7 @@ class Reserve implements Command {
   async run(model: Model, real: Real): Promise<void> {
     const { creator, key, fingerprint, seconds } = this;
     const id = `u${++model.count}`;
+    const grant = key === undefined ? undefined : grantOf(key);
     const outcome = await reserve(stub(real), {
       ...reservationRequest({
         id,
@@ -140,14 +161,21 @@ class Reserve implements Command {
         answerSeconds: ANSWER_SECONDS,
       }),
       ...(creator !== undefined && { creator }),
-      ...(key !== undefined && { idempotency: { key, fingerprint, once: isGrant(key) } }),
+      ...(key !== undefined && {
+        idempotency: {
+          key,
+          fingerprint,
+          once: grant !== undefined,
+          ...(grant && { perGrant: { prefix: grant, uploads: GRANTS[grant] ?? 0 } }),
+        },
+      }),
     });
-    const earlier = key === undefined ? undefined : model.keys.get(key);
-    const upload = earlier === undefined ? undefined : model.uploads.get(earlier);
-    const answer = earlier && upload && key && answerTo(earlier, upload, key, fingerprint);
+    const answer = key === undefined ? undefined : answerTo(model, key, fingerprint);
     if (answer) expect(outcome).toEqual(answer);
     else if (outcome.kind === "reserved") {
-      if (upload && isLive(upload.state)) [upload.state, upload.lost] = ["cancelled", true];
+      const earlier = key === undefined ? undefined : model.uploads.get(model.keys.get(key) ?? "");
+      for (const upload of new Set([...(earlier ? [earlier] : []), ...(grant ? holdersOf(model, grant) : [])]))
+        if (isLive(upload.state) && isFree(upload)) supersede(model, upload);
       const started = {
         state: "reserved",
         hasUid: false,
@@ -163,6 +191,11 @@ class Reserve implements Command {
     } else expect(outcome).toMatchObject({ kind: "refused", problem: { code: "limit_exceeded" } });
     await check(model, real);
   }
+}
+
+function supersede(model: Model, upload: ModelUpload): void {
+  [upload.state, upload.lost] = ["cancelled", true];
+  for (const [key, id] of model.keys) if (model.uploads.get(id) === upload) model.keys.delete(key);
 }
 
 /** An answer to a creation; it may also come for uploads that no longer exist. */
@@ -315,7 +348,16 @@ afterEach(() => void vi.useRealTimers());
 describe("TenantLedger", () => {
   it("matches the model after any sequence of operations", { timeout: 120_000 }, async () => {
     const creators = fc.constantFrom(undefined, "a", "b");
-    const keys = fc.constantFrom(undefined, "key 1", "key 2", "grant 1", "grant 2");
+    const keys = fc.constantFrom(
+      undefined,
+      "key 1",
+      "key 2",
+      "grant 1/a",
+      "grant 1/b",
+      "grant 2/a",
+      "grant 2/b",
+      "grant 2/c",
+    );
     // Mostly the same creation is repeated.
     const fingerprints = fc.constantFrom("f", "f", "f", "g");
     // As floating-point numbers, their sums are not whole milliseconds.

@@ -11,6 +11,7 @@ import {
   LOCATION,
   type LedgerStub,
   expectLedgerConsistent,
+  issueUpload,
   newLedger,
   reservationRequest,
   reserve,
@@ -116,5 +117,64 @@ describe("migrateLedger", () => {
       value: { attempts: [{ outcome: "failed" }, { outcome: "exhausted" }, { outcome: "skipped" }] },
     });
     expect(await ledgers.find("golden", goldenId(4))).toMatchObject({ value: { failure: "ERR_NON_VIDEO" } });
+  });
+});
+
+describe("an idempotency key in the form of version 0.1", () => {
+  const DAY_SECONDS = 86_400;
+  const rekeyed = (key: string) => `UPDATE uploads SET idempotency = '${key}' WHERE idempotency = 'key 1';`;
+  const HEADER = { key: '["tenant","","h"]', formerKey: '["api-key","k1","h"]', once: false };
+  const perGrant = (uploads: number) => ({ prefix: '["grant","jti"', uploads });
+  const FILE = { key: '["grant","jti","f"]', formerKey: '["grant","jti"]', once: true };
+
+  async function ledgerWith(key: string): Promise<LedgerStub> {
+    vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 });
+    const ledger = newLedger();
+    await load(ledger, STEP_4 + rekeyed(key));
+    return ledger;
+  }
+
+  const requestWith = (idempotency: object, fingerprint = "f") =>
+    reservationRequest({ idempotency: { ...HEADER, ...idempotency, fingerprint }, version: 3, answerSeconds: 15 });
+
+  afterEach(() => void vi.useRealTimers());
+
+  it("is found for a day, and nothing is rewritten", async () => {
+    const ledger = await ledgerWith(HEADER.formerKey);
+    expect(await reserve(ledger, requestWith(HEADER))).toMatchObject({ kind: "replayed", id: goldenId(1) });
+    expect(await reserve(ledger, requestWith(HEADER, "g"))).toMatchObject({
+      problem: { code: "idempotency_key_reused" },
+    });
+    expect(await rowOf(ledger, goldenId(1))).toMatchObject({ idempotency: HEADER.formerKey });
+    vi.setSystemTime((GOLDEN_TIME + DAY_SECONDS - 1) * 1000);
+    expect(await reserve(ledger, requestWith(HEADER))).toMatchObject({ kind: "expiring" });
+    vi.setSystemTime((GOLDEN_TIME + DAY_SECONDS) * 1000);
+    expect(await reserve(ledger, requestWith(HEADER))).toMatchObject({ kind: "reserved" });
+  });
+
+  it("goes over to a new upload when its own is dead", async () => {
+    const ledger = await ledgerWith(HEADER.formerKey);
+    await ledger.cancel(goldenId(1), Infinity);
+    const next = requestWith(HEADER);
+    expect(await reserve(ledger, next)).toEqual({ kind: "reserved" });
+    expect(await rowOf(ledger, goldenId(1))).toMatchObject({ idempotency: null });
+    expect(await rowOf(ledger, next.id)).toMatchObject({ idempotency: HEADER.key });
+  });
+
+  it("of a grant counts as one of its files", async () => {
+    const ledger = await ledgerWith(FILE.formerKey);
+    const [one, two] = [1, 2].map((uploads) => ({ ...FILE, perGrant: perGrant(uploads) }));
+    expect(await reserve(ledger, requestWith(one ?? {}))).toMatchObject({ kind: "replayed", id: goldenId(1) });
+    const other = { key: '["grant","jti","g"]' };
+    expect(await reserve(ledger, requestWith({ ...one, ...other }, "g"))).toMatchObject({
+      problem: { code: "grant_used" },
+    });
+    expect(await reserve(ledger, requestWith({ ...two, ...other }, "g"))).toMatchObject({ kind: "reserved" });
+  });
+
+  it("is not looked up in a ledger that never had one", async () => {
+    const ledger = newLedger();
+    await issueUpload(ledger, { idempotency: { key: HEADER.formerKey, fingerprint: "f", once: false } });
+    expect(await reserve(ledger, requestWith(HEADER))).toMatchObject({ kind: "reserved" });
   });
 });

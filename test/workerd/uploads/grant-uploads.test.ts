@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { parseVideo } from "../../../src/core/stream/rules/parse-video.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import { hmacIssuer } from "../../support/hmac-issuer.ts";
-import { resetLocalStream } from "../support/local-stream-fixture.ts";
+import { injectFault, resetLocalStream } from "../support/local-stream-fixture.ts";
 import { codeOf, request, seedTenant, asOperator } from "../support/worker.ts";
 
 /** What a grant reads and cancels: the uploads that were created under it, and nothing else. */
@@ -125,6 +125,108 @@ describe.each(GRANTS)("a grant %s", (_, mintOne) => {
     expect([refused.status, await codeOf(refused)]).toEqual([403, "grant_used"]);
     expect(await (await as(grant, "GET", `/uploads/${id}`)).json()).toMatchObject({ state });
     expect(await statusOf(as(key, "DELETE", `/uploads/${id}`))).toBe(200);
+  });
+});
+
+describe("the files of a grant", () => {
+  const creation = (name: string, more: Record<string, string> = {}) => ({
+    "Tus-Resumable": "1.0.0",
+    "Upload-Length": "5",
+    "Upload-Metadata": encodeUploadMetadata([["name", name]]),
+    ...more,
+  });
+  const post = (grant: string, name: string, more: Record<string, string> = {}) =>
+    as(grant, "POST", "/uploads", { headers: creation(name, more) });
+  const idOf = async (created: Promise<Response>) => (await created).headers.get("sluice-upload-id");
+  const refusalOf = async (refused: Promise<Response>) => {
+    const { status, code, detail } = await (await refused).json<{ status: number; code: string; detail: string }>();
+    return { status, code, detail };
+  };
+  const TOO_MANY = {
+    status: 403,
+    code: "grant_used",
+    detail: expect.stringMatching(/^The grant is for one file, and it has its upload\. Get a grant for each further/),
+  };
+
+  it("are one by default: a repeat is replayed, and another file is told what a grant is for", async () => {
+    const grant = await mint();
+    const first = await idOf(post(grant, "a.mp4"));
+    expect(await idOf(post(grant, "a.mp4"))).toBe(first);
+    expect(await refusalOf(post(grant, "b.mp4"))).toEqual(TOO_MANY);
+    expect(await refusalOf(post(grant, "b.mp4", { "Idempotency-Key": "b" }))).toEqual(TOO_MANY);
+    const { uid } = await (await as(grant, "GET", `/uploads/${first}`)).json<{ uid: string }>();
+    await report(uid, "ready");
+    expect(await refusalOf(post(grant, "b.mp4"))).toEqual(TOO_MANY);
+    expect(await refusalOf(post(grant, "a.mp4"))).toMatchObject({
+      code: "grant_used",
+      detail: expect.stringContaining("The upload of this file is finished."),
+    });
+  });
+
+  it("are as many as it says, told apart by their names, sizes and types", async () => {
+    const grant = await mint({ uploads: 2 });
+    const [a, b] = [await idOf(post(grant, "a.mp4")), await idOf(post(grant, "b.mp4"))];
+    expect(new Set([a, b]).size).toBe(2);
+    expect([await idOf(post(grant, "a.mp4")), await idOf(post(grant, "b.mp4"))]).toEqual([a, b]);
+    expect(await refusalOf(post(grant, "c.mp4"))).toMatchObject({
+      code: "grant_used",
+      detail: expect.stringContaining("The grant is for 2 files, and it has all of its uploads."),
+    });
+    for (const id of [a, b]) expect(await statusOf(as(grant, "GET", `/uploads/${id}`))).toBe(200);
+  });
+
+  it("are told apart by Idempotency-Key, where there is one", async () => {
+    const grant = await mint({ uploads: 3 });
+    const keyed = (key: string, name = "a.mp4") => post(grant, name, { "Idempotency-Key": key });
+    const [one, two] = [await idOf(keyed("1")), await idOf(keyed("2"))];
+    expect(new Set([one, two]).size).toBe(2);
+    expect(await idOf(keyed("1"))).toBe(one);
+    expect(await refusalOf(keyed("1", "b.mp4"))).toMatchObject({ status: 422, code: "idempotency_key_reused" });
+    expect(await (await as(grant, "GET", `/uploads/${one}`)).json()).toMatchObject({ idempotencyKey: "1" });
+    const byFingerprint = await (await as(grant, "GET", `/uploads/${await idOf(post(grant, "c.mp4"))}`)).json();
+    expect(byFingerprint).not.toHaveProperty("idempotencyKey");
+  });
+
+  it("may be another one once the first was cancelled, or its creation was lost", async () => {
+    const grant = await mint();
+    const first = await idOf(post(grant, "wrong.mp4"));
+    expect(await statusOf(as(grant, "DELETE", `/uploads/${first}`))).toBe(200);
+    await injectFault({ on: "create", kind: "status", status: 502, body: "<html>" });
+    expect(await statusOf(post(grant, "lost.mp4"))).toBe(502);
+    const second = await idOf(post(grant, "right.mp4"));
+    expect(second).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await refusalOf(post(grant, "wrong.mp4"))).toEqual(TOO_MANY);
+    expect(await refusalOf(post(grant, "lost.mp4"))).toEqual(TOO_MANY);
+  });
+
+  it("are admitted one by one, however many come at once", async () => {
+    const grant = await mint({ uploads: 3 });
+    const statuses = await Promise.all(Array.from({ length: 10 }, (_, index) => statusOf(post(grant, `${index}.mp4`))));
+    expect(statuses.filter((status) => status === 201)).toHaveLength(3);
+    expect(statuses.filter((status) => status === 403)).toHaveLength(7);
+  });
+});
+
+describe("an Idempotency-Key", () => {
+  const creation = (more: Record<string, string> = {}) => ({
+    headers: { "Tus-Resumable": "1.0.0", "Upload-Length": "5", "Idempotency-Key": "k", ...more },
+  });
+
+  it("counts for all API keys of the tenant, so that a repeat after a rotation makes no second video", async () => {
+    const first = await as(key, "POST", "/uploads", creation());
+    const rotated = await seedTenant("acme", { upstream: "live" });
+    const repeat = await as(rotated, "POST", "/uploads", creation());
+    expect(repeat.headers.get("idempotency-replayed")).toBe("true");
+    expect(repeat.headers.get("sluice-upload-id")).toBe(first.headers.get("sluice-upload-id"));
+    const other = as(rotated, "POST", "/uploads", creation({ "Upload-Creator": "user-2" }));
+    expect(await codeOf(other)).toBe("idempotency_key_reused");
+  });
+
+  it("counts for each subject of JWTs on its own", async () => {
+    const ids: (string | null)[] = [];
+    for (const credential of [key, jwt, await hmacIssuer.sign("user-2")])
+      ids.push((await as(credential, "POST", "/uploads", creation())).headers.get("sluice-upload-id"));
+    expect(new Set(ids).size).toBe(3);
   });
 });
 

@@ -4,7 +4,6 @@ import {
   CREATION_IN_PROGRESS,
   type ExpiringUpload,
   type IdempotencyRequest,
-  MAX_CREATION_SECONDS,
   REPLAY_MARGIN_SECONDS,
   type ReservationOutcome,
 } from "./reservation.ts";
@@ -29,24 +28,26 @@ export type IdempotencyOutcome =
   /** The upload is dead, or no client can reach it: a new one takes its key. */
   | { readonly kind: "free" };
 
-/** @param answerSeconds after which a reserved upload counts as lost, since its request has no answer from Stream */
+/**
+ * @param existing the upload that holds the key
+ * @param answerSeconds after which a reserved upload counts as lost, since its request has no answer from Stream
+ * @param countReachable counts the uploads of the grant that a client can reach, or that are finished
+ */
 export function resolveIdempotency(
   request: IdempotencyRequest,
-  row: ExistingUpload,
+  existing: ExistingUpload | undefined,
   time: number,
-  answerSeconds = MAX_CREATION_SECONDS,
+  answerSeconds: number,
+  countReachable = () => 0,
 ): IdempotencyOutcome {
-  const isFree = !isLive(row.state) ? isDead(row) : isLost(row, time, answerSeconds);
-  if (row.fingerprint !== request.fingerprint && (request.once || !isFree))
-    return refuse(problem("idempotency_key_reused", "The key or grant was used for another creation."));
-  if (isFree) return { kind: "free" };
-  if (!isLive(row.state))
-    return refuse(
-      request.once
-        ? problem("grant_used", "The upload of the grant is finished; another upload needs another grant.")
-        : problem("idempotency_key_reused", "The upload of the key is finished; another upload needs another key."),
-    );
-  const { id, uid, location, expires, upstream } = row;
+  const holder = existing && !isFree(existing, time, answerSeconds) ? existing : undefined;
+  const isSame = holder?.fingerprint === request.fingerprint;
+  const { perGrant } = request;
+  if (!isSame && perGrant && countReachable() >= perGrant.uploads) return refuse(allUsed(perGrant.uploads));
+  if (!holder) return { kind: "free" };
+  if (!isSame) return refuse(problem("idempotency_key_reused", "The key was used for another creation."));
+  if (!isLive(holder.state)) return refuse(request.once ? SAME_FILE_FINISHED : SAME_KEY_FINISHED);
+  const { id, uid, location, expires, upstream } = holder;
   if (uid === null || location === null) return { kind: "in progress" };
   if (expires - REPLAY_MARGIN_SECONDS > time) return { kind: "replayed", id, uid, location, expires };
   return { kind: "expiring", upload: { id, uid, location, expires, upstream } };
@@ -57,8 +58,29 @@ export function isLost({ state, created }: ExistingUpload, time: number, answerS
   return state === "unknown" || (state === "reserved" && time >= created + answerSeconds);
 }
 
-function isDead({ state }: ExistingUpload): boolean {
-  return state === "expired" || state === "cancelled";
+/** No client can reach the upload, and it is not finished. */
+function isFree(upload: ExistingUpload, time: number, answerSeconds: number): boolean {
+  const { state } = upload;
+  return isLive(state) ? isLost(upload, time, answerSeconds) : state === "expired" || state === "cancelled";
+}
+
+const SAME_KEY_FINISHED = problem(
+  "idempotency_key_reused",
+  "The upload of the key is finished; another upload needs another key.",
+);
+
+const SAME_FILE_FINISHED = problem(
+  "grant_used",
+  "The upload of this file is finished. To upload it again, get another grant from the tenant's backend.",
+);
+
+/** A file too many, which no repeat makes fit: says what to do instead. */
+function allUsed(uploads: number): Problem {
+  const files = uploads === 1 ? "one file, and it has" : `${uploads} files, and it has all of`;
+  return problem(
+    "grant_used",
+    `The grant is for ${files} its upload${uploads === 1 ? "" : "s"}. Get a grant for each further file from the tenant's backend, which may also mint one for several files (uploads).`,
+  );
 }
 
 function refuse(refusal: Problem): IdempotencyOutcome {

@@ -38,8 +38,12 @@ export interface IdempotencyRequest {
   readonly key: string;
   /** Hash of the requested creation. */
   readonly fingerprint: string;
-  /** Single use, for grants: one fingerprint as long as the ledger has an upload of the key, even a dead one. */
+  /** The key belongs to a grant: when its upload is finished, the grant is used, and not the key. */
   readonly once: boolean;
+  /** The key in the form of version 0.1, which uploads of that version hold. */
+  readonly formerKey?: string;
+  /** For grants: how all keys of the grant begin, and how many uploads with such a key may be reachable. */
+  readonly perGrant?: { readonly prefix: string; readonly uploads: number };
 }
 
 export type ReservationOutcome =
