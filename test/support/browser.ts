@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import { type Page, chromium } from "playwright-core";
+import { type Page, type Route, chromium } from "playwright-core";
 import { bundleBrowserScript } from "../../src/cli/bundle-browser.ts";
 import { ROOT } from "../../src/cli/paths.ts";
 import type { Fence } from "./markdown.ts";
@@ -33,6 +33,11 @@ export interface BrowserPage {
   evaluate(expression: string): Promise<unknown>;
   /** Answers the page's requests to this path of its own origin. */
   answer(path: string, body: () => Promise<string>): Promise<void>;
+  /** Loses the response to the page's next request to the URL, on its way to the page. */
+  loseResponse(url: string): Promise<void>;
+  /** Answers the page's requests to the URL, preflights excepted, in place of the server. @returns their number so far */
+  refuse(url: string, status: number | "none"): Promise<() => number>;
+  setOffline(isOffline: boolean): Promise<void>;
   reload(): Promise<void>;
   /** Sends bytes as slowly as a home connection would. */
   limitUploads(bytesPerSecond: number): Promise<void>;
@@ -124,6 +129,25 @@ function pageOf(page: Page): BrowserPage {
     evaluate: (expression) => page.evaluate(expression),
     answer: async (path, body) =>
       void (await page.route(`**${path}`, async (route) => route.fulfill({ body: await body() }))),
+    async loseResponse(url) {
+      const lose = async (route: Route) => {
+        await route.fetch();
+        await route.abort("connectionreset");
+      };
+      await page.route(url, lose, { times: 1 });
+    },
+    async refuse(url, status) {
+      let requests = 0;
+      await page.unroute(url);
+      await page.route(url, (route) => {
+        requests++;
+        return status === "none"
+          ? route.abort("connectionreset")
+          : route.fulfill({ status, headers: { "Access-Control-Allow-Origin": "*" } });
+      });
+      return () => requests;
+    },
+    setOffline: (isOffline) => page.context().setOffline(isOffline),
     reload: async () => void (await page.reload()),
     async limitUploads(bytesPerSecond) {
       const devTools = await page.context().newCDPSession(page);

@@ -1,6 +1,8 @@
+import { globSync } from "node:fs";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { inject } from "vitest";
 import { startGateway } from "../../src/cli/gateway.ts";
 import { registerLocalWebhook } from "../../src/cli/local-webhook.ts";
@@ -33,6 +35,8 @@ export interface TestGateway {
   readonly operator: OperatorApi;
   /** Creates or replaces a tenant and returns a new key of it. */
   tenant(id: string, document?: object, key?: object): Promise<string>;
+  /** Lets all upload URLs expire earlier, as far as the gateway knows, and restarts it. */
+  age(seconds: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -50,13 +54,15 @@ export async function startTestGateway(
   const port = await freePort();
   const secret = await registerLocalWebhook(stream, `http://127.0.0.1:${port}`);
   stream.clearRequests();
-  const gateway = await startGateway({
-    port,
-    workerOptions: template.workerOptions,
-    statePath,
-    onLog: (line) => log.push(line),
-    settings: { ...settingsFor(stream), STREAM_WEBHOOK_SECRETS: secret, ...settings },
-  });
+  const start = () =>
+    startGateway({
+      port,
+      workerOptions: template.workerOptions,
+      statePath,
+      onLog: (line) => log.push(line),
+      settings: { ...settingsFor(stream), STREAM_WEBHOOK_SECRETS: secret, ...settings },
+    });
+  let gateway = await start();
   const operator = operatorApi(gateway.url);
 
   return {
@@ -68,12 +74,25 @@ export async function startTestGateway(
       await operator("PUT", `/tenants/${id}`, document);
       return (await operator("POST", `/tenants/${id}/keys`, key))["key"] ?? "";
     },
+    async age(seconds) {
+      await gateway.stop();
+      for (const file of globSync("v3/do/**/*.sqlite", { cwd: statePath })) ageLedger(join(statePath, file), seconds);
+      gateway = await start();
+    },
     async stop() {
       await gateway.stop();
       await stream.close();
       await rm(statePath, { recursive: true, force: true });
     },
   };
+}
+
+/** Does nothing to the database of another object. */
+function ageLedger(path: string, seconds: number): void {
+  const database = new DatabaseSync(path);
+  const isLedger = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'uploads'").get() !== undefined;
+  if (isLedger) database.prepare("UPDATE uploads SET expires = expires - ?").run(seconds);
+  database.close();
 }
 
 /** Headers of the last creation that Stream received: lower-case names, the last one of each name. */

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, type BrowserPage, startBrowser } from "../support/browser.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer, create } from "../support/http.ts";
+import { readPage } from "../support/docs-pages.ts";
 import { videoFile } from "../support/files.ts";
+import { tableRows } from "../support/markdown.ts";
 
 /**
  * What only a browser shows: its preflights, what a page can read of a response, and which headers it sends where. The page
@@ -143,5 +145,37 @@ describe("a page with tus-js-client", () => {
       body: "",
     });
     expect(harness.stream.requests()).toEqual([]);
+  });
+});
+
+describe("the table of docs/clients.md", () => {
+  const rows = tableRows(
+    readPage("docs/clients.md"),
+    "response to a creation",
+    "`sluice/browser`",
+    "tus-js-client 2.3 to 4.3",
+    "Uppy 3 to 6",
+    "Cloudflare's SDK",
+  );
+  /** With a status of each row, and `none`. */
+  const cases = rows.flatMap(([responses = "", , tus = "", uppy = ""]) =>
+    [...responses.matchAll(/\b(\d{3}|none)\b|5xx/g)].map(([response]) => [response, tus, uppy] as const),
+  );
+
+  it("has a row for each kind of response", () => {
+    expect(cases.map(([response]) => response)).toEqual(expect.arrayContaining(["401", "409", "429", "5xx", "none"]));
+  });
+
+  it.each(cases)("is right about %s", async (response, tus, uppy) => {
+    const url = endpointOf("table");
+    const requests = await page.refuse(url, response === "none" ? "none" : Number(response.replace("xx", "03")));
+    expect(await page.act("uploadByTus", { endpoint: url, metadata: {} })).toMatchObject({ outcome: "refused" });
+    const byTus = requests();
+    await page.act("uploadByUppy", url, "grant");
+    const byUppy = requests() - byTus;
+    expect({ byTus: byTus > 1, byUppy: byUppy > 1 }).toEqual({
+      byTus: tus.startsWith("repeats"),
+      byUppy: uppy.startsWith("repeats"),
+    });
   });
 });

@@ -27,7 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([harness.stop(), browser.stop()]));
 beforeEach(async () => {
-  harness.stream.reset();
+  harness.stream.clearFaults();
+  harness.stream.clearRequests();
   harness.log.length = 0;
   grants = [];
   mangle = (grant) => grant;
@@ -55,6 +56,11 @@ async function call(method: string, path: string, body?: object): Promise<Record
 }
 
 const stateOf = async (tenant: string, id: string) => (await call("GET", `/v1/${tenant}/uploads/${id}`))["state"];
+
+async function pendingOf(tenant: string): Promise<number> {
+  const { usage } = (await call("GET", `/v1/${tenant}/usage`)) as { usage: { pending: number } };
+  return usage.pending;
+}
 
 /** The page's requests to the upload host. The gateway's requests are the creations. */
 const toUploadHost = () => harness.stream.requests().filter(({ url }) => !url.includes("/accounts/"));
@@ -85,11 +91,24 @@ describe("createUploader", () => {
     expect(outcomes).toEqual([UPLOADED, UPLOADED]);
     expect(grants).toHaveLength(2);
     expect(harness.stream.creations()).toHaveLength(2);
-    await Promise.all(outcomes.map((outcome) => harness.stream.settled("uid" in outcome ? outcome.uid : "")));
-    expect(new Set(harness.stream.videos().map(({ meta }) => meta["name"]))).toEqual(new Set(["cats.mp4", "dogs.mp4"]));
+    const videos = await Promise.all(
+      outcomes.map((outcome) => harness.stream.settled("uid" in outcome ? outcome.uid : "")),
+    );
+    expect(videos.map(({ meta }) => meta["name"])).toEqual(["cats.mp4", "dogs.mp4"]);
     expect(JSON.stringify(toUploadHost())).not.toContain(grants[0]);
     expect(await page.act("storage")).toBe("{}");
     expect(await page.act("helperStates")).toEqual(["starting", "uploading", "uploaded"]);
+  });
+
+  it("uploads as many files with one grant as it is for", async () => {
+    const endpoint = await open("batch");
+    const { grant } = await call("POST", "/v1/batch/grants", { subject: "user-1", uploads: 2 });
+    mangle = () => String(grant);
+    await page.choose(cats, dogs);
+    await page.act("startHelper", { endpoint });
+    expect(await page.act("helperOutcomes")).toEqual([UPLOADED, UPLOADED]);
+    await page.act("startHelper", { endpoint });
+    expect(await page.act("helperOutcomes")).toMatchObject([{ code: "grant_used" }, { code: "grant_used" }]);
   });
 
   it("sends headers of the page to the gateway only", async () => {
@@ -151,7 +170,7 @@ describe("createUploader", () => {
     const [second] = await page.act("helperOutcomes");
     expect(second).toEqual(UPLOADED);
     expect(second).not.toEqual(first);
-    expect(harness.stream.videos()).toHaveLength(2);
+    expect(harness.stream.creations()).toHaveLength(2);
   });
 
   it("pauses and resumes", async () => {
@@ -175,6 +194,93 @@ describe("createUploader", () => {
       "uploading",
       "uploaded",
     ]);
+  });
+
+  it.each([
+    ["between Stream and the gateway", async () => harness.stream.addFault({ on: "create", kind: "reset-after" })],
+    ["between the gateway and the page", async (endpoint: string) => page.loseResponse(endpoint)],
+  ])("repeats a creation whose response was lost %s, and makes one video", async (where, lose) => {
+    const tenant = where.startsWith("between Stream") ? "lost-stream" : "lost-gateway";
+    const endpoint = await open(tenant, { limits: { pending: 1 } });
+    await lose(endpoint);
+    await page.choose(dogs);
+    await page.act("startHelper", { endpoint });
+    const [outcome] = await page.act("helperOutcomes");
+    expect(outcome).toEqual(UPLOADED);
+    expect(await page.act("helperStates")).toContain("waiting");
+    expect(grants).toHaveLength(1);
+    const { uploads } = await call("GET", `/v1/${tenant}/uploads`);
+    const states = (uploads as { state: string }[]).map(({ state }) => state);
+    expect(states.filter((state) => state === "issued" || state === "ready")).toHaveLength(1);
+  });
+
+  it("cancels at the gateway, with the grant that made the upload", async () => {
+    const endpoint = await open("cancel", { limits: { pending: 1 } });
+    slowChunks(1);
+    await page.choose(cats);
+    await page.act("startHelper", { endpoint });
+    await untilUploading();
+    expect(await pendingOf("cancel")).toBe(1);
+    expect(await page.act("abortHelper")).toBeUndefined();
+    expect(await page.act("helperOutcomes")).toMatchObject([{ code: "cancelled" }]);
+    expect(await page.act("storage")).toBe("{}");
+    expect(await pendingOf("cancel")).toBe(0);
+    expect(toUploadHost().map(({ method }) => method)).not.toContain("DELETE");
+  });
+
+  it("cancels a creation whose response is on its way", async () => {
+    const endpoint = await open("early", { limits: { pending: 1 } });
+    harness.stream.addFault({ on: "create", kind: "latency", milliseconds: 1_000 });
+    await page.choose(cats);
+    await page.act("startHelper", { endpoint });
+    await expect.poll(() => harness.stream.creations()).toHaveLength(1);
+    expect(await page.act("abortHelper")).toBeUndefined();
+    expect(await page.act("helperStates")).toEqual(["starting", "cancelled"]);
+    expect(await pendingOf("early")).toBe(0);
+    expect(bytesSent()).toBe(0);
+  });
+
+  it("leaves it to the backend to cancel an upload of an earlier page", async () => {
+    const endpoint = await open("earlier", { limits: { pending: 1 } });
+    const cancelled: string[] = [];
+    await page.expose("cancelEarlierUpload", async (id: string) => {
+      cancelled.push(id);
+      await call("DELETE", `/v1/earlier/uploads/${id}`);
+    });
+    slowChunks(2);
+    await page.choose(cats);
+    await page.act("startHelper", { endpoint });
+    await untilUploading();
+    await page.reload();
+    await page.choose(cats);
+    await page.act("startHelper", { endpoint, cancelsEarlier: true });
+    await untilUploading();
+    expect(await page.act("abortHelper")).toBeUndefined();
+    expect(cancelled).toEqual([expect.any(String)]);
+    expect(grants).toHaveLength(1);
+    expect(await pendingOf("earlier")).toBe(0);
+  });
+
+  it("goes on when the browser is online again", async () => {
+    const endpoint = await open("offline");
+    slowChunks(1);
+    await page.choose(cats);
+    await page.act("startHelper", { endpoint });
+    await untilUploading();
+    await page.setOffline(true);
+    await expect.poll(() => page.act("helperStates")).toContain("waiting");
+    await page.setOffline(false);
+    expect(await page.act("helperOutcomes")).toEqual([UPLOADED]);
+    expect(harness.stream.creations()).toHaveLength(1);
+  });
+
+  it("says that a finished upload cannot be cancelled", async () => {
+    const endpoint = await open("late");
+    await page.choose(dogs);
+    await page.act("startHelper", { endpoint });
+    const [outcome] = await page.act("helperOutcomes");
+    await expect.poll(() => stateOf("late", outcome && "id" in outcome ? outcome.id : "")).toBe("ready");
+    expect(await page.act("abortHelper")).toBe("grant_used");
   });
 
   it("asks the upload host again when it is ill, and creates nothing", async () => {
@@ -240,6 +346,27 @@ describe("uppyTusOptions", () => {
     expect(await page.act("uppyOutcome")).toEqual({ uploaded: ["dogs.mp4"], errors: [], waits: [3] });
     expect(Date.now() - start).toBeGreaterThanOrEqual(3_000);
     expect(harness.stream.creations()).toHaveLength(2);
+  });
+
+  it("cancels at the gateway when a file is removed", async () => {
+    const endpoint = await open("uppy-cancel", { limits: { pending: 1 } });
+    slowChunks(1);
+    await page.choose(cats);
+    await page.act("startUppyHelper", { endpoint });
+    await expect.poll(() => toUploadHost().map(({ method }) => method)).toContain("PATCH");
+    expect(await pendingOf("uppy-cancel")).toBe(1);
+    await page.act("removeFirstUppyFile");
+    await expect.poll(() => pendingOf("uppy-cancel")).toBe(0);
+    expect(toUploadHost().map(({ method }) => method)).not.toContain("DELETE");
+  });
+
+  it("repeats a creation whose response was lost, and makes one video", async () => {
+    const endpoint = await open("uppy-lost", { limits: { pending: 1 } });
+    await page.loseResponse(endpoint);
+    await page.choose(dogs);
+    await page.act("startUppyHelper", { endpoint });
+    expect(await page.act("uppyOutcome")).toMatchObject({ uploaded: ["dogs.mp4"], errors: [] });
+    expect(harness.stream.creations()).toHaveLength(1);
   });
 
   it("refuses an empty file before it asks for anything", async () => {

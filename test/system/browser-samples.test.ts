@@ -21,6 +21,7 @@ let browser: Browser;
 let page: BrowserPage;
 let endpoint: string;
 let grants: string[];
+let key: string;
 
 beforeAll(async () => {
   [harness, browser] = await Promise.all([startTestGateway(), startBrowser(samples)]);
@@ -42,7 +43,7 @@ async function run(label: string, tenant: string, ...files: string[]) {
       project: { maxLength: 40 },
     },
   };
-  const key = await harness.tenant(tenant, { policy, limits: { pendingPerCreator: 2 } });
+  key = await harness.tenant(tenant, { policy, limits: { pendingPerCreator: 2 } });
   endpoint = `${harness.url}/v1/${tenant}/uploads`;
   async function getGrant() {
     const response = await fetch(`${harness.url}/v1/${tenant}/grants`, {
@@ -103,3 +104,25 @@ describe.each(samples.map(({ label }) => label))("the sample %s", (label) => {
     expect(grants).toHaveLength(1);
   });
 });
+
+describe.each([
+  ["helper-controls", "declared.cancel()"],
+  ["helper-uppy", "declared.uppy.removeFile(declared.uppy.getFiles()[0].id)"],
+  ["tus", "declared.cancel()"],
+  ["uppy", "declared.uppy.removeFile(declared.uppy.getFiles()[0].id)"],
+])("the sample %s", (label, cancel) => {
+  it("cancels at the gateway, whose slot is free at once", async () => {
+    harness.stream.addFault({ on: "patch", kind: "latency", milliseconds: 2_000 });
+    await run(label, `${label}-c`, cats);
+    await expect.poll(toUploadHost).toContain('"patch"');
+    expect(await pendingOf(`${label}-c`)).toBe(1);
+    await page.evaluate(`void ${cancel}`);
+    await expect.poll(() => pendingOf(`${label}-c`)).toBe(0);
+    expect(toUploadHost()).not.toContain('"delete"');
+  });
+});
+
+async function pendingOf(tenant: string): Promise<number> {
+  const response = await fetch(`${harness.url}/v1/${tenant}/usage`, { headers: bearer(key) });
+  return ((await response.json()) as { usage: { pending: number } }).usage.pending;
+}

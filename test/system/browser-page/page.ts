@@ -55,8 +55,13 @@ const actions: PageActions = {
     return promise;
   },
 
-  async startHelper(options) {
-    const uploader = createUploader({ chunkSize: CHUNK_BYTES, ...options, getGrant: (file) => getGrant(file.name) });
+  async startHelper({ cancelsEarlier = false, ...options }) {
+    const uploader = createUploader({
+      chunkSize: CHUNK_BYTES,
+      ...options,
+      getGrant: (file) => getGrant(file.name),
+      ...(cancelsEarlier && { cancelEarlierUpload }),
+    });
     uploads = chosenFiles().map((file, index) =>
       uploader.upload(file, { onState: ({ name }) => index === 0 && states.push(name) }),
     );
@@ -98,6 +103,7 @@ const actions: PageActions = {
 
 /** Exposed by the test. */
 declare function getGrant(fileName: string): Promise<string>;
+declare function cancelEarlierUpload(uploadId: string): Promise<void>;
 
 let uploads: BrowserUpload[] = [];
 const states: string[] = [];

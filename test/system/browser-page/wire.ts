@@ -27,6 +27,8 @@ export interface HelperOptions {
   readonly endpoint: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly maxWaitSeconds?: number;
+  /** Passes `cancelEarlierUpload`, by the exposed function of this name. */
+  readonly cancelsEarlier?: boolean;
 }
 
 export type HelperOutcome =
