@@ -67,6 +67,20 @@ describe("TenantLedger.record", () => {
 });
 
 describe("TenantLedger.cancel", () => {
+  it("does nothing to a finished upload if asked so, unless its deletion was requested before", async () => {
+    const ledger = newLedger();
+    const [ready, failed, expired] = [await issueUpload(ledger), await issueUpload(ledger), await issueUpload(ledger)];
+    await ledger.record("default", streamVideo(ready.uid, "ready"));
+    await ledger.record("default", streamVideo(failed.uid, "failed"));
+    await ledger.expire(expired.id);
+    expect(await ledger.cancel(ready.id, Infinity, true)).toBe("finished");
+    expect(await ledger.cancel(failed.id, Infinity, true)).toBe("finished");
+    expect(await ledger.find(ready.id)).toMatchObject({ state: "ready", unwanted: false });
+    expect(await ledger.cancel(expired.id, Infinity, true)).toMatchObject({ state: "cancelled" });
+    await ledger.cancel(ready.id, Infinity);
+    expect(await ledger.cancel(ready.id, Infinity, true)).toMatchObject({ state: "deleted" });
+  });
+
   it("releases the reservation and makes the deletion of the video due until it is confirmed", async () => {
     const ledger = newLedger();
     const { id } = await issueUpload(ledger);
