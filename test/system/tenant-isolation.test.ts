@@ -142,11 +142,17 @@ describe("JWT of an end user", () => {
     expect((await get(stream, token)).result.map(({ uid }) => uid)).toEqual(uids);
     expect((await get(`${stream}?creator=user-8`, token)).result).toEqual([]);
     expect((await get("/v1/acme/uploads", key)).uploads.map(({ uid }) => uid)).toContain(theirs.uid);
-    const minutes = { totalStorageMinutes: 480, videoCount: 0 };
-    expect((await get(`${stream}/storage-usage`, token)).result).toEqual({ creator: "user-7", ...minutes });
-    expect((await get(`${stream}/storage-usage?creator=user-8`, token)).result).toMatchObject({
-      totalStorageMinutes: 0,
+    for (const filter of [`id=${theirs.uid}`, `name=${theirs.uid}`])
+      expect((await get(`${stream}?${filter}`, token)).result, filter).toEqual([]);
+    const stored = { totalStorageMinutes: 0, videoCount: 0 };
+    expect((await get(`${stream}/storage-usage`, token)).result).toEqual({ creator: "user-7", ...stored });
+    const used = { pending: 2, videos: 0, storedSeconds: 28_800 };
+    expect((await get("/v1/acme/usage?creator=user-7", token))["usage"]).toEqual(used);
+    expect((await get("/v1/acme/usage?creator=user-8", token))["usage"]).toMatchObject({
+      pending: 0,
+      storedSeconds: 0,
     });
+    expect((await get("/v1/acme/usage?creator=user-8", key))["usage"]).toMatchObject({ pending: 1 });
   });
 
   it.each(["client", "tenant", "none"])("lists no uploads when the policy takes the creator from %s", async (from) => {
@@ -157,7 +163,8 @@ describe("JWT of an end user", () => {
     const made = await make("acme", token, "user-1");
     expect(await get("/v1/acme/uploads", token)).toEqual({ uploads: [] });
     expect((await get(stream, token)).result).toEqual([]);
-    expect((await get(`${stream}/storage-usage`, token)).result).toMatchObject({ totalStorageMinutes: 0 });
+    expect((await get(`${stream}/storage-usage`, token)).result).toMatchObject({ videoCount: 0 });
+    expect((await get("/v1/acme/usage?creator=user-1", token))["usage"]).toMatchObject({ pending: 0 });
     for (const route of BY_ID) expect((await call(route, made.uid, token)).status, route.path).toBe(404);
     expect((await get(`/v1/acme/uploads/${made.id}`, key))["state"]).toBe("issued");
     await harness.operator("PUT", "/tenants/acme", {});

@@ -26,11 +26,12 @@ describe("TenantLedger.compare", () => {
     const { name } = ledger;
     const { id, uid } = await issueUpload(ledger);
     const [unknown, other] = [uuidv7(), uuidv7()];
+    const meta = { name: "cats", project: "p1", sluice: `${name}/${unknown}` };
     const comparison = await ledger.compare(
       "default",
       page(
         streamVideo(uid, "ready"),
-        streamVideo(newUid(), "ready", { tag: { tenant: name, uploadId: unknown }, creator: "c" }),
+        streamVideo(newUid(), "ready", { tag: { tenant: name, uploadId: unknown }, creator: "c", json: { meta } }),
         streamVideo(newUid(), "pending", { tag: { tenant: name, uploadId: other }, maxDurationSeconds: 30 }),
         streamVideo(newUid(), "ready", { tag: { tenant: "somebody-else", uploadId: uuidv7() } }),
         streamVideo(newUid(), "ready"),
@@ -39,6 +40,7 @@ describe("TenantLedger.compare", () => {
     expect(comparison).toEqual({ settled: 1, adopted: 2, missing: 0 });
     expect(await ledger.find(id)).toMatchObject({ state: "ready" });
     expect(await ledger.find(unknown)).toMatchObject({ state: "ready", seconds: 12, creator: "c" });
+    expect(await ledger.find(unknown)).toMatchObject({ name: "cats", meta: { project: "p1" } });
     expect(await ledger.find(other)).toMatchObject({ state: "issued", seconds: 30 });
     expect(await ledger.usage()).toMatchObject({ videos: 2, pending: 1, storedSeconds: 54 });
     await expectLedgerConsistent(ledger);
