@@ -1,19 +1,22 @@
 import type { DetailedError, HttpRequest, HttpResponse } from "tus-js-client";
 import { type Gateway, type OwnedUpload, cancelAtGateway, headersFor } from "./gateway.ts";
 import { type Remedy, delaySecondsOf, remedyFor } from "./retry.ts";
-import { CANCELLED, UploadError, uploadErrorOf } from "./upload-error.ts";
+import { UploadError, uploadErrorOf } from "./upload-error.ts";
 
 /** What tus-js-client is told during the upload of one file. */
 export interface Session {
-  /** `onBeforeRequest` */
+  /** `onBeforeRequest`. Never returns if the request is aborted in the meantime: it would be sent all the same. */
   before(request: HttpRequest): Promise<void>;
-  /** `onAfterResponse` */
-  after(request: HttpRequest, response: HttpResponse): void;
+  /** `onAfterResponse`. Never returns if the request was aborted. */
+  after(request: HttpRequest, response: HttpResponse): Promise<void>;
   /** `onShouldRetry` */
   failed(cause: Error | DetailedError, attempt: number): Failure;
-  /** Cancels the upload at the gateway, if this page has created it. */
+  /** Cancels the upload at the gateway, if this page has created it. Waits for a creation that is on its way. */
   cancel(): Promise<boolean>;
 }
+
+/** Ends a flow of tus-js-client, whose promise nobody awaits. An error would fail a successor that is on its way. */
+export const never = (): Promise<never> => new Promise(() => {});
 
 export interface Failure {
   readonly error: UploadError;
@@ -38,16 +41,19 @@ export function createSession<F extends { readonly size: number | null }>(
   let owned: OwnedUpload | undefined;
   /** Whether the upload host has refused the URL. */
   let isDead = false;
+  /** The last creation that was sent: ends with its response, or without. */
+  let creation: Promise<unknown> | undefined;
+  const aborted = new WeakSet<HttpRequest>();
   let [failures, waitedSeconds] = [0, 0];
 
   async function getGrant(): Promise<string> {
+    // To the gateway, an upload of another grant is another one: the dead one would keep its place in the limits.
+    if (isDead) await session.cancel().catch(rethrowIfFinished);
     try {
-      // To the gateway, an upload of another grant is another one: the dead one would keep its place in the limits.
-      if (isDead) await session.cancel().catch(rethrowIfFinished);
       return await gateway.getGrant(file);
     } catch (cause) {
       grant = undefined;
-      throw cause instanceof UploadError ? cause : new UploadError("grant_unavailable", String(cause), { cause });
+      throw new UploadError("grant_unavailable", String(cause), { cause });
     }
   }
 
@@ -55,21 +61,19 @@ export function createSession<F extends { readonly size: number | null }>(
     async before(request) {
       if (request.getMethod() !== "POST") return;
       if (file.size === 0) throw new UploadError("file_empty", "The file is empty.");
-      let isAborted = false;
-      const abort = request.abort.bind(request);
-      request.abort = () => {
-        isAborted = true;
-        return abort();
-      };
+      // A creation is never aborted, since only its response says what there is to resume or to cancel.
+      request.abort = async () => void aborted.add(request);
       sentGrant = await (grant ??= getGrant());
-      // There was no request to abort yet, so this one would be sent.
-      if (isAborted) throw CANCELLED;
+      if (aborted.has(request)) await never();
       // tus-js-client's own `headers` would go to the upload host as well.
       const headers = { ...headersFor(gateway, sentGrant), "Idempotency-Key": key };
       for (const name in headers) request.setHeader(name, headers[name as keyof typeof headers]);
+      creation = new Promise((resolve) =>
+        (request.getUnderlyingObject() as XMLHttpRequest).addEventListener("loadend", resolve),
+      );
     },
 
-    after(request, response) {
+    async after(request, response) {
       const [method, status] = [request.getMethod(), response.getStatus()];
       if (method === "POST") {
         const id = response.getHeader("Sluice-Upload-Id");
@@ -78,6 +82,7 @@ export function createSession<F extends { readonly size: number | null }>(
         isDead = remedyFor(method, { code: "", status }) === "new url";
         if (method === "PATCH" && status < 300) failures = waitedSeconds = 0;
       }
+      if (aborted.has(request)) await never();
     },
 
     failed(cause, attempt) {
@@ -92,6 +97,7 @@ export function createSession<F extends { readonly size: number | null }>(
     },
 
     async cancel() {
+      await creation;
       if (!owned) return false;
       await cancelAtGateway(gateway, owned);
       return true;

@@ -2,7 +2,7 @@ import { Upload, defaultOptions } from "tus-js-client";
 import { type Gateway, gatewayOf } from "./gateway.ts";
 import type { BrowserUpload, UploadOptions, UploadState, UploadedFile, Uploader, UploaderOptions } from "./options.ts";
 import { type ResumeStore, type StoredUpload, createResumeStore } from "./resume-store.ts";
-import { RETRY_DELAYS_MS, type Session, createSession } from "./session.ts";
+import { RETRY_DELAYS_MS, type Session, createSession, never } from "./session.ts";
 import { CANCELLED, UploadError, uploadErrorOf } from "./upload-error.ts";
 
 /** Uploads files of this page through a gateway. Throws a `RangeError` if Stream does not accept the chunk size. */
@@ -16,7 +16,7 @@ interface UploadContext extends Gateway<File>, Pick<UploaderOptions, "cancelEarl
   readonly store: ResumeStore;
 }
 
-/** Stops tus-js-client after a creation: a replayed upload may have bytes already, a cancelled one must get none. */
+/** Stops tus-js-client after a replayed creation: its upload may have bytes already. */
 const ASK_FOR_OFFSET = new UploadError("no_response", "");
 
 /** Uploads one file. */
@@ -27,9 +27,6 @@ function startUpload(context: UploadContext, file: File, options: UploadOptions)
   let tus: Upload;
   /** Paused, cancelled or ended. */
   let isStopped = false;
-  /** Set while a creation is sent. */
-  let isCreating = false;
-  let onCreationEnd: (() => void) | undefined;
   let aborting: Promise<void> | undefined;
   let resolve!: (file: UploadedFile) => void;
   let reject!: (error: UploadError) => void;
@@ -58,11 +55,6 @@ function startUpload(context: UploadContext, file: File, options: UploadOptions)
     tus.options.endpoint = next.url ? null : context.endpoint;
   }
 
-  function endCreation(): void {
-    isCreating = false;
-    onCreationEnd?.();
-  }
-
   async function prepare(): Promise<void> {
     stored = await context.store.claim(file);
     session = createSession(context, file, stored.key);
@@ -73,34 +65,28 @@ function startUpload(context: UploadContext, file: File, options: UploadOptions)
       storeFingerprintForResuming: false,
       async onBeforeRequest(request) {
         // tus-js-client ignores an abort between its start and its first request.
-        if (isStopped) throw CANCELLED;
+        if (isStopped) await never();
         if (state.name === "waiting") change("starting");
         await session.before(request);
-        isCreating = request.getMethod() === "POST";
       },
       async onAfterResponse(request, response) {
-        session.after(request, response);
-        if (request.getMethod() !== "POST") return;
+        const after = session.after(request, response);
         const header = (name: string) => response.getHeader(name) ?? "";
-        const url = header("Location");
+        const url = request.getMethod() === "POST" && header("Location");
         if (url) {
           direct({ key: stored.key, url, id: header("Sluice-Upload-Id"), uid: header("Stream-Media-Id") });
           await context.store.save(file, stored);
         }
-        endCreation();
-        if (url && (isStopped || header("Idempotency-Replayed"))) throw ASK_FOR_OFFSET;
+        await after;
+        if (url && header("Idempotency-Replayed")) throw ASK_FOR_OFFSET;
       },
       onProgress(bytesSent, bytesTotal) {
         if (state.name === "starting") change("uploading");
         options.onProgress?.(bytesSent, bytesTotal);
       },
       onShouldRetry(cause, attempt) {
-        const { causingError } = cause;
-        // Of a request before a pause; its successor is on its way.
-        if (causingError === CANCELLED) return false;
-        endCreation();
         if (isStopped || !navigator.onLine) return false;
-        if (causingError === ASK_FOR_OFFSET) {
+        if (cause.causingError === ASK_FOR_OFFSET) {
           RETRY_DELAYS_MS[attempt] = 0;
           return true;
         }
@@ -112,7 +98,7 @@ function startUpload(context: UploadContext, file: File, options: UploadOptions)
       },
       onError(cause) {
         const error = uploadErrorOf(cause);
-        if (isStopped || error === CANCELLED) return;
+        if (isStopped) return;
         if (navigator.onLine) void fail(error);
         else {
           change("waiting", { error });
@@ -138,8 +124,6 @@ function startUpload(context: UploadContext, file: File, options: UploadOptions)
   async function cancel(): Promise<void> {
     isStopped = true;
     await prepared;
-    // A creation is awaited, since only its response says what to cancel.
-    if (isCreating) await new Promise<void>((resolve) => (onCreationEnd = resolve));
     await tus.abort();
     if (!(await session.cancel()) && stored.id) await context.cancelEarlierUpload?.(stored.id);
     await context.store.remove(stored);
@@ -158,7 +142,6 @@ function startUpload(context: UploadContext, file: File, options: UploadOptions)
       if (isStopped) return;
       isStopped = true;
       void prepared.then(() => tus.abort());
-      endCreation();
       change("paused");
     },
     resume() {

@@ -1,7 +1,7 @@
 import type { DetailedError, HttpRequest, HttpResponse } from "tus-js-client";
 import { gatewayOf, newKey } from "./gateway.ts";
 import type { GatewayOptions } from "./options.ts";
-import { RETRY_DELAYS_MS, type Session, createSession } from "./session.ts";
+import { RETRY_DELAYS_MS, type Session, createSession, never } from "./session.ts";
 import type { UploadError } from "./upload-error.ts";
 
 /** What is used of a file of Uppy. */
@@ -28,7 +28,7 @@ export interface UppyTusOptions {
   readonly removeFingerprintOnSuccess: true;
   readonly retryDelays: number[];
   onBeforeRequest(request: HttpRequest, file: UppyUploadFile): Promise<void>;
-  onAfterResponse(request: HttpRequest, response: HttpResponse): void;
+  onAfterResponse(request: HttpRequest, response: HttpResponse): Promise<void>;
   onShouldRetry(
     error: DetailedError,
     attempt: number,
@@ -59,21 +59,32 @@ export function uppyTusOptions(options: UppyGatewayOptions): UppyTusOptions {
     async onBeforeRequest(request, file) {
       files.set(request, file);
       const session = sessionOf(file);
-      await session.before(request);
-      if (request.getMethod() !== "DELETE") return;
-      sessions.delete(file.id);
       // Uppy shows no error of a cancellation. An upload that is not cancelled ends when its URL expires.
-      await session.cancel().catch(() => {});
-      // Stream does not support tus-js-client's DELETE, so it is never sent. Nothing waits for it.
-      await new Promise(() => {});
+      const cancel = () => session.cancel().catch(() => {});
+      await session.before(request);
+      const method = request.getMethod();
+      // The file is removed, or paused: then the upload is created again.
+      if (method === "POST") {
+        const abort = request.abort.bind(request);
+        request.abort = () => {
+          void cancel();
+          return abort();
+        };
+      }
+      if (method !== "DELETE") return;
+      sessions.delete(file.id);
+      await cancel();
+      // Stream does not support tus-js-client's DELETE.
+      await never();
     },
 
-    onAfterResponse(request, response) {
+    async onAfterResponse(request, response) {
       const file = files.get(request);
       if (!file) return;
-      sessionOf(file).after(request, response);
+      const session = sessionOf(file);
       if (request.getMethod() !== "POST" && Number(response.getHeader("Upload-Offset")) === file.size)
         sessions.delete(file.id);
+      await session.after(request, response);
     },
 
     onShouldRetry(cause, attempt, _, next) {

@@ -240,6 +240,21 @@ describe("createUploader", () => {
     expect(bytesSent()).toBe(0);
   });
 
+  it("pauses during a creation, and resumes with its upload", async () => {
+    const endpoint = await open("pause-early", { limits: { pending: 1 } });
+    harness.stream.addFault({ on: "create", kind: "latency", milliseconds: 500 });
+    await page.choose(dogs);
+    await page.act("startHelper", { endpoint });
+    await expect.poll(() => harness.stream.creations()).toHaveLength(1);
+    await page.act("pauseHelper");
+    await expect.poll(() => page.act("storage")).toContain(harness.stream.uploadHost);
+    expect(bytesSent()).toBe(0);
+    await page.act("resumeHelper");
+    expect(await page.act("helperOutcomes")).toEqual([UPLOADED]);
+    expect(harness.stream.creations()).toHaveLength(1);
+    expect(harness.log.filter((line) => line.includes('"route":"/v1/:tenant/uploads"'))).toHaveLength(2);
+  });
+
   it("leaves it to the backend to cancel an upload of an earlier page", async () => {
     const endpoint = await open("earlier", { limits: { pending: 1 } });
     const cancelled: string[] = [];
@@ -358,6 +373,20 @@ describe("uppyTusOptions", () => {
     await page.act("removeFirstUppyFile");
     await expect.poll(() => pendingOf("uppy-cancel")).toBe(0);
     expect(toUploadHost().map(({ method }) => method)).not.toContain("DELETE");
+  });
+
+  it("cancels a creation whose response is on its way when its file is removed", async () => {
+    const endpoint = await open("uppy-early", { limits: { pending: 1 } });
+    harness.stream.addFault({ on: "create", kind: "latency", milliseconds: 1_000 });
+    await page.choose(cats);
+    await page.act("startUppyHelper", { endpoint });
+    await expect.poll(() => harness.stream.creations()).toHaveLength(1);
+    await page.act("removeFirstUppyFile");
+    await expect
+      .poll(async () => ((await call("GET", "/v1/uppy-early/uploads"))["uploads"] as { state: string }[])[0]?.state)
+      .toBe("cancelled");
+    expect(bytesSent()).toBe(0);
+    expect(await page.act("storage")).toBe("{}");
   });
 
   it("repeats a creation whose response was lost, and makes one video", async () => {
