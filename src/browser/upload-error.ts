@@ -65,16 +65,18 @@ export interface Problem {
 }
 
 /** @internal */
-export const CANCELLED = new UploadError("cancelled", "The upload was cancelled.");
+export const CANCELLED = new UploadError("cancelled", "Cancelled.");
 
 /** Converts any error of tus-js-client or Uppy, e.g. in Uppy's `upload-error`. */
 export function uploadErrorOf(cause: unknown): UploadError {
   if (cause instanceof UploadError) return cause;
-  const { originalRequest: request, originalResponse: response, causingError } = cause as TusError;
+  const { isNetworkError, originalRequest: request, originalResponse: response, causingError } = cause as ClientError;
+  // Uppy's, around the client's.
+  if (isNetworkError) return uploadErrorOf((cause as Error).cause);
   if (causingError instanceof UploadError) return causingError;
   if (response) {
     // The upload host does not let a page read the header.
-    const retryAfter = request?.getMethod() === "POST" ? response.getHeader("Retry-After") : undefined;
+    const retryAfter = request?.getMethod() === "POST" && response.getHeader("Retry-After");
     return errorOfResponse(response.getStatus(), response.getBody(), retryAfter);
   }
   // The cause of a network failure is an event.
@@ -85,23 +87,24 @@ export function uploadErrorOf(cause: unknown): UploadError {
 
 /** @internal */
 export function noResponse(cause: unknown): UploadError {
-  return new UploadError("no_response", "No readable response.", { cause });
+  return new UploadError("no_response", "No response.", { cause });
 }
 
 /** @internal */
-export function errorOfResponse(status: number, body: string, retryAfter: string | null | undefined): UploadError {
+export function errorOfResponse(status: number, body: string, retryAfter: unknown): UploadError {
   let problem: UploadError["problem"];
   try {
     problem = JSON.parse(body) as UploadError["problem"];
   } catch {
     // Not of the gateway.
   }
-  const { code = "unexpected_response", detail = `Unexpected response: ${status}.` } = problem ?? {};
+  const { code = "unexpected_response", detail = `Unexpected status: ${status}.` } = problem ?? {};
   return new UploadError(code, detail, { status, problem, retryAfterSeconds: Number(retryAfter) || undefined });
 }
 
-/** What is read of a `DetailedError` of tus-js-client; other errors have none of it. */
-interface TusError {
+/** What is read of a `DetailedError` of tus-js-client, or of a `NetworkError` of Uppy; other errors have none of it. */
+interface ClientError {
+  readonly isNetworkError?: boolean;
   readonly originalRequest?: { getMethod(): string } | null;
   readonly originalResponse?: {
     getStatus(): number;

@@ -93,6 +93,8 @@ export function uppyTusOptions(options: UppyGatewayOptions): UppyTusOptions {
       // Uppy goes on when the browser is online again.
       if (!navigator.onLine) return next(cause);
       const { error, remedy, seconds } = sessionOf(file).failed(cause, attempt);
+      // Before version 6, Uppy discards the response before it shows the error.
+      cause.causingError = error;
       if (remedy === "give up") {
         // If the person tries again, it is another upload.
         if (error.status) sessions.delete(file.id);

@@ -11,7 +11,7 @@ const SOURCE = join(ROOT, "src", "browser");
 const PUBLIC_MODULES = ["upload-error", "options", "upload", "uppy"];
 
 /** Members that modules use among themselves. A shorter name keeps the file below 3 KiB. */
-const INTERNAL_MEMBERS = /^(before|after|failed|cancel|claim|save|remove|release|remedy|seconds)$/;
+const INTERNAL_MEMBERS = /^(before|after|failed|cancel|claim|save|remove|release|remedy|seconds|store)$/;
 
 /** Writes `sluice.js` and `sluice.d.ts`, each as one file that a project can copy. */
 export async function bundleBrowser(folder: string): Promise<void> {

@@ -363,6 +363,13 @@ describe("uppyTusOptions", () => {
     expect(harness.stream.creations()).toHaveLength(2);
   });
 
+  it("fails with the gateway's code", async () => {
+    const endpoint = await open("uppy-strict", { policy: { upload: { maxBytes: 1_000 } } });
+    await page.choose(dogs);
+    await page.act("startUppyHelper", { endpoint });
+    expect(await page.act("uppyOutcome")).toEqual({ uploaded: [], errors: ["upload_too_large"], waits: [] });
+  });
+
   it("cancels at the gateway when a file is removed", async () => {
     const endpoint = await open("uppy-cancel", { limits: { pending: 1 } });
     slowChunks(1);

@@ -52,6 +52,14 @@ describe("uploadErrorOf", () => {
     expect(uploadErrorOf(tusError("PATCH", undefined, "", null, unreadable)).code).toBe("file_unreadable");
   });
 
+  it("looks into Uppy's network error", () => {
+    const error = Object.assign(new Error("looks like a network error"), {
+      isNetworkError: true,
+      cause: tusError("POST", undefined, "", null, { type: "error" }),
+    });
+    expect(uploadErrorOf(error).code).toBe("no_response");
+  });
+
   it("finds an error of the helper inside", () => {
     const inner = new UploadError("grant_unavailable", "x");
     expect(uploadErrorOf(tusError("POST", undefined, "", null, inner))).toBe(inner);
