@@ -127,7 +127,9 @@ describe("the body of an admin request", () => {
     expect([declared.status, await codeOf(declared)]).toEqual([413, "body_too_large"]);
 
     const headers = { Authorization: `Bearer ${env.OPERATOR_TOKEN}`, "Content-Type": "application/json" };
-    const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1_024).fill(32)) });
+    const endless = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(64 * 1024).fill(32)),
+    });
     const undeclared = await request("PUT", "/admin/v1/tenants/x", { headers, body: endless });
     expect([undeclared.status, await codeOf(undeclared)]).toEqual([413, "body_too_large"]);
   });
