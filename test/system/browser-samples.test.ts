@@ -58,6 +58,11 @@ async function run(label: string, tenant: string, ...files: string[]) {
   page = await browser.open();
   await page.expose("mint", getGrant);
   await page.answer("/grants", getGrant);
+  await start(label, ...files);
+}
+
+/** Runs a sample in the page that is open. */
+async function start(label: string, ...files: string[]) {
   await page.choose(...files);
   await page.evaluate(`(async () => {
     const files = [...document.querySelector("input").files];
@@ -93,6 +98,16 @@ describe.each(samples.map(({ label }) => label))("the sample %s", (label) => {
     for (const grant of grants) expect(toUploadHost()).not.toContain(grant.toLowerCase());
     expect(toUploadHost()).not.toContain("x-my-app");
     await expect.poll(() => page.evaluate("JSON.stringify(localStorage)")).toBe("{}");
+  });
+
+  it("resumes after a reload, with one creation", async () => {
+    harness.stream.addFault({ on: "patch", kind: "latency", milliseconds: 2_000 });
+    await run(label, `${label}-d`, cats);
+    await expect.poll(toUploadHost).toContain('"patch"');
+    await page.reload();
+    await start(label, cats);
+    await untilReady(1);
+    expect(harness.stream.creations()).toHaveLength(1);
   });
 
   it("waits as long as Retry-After says", async () => {
