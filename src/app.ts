@@ -1,9 +1,7 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "./http/routes.ts";
 import { requestId } from "hono/request-id";
-import { RegExpRouter } from "hono/router/reg-exp-router";
 import { problem } from "./core/shared/problem.ts";
 import type { Dependencies } from "./dependencies.ts";
-import type { AppEnv } from "./http/app-env.ts";
 import { authFailureLimit } from "./http/middleware/auth-failure-limit.ts";
 import { cors } from "./http/middleware/cors.ts";
 import { refuseUnknownMethod } from "./http/middleware/method-override.ts";
@@ -22,12 +20,8 @@ import { uploadResourceRoutes } from "./http/routes/tenant/uploads.ts";
 import { usageRoutes } from "./http/routes/tenant/usage.ts";
 
 /** All of Sluice's HTTP: the middleware in order, the routes, and one error boundary. */
-export function createApp(dependencies: Dependencies): Hono<AppEnv> {
-  // `strict: false` ignores trailing slashes.
-  const app = new Hono<AppEnv>({ strict: false });
-  // Hono's fastest router; it rejects unsupported patterns on the first request, so any test finds them. `hono/tiny`, whose own
-  // router only collects the routes of each file, keeps Hono's other two out of the Worker.
-  app.router = new RegExpRouter();
+export function createApp(dependencies: Dependencies): Routes {
+  const app = new Routes();
 
   app.use(requestId());
   app.use(requestLog(dependencies.telemetry));

@@ -194,6 +194,8 @@ describe("maxUploadBytes and maxVideoSeconds of an upstream", () => {
       String(60 * GB),
       String(30 * GB),
     ]);
+    const limited = await newTenant({ quota: { day: { bytes: 5 * GB }, month: { bytes: 2 * GB } } });
+    expect(await maxSize(limited.id)).toBe(String(2 * GB));
     await expectFinal(await usual.create(31 * GB), 413, {
       code: "upload_too_large",
       limit: "stream.length",

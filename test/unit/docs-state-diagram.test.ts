@@ -39,7 +39,7 @@ describe("the state diagram in docs/api.md", () => {
       measured: { bytes: false, seconds: false },
     };
     const possible = UPLOAD_STATES.flatMap((state) =>
-      TRANSITIONS.map((transition) => applyTransition({ ...start, state }, transition).state)
+      TRANSITIONS.map((transition) => applyTransition({ ...start, state, lost: state === "unknown" }, transition).state)
         .filter((next) => next !== state)
         .map((next) => `${state} --> ${next}`),
     );

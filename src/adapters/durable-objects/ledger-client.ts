@@ -34,6 +34,7 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     cancelOrphaned: (tenant, id, uid) => orElse(of(tenant).discard(id, uid), () => undefined),
     confirmVideoDeleted: (tenant, id) => orElse(of(tenant).confirmGone(id), () => undefined),
 
+    stopAsking: (tenant, id) => orElse(of(tenant).stopAsking(id), () => undefined),
     expire: (tenant, id) => orProblem(of(tenant).expire(id)),
     usage: (tenant) => orProblem(of(tenant).usage()),
     usageOfMonth: (tenant, start) => orProblem(of(tenant).usageOfMonth(start)),

@@ -22,6 +22,8 @@ export interface Ledgers {
   markUnknown(tenant: string, id: string): Promise<void>;
   /** Stream made a video whose URL cannot be handed out: cancels the upload, and makes the deletion of the video due. */
   cancelOrphaned(tenant: string, id: string, uid: string): Promise<void>;
+  /** A request that was let to ask about an `expiring` upload has its answer, or gives up. */
+  stopAsking(tenant: string, id: string): Promise<void>;
   /** The video was deleted before its upload URL was used. @returns an error if the upload keeps its state */
   expire(tenant: string, id: string): Promise<Result<void>>;
   usage(tenant: string): Promise<Result<Totals>>;

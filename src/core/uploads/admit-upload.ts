@@ -52,22 +52,35 @@ const REPEAT_AFTER_SECONDS = [1, 2, 4];
  * upload whose URL is about to expire.
  */
 export async function admit(ports: AdmitPorts, creation: DecidedCreation): Promise<Admission> {
-  let attempt = await tryAdmit(ports, creation);
+  let admission = await admitOrAsk(ports, creation);
   for (const seconds of REPEAT_AFTER_SECONDS) {
-    if (attempt.kind !== "in progress") break;
+    if (admission.kind !== "in progress") return admission;
     await ports.wait(seconds);
-    attempt = await tryAdmit(ports, creation);
+    admission = await admitOrAsk(ports, creation);
   }
-  if (attempt.kind === "expiring") {
-    const { upload } = attempt;
-    const resolved = await resolveExpiringUpload(ports, creation.tenant.id, upload);
-    if (!resolved.ok) return { kind: "refused", problem: resolved.problem };
-    if (resolved.value === "in use") return { kind: "replayed", ...upload };
-    attempt = await tryAdmit(ports, creation);
-  }
-  return attempt.kind === "in progress" || attempt.kind === "expiring"
-    ? { kind: "refused", problem: CREATION_IN_PROGRESS }
-    : attempt;
+  return admission.kind === "in progress" ? { kind: "refused", problem: CREATION_IN_PROGRESS } : admission;
+}
+
+/** Admits a creation; if that depends on what became of its earlier upload, asks Stream, and then once more the ledger. */
+async function admitOrAsk(
+  ports: AdmitPorts,
+  creation: DecidedCreation,
+): Promise<Exclude<AdmissionAttempt, { kind: "expiring" }>> {
+  const attempt = await tryAdmit(ports, creation);
+  if (attempt.kind !== "expiring") return attempt;
+  const { tenant } = creation;
+  const { upload } = attempt;
+  const resolved = await resolveExpiringUpload(ports, tenant.id, upload);
+  await ports.ledgers.stopAsking(tenant.id, upload.id);
+  if (!resolved.ok) return { kind: "refused", problem: resolved.problem };
+  if (resolved.value === "in use") return { kind: "replayed", ...upload };
+  if (resolved.value === "unclear") return { kind: "in progress" };
+
+  const again = await tryAdmit(ports, creation);
+  if (again.kind !== "expiring") return again;
+  // Stream still processes the video.
+  await ports.ledgers.stopAsking(tenant.id, upload.id);
+  return { kind: "in progress" };
 }
 
 /**

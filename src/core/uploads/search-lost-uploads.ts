@@ -13,8 +13,11 @@ const SEARCH_MARGIN_SECONDS = 120;
 /** With metadata of maximum length, a larger page would exceed the limit for a response of Stream's API. */
 const PAGE_VIDEOS = 250;
 
-/** 5,000 videos: five times as many as one account's call limit can create within the search range. */
+/** 5,000 videos: one and a half times as many as Cloudflare's usual call limit can create within the longest range. */
 const MAX_PAGES = 20;
+
+/** With the margins, 14 minutes of videos. */
+const MAX_RANGE_SECONDS = 600;
 
 export interface SearchLostPorts {
   readonly registry: Pick<Registry, "upstream">;
@@ -26,6 +29,8 @@ export interface SearchLostPorts {
 export interface SearchOutcome {
   /** Tenants without lost creations. */
   readonly finished: readonly string[];
+  /** Whether Stream has listed all videos that were searched for. */
+  readonly complete: boolean;
   /** Seconds to wait, if the budget has no call. */
   readonly waitSeconds?: number;
 }
@@ -43,7 +48,7 @@ export async function searchLostUploads(
   tenants: readonly string[],
 ): Promise<SearchOutcome> {
   const upstream = await ports.registry.upstream(upstreamId);
-  if (!upstream.ok) return { finished: [] };
+  if (!upstream.ok) return { finished: [], complete: false };
 
   const finished: string[] = [];
   const times = new Map<string, readonly number[]>();
@@ -53,7 +58,8 @@ export async function searchLostUploads(
     if (created.value.length === 0) finished.push(tenant);
     else times.set(tenant, created.value);
   }
-  for (const range of mergeTimes([...times.values()].flat(), SEARCH_MARGIN_SECONDS)) {
+  let complete = true;
+  for (const range of mergeTimes([...times.values()].flat(), SEARCH_MARGIN_SECONDS, MAX_RANGE_SECONDS)) {
     // The videos of an account that is no longer configured cannot be listed.
     const search = upstream.value ? await listVideos(ports, upstream.value, range) : { videos: [], complete: true };
     const videosOf = Map.groupBy(search.videos, ({ tag }) => tag?.tenant);
@@ -62,9 +68,10 @@ export async function searchLostUploads(
         ...(search.complete ? range : NO_TIME),
         videos: videosOf.get(tenant) ?? [],
       });
-    if ("waitSeconds" in search) return { finished, waitSeconds: search.waitSeconds };
+    complete &&= search.complete;
+    if ("waitSeconds" in search) return { finished, complete, waitSeconds: search.waitSeconds };
   }
-  return { finished };
+  return { finished, complete };
 }
 
 /** Of an incomplete search: it proves nothing about the creations whose video it lacks. */

@@ -11,7 +11,10 @@ export interface SettleDuePorts {
   readonly registry: Pick<Registry, "tenant" | "upstream">;
   readonly stream: StreamApi;
   readonly budget: Budget;
-  readonly due: () => readonly DueUpload[];
+  /** Some due uploads, but none of these upstreams. */
+  readonly due: (except: readonly string[]) => readonly DueUpload[];
+  /** Called before each upload, which may take half a minute: lets lost creations end in time. */
+  readonly beforeEach: () => void;
   readonly settle: (upload: DueUpload, outcome: DueOutcome) => void;
   /** Seconds since the epoch. */
   readonly now: () => number;
@@ -21,7 +24,7 @@ export interface SettleDuePorts {
  * Stops starting further uploads: an alarm has 15 minutes, and each upload may take three calls with a deadline. The next
  * alarm continues.
  */
-const MAX_RUN_SECONDS = 300;
+const MAX_RUN_SECONDS = 60;
 
 /** First interval between two checks of a video that is still being processed, or of a Stream that does not answer. */
 const MIN_PAUSE_SECONDS = 60;
@@ -54,32 +57,35 @@ const MAX_FORM_SECONDS = 1_800;
  *
  * Runs in the background: it takes only calls that the tenants leave in the budget.
  *
- * @returns when to continue (seconds since the epoch), if a budget has no calls left now
+ * @returns the upstreams whose budget has no calls left, and when it has some again (seconds since the epoch)
  */
-export async function settleDueUploads(ports: SettleDuePorts, tenantId: string): Promise<number | undefined> {
-  const uploads = ports.due();
-  if (uploads.length === 0) return undefined;
+export async function settleDueUploads(ports: SettleDuePorts, tenantId: string): Promise<ReadonlyMap<string, number>> {
+  const exhausted = new Map<string, number>();
+  let uploads = ports.due([]);
+  if (uploads.length === 0) return exhausted;
   const tenant = await ports.registry.tenant(tenantId);
   // Unfinished videos of a deleted tenant are deleted.
   const unfinished = tenant.ok ? (tenant.value?.unfinishedUploads ?? "delete") : undefined;
 
-  /** Upstream id → when its budget has calls again. */
-  const exhausted = new Map<string, number>();
   const startedAt = ports.now();
-  for (const upload of uploads) {
-    if (ports.now() - startedAt > MAX_RUN_SECONDS) break;
-    if (exhausted.has(upload.upstream)) continue;
-    const upstream = await ports.registry.upstream(upload.upstream);
-    const account = upstream.ok ? upstream.value : undefined;
-    if (unfinished && account) {
-      const waitSeconds = await settleUpload(ports, upload, account, unfinished);
-      if (waitSeconds !== undefined) exhausted.set(upload.upstream, ports.now() + waitSeconds);
-    } else if (upstream.ok && !account)
-      // The account is no longer configured, so the video cannot be read.
-      ports.settle(upload, onNoAnswer(upload, ports.now()));
-    else ports.settle(upload, { due: nextCheck(upload, ports.now()) });
+  // Exhausted upstreams must not keep the others waiting.
+  for (; uploads.length > 0; uploads = ports.due([...exhausted.keys()])) {
+    for (const upload of uploads) {
+      if (ports.now() - startedAt > MAX_RUN_SECONDS) return exhausted;
+      if (exhausted.has(upload.upstream)) continue;
+      ports.beforeEach();
+      const upstream = await ports.registry.upstream(upload.upstream);
+      const account = upstream.ok ? upstream.value : undefined;
+      if (unfinished && account) {
+        const waitSeconds = await settleUpload(ports, upload, account, unfinished);
+        if (waitSeconds !== undefined) exhausted.set(upload.upstream, ports.now() + waitSeconds);
+      } else if (upstream.ok && !account)
+        // The account is no longer configured, so the video cannot be read.
+        ports.settle(upload, onNoAnswer(upload, ports.now()));
+      else ports.settle(upload, { due: nextCheck(upload, ports.now()) });
+    }
   }
-  return exhausted.size === 0 ? undefined : Math.min(...exhausted.values());
+  return exhausted;
 }
 
 /** @returns seconds to wait, if the budget refuses a call */

@@ -10,7 +10,6 @@ import {
 import { type IdempotencyOutcome, resolveIdempotency, withoutQuestions } from "../../core/quota/rules/idempotency.ts";
 import type { Limits } from "../../core/quota/rules/limits.ts";
 import {
-  CREATION_IN_PROGRESS,
   EXPIRING_LOCK_SECONDS,
   type ExpiringUpload,
   type IdempotencyRequest,
@@ -135,7 +134,7 @@ export class Admissions {
       ),
       creatorPending: pending - superseded.filter((row) => row.creator === creator).length,
       rates: limits.rate ? rateUses(limits.rate, creator, this.#recent.at(time), time) : [],
-      nextExpiry: () => this.#queries.nextExpiry(),
+      nextRelease: (of) => this.#queries.nextRelease(of === "creator" ? creator : undefined),
     };
   }
 
@@ -148,10 +147,15 @@ export class Admissions {
     });
   }
 
-  /** Lets one request at a time ask Stream about an upload whose URL is about to expire. */
+  /** The request that asked Stream about an upload has its answer, or gives up. */
+  stopAsking(id: string): void {
+    this.#askedUntil.delete(id);
+  }
+
+  /** Lets one request at a time ask Stream about an upload whose URL is about to expire. The others wait for it. */
   #askOnce(upload: ExpiringUpload, time: number): ReservationOutcome {
     const isAsked = (this.#askedUntil.get(upload.id) ?? 0) > time;
-    if (isAsked) return { kind: "refused", problem: CREATION_IN_PROGRESS };
+    if (isAsked) return { kind: "in progress" };
     setBounded(this.#askedUntil, upload.id, time + EXPIRING_LOCK_SECONDS, MAX_ASKED);
     return { kind: "expiring", upload };
   }

@@ -25,6 +25,8 @@ import { LedgerStore } from "./store.ts";
 import { UsageReports } from "./usage-reports.ts";
 import { UploadWriter } from "./upload-writer.ts";
 
+/** States of an upload whose URL the client gets, or has. */
+const HANDED_OUT: ReadonlySet<UploadState> = new Set(["issued", "ready", "failed"]);
 /** States of an upload without content whose URL nobody gets. */
 const NEVER_ISSUED: ReadonlySet<UploadState> = new Set(["unknown", "expired", "cancelled"]);
 
@@ -68,7 +70,8 @@ export class Ledger {
     if (!this.#store.hasEndpoints && this.#store.issue(id, uid, location)) return true;
     return this.#store.transaction(() => {
       const row = this.#queries.byId(id);
-      if (row?.state === "issued") return row.uid === uid;
+      // The event of an empty file may come first.
+      if (row?.uid === uid && row.unwanted === 0 && HANDED_OUT.has(row.state)) return true;
       if (row?.state === "reserved") {
         this.#writer.apply(row, { kind: "issued", uid }, { location });
         return true;
@@ -118,6 +121,10 @@ export class Ledger {
       const row = this.#queries.byId(id);
       if (row) this.#endDeletion(row);
     });
+  }
+
+  stopAsking(id: string): void {
+    this.#admissions.stopAsking(id);
   }
 
   /** The video was deleted before the upload URL was used. */
@@ -210,13 +217,14 @@ export class Ledger {
     return this.#queries.list(query);
   }
 
-  dueUploads(limit: number): DueUpload[] {
-    return this.#queries.due(this.#host.now(), limit).map(dueUpload);
+  /** @param except upstreams that are left out */
+  dueUploads(limit: number, except: readonly string[]): DueUpload[] {
+    return this.#queries.due(this.#host.now(), limit, except).map(dueUpload);
   }
 
-  /** The earliest due time. */
-  nextDue(): number | undefined {
-    return this.#queries.nextDue();
+  /** The earliest due time. @param except upstreams whose videos are left out */
+  nextDue(except: readonly string[] = []): number | undefined {
+    return this.#queries.nextDue(except);
   }
 
   listEvents(query: EventQuery): EventPage {
@@ -263,10 +271,8 @@ export class Ledger {
     return row?.upstream === upstream && (row.uid ?? report.uid) === report.uid ? row : undefined;
   }
 
-  /** Late reports do not replace the stored video object. The empty video of a lost creation is deleted: no client has its URL. */
+  /** Late reports do not replace the stored video object. */
   #applyReport(row: UploadRow, { report, json }: StreamVideo): UploadRow {
-    if (report.kind === "pending" && isVideoLost(progressOf(row)))
-      return this.#writer.apply(row, { kind: "unreachable", uid: report.uid });
     const isCurrent = isLive(row.state) || report.kind === "ready";
     return this.#writer.apply(row, { kind: "reported", report }, isCurrent ? { video: shortJson(json) } : {});
   }

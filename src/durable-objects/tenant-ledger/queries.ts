@@ -3,6 +3,7 @@ import { type RecentCreation } from "../../core/quota/rules/check-limits.ts";
 import {
   DUE_AFTER_EXPIRY_SECONDS,
   LOST_SEARCH_SECONDS,
+  LOST_UPLOAD_SECONDS,
   UNANSWERED_SECONDS,
 } from "../../core/uploads/rules/due-upload.ts";
 import { LIVE_STATES } from "../../core/uploads/rules/upload-state.ts";
@@ -75,7 +76,7 @@ export class LedgerQueries {
    * @param answeredAfter a creation without an answer counts if it was reserved after this time
    */
   countReachable(prefix: string, answeredAfter: number): number {
-    const reachable = "(state IN ('issued', 'ready', 'failed') OR (state = 'reserved' AND created > ?))";
+    const reachable = "(state IN ('issued', 'ready', 'failed', 'deleted') OR (state = 'reserved' AND created > ?))";
     const query = `SELECT count(*) AS value FROM uploads WHERE ${OF_GRANT} AND ${reachable}`;
     return this.#value(query, prefix, `${prefix}${AFTER_ALL_KEYS}`, answeredAfter) ?? 0;
   }
@@ -99,17 +100,21 @@ export class LedgerQueries {
     return this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0;
   }
 
-  /** The earliest expiry of a live upload's URL. */
-  nextExpiry(): number | undefined {
-    return this.#value(`SELECT min(expires) AS value FROM uploads WHERE ${LIVE}`);
+  /** The earliest time at which a live upload, of one creator or of all, may stop holding its reservation. */
+  nextRelease(creator: string | undefined): number | undefined {
+    const release = `CASE state WHEN 'reserved' THEN created + ${LOST_UPLOAD_SECONDS} ELSE due END`;
+    const query = `SELECT min(${release}) AS value FROM uploads WHERE ${LIVE}`;
+    return creator === undefined ? this.#value(query) : this.#value(`${query} AND creator = ?`, creator);
   }
 
-  /** The uploads whose video is due by now, earliest first. */
-  due(now: number, limit: number): (UploadRow & { readonly uid: string })[] {
+  /** The uploads whose video is due by now, earliest first. @param except upstreams that are left out */
+  due(now: number, limit: number, except: readonly string[]): (UploadRow & { readonly uid: string })[] {
     return this.#sql
       .exec<UploadRow & { uid: string }>(
-        "SELECT * FROM uploads WHERE due <= ? AND uid IS NOT NULL ORDER BY due LIMIT ?",
+        `SELECT * FROM uploads WHERE due <= ? AND uid IS NOT NULL
+           AND upstream NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT ?`,
         now,
+        JSON.stringify(except),
         limit,
       )
       .toArray();
@@ -142,17 +147,22 @@ export class LedgerQueries {
       .map(({ created }) => created);
   }
 
-  /** The earliest time at which something is due. */
-  nextDue(): number | undefined {
+  /** The earliest time at which something is due. @param except upstreams whose videos are left out */
+  nextDue(except: readonly string[]): number | undefined {
     return this.#value(
       `SELECT min(CASE WHEN ${UNANSWERED} THEN min(due, created + ${UNANSWERED_SECONDS}) ELSE due END) AS value
-       FROM uploads WHERE due IS NOT NULL`,
+       FROM uploads
+       WHERE due IS NOT NULL AND (uid IS NULL OR upstream NOT IN (SELECT value FROM json_each(?)))`,
+      JSON.stringify(except),
     );
   }
 
   /** Number of videos whose deletion Stream has not confirmed. */
   countPendingDeletions(): number {
-    return this.#value("SELECT count(*) AS value FROM uploads WHERE due IS NOT NULL AND unwanted = 1") ?? 0;
+    return (
+      this.#value("SELECT count(*) AS value FROM uploads WHERE due IS NOT NULL AND unwanted = 1 AND uid IS NOT NULL") ??
+      0
+    );
   }
 
   /** One page of uploads. Ids narrow the scan; `created` decides. @returns a cursor if there may be more */

@@ -116,7 +116,7 @@ export function storedUpload(row: UploadRow): StoredUpload {
     upstream: row.upstream,
     returns: restoredCount,
     unwanted: row.unwanted !== 0,
-    ...(row.unwanted !== 0 && row.due !== null && { deleting: true }),
+    ...(row.unwanted !== 0 && row.due !== null && row.uid !== null && { deleting: true }),
     ...(row.video !== null && { video: row.video }),
   };
 }

@@ -83,7 +83,7 @@ const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
   addLostUploads,
 ];
 
-/** Copying a ledger of this size blocks it for about a second, once. Larger ones keep the table with `seq`. */
+/** Copying a ledger of this size blocks it for one to five seconds, once. Larger ones keep the table with `seq`. */
 const MAX_ROWS_COPIED = 50_000;
 
 /** Indexes of `uploads`, but for its key. */

@@ -188,7 +188,7 @@ export class LedgerStore {
   /** The last look has not found the videos of the creations of a time span. */
   endLastLook(upstream: string, { from, to }: TimeRange, now: number): void {
     this.#sql.exec(
-      `UPDATE uploads SET due = NULL WHERE ${LOST} AND upstream = ? AND created BETWEEN ? AND ? AND ${isLastLook(now)}`,
+      `UPDATE uploads SET due = NULL WHERE ${LOST} AND state <> 'unknown' AND upstream = ? AND created BETWEEN ? AND ? AND ${isLastLook(now)}`,
       upstream,
       from,
       to,

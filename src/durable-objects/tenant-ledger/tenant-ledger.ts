@@ -17,8 +17,8 @@ import { AlarmClock } from "./alarm-clock.ts";
 import { Ledger } from "./ledger.ts";
 import { storedComparison, storedUpload } from "./row-mapping.ts";
 
-/** Due uploads per alarm; most need one or two calls to Stream. The next alarm handles the rest. */
-const DUE_PER_ALARM = 20;
+/** Due uploads per read. */
+const DUE_BATCH = 20;
 
 /** Pause after a failed alarm, and before publishing is tried again. */
 const RETRY_SECONDS = 60;
@@ -161,6 +161,11 @@ export class TenantLedger extends DurableObject<Env> {
     this.#ledger.confirmVideoDeleted(id);
   }
 
+  /** The request that asked Stream about an expiring upload has its answer, or gives up: others may ask. */
+  stopAsking(id: string): void {
+    this.#ledger.stopAsking(id);
+  }
+
   /** The video was deleted before the upload URL was used. */
   expire(id: string): void {
     this.#ledger.expire(id);
@@ -204,17 +209,16 @@ export class TenantLedger extends DurableObject<Env> {
    */
   override async alarm(): Promise<void> {
     this.#alarm.stored(null);
-    let retryAt: number | undefined;
     try {
       await this.#publish();
       await this.#settleLost();
-      retryAt = await this.#settleDue();
+      const exhausted = await this.#settleDue();
       this.#ledger.prune();
+      this.#scheduleWork(now() + 1, exhausted);
     } catch (error) {
       console.error(`The alarm of a ledger failed: ${errorMessage(error)}`);
-      retryAt = now() + RETRY_SECONDS;
+      this.#scheduleWork(now() + RETRY_SECONDS);
     }
-    this.#scheduleWork(retryAt ?? now() + 1);
   }
 
   /** Keeps a stored alarm. Replaces a lost one, since nothing else would wake an idle ledger. */
@@ -230,12 +234,18 @@ export class TenantLedger extends DurableObject<Env> {
     if (!isRunning) this.#scheduleWork(now() + RETRY_SECONDS);
   }
 
-  /** Sets the alarm for pending work, if any. @param earliest for due uploads, in seconds since the epoch */
-  #scheduleWork(earliest: number): void {
+  /**
+   * Sets the alarm for pending work, if any. Times are seconds since the epoch.
+   *
+   * @param earliest for due uploads
+   * @param exhausted upstream id → when its uploads can be settled
+   */
+  #scheduleWork(earliest: number, exhausted: ReadonlyMap<string, number> = new Map()): void {
     // Includes events that are being published now: if that fails, no other alarm is set.
     if (this.#ledger.hasUnpublishedEvents()) this.#alarm.schedule(now() + RETRY_SECONDS);
-    const nextDue = this.#ledger.nextDue();
+    const nextDue = this.#ledger.nextDue([...exhausted.keys()]);
     if (nextDue !== undefined) this.#alarm.schedule(Math.max(nextDue, earliest));
+    for (const at of exhausted.values()) this.#alarm.schedule(at);
   }
 
   /** Asks the upstreams' budgets to search for lost videos; they do so for all tenants together. */
@@ -246,11 +256,12 @@ export class TenantLedger extends DurableObject<Env> {
     }
   }
 
-  #settleDue(): Promise<number | undefined> {
+  #settleDue(): Promise<ReadonlyMap<string, number>> {
     const { registry, stream, budget } = this.#use();
-    const due = () => this.#ledger.dueUploads(DUE_PER_ALARM);
+    const due = (except: readonly string[]) => this.#ledger.dueUploads(DUE_BATCH, except);
     const settle = this.#ledger.settle.bind(this.#ledger);
-    return settleDueUploads({ registry, stream, budget, due, settle, now }, this.#tenant);
+    const beforeEach = () => void this.#ledger.settleLost();
+    return settleDueUploads({ registry, stream, budget, due, beforeEach, settle, now }, this.#tenant);
   }
 
   /** Publishes after the current event, once its writes are on disk. If that fails, the alarm tries again and logs why. */

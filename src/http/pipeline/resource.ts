@@ -1,5 +1,5 @@
 import type { Handler } from "hono";
-import type { Hono } from "hono/tiny";
+import type { Routes } from "../routes.ts";
 import { problem } from "../../core/shared/problem.ts";
 import type { AppEnv } from "../app-env.ts";
 import { respondProblem } from "./problem-response.ts";
@@ -13,7 +13,7 @@ type Method = "DELETE" | "GET" | "POST" | "PUT";
  * @param options.preflight whether browsers use the path: `createApp` answers its `OPTIONS`
  */
 export function resource(
-  routes: Hono<AppEnv>,
+  routes: Routes,
   path: string,
   handlers: { readonly [M in Method]?: Handler<AppEnv> },
   { head = true, preflight = false } = {},

@@ -1,4 +1,4 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../routes.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { err, ok } from "../../core/shared/result.ts";
 import {
@@ -6,7 +6,6 @@ import {
   receiveStreamWebhook,
 } from "../../core/stream-events/receive-stream-webhook.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
-import type { AppEnv } from "../app-env.ts";
 import { handle } from "../pipeline/handle.ts";
 import { resource } from "../pipeline/resource.ts";
 
@@ -19,8 +18,8 @@ const MAX_BODY_BYTES = 256 * 1024;
  *
  * @see https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/
  */
-export function streamWebhookRoutes(ports: ReceiveStreamWebhookPorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function streamWebhookRoutes(ports: ReceiveStreamWebhookPorts): Routes {
+  const routes = new Routes();
   const receive = handle({}, async (c) => {
     const request = {
       upstream: c.req.param("upstream") ?? "",

@@ -24,7 +24,7 @@ const current: CurrentUsage = {
   },
   creatorPending: 1,
   rates: [],
-  nextExpiry: () => NOON + 90,
+  nextRelease: () => NOON + 90,
 };
 const size = { bytes: 10, seconds: 100, creator: "user-1" };
 
@@ -69,7 +69,7 @@ describe("checkLimits", () => {
     [undefined, 1],
     [NOON + 1.5, 2],
   ])("returns whole seconds to wait, at least one: next expiry %s", (next, retryAfterSeconds) => {
-    const usage = { ...current, nextExpiry: () => next };
+    const usage = { ...current, nextRelease: () => next };
     expect(checkLimits({ pending: 3 }, usage, size, NOON)).toMatchObject({ retryAfterSeconds });
   });
 });

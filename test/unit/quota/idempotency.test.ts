@@ -17,7 +17,9 @@ const issued: ExistingUpload = {
   created: NOON,
   expires: NOON + URL_LIFE,
   upstream: "default",
+  bytes: 100,
 };
+const basic: ExistingUpload = { ...issued, bytes: 200_000_000 };
 const reserved: ExistingUpload = { ...issued, state: "reserved", uid: null, location: null };
 const unknown: ExistingUpload = { ...reserved, state: "unknown" };
 const after = (state: ExistingUpload["state"]): ExistingUpload => ({ ...issued, state, location: null });
@@ -48,6 +50,8 @@ describe.each([
     ["has an unknown outcome, and a video", { ...unknown, uid: "0".repeat(32) }, 1, "free"],
     ["has a URL that is alive", issued, URL_LIFE - 61, "earlier"],
     ["has a URL that expires within a minute", issued, URL_LIFE - 60, "expiring"],
+    ["is a basic link that expires within a minute", basic, URL_LIFE - 1, "earlier"],
+    ["is an expired basic link", basic, URL_LIFE, "expiring"],
     ["has an expired URL", issued, URL_LIFE + 59, "expiring"],
     ["is overdue", issued, URL_LIFE + 70, "expiring"],
     ["is ready", after("ready"), 10, finished],

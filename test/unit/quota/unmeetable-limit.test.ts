@@ -46,7 +46,7 @@ describe("unmeetableLimit", () => {
   });
 
   it("refuses exactly what limits refuse with nothing used, for any limits and upload", () => {
-    const unused = { totals: emptyTotals(NOON), creatorPending: 0, rates: [], nextExpiry: () => undefined };
+    const unused = { totals: emptyTotals(NOON), creatorPending: 0, rates: [], nextRelease: () => undefined };
     const size = fc.record(
       { bytes: fc.nat(3), seconds: fc.integer({ min: 1, max: 3 }), creator: fc.constant("user-1") },
       { requiredKeys: ["bytes", "seconds"] },

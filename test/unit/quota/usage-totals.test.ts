@@ -65,7 +65,7 @@ describe("applyToTotals", () => {
     const deleted = uploads.reduce((totals, one) => applyToTotals(totals, one, { ...one, state: "deleted" }), counted);
     expect(deleted).toMatchObject({ storedSeconds: 0, day: { seconds: 8959.546 } });
     const size = { bytes: 1, seconds: 60 };
-    const usage = { totals: deleted, creatorPending: 0, rates: [], nextExpiry: () => undefined };
+    const usage = { totals: deleted, creatorPending: 0, rates: [], nextRelease: () => undefined };
     expect(checkLimits({ storedSeconds: 60 }, usage, size, NOON)).toBeUndefined();
   });
 

@@ -78,7 +78,7 @@ describe("searchLostUploads", () => {
     const { outcome, recorded, requests } = await search([...others(1), video("lost", NOON + 3)]);
     expect(recorded).toEqual({ acme: [{ ...WHOLE, found: ["lost"] }] });
     expect(requests).toEqual([{ since: NOON - 120, before: NOON + 120 }]);
-    expect(outcome).toEqual({ finished: [] });
+    expect(outcome).toEqual({ finished: [], complete: true });
   });
 
   it("searches once for the lost creations of all tenants", async () => {
@@ -87,13 +87,21 @@ describe("searchLostUploads", () => {
     const span = { from: NOON, to: NOON + 40 };
     expect(recorded).toEqual({ acme: [{ ...span, found: ["a"] }], beta: [{ ...span, found: ["b"] }] });
     expect(requests).toHaveLength(1);
-    expect(outcome).toEqual({ finished: ["gamma"] });
+    expect(outcome).toEqual({ finished: ["gamma"], complete: true });
   });
 
   it("searches separately around times that are far apart", async () => {
     const { recorded, requests } = await search([], { lost: { acme: [NOON, NOON - 3_600, NOON - 3_590] } });
     expect(requests.map(({ since }) => since)).toEqual([NOON - 3_720, NOON - 120]);
     expect(recorded["acme"]).toMatchObject([{ from: NOON - 3_600, to: NOON - 3_590 }, WHOLE]);
+  });
+
+  it("splits long outages, so that each search ends", async () => {
+    const times = Array.from({ length: 20 }, (_, index) => NOON + 200 * index);
+    const { recorded } = await search([], { lost: { acme: times } });
+    expect(recorded["acme"]?.length).toBeGreaterThan(1);
+    for (const { from, to } of recorded["acme"] ?? []) expect(to - from).toBeLessThanOrEqual(600);
+    for (const time of times) expect(recorded["acme"]?.some(({ from, to }) => from <= time && time <= to)).toBe(true);
   });
 
   it("reads further pages when there are more videos than fit on one", async () => {
@@ -117,7 +125,7 @@ describe("searchLostUploads", () => {
   it("hands over what it has found, and waits, when the budget has no calls left", async () => {
     const { outcome, recorded } = await search([video("lost", NOON - 119), ...others(5)], { calls: 1 });
     expect(recorded).toEqual({ acme: [{ ...NOTHING, found: ["lost"] }] });
-    expect(outcome).toEqual({ finished: [], waitSeconds: 9 });
+    expect(outcome).toEqual({ finished: [], complete: false, waitSeconds: 9 });
   });
 
   it("settles the creations at an upstream that is no longer configured", async () => {
@@ -128,6 +136,6 @@ describe("searchLostUploads", () => {
 
   it("keeps tenants whose ledger does not answer", async () => {
     const { outcome, recorded } = await search([], { lost: { acme: undefined } });
-    expect([outcome, recorded]).toEqual([{ finished: [] }, {}]);
+    expect([outcome, recorded]).toEqual([{ finished: [], complete: true }, {}]);
   });
 });

@@ -18,6 +18,12 @@ const due = (id: string): DueUpload => ({
   failedDeletions: 0,
 });
 
+/** Reads these uploads once; settled ones are no longer due. */
+function once(uploads: readonly DueUpload[]): SettleDuePorts["due"] {
+  const batches = [uploads];
+  return () => batches.pop() ?? [];
+}
+
 /** Settles one upload; all calls to Stream fail. */
 async function settleWithoutAnswer(upload: DueUpload, upstream: Upstream | undefined, now: number) {
   const outcomes: DueOutcome[] = [];
@@ -25,7 +31,8 @@ async function settleWithoutAnswer(upload: DueUpload, upstream: Upstream | undef
     registry: { tenant: () => Promise.resolve(ok(undefined)), upstream: () => Promise.resolve(ok(upstream)) },
     budget: { acquire: () => Promise.resolve({ granted: true }) } as unknown as SettleDuePorts["budget"],
     stream: { deleteVideo: () => Promise.resolve(false) } as Partial<StreamApi> as StreamApi,
-    due: () => [upload],
+    due: once([upload]),
+    beforeEach: () => undefined,
     settle: (_: DueUpload, outcome: DueOutcome) => outcomes.push(outcome),
     now: () => now,
   };
@@ -56,7 +63,7 @@ describe("settleDueUploads", () => {
     expect(await settleWithoutAnswer(upload, undefined, NOON + 6 * 3_600)).toMatchObject([{ due: null }]);
   });
 
-  it("stops after five minutes and leaves the remaining uploads due", async () => {
+  it("stops after a minute and leaves the remaining uploads due", async () => {
     let now = NOON;
     const settled: string[] = [];
     const ports = {
@@ -71,11 +78,40 @@ describe("settleDueUploads", () => {
           return Promise.resolve({ report: { kind: "failed", uid }, json: {} });
         },
       } as Partial<StreamApi> as StreamApi,
-      due: () => ["a", "b", "c", "d"].map(due),
+      due: once(["a", "b", "c", "d"].map(due)),
+      beforeEach: () => undefined,
       settle: ({ id }) => settled.push(id),
       now: () => now,
     } satisfies SettleDuePorts;
-    expect(await settleDueUploads(ports, "acme")).toBeUndefined();
-    expect(settled).toEqual(["a", "b"]);
+    expect(await settleDueUploads(ports, "acme")).toEqual(new Map());
+    expect(settled).toEqual(["a"]);
+  });
+
+  it("settles the uploads of other upstreams while the budget of one is exhausted", async () => {
+    const uploads = [...["a", "b", "c"].map(due), { ...due("d"), upstream: "us" }];
+    const settled: string[] = [];
+    const lostSettled: number[] = [];
+    const ports: SettleDuePorts = {
+      registry: {
+        tenant: () => Promise.resolve(ok(undefined)),
+        upstream: (id) => Promise.resolve(ok({ id } as Upstream)),
+      },
+      budget: {
+        acquire: ({ id }: Upstream) =>
+          Promise.resolve(id === "us" ? { granted: true } : { granted: false, retryAfterSeconds: 9 }),
+      } as unknown as SettleDuePorts["budget"],
+      stream: {
+        video: (_, uid) => Promise.resolve({ report: { kind: "failed", uid }, json: {} }),
+      } as Partial<StreamApi> as StreamApi,
+      // Two at a time, the oldest first.
+      due: (except) =>
+        uploads.filter(({ id, upstream }) => !settled.includes(id) && !except.includes(upstream)).slice(0, 2),
+      beforeEach: () => void lostSettled.push(settled.length),
+      settle: ({ id }) => settled.push(id),
+      now: () => NOON,
+    };
+    expect(await settleDueUploads(ports, "acme")).toEqual(new Map([["eu", NOON + 9]]));
+    expect(settled).toEqual(["d"]);
+    expect(lostSettled).toHaveLength(2);
   });
 });

@@ -63,7 +63,8 @@ const start: UploadProgress = {
 /** For every state and transition, in the order of the columns above: the next state. */
 const TABLE: Readonly<Record<UploadState, string>> = {
   reserved: "issued unknown expired cancelled cancelled cancelled expired reserved reserved ready failed ready",
-  unknown: "unknown unknown expired cancelled cancelled cancelled expired unknown unknown ready failed ready",
+  unknown:
+    "unknown unknown expired cancelled cancelled cancelled expired cancelled cancelled cancelled cancelled cancelled",
   issued: "issued issued expired cancelled cancelled cancelled expired issued issued ready failed ready",
   expired: "expired expired expired cancelled cancelled cancelled expired expired expired ready failed ready",
   failed: "failed failed failed cancelled cancelled cancelled failed failed failed ready failed ready",
@@ -89,7 +90,7 @@ describe("applyTransition", () => {
     expect(cases).toHaveLength(UPLOAD_STATES.length * COLUMNS.length);
   });
   it.each(cases)("%s, %s: %s", (state, event, after) => {
-    expect(applyTransition({ ...start, state }, TRANSITIONS[event]).state).toBe(after);
+    expect(applyTransition({ ...start, state, lost: state === "unknown" }, TRANSITIONS[event]).state).toBe(after);
   });
 });
 
@@ -129,9 +130,9 @@ describe("applyTransition of a Stream report", () => {
     expect(applyTransition(failed, TRANSITIONS.ready)).not.toHaveProperty("failure");
   });
 
-  it("sets the uid of an upload with an unknown outcome, and never replaces it", () => {
-    const { uid: _, ...lost } = { ...reserved, state: "unknown" as const };
-    expect(applyTransition(lost, TRANSITIONS.pending)).toMatchObject({ state: "unknown", uid });
+  it("sets the uid of an upload in progress, and never replaces it", () => {
+    const { uid: _, ...inProgress } = { ...reserved, state: "reserved" as const };
+    expect(applyTransition(inProgress, TRANSITIONS.pending)).toMatchObject({ state: "reserved", uid });
     const other = { kind: "reported", report: { kind: "pending", uid: "f".repeat(32) } } as const;
     expect(applyTransition(reserved, other)).toMatchObject({ uid });
   });
@@ -145,6 +146,12 @@ describe("applyTransition in sequence", () => {
     expect(after(["lost", "superseded", "unreachable"])).toMatchObject(unreachable);
   });
 
+  it("deletes the video of a lost creation, whatever Stream reports of it", () => {
+    for (const report of ["pending", "processing", "ready", "failed"] as const)
+      for (const before of [["lost"], ["lost", "expired"], ["lost", "superseded"], ["unreachable"]] as const)
+        expect(after([...before, report, "ready"])).toMatchObject({ state: "cancelled", deletionRequested: true, uid });
+  });
+
   it("counts lost creations that have ended for nothing, and all others", () => {
     const uploads = (names: readonly (keyof typeof ALL)[]) =>
       applyToTotals(emptyTotals(0), undefined, { ...after(names), created: 0 }).day.uploads;
@@ -154,7 +161,7 @@ describe("applyTransition in sequence", () => {
     expect(uploads(["unreachable"])).toBe(0);
     expect(uploads(["issued", "lost", "expired"])).toBe(1);
     expect(uploads(["issued", "cancelled"])).toBe(1);
-    expect(uploads(["lost", "expired", "ready"])).toBe(1);
+    expect(uploads(["lost", "expired", "ready"])).toBe(0);
   });
 
   it("ends in the same state and totals for any order and repetition of the same transitions", () => {
@@ -164,8 +171,8 @@ describe("applyTransition in sequence", () => {
     fc.assert(
       fc.property(shuffled, fc.constantFrom("issued", "lost", undefined), ([names, again], creation) => {
         const created = after(creation ? [creation] : []);
-        // The URL of an issued upload is handed out.
-        const possible = (all: typeof names) => (creation === "issued" ? all.filter((name) => !LOSING.has(name)) : all);
+        // Only of a lost creation no client has the URL.
+        const possible = (all: typeof names) => (creation === "lost" ? all : all.filter((name) => !LOSING.has(name)));
         const [one, other] = [after(possible(names), created), after(possible([...again, ...names]), created)];
         expect(other).toEqual(one);
         const total = (upload: UploadProgress) => applyToTotals(emptyTotals(0), undefined, { ...upload, created: 0 });

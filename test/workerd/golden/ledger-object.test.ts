@@ -13,7 +13,8 @@ describe("TenantLedger, called by an older Worker", () => {
 
   it("accepts the arguments of each call and answers in the same shape", async () => {
     const ledger = env.LEDGER.getByName("golden");
-    for (const call of LEDGER_CALLS)
+    // A lost creation ends otherwise now: the video that turns up is deleted.
+    for (const call of LEDGER_CALLS.filter(({ method }) => method !== "leaveUnknown"))
       expect(withoutTexts(await replay(ledger, call)), call.name).toStrictEqual(withoutTexts(call.answer));
   });
 });

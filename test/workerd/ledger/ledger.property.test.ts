@@ -71,7 +71,8 @@ const isFree = (upload: ModelUpload) =>
   isDead(upload) ||
   upload.state === "unknown" ||
   (upload.state === "reserved" && now() - upload.created >= ANSWER_SECONDS);
-const isReachable = (upload: ModelUpload) => !isFree(upload) && upload.state !== "deleted";
+/** A client can reach it, or it is finished. */
+const isUsed = (upload: ModelUpload) => !isFree(upload);
 /** The uploads that hold a key of the grant. */
 const holdersOf = (model: Model, grant: string) =>
   [...model.keys].flatMap(([key, id]) => (grantOf(key) === grant ? (model.uploads.get(id) ?? []) : []));
@@ -81,11 +82,13 @@ const liveOnes = (model: Model) => [...model.uploads.values()].filter(({ state }
 async function check(model: Model, real: Real): Promise<void> {
   await expectLedgerConsistent(stub(real));
   const states = await runInDurableObject(stub(real), (_, { storage }) =>
-    storage.sql.exec<{ id: string; state: UploadState }>("SELECT id, state FROM uploads").toArray(),
+    storage.sql.exec<{ id: string; state: UploadState; due: number }>("SELECT id, state, due FROM uploads").toArray(),
   );
   expect(new Map(states.map(({ id, state }) => [id, state]))).toEqual(
     new Map([...model.uploads].map(([id, { state }]) => [id, state])),
   );
+  // The alarm frees every reservation at some time.
+  for (const { state, due } of states) if (isLive(state)) expect(due).not.toBeNull();
   for (const key of new Set([...model.uploads.values()].map((upload) => upload.key))) {
     if (key === undefined) continue;
     const ofKey = [...model.uploads.values()].filter((upload) => upload.key === key && !upload.reappeared);
@@ -95,7 +98,7 @@ async function check(model: Model, real: Real): Promise<void> {
     const ofGrant = [...model.uploads.values()].filter(
       (upload) => upload.key !== undefined && grantOf(upload.key) === grant && !upload.reappeared,
     );
-    expect(ofGrant.filter(isReachable).length).toBeLessThanOrEqual(uploads);
+    expect(ofGrant.filter(isUsed).length).toBeLessThanOrEqual(uploads);
   }
   const totals = await stub(real).usage();
   expect(totals.pending).toBe(liveOnes(model).length);
@@ -119,7 +122,7 @@ function answerTo(model: Model, key: string, fingerprint: string): object | unde
   });
   const holder = upload && !isFree(upload) ? upload : undefined;
   const isSame = holder?.fingerprint === fingerprint;
-  const isFull = grant && holdersOf(model, grant).filter(isReachable).length >= (GRANTS[grant] ?? 0);
+  const isFull = grant && holdersOf(model, grant).filter(isUsed).length >= (GRANTS[grant] ?? 0);
   if (!isSame && isFull) return refused("grant_used");
   if (!holder) return undefined;
   if (!isSame) return refused("idempotency_key_reused");
@@ -214,9 +217,9 @@ class Answer implements Command {
     const upload = model.uploads.get(id);
     const live = upload && isLive(upload.state) ? upload : undefined;
     if (this.what === "attach") {
-      const isIssued = upload?.state === "reserved" || upload?.state === "issued";
+      const isIssued = upload !== undefined && ["reserved", "issued", "ready", "failed"].includes(upload.state);
       expect(await stub(real).attach(id, uidOf(id), "https://upload.example/1")).toBe(isIssued);
-      if (upload && isIssued) [upload.state, upload.hasUid] = ["issued", true];
+      if (upload?.state === "reserved") [upload.state, upload.hasUid] = ["issued", true];
       else if (upload && isFree(upload)) makeUnreachable(upload);
     } else if (this.what === "leaveUnknown") {
       await stub(real).leaveUnknown(id);
@@ -271,7 +274,7 @@ class Report implements Command {
     const upload = model.uploads.get(id);
     if (upload && (this.tagged || upload.state === "issued")) expect(known).toBe(true);
     if (!upload) expect(known).toBe(false);
-    else if (known && kind === "pending" && upload.lost && !upload.hasUid) makeUnreachable(upload);
+    else if (known && upload.lost) makeUnreachable(upload);
     else if (known) {
       upload.hasUid = true;
       const state = stateAfter(upload.state, this.kind);

@@ -4,7 +4,16 @@ import { describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import type { Limits } from "../../../src/core/quota/rules/limits.ts";
 import type { ReleaseCause, ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
-import { LOCATION, type LedgerStub, newLedger, newUid, now, reservationRequest, reserve } from "../support/ledger.ts";
+import {
+  LOCATION,
+  type LedgerStub,
+  issueUpload,
+  newLedger,
+  newUid,
+  now,
+  reservationRequest,
+  reserve,
+} from "../support/ledger.ts";
 
 const UID = newUid();
 
@@ -78,21 +87,28 @@ describe("TenantLedger.reserve", () => {
     expect(other.kind).toBe(JSON.stringify(limits).toLowerCase().includes("creator") ? "reserved" : "refused");
   });
 
-  it("returns the earliest expiry as Retry-After for pending uploads, and frees finished ones", async () => {
+  it("returns as Retry-After when an upload of the limit may stop holding its slot, and frees finished ones", async () => {
     const ledger = newLedger();
-    const [done, first] = [
-      reservationRequest({ creator: "u", expires: now() + 60 }),
-      reservationRequest({ creator: "u", expires: now() + 900 }),
-    ];
-    for (const one of [done, first]) await ledger.reserve(one);
-    await ledger.attach(done.id, UID, LOCATION);
-    await ledger.record("default", { report: { kind: "ready", uid: UID, seconds: 5 }, json: {} });
+    const done = await issueUpload(ledger, { creator: "u", expires: now() + 60 });
+    await issueUpload(ledger, { creator: "u", expires: now() + 900 });
+    await issueUpload(ledger, { creator: "other", expires: now() + 120 });
+    await ledger.record("default", { report: { kind: "ready", uid: done.uid, seconds: 5 }, json: {} });
     const limits = { pendingPerCreator: 2 };
     expect(await reserve(ledger, reservationRequest({ creator: "u", limits }))).toMatchObject({ kind: "reserved" });
-    const refused = await reserve(ledger, reservationRequest({ creator: "u", limits }));
-    const seconds = refused.kind === "refused" ? refused.problem.retryAfterSeconds : undefined;
-    expect(seconds).toBeGreaterThan(880);
-    expect(seconds).toBeLessThanOrEqual(900);
+
+    const [issued, lost] = [newLedger(), newLedger()];
+    await issueUpload(issued, { creator: "u", expires: now() + 900 });
+    await issueUpload(issued, { creator: "other", expires: now() + 120 });
+    const retryAfter = async (ledger: LedgerStub, limits: Limits) => {
+      const refused = await reserve(ledger, reservationRequest({ creator: "u", limits }));
+      return refused.kind === "refused" ? Number(refused.problem.retryAfterSeconds) : 0;
+    };
+    expect(Math.abs((await retryAfter(issued, { pendingPerCreator: 1 })) - 960)).toBeLessThan(5);
+    expect(Math.abs((await retryAfter(issued, { pending: 1 })) - 180)).toBeLessThan(5);
+    const unanswered = reservationRequest({ creator: "u" });
+    await lost.reserve(unanswered);
+    await lost.leaveUnknown(unanswered.id);
+    expect(Math.abs((await retryAfter(lost, { pending: 1 })) - 90)).toBeLessThan(5);
   });
 
   it("returns the rate limit with the fewest remaining creations, also when it refuses", async () => {

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it } from "vitest";
 import {
+  LOCATION,
   expectLedgerConsistent,
   issueUpload,
   newLedger,
@@ -41,14 +42,29 @@ describe("TenantLedger.record", () => {
     expect(await ledger.find(id)).toMatchObject({ state: "issued" });
   });
 
-  it("settles an upload whose creation has an unknown outcome", async () => {
+  it.each(["pending", "processing", "ready", "failed"] as const)(
+    "cancels a lost creation whose video is %s",
+    async (kind) => {
+      const ledger = newLedger();
+      const lost = reservationRequest();
+      await ledger.reserve(lost);
+      await ledger.leaveUnknown(lost.id);
+      const [uid, tag] = [newUid(), { tenant: "any", uploadId: lost.id }];
+      expect(await ledger.record("default", streamVideo(uid, kind, { tag }))).toBe(true);
+      expect(await ledger.find(uid)).toMatchObject({ id: lost.id, state: "cancelled", unwanted: true });
+      expect((await rowOf(ledger, lost.id))["due"]).toBeLessThanOrEqual(now());
+      expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 0 } });
+    },
+  );
+
+  it("hands out the URL of an empty file whose video failed before it was attached", async () => {
     const ledger = newLedger();
-    const lost = reservationRequest();
-    await ledger.reserve(lost);
-    await ledger.leaveUnknown(lost.id);
-    const [uid, tag] = [newUid(), { tenant: "any", uploadId: lost.id }];
-    expect(await ledger.record("default", streamVideo(uid, "ready", { tag }))).toBe(true);
-    expect(await ledger.find(uid)).toMatchObject({ id: lost.id, state: "ready" });
+    const empty = reservationRequest({ bytes: 0 });
+    await ledger.reserve(empty);
+    const [uid, tag] = [newUid(), { tenant: "any", uploadId: empty.id }];
+    await ledger.record("default", streamVideo(uid, "failed", { tag }));
+    expect(await ledger.attach(empty.id, uid, LOCATION)).toBe(true);
+    expect(await ledger.find(uid)).toMatchObject({ state: "failed" });
   });
 
   it("keeps the stored video object when the report is late", async () => {

@@ -121,9 +121,23 @@ describe("a creation whose answer was lost", () => {
     const { ledger, id, uid } = await reserveAtStream("made", "unknown", 5, { idempotency });
     const repeat = reservationRequest({ idempotency, upstream: "live" });
     expect(await reserve(ledger, repeat)).toMatchObject({ kind: "reserved" });
+    // Whether there is a video to delete is not known yet.
+    expect(await ledger.deletionsPending()).toBe(0);
     await searchForLost();
     expect(await rowOf(ledger, id)).toMatchObject({ state: "cancelled", uid });
     expect(await ledger.find(repeat.id)).toMatchObject({ state: "reserved" });
     await expect.poll(videos).toEqual([]);
+  });
+
+  it("is released although its ledger's alarm comes after the last look", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const { ledger, id } = await reserveAtStream("not made", "unknown");
+    await runDurableObjectAlarm(ledger);
+    vi.setSystemTime(Date.now() + (LIFE_SECONDS + 100) * 1_000);
+    await ledger.recordSearch("live", { from: 0, to: now(), videos: [] });
+    expect(await rowOf(ledger, id)).toMatchObject({ state: "unknown", due: expect.any(Number) });
+    await runDurableObjectAlarm(ledger);
+    expect(await ledger.find(id)).toMatchObject({ state: "expired" });
+    expect(await ledger.usage()).toMatchObject({ pending: 0 });
   });
 });

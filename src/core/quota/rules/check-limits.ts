@@ -26,8 +26,8 @@ export interface CurrentUsage {
   readonly creatorPending: number;
   /** The rate limits that apply to the creation. */
   readonly rates: readonly RateUse[];
-  /** The earliest expiry of a live upload's URL. A function, since only a pending limit that is reached needs it. */
-  readonly nextExpiry: () => number | undefined;
+  /** When a live upload, of the tenant or of the creator, may be over. A function, since only a pending limit that is reached needs it. */
+  readonly nextRelease: (of: "tenant" | "creator") => number | undefined;
 }
 
 export const RATE_WINDOW_SECONDS = 60;
@@ -146,9 +146,10 @@ function windowOf(name: `quota.${Window}.${string}`): Window {
 }
 
 /** Seconds until a limit may admit more. */
-function retryAfter(name: LimitName, { totals, rates, nextExpiry }: CurrentUsage, now: number): number {
+function retryAfter(name: LimitName, { totals, rates, nextRelease }: CurrentUsage, now: number): number {
   if (name === "storedSeconds") return STORED_RETRY_SECONDS;
-  if (name === "pending" || name === "pendingPerCreator") return (nextExpiry() ?? now) - now;
+  if (name === "pending") return (nextRelease("tenant") ?? now) - now;
+  if (name === "pendingPerCreator") return (nextRelease("creator") ?? now) - now;
   if (name === "rate.tenant" || name === "rate.creator")
     return rates.find((rate) => rate.name === name)?.resetSeconds ?? RATE_WINDOW_SECONDS;
   return (windowOf(name) === "day" ? totals.day.start + DAY_SECONDS : startOfMonth(totals.month.start, 1)) - now;

@@ -1,4 +1,5 @@
 import { type Problem, problem } from "../../shared/problem.ts";
+import { BASIC_UPLOAD_MAX_BYTES } from "../../uploads/rules/direct-upload.ts";
 import { type UploadState, isLive } from "../../uploads/rules/upload-state.ts";
 import {
   CREATION_IN_PROGRESS,
@@ -16,6 +17,7 @@ export interface ExistingUpload {
   readonly location: string | null;
   readonly fingerprint: string | null;
   readonly upstream: string;
+  readonly bytes: number;
   readonly created: number;
   readonly expires: number;
 }
@@ -49,7 +51,9 @@ export function resolveIdempotency(
   if (!isLive(holder.state)) return refuse(request.once ? SAME_FILE_FINISHED : SAME_KEY_FINISHED);
   const { id, uid, location, expires, upstream } = holder;
   if (uid === null || location === null) return { kind: "in progress" };
-  if (expires - REPLAY_MARGIN_SECONDS > time) return { kind: "replayed", id, uid, location, expires };
+  // A form's progress cannot be read, so a basic link is replayed until it expires. Only basic links reserve this size.
+  const margin = holder.bytes === BASIC_UPLOAD_MAX_BYTES ? 0 : REPLAY_MARGIN_SECONDS;
+  if (expires - margin > time) return { kind: "replayed", id, uid, location, expires };
   return { kind: "expiring", upload: { id, uid, location, expires, upstream } };
 }
 

@@ -122,17 +122,19 @@ const LOSING: ReadonlySet<UploadTransition["kind"]> = new Set(["lost", "supersed
 
 /** The upload after a transition: in its current state or the state that the transition leads to, whichever is later. */
 export function applyTransition(upload: UploadProgress, transition: UploadTransition): UploadProgress {
-  const target = nextState(upload.state, transition);
+  const report = "report" in transition && transition.report.kind !== "absent" ? transition.report : undefined;
+  // No client has the URL of a lost creation, so its video is unwanted in any state: Stream processes even an empty file.
+  const isUnreachable = upload.lost && report !== undefined;
+  const target = isUnreachable ? "cancelled" : nextState(upload.state, transition);
   const isLater = target !== undefined && UPLOAD_STATES.indexOf(target) > UPLOAD_STATES.indexOf(upload.state);
   const isRestored = transition.kind === "restored" && isMissingUpstream(upload);
   const state = isRestored ? "ready" : isLater ? target : upload.state;
-  const report = "report" in transition && transition.report.kind !== "absent" ? transition.report : undefined;
   const uid = upload.uid ?? ("uid" in transition ? transition.uid : report?.uid);
   const failure = upload.failure ?? (report?.kind === "failed" ? report.reason : undefined);
   return {
     ...sizeAfter(upload, report),
     state,
-    deletionRequested: upload.deletionRequested || CANCELLING.has(transition.kind),
+    deletionRequested: upload.deletionRequested || CANCELLING.has(transition.kind) || isUnreachable,
     lost: upload.lost || (LOSING.has(transition.kind) && upload.state !== "issued"),
     restoredCount: upload.restoredCount + (isRestored ? 1 : 0),
     ...(uid !== undefined && { uid }),

@@ -1,5 +1,5 @@
 import type { MiddlewareHandler } from "hono";
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import type { Config } from "../../../config.ts";
 import type { CreateApiKeyPorts } from "../../../core/auth/create-api-key.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
@@ -30,9 +30,9 @@ export interface AdminPorts extends CreateApiKeyPorts, RedeliverEventPorts, Upst
 }
 
 /** The operator's API. `PUT` creates (201) or replaces (200) the whole document. */
-export function adminRoutes(ports: AdminPorts): Hono<AppEnv> {
+export function adminRoutes(ports: AdminPorts): Routes {
   const { adminRegistry, config } = ports;
-  const routes = new Hono<AppEnv>();
+  const routes = new Routes();
 
   routes.use(requireOperator(ports));
   routes.onError((error, c) => {

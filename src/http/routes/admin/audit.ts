@@ -1,7 +1,6 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
@@ -13,8 +12,8 @@ const AUDIT_CURSOR = /^\d{0,15}$/;
 const listQuery = v.object({ ...pageParameters(AUDIT_CURSOR), tenant: v.optional(slug) });
 
 /** `audit`: the changes to one tenant or to all documents, newest first. */
-export function auditRoutes(adminRegistry: Pick<AdminRegistry, "audit">): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function auditRoutes(adminRegistry: Pick<AdminRegistry, "audit">): Routes {
+  const routes = new Routes();
   resource(routes, "/", {
     GET: handle({ query: listQuery }, async (c, { query: { cursor, limit, tenant } }) => {
       const before = Number(cursor || Number.MAX_SAFE_INTEGER);

@@ -1,4 +1,4 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
@@ -7,7 +7,6 @@ import { err } from "../../../core/shared/result.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../../core/webhooks/rules/upload-event.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { resource } from "../../pipeline/resource.ts";
 import { displayName, endpointUrl, uniqueSubset } from "./schemas.ts";
@@ -30,8 +29,8 @@ const NO_SUCH_ENDPOINT = problem("not_found", "There is no such endpoint.");
 export function endpointRoutes(
   { endpoints, tenants }: Pick<AdminRegistry, "endpoints" | "tenants">,
   config: Pick<Config, "allowLoopback">,
-): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+): Routes {
+  const routes = new Routes();
   const slugs = ["tenant", "id"] as const;
 
   resource(routes, "/", {

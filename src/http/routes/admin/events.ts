@@ -1,4 +1,4 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import type { Ledgers } from "../../../core/ports/ledger.ts";
@@ -8,7 +8,6 @@ import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { type RedeliverEventPorts, redeliverEvent } from "../../../core/webhooks/redeliver-event.ts";
 import type { DeliveryAttempt, WebhookEvent } from "../../../core/webhooks/rules/delivery.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
@@ -30,9 +29,9 @@ export interface EventRoutesPorts extends RedeliverEventPorts {
 }
 
 /** `tenants/:tenant/events`: a tenant's webhook events with their delivery attempts; redelivers an event. */
-export function eventRoutes(ports: EventRoutesPorts): Hono<AppEnv> {
+export function eventRoutes(ports: EventRoutesPorts): Routes {
   const { ledgers } = ports;
-  const routes = new Hono<AppEnv>();
+  const routes = new Routes();
   const slugs = ["tenant"] as const;
 
   resource(routes, "/", {

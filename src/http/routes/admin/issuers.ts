@@ -1,4 +1,4 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
 import { ASYMMETRIC_ALGORITHMS, ISS } from "../../../core/auth/rules/issuer.ts";
@@ -6,7 +6,6 @@ import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { err } from "../../../core/shared/result.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
@@ -62,8 +61,8 @@ const NO_SUCH_ISSUER = problem("not_found", "There is no such issuer.");
 export function issuerRoutes(
   { issuers }: Pick<AdminRegistry, "issuers">,
   config: Pick<Config, "allowLoopback">,
-): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+): Routes {
+  const routes = new Routes();
 
   resource(routes, "/", {
     GET: handle({ query: listQuery }, async (c, { query }) =>

@@ -1,4 +1,4 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import { type CreateApiKeyPorts, createApiKey } from "../../../core/auth/create-api-key.ts";
 import { SCOPES } from "../../../core/auth/rules/scopes.ts";
@@ -8,7 +8,6 @@ import { err } from "../../../core/shared/result.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { parseTimestamp } from "../../../core/shared/time.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
@@ -38,9 +37,9 @@ export interface KeyRoutesPorts extends CreateApiKeyPorts {
 }
 
 /** `tenants/:tenant/keys`. A key is shown once, in the response that creates it. */
-export function keyRoutes(ports: KeyRoutesPorts): Hono<AppEnv> {
+export function keyRoutes(ports: KeyRoutesPorts): Routes {
   const { apiKeys, tenants } = ports.adminRegistry;
-  const routes = new Hono<AppEnv>();
+  const routes = new Routes();
 
   resource(routes, "/", {
     GET: handle({ slugs: ["tenant"], query: listQuery }, async (c, { path, query }) => {

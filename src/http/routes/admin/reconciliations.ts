@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { type ReconcilePorts, reconcile } from "../../../core/reconciliation/reconcile.ts";
 import type { SweepCounts } from "../../../core/reconciliation/rules/sweep.ts";
@@ -19,8 +19,8 @@ export interface ReconciliationPorts extends ReconcilePorts {
  * `upstreams/:upstream/reconciliation`: the progress and the findings of comparing Stream with the ledgers. `POST` starts a sweep
  * now, or continues the running one by some pages; the cron trigger does the rest.
  */
-export function reconciliationRoutes(ports: ReconciliationPorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function reconciliationRoutes(ports: ReconciliationPorts): Routes {
+  const routes = new Routes();
   const slugs = ["upstream"] as const;
 
   resource(routes, "/", {

@@ -1,4 +1,4 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import { parsePolicy } from "../../../core/policy/rules/policy.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
@@ -10,7 +10,6 @@ import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { DEFAULT_UPSTREAM, NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { USUAL_MAXIMA } from "../../../core/stream/rules/defaults.ts";
 import type { AccountMaxima } from "../../../core/stream/rules/upstream.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { flag } from "../../pipeline/query.ts";
@@ -41,8 +40,8 @@ export interface TenantRoutePorts {
 }
 
 /** `tenants` and `tenants/:id`. */
-export function tenantRoutes({ adminRegistry: { tenants }, registry }: TenantRoutePorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function tenantRoutes({ adminRegistry: { tenants }, registry }: TenantRoutePorts): Routes {
+  const routes = new Routes();
 
   resource(routes, "/", {
     GET: handle({ query: listQuery }, async (c, { query }) =>

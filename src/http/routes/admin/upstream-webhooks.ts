@@ -1,4 +1,4 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
 import { acquireCalls } from "../../../core/budget/acquire-call.ts";
@@ -14,7 +14,6 @@ import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import { registerStreamWebhook } from "../../../core/stream-events/register-stream-webhook.ts";
 import { WEBHOOK_SECRET } from "../../../core/stream/rules/defaults.ts";
 import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { resource } from "../../pipeline/resource.ts";
 import { safeUrl } from "./schemas.ts";
@@ -36,8 +35,8 @@ const STREAM_CALLS = 2;
  * sealed, without returning it; the previous secret stays valid for notifications in transit. Until every isolate has read the new
  * secret, some notifications are rejected; the reconciliation finds what they reported.
  */
-export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Routes {
+  const routes = new Routes();
   const slugs = ["upstream"] as const;
   const putSchema = jsonObject({
     /** The gateway's public address. Absent: the address of this request. */

@@ -1,4 +1,4 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
 import { MAX_CALLS_PER_WINDOW } from "../../../core/budget/rules/call-window.ts";
@@ -15,7 +15,6 @@ import {
   WEBHOOK_SECRET,
 } from "../../../core/stream/rules/defaults.ts";
 import type { Upstream } from "../../../core/stream/rules/upstream.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
@@ -75,8 +74,8 @@ const listQuery = v.object(pageParameters());
 export function upstreamRoutes(
   { upstreams }: Pick<AdminRegistry, "upstreams">,
   config: Pick<Config, "allowLoopback">,
-): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+): Routes {
+  const routes = new Routes();
 
   resource(routes, "/", {
     GET: handle({ query: listQuery }, async (c, { query }) =>

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { CreateUploadPorts } from "../../../core/uploads/create-upload.ts";
 import { err } from "../../../core/shared/result.ts";
@@ -29,8 +29,8 @@ const OPTIONS = { head: false, preflight: true };
  *
  * @see https://developers.cloudflare.com/api/resources/stream/
  */
-export function cloudflareStreamRoutes(ports: CreateUploadPorts & UploadResourcePorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function cloudflareStreamRoutes(ports: CreateUploadPorts & UploadResourcePorts): Routes {
+  const routes = new Routes();
 
   const list = handle(
     { access: requireScope(ports, "uploads:read"), query: videosQuery },

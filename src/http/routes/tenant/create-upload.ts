@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import { maxUploadBytes } from "../../../core/policy/rules/upload-checks.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../../../core/shared/tenant.ts";
@@ -18,8 +18,8 @@ import { hasBody } from "../../pipeline/unread-body.ts";
  *
  * @see https://tus.io/protocols/resumable-upload
  */
-export function tusEndpointRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function tusEndpointRoutes(ports: CreateUploadPorts): Routes {
+  const routes = new Routes();
 
   /** Discovery and CORS preflight, without a credential. An unknown tenant responds like one without a policy. */
   routes.options("/", async (c) => {
@@ -28,7 +28,9 @@ export function tusEndpointRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
     const tenant = found?.ok ? found.value : undefined;
     const upstream = await ports.registry.upstream(tenant?.upstream ?? DEFAULT_UPSTREAM, "trusted");
     const account = upstream.ok && upstream.value ? upstream.value : USUAL_MAXIMA;
-    const maxBytes = maxUploadBytes(tenant?.policy ?? [], account);
+    const { day, month } = tenant?.limits.quota ?? {};
+    const quotas = [day?.bytes, month?.bytes].filter((bytes) => bytes !== undefined);
+    const maxBytes = Math.min(maxUploadBytes(tenant?.policy ?? [], account), ...quotas);
     return c.body(null, 200, {
       "Tus-Version": TUS_VERSION,
       "Tus-Extension": TUS_EXTENSIONS,

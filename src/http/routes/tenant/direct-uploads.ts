@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import { type Problem, problem } from "../../../core/shared/problem.ts";
 import { type Result, err } from "../../../core/shared/result.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
@@ -16,8 +16,8 @@ import { createdHeaders } from "../../pipeline/upload-headers.ts";
  * `POST /v1/:tenant/direct-uploads`: creates a basic upload link of Stream, for one form with the whole file in its field
  * `file`. Policy, limits, idempotency and ledger are those of a tus creation.
  */
-export function directUploadRoutes(ports: CreateUploadPorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function directUploadRoutes(ports: CreateUploadPorts): Routes {
+  const routes = new Routes();
   const create = handle({}, async (c) => {
     const created = await createDirectUpload(ports, c);
     if (!created.ok) return created;

@@ -1,15 +1,14 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import { type MintGrantPorts, mintGrant, mintGrantSchema } from "../../../core/auth/mint-grant.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 
 /** `POST /v1/:tenant/grants`: mints a token for one upload of one end user or a few, which the tenant's backend hands out. */
-export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Routes {
+  const routes = new Routes();
   const mint = handle(
     { access: requireScope(ports, "grants:create"), body: mintGrantSchema },
     async (c, { access, body }) => {

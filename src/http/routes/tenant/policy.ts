@@ -1,18 +1,17 @@
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import { type CheckPolicyPorts, checkPolicy, checkPolicySchema } from "../../../core/policy/check-policy.ts";
 import { tenantDocument } from "../../../core/policy/rules/policy.ts";
 import { PROBLEMS } from "../../../core/shared/problem.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
-import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { limitMembers } from "../../pipeline/problem-response.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 
 /** `GET /v1/:tenant/policy`, and `POST …/check`: decides and explains a creation key by key, without creating anything. */
-export function policyRoutes(ports: AuthenticatePorts & CheckPolicyPorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function policyRoutes(ports: AuthenticatePorts & CheckPolicyPorts): Routes {
+  const routes = new Routes();
   const access = requireScope(ports, "policy:read");
 
   const read = handle({ access }, (c, { access }) => {

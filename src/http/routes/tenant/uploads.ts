@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { Hono } from "hono/tiny";
+import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import type { Result } from "../../../core/shared/result.ts";
@@ -32,8 +32,8 @@ const listQuery = v.object({
 const viewQuery = v.object({ view: v.exactOptional(oneOf(["stream"])) });
 
 /** `GET /v1/:tenant/uploads`, `GET` and `DELETE /v1/:tenant/uploads/:id`: lists, reads and cancels uploads. */
-export function uploadResourceRoutes(ports: UploadResourcePorts): Hono<AppEnv> {
-  const routes = new Hono<AppEnv>();
+export function uploadResourceRoutes(ports: UploadResourcePorts): Routes {
+  const routes = new Routes();
 
   const list = handle({ access: requireScope(ports, "uploads:read"), query: listQuery }, async (c, input) => {
     const page = await listUploads(ports, input.access, input.query);
