@@ -91,6 +91,6 @@ function outcomeOfNoAnswer(error: unknown): StreamOutcome {
     kind: "unknown",
     problem: timedOut
       ? problem("stream_timeout", "Stream did not answer in time.", { facts })
-      : problem("stream_unreachable", "Stream cannot be reached.", { facts }),
+      : problem("stream_unreachable", "Stream cannot be reached, or its answer was lost.", { facts }),
   };
 }

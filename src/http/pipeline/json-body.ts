@@ -37,11 +37,11 @@ export async function readJson<S extends v.GenericSchema>(
   if (parsed.success) return ok(parsed.output);
   const [issue] = parsed.issues;
   const path = v.getDotPath(issue);
-  return err(
-    problem(
-      "body_invalid",
-      path ? `${path}: ${truncate(issue.message)}` : truncate(issue.message),
-      path ? { key: path } : {},
-    ),
-  );
+  const message = truncate(describeIssue(issue));
+  return err(problem("body_invalid", path ? `${path}: ${message}` : message, path ? { key: path } : {}));
+}
+
+function describeIssue({ expected, received, message }: v.BaseIssue<unknown>): string {
+  if (expected === "never") return "unknown field";
+  return received === "undefined" ? "is required" : message;
 }
