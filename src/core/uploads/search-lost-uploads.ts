@@ -1,4 +1,4 @@
-import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
+import { BACKGROUND_TENANT, WINDOW_SECONDS } from "../budget/rules/call-window.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { Registry } from "../ports/registry.ts";
@@ -13,11 +13,17 @@ const SEARCH_MARGIN_SECONDS = 120;
 /** With metadata of maximum length, a larger page would exceed the limit for a response of Stream's API. */
 const PAGE_VIDEOS = 250;
 
-/** 5,000 videos: one and a half times as many as Cloudflare's usual call limit can create within the longest range. */
-const MAX_PAGES = 20;
-
 /** With the margins, 14 minutes of videos. */
 const MAX_RANGE_SECONDS = 600;
+
+/** An alarm has 15 minutes, and a page takes about a second. */
+const MAX_PAGES = 500;
+
+/** Pages of the videos that an upstream's call limit can create within a range, with as many made elsewhere. */
+function pagesOf({ callsPerWindow }: Upstream, { from, to }: TimeRange): number {
+  const windows = (to - from + 2 * SEARCH_MARGIN_SECONDS) / WINDOW_SECONDS;
+  return Math.min(MAX_PAGES, Math.ceil((2 * callsPerWindow * windows) / PAGE_VIDEOS));
+}
 
 export interface SearchLostPorts {
   readonly registry: Pick<Registry, "upstream">;
@@ -91,8 +97,9 @@ async function listVideos(
   { from, to }: TimeRange,
 ): Promise<VideoSearch> {
   const videos: StreamVideo[] = [];
+  const maxPages = pagesOf(upstream, { from, to });
   let cursor = from - SEARCH_MARGIN_SECONDS;
-  for (let pages = 0; pages < MAX_PAGES; pages++) {
+  for (let pages = 0; pages < maxPages; pages++) {
     const call = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
     if (!call.granted) return { videos, complete: false, waitSeconds: call.retryAfterSeconds };
     const page = await stream.listVideosFrom(upstream, cursor, PAGE_VIDEOS, { before: to + SEARCH_MARGIN_SECONDS });
