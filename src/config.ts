@@ -143,9 +143,14 @@ const environment = v.object({
 });
 
 /** Names of the settings that describe the upstream `default`. */
-export const UPSTREAM_SETTINGS: readonly string[] = Object.keys(upstreamEnvironment.entries);
+export function upstreamSettings(): readonly string[] {
+  return Object.keys(upstreamEnvironment.entries);
+}
+
 /** Names of all settings. */
-export const SETTINGS: readonly string[] = Object.keys(environment.entries);
+export function allSettings(): readonly string[] {
+  return Object.keys(environment.entries);
+}
 
 /** Reads the Worker's variables and secrets; `dependencies.ts` reads the bindings. Throws a `ConfigError`. */
 export function parseConfig(env: object): Config {

@@ -6,7 +6,7 @@
 import { createServer } from "node:net";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { SETTINGS, UPSTREAM_SETTINGS } from "../config.ts";
+import { allSettings, upstreamSettings } from "../config.ts";
 import { startGateway } from "./gateway.ts";
 import { loadSettings, saveSettings } from "./local-settings.ts";
 import { registerLocalWebhook } from "./local-webhook.ts";
@@ -20,9 +20,9 @@ const DEFAULT_STREAM_PORT = 8788;
 /** What the Stream account takes: also for the local Stream. */
 const ACCOUNT_LIMITS = new Set(["STREAM_CALLS_PER_WINDOW", "STREAM_MAX_UPLOAD_BYTES", "STREAM_MAX_VIDEO_SECONDS"]);
 /** Settings of the Stream account. Without STREAM_API_BASE the local Stream provides them. */
-const STREAM_SETTINGS = UPSTREAM_SETTINGS.filter((name) => !ACCOUNT_LIMITS.has(name));
+const STREAM_SETTINGS = upstreamSettings().filter((name) => !ACCOUNT_LIMITS.has(name));
 /** Forwarded from the environment to the Worker. ALLOW_LOOPBACK is always on here: this is a development machine. */
-const FORWARDED_SETTINGS = SETTINGS.filter((name) => !STREAM_SETTINGS.includes(name) && name !== "ALLOW_LOOPBACK");
+const FORWARDED_SETTINGS = allSettings().filter((name) => !STREAM_SETTINGS.includes(name) && name !== "ALLOW_LOOPBACK");
 /** More than a basic upload may have, so that it needs tus: https://developers.cloudflare.com/stream/uploading-videos/ */
 const SAMPLE_BYTES = 210_000_000;
 const SAMPLE_SECONDS = 30;

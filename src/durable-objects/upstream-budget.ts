@@ -98,7 +98,7 @@ export class UpstreamBudget extends DurableObject<Env> {
       ({ waitSeconds } = search);
       this.#failedSearches = search.complete ? 0 : this.#failedSearches + 1;
     } catch (error) {
-      console.error(`The search for lost uploads failed: ${errorMessage(error)}`);
+      console.error(`Search for lost uploads: ${errorMessage(error)}`);
     }
     const { left } = sql.exec<{ left: number }>("SELECT count(*) AS left FROM searches").one();
     const doublings = Math.max(0, this.#failedSearches - SEARCHES_IN_QUICK_SUCCESSION);
@@ -108,7 +108,7 @@ export class UpstreamBudget extends DurableObject<Env> {
 
   #search(tenants: readonly string[]) {
     const { name } = this.ctx.id;
-    if (name === undefined) throw new Error("A budget needs a name: get it with `getByName(<upstream id>)`.");
+    if (name === undefined) throw new Error("A budget needs a name: use `getByName(<upstream id>)`.");
     this.#dependencies ??= createSearchDependencies(this.env, parseConfig(this.env));
     const { registry, stream, ledgers } = this.#dependencies;
     const acquire: Budget["acquire"] = (upstream, tenant, callClass) =>
