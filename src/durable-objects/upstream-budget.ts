@@ -23,9 +23,6 @@ const UNKNOWN_TENANT = "";
  */
 const FIRST_SEARCH_SECONDS = 10;
 const SEARCH_INTERVAL_SECONDS = 60;
-/** After some searches that Stream does not answer completely, each interval is twice as long as the one before, up to this. */
-const MAX_SEARCH_INTERVAL_SECONDS = 600;
-const SEARCHES_IN_QUICK_SUCCESSION = 3;
 
 /**
  * The Durable Object with the call budget of one upstream. Every API call of every tenant takes a call from it first. Decisions
@@ -40,8 +37,6 @@ export class UpstreamBudget extends DurableObject<Env> {
   /** Calls that are written ahead and not yet granted. */
   #ahead = 0;
   #dependencies: SearchDependencies | undefined;
-  /** Searches in a row that Stream did not answer completely. */
-  #failedSearches = 0;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -96,14 +91,11 @@ export class UpstreamBudget extends DurableObject<Env> {
       const search = await this.#search(tenants.map(({ tenant }) => tenant));
       for (const tenant of search.finished) sql.exec("DELETE FROM searches WHERE tenant = ?", tenant);
       ({ waitSeconds } = search);
-      this.#failedSearches = search.complete ? 0 : this.#failedSearches + 1;
     } catch (error) {
       console.error(`Search for lost uploads: ${errorMessage(error)}`);
     }
     const { left } = sql.exec<{ left: number }>("SELECT count(*) AS left FROM searches").one();
-    const doublings = Math.max(0, this.#failedSearches - SEARCHES_IN_QUICK_SUCCESSION);
-    const interval = Math.min(SEARCH_INTERVAL_SECONDS * 2 ** doublings, MAX_SEARCH_INTERVAL_SECONDS);
-    if (left > 0) await this.#searchIn(Math.max(interval, waitSeconds ?? 0));
+    if (left > 0) await this.#searchIn(Math.max(SEARCH_INTERVAL_SECONDS, waitSeconds ?? 0));
   }
 
   #search(tenants: readonly string[]) {

@@ -35,8 +35,6 @@ export interface SearchLostPorts {
 export interface SearchOutcome {
   /** Tenants without lost creations. */
   readonly finished: readonly string[];
-  /** Whether Stream has listed all videos that were searched for. */
-  readonly complete: boolean;
   /** Seconds to wait, if the budget has no call. */
   readonly waitSeconds?: number;
 }
@@ -54,7 +52,7 @@ export async function searchLostUploads(
   tenants: readonly string[],
 ): Promise<SearchOutcome> {
   const upstream = await ports.registry.upstream(upstreamId);
-  if (!upstream.ok) return { finished: [], complete: false };
+  if (!upstream.ok) return { finished: [] };
 
   const finished: string[] = [];
   const times = new Map<string, readonly number[]>();
@@ -64,7 +62,6 @@ export async function searchLostUploads(
     if (created.value.length === 0) finished.push(tenant);
     else times.set(tenant, created.value);
   }
-  let complete = true;
   for (const range of mergeTimes([...times.values()].flat(), SEARCH_MARGIN_SECONDS, MAX_RANGE_SECONDS)) {
     // The videos of an account that is no longer configured cannot be listed.
     const search = upstream.value ? await listVideos(ports, upstream.value, range) : { videos: [], complete: true };
@@ -74,10 +71,9 @@ export async function searchLostUploads(
         ...(search.complete ? range : NO_TIME),
         videos: videosOf.get(tenant) ?? [],
       });
-    complete &&= search.complete;
-    if ("waitSeconds" in search) return { finished, complete, waitSeconds: search.waitSeconds };
+    if ("waitSeconds" in search) return { finished, waitSeconds: search.waitSeconds };
   }
-  return { finished, complete };
+  return { finished };
 }
 
 /** Of an incomplete search: it proves nothing about the creations whose video it lacks. */
