@@ -135,9 +135,12 @@ export class Ledger {
     });
   }
 
-  /** @returns the upstreams that have to be searched for lost videos */
-  settleLost(): readonly string[] {
-    return this.#lost.settle();
+  settleLost(): void {
+    this.#lost.settle();
+  }
+
+  startSearch(): readonly string[] {
+    return this.#lost.startSearch();
   }
 
   lostCreations(upstream: string): readonly number[] {

@@ -30,14 +30,19 @@ export class LostUploads {
   /**
    * Marks creations without an answer as lost, and ends the reservations of those that are lost for long. Goes through one
    * block of each per call.
-   *
-   * @returns the upstreams that have to be searched for lost videos
    */
-  settle(): readonly string[] {
-    return this.#store.transaction(() => {
+  settle(): void {
+    this.#store.transaction(() => {
       const now = this.#host.now();
       for (const row of this.#queries.unanswered(now - UNANSWERED_SECONDS, BLOCK)) this.lose(row);
       for (const row of this.#queries.lostUntil(now, BLOCK)) this.#writer.apply(row, { kind: "expired" });
+    });
+  }
+
+  /** @returns the upstreams that have to be searched for lost videos; the caller asks them, so last looks are postponed */
+  startSearch(): readonly string[] {
+    return this.#store.transaction(() => {
+      const now = this.#host.now();
       const upstreams = this.#queries.upstreamsToSearch(now);
       this.#store.postponeLastLook(now);
       return upstreams;

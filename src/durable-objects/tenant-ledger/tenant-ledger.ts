@@ -250,7 +250,8 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** Asks the upstreams' budgets to search for lost videos; they do so for all tenants together. */
   async #settleLost(): Promise<void> {
-    for (const upstream of this.#ledger.settleLost()) {
+    this.#ledger.settleLost();
+    for (const upstream of this.#ledger.startSearch()) {
       const isAsked = await this.#use().searches.request(upstream, this.#tenant);
       if (!isAsked) this.#alarm.schedule(now() + RETRY_SECONDS);
     }
@@ -260,7 +261,7 @@ export class TenantLedger extends DurableObject<Env> {
     const { registry, stream, budget } = this.#use();
     const due = (except: readonly string[]) => this.#ledger.dueUploads(DUE_BATCH, except);
     const settle = this.#ledger.settle.bind(this.#ledger);
-    const beforeEach = () => void this.#ledger.settleLost();
+    const beforeEach = () => this.#ledger.settleLost();
     return settleDueUploads({ registry, stream, budget, due, beforeEach, settle, now }, this.#tenant);
   }
 
