@@ -17,7 +17,7 @@ export interface Config {
   readonly operatorToken: string;
   /** Signs and verifies grants. */
   readonly grantKeys: KeyRing;
-  /** Encrypts the secrets in the registry. */
+  /** Encrypts the secrets in the registry, and signs the tags of videos. */
   readonly masterKeys: KeyRing;
   /** The upstream `default`; absent if the environment sets none and the operator adds upstreams through the API. */
   readonly defaultUpstream?: Upstream;

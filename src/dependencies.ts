@@ -17,6 +17,7 @@ import { secretHashes } from "./adapters/auth/hashing.ts";
 import { createStreamApi } from "./adapters/stream/stream-api.ts";
 import { type StreamClient, createStreamClient } from "./adapters/stream/client.ts";
 import { streamSignatures } from "./adapters/stream/verify-signature.ts";
+import { createVideoTags } from "./adapters/stream/video-tags.ts";
 import { createStreamWebhooks } from "./adapters/stream/webhooks.ts";
 import { createTelemetry } from "./adapters/telemetry/telemetry.ts";
 import { createTokens } from "./adapters/auth/tokens.ts";
@@ -31,6 +32,7 @@ import type { ReconciliationStates } from "./core/ports/reconciliation-state.ts"
 import type { StreamSignatures } from "./core/ports/stream-signatures.ts";
 import type { Telemetry } from "./core/ports/telemetry.ts";
 import type { Tokens } from "./core/ports/tokens.ts";
+import type { VideoTags } from "./core/ports/video-tags.ts";
 import type { DeliveryQueue, EndpointHealth, Webhooks } from "./core/ports/webhooks.ts";
 import type { Budget } from "./core/ports/budget.ts";
 import type { CachedRegistry, Registry, RegistryIndex } from "./core/ports/registry.ts";
@@ -49,6 +51,7 @@ export interface Dependencies {
   readonly stream: StreamApi;
   readonly streamWebhooks: StreamWebhooks;
   readonly signatures: StreamSignatures;
+  readonly tags: VideoTags;
   readonly tokens: Tokens;
   readonly hashes: SecretHashes;
   readonly failures: AuthFailureLimiter;
@@ -69,13 +72,14 @@ export interface Dependencies {
   readonly randomBytes: (count: number) => Uint8Array;
 }
 
-/** What a ledger needs to publish its events and settle its uploads. */
+/** What a ledger needs to publish its events, settle its uploads and verify tags. */
 export interface LedgerDependencies {
   readonly registry: InvalidatableRegistry;
   readonly stream: StreamApi;
   readonly budget: Budget;
   readonly searches: LostUploadSearches;
   readonly deliveries: DeliveryQueue;
+  readonly tags: VideoTags;
 }
 
 /** What a budget's object needs to search for lost uploads. */
@@ -93,6 +97,7 @@ export function createLedgerDependencies(env: Env, config: Config): LedgerDepend
     budget,
     searches: createLostUploadSearches(env.BUDGET),
     deliveries: createDeliveryQueue(env.DELIVERIES),
+    tags: createVideoTags(config.masterKeys),
   };
 }
 

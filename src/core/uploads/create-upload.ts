@@ -6,6 +6,7 @@ import { GRANT_KEY, SLUICE_KEY } from "../policy/rules/reserved-keys.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 import type { Trace } from "../ports/trace.ts";
+import type { VideoTags } from "../ports/video-tags.ts";
 import type { RateStatus } from "../quota/rules/limits.ts";
 import { unmeetableLimit } from "../quota/rules/unmeetable-limit.ts";
 import { uploadBounds } from "../quota/rules/upload-bounds.ts";
@@ -21,6 +22,7 @@ import { encodeUploadMetadata } from "./rules/upload-metadata.ts";
 export interface CreateUploadPorts extends AuthenticatePorts, AdmitPorts {
   readonly registry: CachedRegistry;
   readonly stream: StreamApi;
+  readonly tags: VideoTags;
 }
 
 export interface CreateUploadRequest {
@@ -168,14 +170,14 @@ async function handleAdmission(
 
 /** Requests the upload URL from Stream, then attaches it to the reservation, or releases it, or marks it unknown. */
 async function forward(
-  { stream, ledgers }: CreateUploadPorts,
+  { stream, ledgers, tags }: CreateUploadPorts,
   { kind, tenant, decision, upstream }: DecidedCreation,
   { id, rate }: Extract<Admission, { kind: "reserved" }>,
   trace: Trace,
 ): Promise<Result<CreatedUpload>> {
   trace.annotate({ uploadId: id });
   const { length, creator } = decision;
-  const metadata = new Map([...decision.metadata, [SLUICE_KEY, `${tenant.id}/${id}`]]);
+  const metadata = new Map([...decision.metadata, [SLUICE_KEY, await tags.sign(tenant.id, id)]]);
   const call =
     kind === "direct"
       ? stream.createDirect(upstream, writeDirectUpload(metadata, creator))

@@ -3,8 +3,10 @@ import type { LimitUse, RequestedUpload } from "../../core/quota/rules/check-lim
 import type { Limits } from "../../core/quota/rules/limits.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
-import type { StreamVideo } from "../../core/stream/rules/video.ts";
+import type { VerifiedVideo } from "../../core/stream/rules/video.ts";
+import { isOfTime } from "../../core/stream/rules/video-tag.ts";
 import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
+import { timestampOf } from "../../core/uploads/rules/upload-id.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import {
   type UploadState,
@@ -42,7 +44,6 @@ export class Ledger {
   readonly #admissions: Admissions;
   readonly #lost: LostUploads;
   readonly usage: UsageReports;
-  readonly #tenant: string;
   readonly #host: LedgerHost;
 
   constructor(storage: DurableObjectStorage, tenant: string, host: LedgerHost) {
@@ -53,7 +54,6 @@ export class Ledger {
     this.#admissions = new Admissions(this.#store, this.#queries, this.#writer, host);
     this.#lost = new LostUploads(this.#store, this.#queries, this.#writer, host);
     this.usage = new UsageReports(this.#store, this.#queries, host);
-    this.#tenant = tenant;
     this.#host = host;
   }
 
@@ -148,7 +148,7 @@ export class Ledger {
   }
 
   /** The videos that a search for lost creations has found, which are all of those in its time span. */
-  recordSearch(upstream: string, { videos, ...span }: VideoPage): void {
+  recordSearch(upstream: string, { videos, ...span }: VideoPage<VerifiedVideo>): void {
     this.#store.transaction(() => {
       for (const video of videos) {
         const row = this.#findUploadFor(upstream, video);
@@ -158,7 +158,7 @@ export class Ledger {
     });
   }
 
-  recordVideo(upstream: string, video: StreamVideo): boolean {
+  recordVideo(upstream: string, video: VerifiedVideo): boolean {
     return this.#store.transaction(() => {
       const row = this.#findUploadFor(upstream, video);
       if (row) this.#applyReport(row, video);
@@ -166,7 +166,7 @@ export class Ledger {
     });
   }
 
-  reconcile(upstream: string, { from, to, videos }: VideoPage): Comparison {
+  reconcile(upstream: string, { from, to, videos }: VideoPage<VerifiedVideo>): Comparison {
     return this.#store.transaction(() => {
       let [settled, imported] = [0, 0];
       for (const video of videos) {
@@ -268,28 +268,35 @@ export class Ledger {
     if (progressOf(row).deletionRequested) this.#writer.update(row, { due: null });
   }
 
-  /** The upload of a video, by tag or uid. @returns undefined unless upstream and uid match the stored ones */
-  #findUploadFor(upstream: string, { tag, report }: StreamVideo): UploadRow | undefined {
-    const row = (tag && this.#queries.byId(tag.uploadId)) ?? this.#queries.byUid(report.uid);
-    return row?.upstream === upstream && (row.uid ?? report.uid) === report.uid ? row : undefined;
+  /** The upload of a video, by uid; by tag only if its uid is not known. @returns undefined unless the upstream matches */
+  #findUploadFor(upstream: string, video: VerifiedVideo): UploadRow | undefined {
+    const row = this.#queries.byUid(video.report.uid) ?? this.#findByTag(video);
+    return row?.upstream === upstream ? row : undefined;
+  }
+
+  /** An unsigned tag counts only for uploads from before tags were signed. */
+  #findByTag({ tag, created }: VerifiedVideo): UploadRow | undefined {
+    const row = tag && this.#queries.byId(tag.uploadId);
+    if (!row || row.uid !== null || !(tag.signed || row.created < this.#store.signedFrom)) return undefined;
+    return isOfTime(created, tag.signed ? timestampOf(row.id) : row.created) ? row : undefined;
   }
 
   /** Late reports do not replace the stored video object. */
-  #applyReport(row: UploadRow, { report, json }: StreamVideo): UploadRow {
+  #applyReport(row: UploadRow, { report, json }: VerifiedVideo): UploadRow {
     const isCurrent = isLive(row.state) || report.kind === "ready";
     return this.#writer.apply(row, { kind: "reported", report }, isCurrent ? { video: shortJson(json) } : {});
   }
 
   /** Unlike a notification, a listed video is certainly at Stream now, so a missing one is restored. */
-  #applyListedVideo(row: UploadRow, video: StreamVideo): UploadRow {
+  #applyListedVideo(row: UploadRow, video: VerifiedVideo): UploadRow {
     const { report, json } = video;
     if (report.kind !== "ready" || !isMissingUpstream(progressOf(row))) return this.#applyReport(row, video);
     return this.#writer.apply(row, { kind: "restored", report }, { video: shortJson(json) });
   }
 
-  /** Imports an unknown video that has this tenant's tag. @returns whether it was imported */
-  #importVideo(upstream: string, video: StreamVideo): boolean {
-    const upload = video.tag?.tenant === this.#tenant && importedUpload(upstream, video, this.#host.now());
+  /** Imports an unknown video that has a signed tag of this tenant. @returns whether it was imported */
+  #importVideo(upstream: string, video: VerifiedVideo): boolean {
+    const upload = importedUpload(upstream, video, this.#host.now());
     // A tag may be copied to another video, and two upstreams of one account list the same video.
     if (!upload || this.find(upload.id) || this.find(video.report.uid)) return false;
     this.#writer.insert(upload);

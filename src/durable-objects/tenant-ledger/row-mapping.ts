@@ -3,10 +3,11 @@ import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../../core/quota/rules/uplo
 import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
-import type { StreamVideo } from "../../core/stream/rules/video.ts";
+import type { VerifiedVideo } from "../../core/stream/rules/video.ts";
+import { isOfTime } from "../../core/stream/rules/video-tag.ts";
 import { DUE_AFTER_EXPIRY_SECONDS, type DueUpload } from "../../core/uploads/rules/due-upload.ts";
 import { type Correlation, describeMetadata, idempotencyKeyIn } from "../../core/uploads/rules/correlation.ts";
-import { UPLOAD_ID } from "../../core/uploads/rules/upload-id.ts";
+import { timestampOf } from "../../core/uploads/rules/upload-id.ts";
 import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
 import type { Upload, UploadProgress } from "../../core/uploads/rules/upload-state.ts";
 import type { NewUpload, UploadRow } from "./schema.ts";
@@ -40,13 +41,14 @@ export function reservedUpload(request: ReservationRequest, now: number): NewUpl
 /**
  * An upload for a video that is at Stream but not in the ledger.
  *
- * @returns undefined if the video failed (it counts for nothing), or is pending for longer than the retention of finished
- *   uploads (the ledger may have had it before)
+ * @returns undefined if the gateway did not create the video, if it failed (it counts for nothing), or if it is pending for
+ *   longer than the retention of finished uploads (the ledger may have had it before)
  */
-export function importedUpload(upstream: string, video: StreamVideo, now: number): NewUpload | undefined {
+export function importedUpload(upstream: string, video: VerifiedVideo, now: number): NewUpload | undefined {
   const { tag, report, creator = null, created = now, expires = now } = video;
-  // Anyone with access to the account can write a tag. Lists would not show an upload with another kind of id.
-  if (!tag || !UPLOAD_ID.test(tag.uploadId) || report.kind === "failed") return undefined;
+  // Anyone who may edit the account's videos can write a tag, or copy one to a video of another time.
+  if (!tag?.signed || !isOfTime(video.created, timestampOf(tag.uploadId))) return undefined;
+  if (report.kind === "failed") return undefined;
   if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
   const ready = report.kind === "ready";
   const { name = null, meta } = describeMetadata(Object.entries(metaOf(video.json)));

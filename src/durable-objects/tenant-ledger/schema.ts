@@ -81,6 +81,7 @@ const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
    UPDATE ledger SET counted = (SELECT coalesce(max(seq), 0) FROM uploads);`,
 
   addLostUploads,
+  addSignedTags,
 ];
 
 /** Copying a ledger of this size blocks it for one to five seconds, once. Larger ones keep the table with `seq`. */
@@ -158,6 +159,15 @@ function addLostUploads(sql: SqlStorage, now: number): void {
     DROP TABLE uploads;
     ALTER TABLE copied_uploads RENAME TO uploads;
     ${INDEXES}`);
+}
+
+/** Adds when the tags of videos got signed, for ledgers with uploads; in others, no upload has an unsigned one. */
+function addSignedTags(sql: SqlStorage, now: number): void {
+  sql.exec("ALTER TABLE ledger ADD COLUMN signed_from INTEGER NOT NULL DEFAULT 0");
+  if (sql.exec("SELECT 1 FROM uploads LIMIT 1").toArray().length === 0) return;
+  const totals = JSON.stringify(emptyTotals(0));
+  sql.exec("INSERT OR IGNORE INTO ledger (one, version, totals) VALUES (1, 0, ?)", totals);
+  sql.exec("UPDATE ledger SET signed_from = ?", now);
 }
 
 /** Runs the steps that this ledger has not run yet. */

@@ -43,6 +43,8 @@ interface LedgerState {
   readonly uncountedFrom: string;
   /** When idempotency keys got another form, in seconds since the epoch; 0 if there were none. */
   readonly rekeyed: number;
+  /** Uploads created before this time may have an unsigned tag; 0 if there are none. */
+  readonly signedFrom: number;
 }
 
 interface LedgerRow extends Record<string, SqlStorageValue> {
@@ -53,6 +55,7 @@ interface LedgerRow extends Record<string, SqlStorageValue> {
   readonly batch: number;
   readonly uncounted_from: string;
   readonly rekeyed: number;
+  readonly signed_from: number;
 }
 
 interface CountedRow extends CountedUpload, Record<string, SqlStorageValue> {
@@ -111,6 +114,10 @@ export class LedgerStore {
 
   get rekeyed(): number {
     return this.#ledger.rekeyed;
+  }
+
+  get signedFrom(): number {
+    return this.#ledger.signedFrom;
   }
 
   /** Ignores versions older than the stored one. */
@@ -268,6 +275,7 @@ export class LedgerStore {
       batch,
       uncountedFrom,
       rekeyed: row?.rekeyed ?? 0,
+      signedFrom: row?.signed_from ?? 0,
     };
   }
 
@@ -279,8 +287,8 @@ export class LedgerStore {
       uncountedFrom: lowerBoundAt(now - CLOCK_SKEW_SECONDS),
     };
     this.#sql.exec(
-      `INSERT OR REPLACE INTO ledger (one, version, totals, has_endpoints, published, batch, uncounted_from, rekeyed)
-       VALUES (1, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO ledger (one, version, totals, has_endpoints, published, batch, uncounted_from, rekeyed, signed_from)
+       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)`,
       ledger.version,
       JSON.stringify(ledger.totals),
       Number(ledger.hasEndpoints),
@@ -288,6 +296,7 @@ export class LedgerStore {
       ledger.batch,
       ledger.uncountedFrom,
       ledger.rekeyed,
+      ledger.signedFrom,
     );
     this.#uncounted = 0;
     this.#ledger = ledger;

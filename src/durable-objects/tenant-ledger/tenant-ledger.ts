@@ -7,7 +7,7 @@ import type { CreatorUsage, Usage } from "../../core/quota/rules/usage-totals.ts
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import { errorMessage } from "../../core/shared/text.ts";
-import type { StreamVideo } from "../../core/stream/rules/video.ts";
+import type { StreamVideo, VerifiedVideo } from "../../core/stream/rules/video.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
 import { publishEvents } from "../../core/webhooks/publish-events.ts";
@@ -38,7 +38,7 @@ const PUBLISH_BATCH = 50;
 /**
  * The ledger of one tenant: its uploads, their totals, and its events. An object runs one event at a time, and a method
  * without `await` runs as one event: each of these methods is one transaction, and its writes are on disk before its answer
- * leaves.
+ * leaves. What Stream reports has its tags verified before its transaction.
  *
  * A creation waits for two writes, and needs both: without `reserve` a retry would create a second video, and a crash would
  * lose the count; without `attach` an acknowledged upload could be lost. Each writes one row and its indexes; every 64th
@@ -177,18 +177,18 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /** The videos that a search for lost creations has found. */
-  recordSearch(upstream: string, page: VideoPage): void {
-    this.#ledger.recordSearch(upstream, page);
+  async recordSearch(upstream: string, page: VideoPage): Promise<void> {
+    this.#ledger.recordSearch(upstream, await this.#verifyPage(page));
   }
 
   /** Applies a report from Stream. @returns false if it belongs to none of this tenant's uploads */
-  record(upstream: string, video: StreamVideo): boolean {
-    return this.#ledger.recordVideo(upstream, video);
+  async record(upstream: string, video: StreamVideo): Promise<boolean> {
+    return this.#ledger.recordVideo(upstream, await this.#verify(video));
   }
 
   /** Compares the uploads of a time span with all its videos at Stream, and makes uploads with a missing video due. */
-  compare(upstream: string, page: VideoPage): StoredComparison {
-    return storedComparison(this.#ledger.reconcile(upstream, page));
+  async compare(upstream: string, page: VideoPage): Promise<StoredComparison> {
+    return storedComparison(this.#ledger.reconcile(upstream, await this.#verifyPage(page)));
   }
 
   events(query: EventQuery) {
@@ -219,6 +219,16 @@ export class TenantLedger extends DurableObject<Env> {
       console.error(`The alarm of a ledger failed: ${errorMessage(error)}`);
       this.#scheduleWork(now() + RETRY_SECONDS);
     }
+  }
+
+  async #verifyPage({ videos, ...span }: VideoPage): Promise<VideoPage<VerifiedVideo>> {
+    return { ...span, videos: await Promise.all(videos.map((video) => this.#verify(video))) };
+  }
+
+  /** Verifies the tag of a video, unless its uid is known, which says more. The Worker that read the video verifies nothing. */
+  async #verify({ tag, ...video }: StreamVideo): Promise<VerifiedVideo> {
+    if (tag?.tenant !== this.#tenant || this.#ledger.find(video.report.uid)) return video;
+    return { ...video, tag: { ...tag, signed: await this.#use().tags.verify(tag) } };
   }
 
   /** Keeps a stored alarm. Replaces a lost one, since nothing else would wake an idle ledger. */

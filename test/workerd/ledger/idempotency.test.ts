@@ -9,6 +9,7 @@ import {
   reservationRequest,
   reserve,
   rowOf,
+  tagged,
 } from "../support/ledger.ts";
 
 const UID = newUid();
@@ -58,7 +59,7 @@ describe("TenantLedger.reserve with an idempotency key", () => {
     const next = same();
     expect(await reserve(ledger, next)).toEqual({ kind: "reserved" });
     const report = { kind: "ready", uid: "1".repeat(32), seconds: 7 } as const;
-    await ledger.record("default", { report, json: {}, tag: { tenant: "any", uploadId: next.id } });
+    await ledger.record("default", { report, json: {}, ...(await tagged(ledger, next.id)) });
     expect(await reserve(ledger, same())).toMatchObject({ problem: { code } });
     expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 1, day: { uploads: 2 } });
   });

@@ -1,22 +1,27 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
+import { v7 as uuidv7 } from "uuid";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
 import type { ReleaseCause } from "../../../src/core/quota/rules/reservation.ts";
+import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
+import { timestampOf } from "../../../src/core/uploads/rules/upload-id.ts";
 import { type UploadState, isLive } from "../../../src/core/uploads/rules/upload-state.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
-import { expectLedgerConsistent, now, reservationRequest, reserve } from "../support/ledger.ts";
+import { expectLedgerConsistent, now, reservationRequest, reserve, tagged } from "../support/ledger.ts";
 import { asOperator } from "../support/worker.ts";
 
 /**
  * Runs arbitrary sequences of creations, retries, answers, losses, Stream reports, cancellations, expiries and evictions
  * against the ledger and a simple model. Checks that each upload has the state of the model, the totals are the sum of the
- * rows, no limit is exceeded, no key has two uploads that are live or finished, no grant has more than it is for, and lost
- * creations that have ended count for nothing. The local Stream has none of these videos.
+ * rows, no limit is exceeded, no key has two uploads that are live or finished, no grant has more than it is for, lost
+ * creations that have ended count for nothing, and a tag proves nothing unless it is signed and its video of the upload's time.
+ * The local Stream has none of these videos.
  */
 
 const LIMITS = { pending: 4, pendingPerCreator: 2, storedSeconds: 300, quota: { day: { uploads: 12 } } };
-const uidOf = (id: string) => id.slice(1).padStart(32, "0");
+const uidOf = (id: string) => id.replaceAll("-", "");
+const otherUidOf = (id: string) => `f${uidOf(id).slice(1)}`;
 /** Far in the future, so that no alarm runs by itself. */
 const START = Date.UTC(2040, 10, 22, 23, 0, 0);
 const LIFE_SECONDS = 1_800;
@@ -31,6 +36,8 @@ const LOCK_SECONDS = 15;
 /** The alarm marks a creation as lost after this time, and lets it expire after the other. */
 const UNANSWERED_SECONDS = 60;
 const LOST_SECONDS = 90;
+/** The greatest distance between the times of an upload's id and of its video. */
+const TAG_SECONDS = 600;
 const stream = inject("stream");
 
 interface ModelUpload {
@@ -54,7 +61,8 @@ interface Model {
   readonly uploads: Map<string, ModelUpload>;
   /** The latest upload id of each key. */
   readonly keys: Map<string, string>;
-  count: number;
+  /** All ids, also of refused creations. */
+  readonly ids: string[];
 }
 interface Real {
   readonly name: string;
@@ -151,7 +159,8 @@ class Reserve implements Command {
 
   async run(model: Model, real: Real): Promise<void> {
     const { creator, key, fingerprint, seconds } = this;
-    const id = `u${++model.count}`;
+    const id = uuidv7({ msecs: Date.now() });
+    model.ids.push(id);
     const grant = key === undefined ? undefined : grantOf(key);
     const outcome = await reserve(stub(real), {
       ...reservationRequest({
@@ -209,11 +218,11 @@ class Answer implements Command {
     this.what = what;
     this.which = which;
   }
-  check = (model: Model) => model.count > 0;
+  check = (model: Model) => model.ids.length > 0;
   toString = () => `${this.what}(${this.which})`;
 
   async run(model: Model, real: Real): Promise<void> {
-    const id = `u${(this.which % model.count) + 1}`;
+    const id = model.ids[this.which % model.ids.length] ?? "";
     const upload = model.uploads.get(id);
     const live = upload && isLive(upload.state) ? upload : undefined;
     if (this.what === "attach") {
@@ -249,39 +258,72 @@ function makeUnreachable(upload: ModelUpload): void {
   upload.state = cancelledState(upload.state);
 }
 
-/** A Stream report, in any order; also for uploads that never existed. */
-class Report implements Command {
+/** What Stream says of a video, by any way, in any order; also of uploads that never existed, and of videos with a copied tag. */
+interface Report {
   readonly kind: "pending" | "processing" | "ready" | "failed";
   readonly which: number;
-  readonly tagged: boolean;
+  readonly by: "record" | "compare" | "recordSearch";
+  readonly tag: "signed" | "unsigned" | "wrongly signed" | "of another tenant" | "none";
+  /** From the id of the upload to the video. */
+  readonly distance: number;
+  readonly isCopy: boolean;
   /** Undefined if Stream does not report it. */
   readonly seconds: number | undefined;
-  constructor(kind: Report["kind"], which: number, tagged: boolean, seconds: number | undefined) {
-    this.kind = kind;
-    this.which = which;
-    this.tagged = tagged;
-    this.seconds = seconds;
+}
+
+class Reported implements Command {
+  readonly report: Report;
+  constructor(report: Report) {
+    this.report = report;
   }
-  check = (model: Model) => model.count > 0;
-  toString = () => `report(${this.kind}, ${this.which}, ${this.tagged ? "tagged" : "by uid"}, ${this.seconds})`;
+  check = (model: Model) => model.ids.length > 0;
+  toString = () => `report(${JSON.stringify(this.report)})`;
 
   async run(model: Model, real: Real): Promise<void> {
-    const id = `u${(this.which % (model.count + 1)) + 1}`;
-    const { kind, seconds } = this;
-    const report = { kind, uid: uidOf(id), ...(seconds !== undefined && { seconds }) } as const;
-    const tag = { tenant: real.name, uploadId: id };
-    const known = await stub(real).record("live", { report, json: {}, ...(this.tagged && { tag }) });
+    const { kind, which, by, tag, distance, isCopy, seconds } = this.report;
+    const id = model.ids[which % (model.ids.length + 1)] ?? uuidv7({ msecs: Date.now() });
     const upload = model.uploads.get(id);
-    if (upload && (this.tagged || upload.state === "issued")) expect(known).toBe(true);
-    if (!upload) expect(known).toBe(false);
-    else if (known && upload.lost) makeUnreachable(upload);
-    else if (known) {
+    const isProof = tag === "signed" && Math.abs(distance) <= TAG_SECONDS;
+    // The first video with a timely tag is the upload's; one that no upload has is imported.
+    if (isProof && (upload ? isCopy && !upload.hasUid : by === "compare")) return;
+
+    const uid = isCopy ? otherUidOf(id) : uidOf(id);
+    const video: StreamVideo = {
+      report: { kind, uid, ...(seconds !== undefined && { seconds }) },
+      json: {},
+      ...(await tagOf(tag, real.name, id)),
+      created: timestampOf(id) + distance,
+    };
+    const belongs = upload !== undefined && (upload.hasUid ? !isCopy : isProof);
+    if (by === "record") expect(await stub(real).record("live", video)).toBe(belongs);
+    else if (by === "recordSearch") await stub(real).recordSearch("live", { from: 0, to: -1, videos: [video] });
+    // No upload is of this time, so none misses its video.
+    else expect(await stub(real).compare("live", { from: 0, to: 0, videos: [video] })).toMatchObject({ adopted: 0 });
+
+    const isApplied = belongs && (by !== "recordSearch" || (upload.lost && !upload.hasUid));
+    if (isApplied && upload.lost) makeUnreachable(upload);
+    else if (isApplied) {
       upload.hasUid = true;
-      const state = stateAfter(upload.state, this.kind);
+      const state = stateAfter(upload.state, kind);
       upload.reappeared ||= isDead(upload) && state !== upload.state;
       upload.state = state;
     }
     await check(model, real);
+  }
+}
+
+async function tagOf(tag: Report["tag"], name: string, id: string): Promise<Pick<StreamVideo, "tag">> {
+  switch (tag) {
+    case "signed":
+      return tagged({ name }, id);
+    case "of another tenant":
+      return tagged({ name: "other" }, id);
+    case "wrongly signed":
+      return { tag: { tenant: name, uploadId: id, mac: "A".repeat(16) } };
+    case "unsigned":
+      return { tag: { tenant: name, uploadId: id } };
+    default:
+      return {};
   }
 }
 
@@ -299,11 +341,11 @@ class Cancel implements Command {
   constructor(which: number) {
     this.which = which;
   }
-  check = (model: Model) => model.count > 0;
+  check = (model: Model) => model.ids.length > 0;
   toString = () => `cancel(${this.which})`;
 
   async run(model: Model, real: Real): Promise<void> {
-    const id = `u${(this.which % model.count) + 1}`;
+    const id = model.ids[this.which % model.ids.length] ?? "";
     const cancelled = await stub(real).cancel(id, Infinity);
     const upload = model.uploads.get(id);
     if (upload) upload.state = cancelledState(upload.state);
@@ -313,7 +355,7 @@ class Cancel implements Command {
 }
 
 class Evict implements Command {
-  check = (model: Model) => model.count > 0;
+  check = (model: Model) => model.ids.length > 0;
   toString = () => "evict";
   async run(model: Model, real: Real): Promise<void> {
     await evictDurableObject(stub(real));
@@ -327,7 +369,7 @@ class Wake implements Command {
   constructor(seconds: number) {
     this.seconds = seconds;
   }
-  check = (model: Model) => model.count > 0;
+  check = (model: Model) => model.ids.length > 0;
   toString = () => `alarm after ${this.seconds} s`;
 
   async run(model: Model, real: Real): Promise<void> {
@@ -372,8 +414,24 @@ describe("TenantLedger", () => {
           .tuple(fc.constantFrom("attach", "refused", "unsent", "leaveUnknown", "discard"), fc.nat(30))
           .map((args) => new Answer(...args)),
         fc
-          .tuple(fc.constantFrom("pending", "processing", "ready", "failed"), fc.nat(30), fc.boolean(), seconds)
-          .map((args) => new Report(...args)),
+          .record({
+            kind: fc.constantFrom("pending", "processing", "ready", "failed"),
+            which: fc.nat(30),
+            by: fc.constantFrom("record", "compare", "recordSearch"),
+            tag: fc.constantFrom(
+              "signed",
+              "signed",
+              "signed",
+              "unsigned",
+              "wrongly signed",
+              "of another tenant",
+              "none",
+            ),
+            distance: fc.constantFrom(0, 0, 0, TAG_SECONDS, -TAG_SECONDS, TAG_SECONDS + 1, -TAG_SECONDS - 1),
+            isCopy: fc.nat(3).map((number) => number === 0),
+            seconds,
+          } satisfies { [Key in keyof Report]: fc.Arbitrary<Report[Key]> })
+          .map((report) => new Reported(report)),
         fc.nat(30).map((which) => new Cancel(which)),
         fc.constant(new Evict()),
         fc
@@ -399,7 +457,7 @@ describe("TenantLedger", () => {
         await fetch(`${stream.url}/_control/reset`, { method: "POST" });
         const name = `model-${++run}`;
         vi.useFakeTimers({ toFake: ["Date"], now: START + run * 86_400_000 });
-        const setup = () => ({ model: { uploads: new Map(), keys: new Map(), count: 0 } as Model, real: { name } });
+        const setup = () => ({ model: { uploads: new Map(), keys: new Map(), ids: [] } as Model, real: { name } });
         await fc.asyncModelRun(setup, sequence);
       }),
       { numRuns: 60 },

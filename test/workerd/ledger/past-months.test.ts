@@ -16,6 +16,7 @@ import {
   now,
   reservationRequest,
   streamVideo,
+  tagged,
 } from "../support/ledger.ts";
 
 /** In the future, so that no alarm runs in these tests. */
@@ -134,7 +135,7 @@ describe("the totals of past months", () => {
   it("include an imported video of a past month", async () => {
     const ledger = newLedger();
     const [created, uploadId] = [Date.UTC(YEAR, 3, 3) / 1000, uuidv7({ msecs: Date.UTC(YEAR, 3, 3) })];
-    const video = streamVideo(newUid(), "ready", { created, tag: { tenant: ledger.name, uploadId } });
+    const video = streamVideo(newUid(), "ready", { ...(await tagged(ledger, uploadId)), created });
     await ledger.compare("default", { from: created - 60, to: created + 60, videos: [video] });
     expect(await usageOf(ledger, 4)).toEqual({ uploads: 1, bytes: 90, seconds: 12 });
     await evictDurableObject(ledger);

@@ -15,6 +15,7 @@ import {
   now,
   rowOf,
   streamVideo,
+  tagged,
   uidOf,
 } from "../support/ledger.ts";
 
@@ -31,9 +32,9 @@ describe("TenantLedger.compare", () => {
       "default",
       page(
         streamVideo(uid, "ready"),
-        streamVideo(newUid(), "ready", { tag: { tenant: name, uploadId: unknown }, creator: "c", json: { meta } }),
-        streamVideo(newUid(), "pending", { tag: { tenant: name, uploadId: other }, maxDurationSeconds: 30 }),
-        streamVideo(newUid(), "ready", { tag: { tenant: "somebody-else", uploadId: uuidv7() } }),
+        streamVideo(newUid(), "ready", { ...(await tagged(ledger, unknown)), creator: "c", json: { meta } }),
+        streamVideo(newUid(), "pending", { ...(await tagged(ledger, other)), maxDurationSeconds: 30 }),
+        streamVideo(newUid(), "ready", await tagged({ name: "somebody-else" }, uuidv7())),
         streamVideo(newUid(), "ready"),
       ),
     );
@@ -48,24 +49,21 @@ describe("TenantLedger.compare", () => {
 
   it("imports no video whose tag or uid belongs to a known upload", async () => {
     const ledger = newLedger();
-    const { name } = ledger;
     const { id, uid } = await issueUpload(ledger);
-    const tag = { tenant: name, uploadId: id };
+    const own = streamVideo(uid, "pending", await tagged(ledger, id));
     const nothing = { settled: 0, adopted: 0, missing: 0 };
-    const copy = streamVideo(newUid(), "ready", { tag });
-    expect(await ledger.compare("default", page(streamVideo(uid, "pending", { tag }), copy))).toEqual(nothing);
-    const otherTag = streamVideo(uid, "pending", { tag: { tenant: name, uploadId: uuidv7() } });
-    for (const listed of [streamVideo(uid, "pending", { tag }), otherTag])
+    const copy = streamVideo(newUid(), "ready", await tagged(ledger, id));
+    expect(await ledger.compare("default", page(own, copy))).toEqual(nothing);
+    const otherTag = streamVideo(uid, "pending", await tagged(ledger, uuidv7()));
+    for (const listed of [own, otherTag])
       expect(await ledger.compare("the same account", page(listed))).toEqual(nothing);
     await expectLedgerConsistent(ledger);
   });
 
   it("imports no video whose tag has an invalid upload id", async () => {
     const ledger = newLedger();
-    const tag = { tenant: ledger.name, uploadId: "zzz" };
-    expect(await ledger.compare("default", page(streamVideo(newUid(), "ready", { tag })))).toMatchObject({
-      adopted: 0,
-    });
+    const video = streamVideo(newUid(), "ready", await tagged(ledger, "zzz"));
+    expect(await ledger.compare("default", page(video))).toMatchObject({ adopted: 0 });
   });
 
   it("makes uploads with a missing video due, for this upstream and time span only", async () => {
@@ -87,11 +85,10 @@ describe("TenantLedger.compare", () => {
   it("imports no failed or old pending videos, and queues events for imported ones", async () => {
     const ledger = newLedger();
     await ledger.learn(1, true);
-    const { name } = ledger;
-    const tagged = (kind: StreamVideo["report"]["kind"], created: number) =>
-      streamVideo(newUid(), kind, { tag: { tenant: name, uploadId: uuidv7() }, created });
+    const of = async (kind: StreamVideo["report"]["kind"], created: number) =>
+      streamVideo(newUid(), kind, { ...(await tagged(ledger, uuidv7({ msecs: created * 1_000 }))), created });
     const old = now() - KEEP_FINISHED_SECONDS - 60;
-    const videos = [tagged("failed", now()), tagged("pending", old), tagged("ready", old)];
+    const videos = await Promise.all([of("failed", now()), of("pending", old), of("ready", old)]);
     expect(await ledger.compare("default", page(...videos))).toMatchObject({ adopted: 1 });
     const { events } = await ledger.events({ limit: 10 });
     expect(events.map(({ body }) => body.type)).toEqual(["upload.ready"]);

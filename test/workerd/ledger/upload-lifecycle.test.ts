@@ -11,14 +11,15 @@ import {
   reserve,
   rowOf,
   streamVideo,
+  tagged,
 } from "../support/ledger.ts";
 
 describe("TenantLedger.record", () => {
   it("matches a video to its upload by tag or uid and settles it", async () => {
     const ledger = newLedger();
     const [one, other] = [await issueUpload(ledger), await issueUpload(ledger)];
-    const tag = { tenant: "any", uploadId: one.id };
-    expect(await ledger.record("default", streamVideo(one.uid, "ready", { tag }))).toBe(true);
+    const byTag = await tagged(ledger, one.id);
+    expect(await ledger.record("default", streamVideo(one.uid, "ready", byTag))).toBe(true);
     expect(await ledger.record("default", streamVideo(other.uid, "failed"))).toBe(true);
     expect(await ledger.find(one.id)).toMatchObject({
       state: "ready",
@@ -35,9 +36,9 @@ describe("TenantLedger.record", () => {
   it("returns false when upload, video and upstream do not match", async () => {
     const ledger = newLedger();
     const { id, uid } = await issueUpload(ledger);
-    const tag = { tenant: "any", uploadId: id };
-    expect(await ledger.record("other", streamVideo(uid, "ready", { tag }))).toBe(false);
-    expect(await ledger.record("default", streamVideo(newUid(), "ready", { tag }))).toBe(false);
+    const byTag = await tagged(ledger, id);
+    expect(await ledger.record("other", streamVideo(uid, "ready", byTag))).toBe(false);
+    expect(await ledger.record("default", streamVideo(newUid(), "ready", byTag))).toBe(false);
     expect(await ledger.record("default", streamVideo(newUid(), "ready"))).toBe(false);
     expect(await ledger.find(id)).toMatchObject({ state: "issued" });
   });
@@ -49,8 +50,8 @@ describe("TenantLedger.record", () => {
       const lost = reservationRequest();
       await ledger.reserve(lost);
       await ledger.leaveUnknown(lost.id);
-      const [uid, tag] = [newUid(), { tenant: "any", uploadId: lost.id }];
-      expect(await ledger.record("default", streamVideo(uid, kind, { tag }))).toBe(true);
+      const uid = newUid();
+      expect(await ledger.record("default", streamVideo(uid, kind, await tagged(ledger, lost.id)))).toBe(true);
       expect(await ledger.find(uid)).toMatchObject({ id: lost.id, state: "cancelled", unwanted: true });
       expect((await rowOf(ledger, lost.id))["due"]).toBeLessThanOrEqual(now());
       expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 0, day: { uploads: 0 } });
@@ -61,8 +62,8 @@ describe("TenantLedger.record", () => {
     const ledger = newLedger();
     const empty = reservationRequest({ bytes: 0 });
     await ledger.reserve(empty);
-    const [uid, tag] = [newUid(), { tenant: "any", uploadId: empty.id }];
-    await ledger.record("default", streamVideo(uid, "failed", { tag }));
+    const uid = newUid();
+    await ledger.record("default", streamVideo(uid, "failed", await tagged(ledger, empty.id)));
     expect(await ledger.attach(empty.id, uid, LOCATION)).toBe(true);
     expect(await ledger.find(uid)).toMatchObject({ state: "failed" });
   });

@@ -9,6 +9,7 @@ import { ok } from "../../../src/core/shared/result.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import worker from "../../../src/index.ts";
 import { localUpstream } from "../../support/upstream-fixture.ts";
+import { signTag } from "../support/ledger.ts";
 import { asOperator, codeOf, seedTenant } from "../support/worker.ts";
 
 /** Compares ledgers with the local Stream, on schedule and by the operator. */
@@ -50,11 +51,14 @@ async function createVideo(metadata: readonly (readonly [string, string])[]): Pr
   return created.uid;
 }
 
+/** Creates a video at Stream as the gateway does for an upload of the tenant. */
+const createTagged = async (id: string, tenant = "acme") => createVideo([["sluice", await signTag(tenant, id)]]);
+
 /** Creates an upload in the ledger, with a tagged video at Stream. */
 async function createUpload(id: string): Promise<string> {
   const expires = Math.floor(Date.now() / 1000) + 86_400;
   await ledgers.reserve("acme", { id, version: 1e15, limits: {}, upstream: "eu", bytes: 5, seconds: 60, expires });
-  const uid = await createVideo([["sluice", `acme/${id}`]]);
+  const uid = await createTagged(id);
   await ledgers.attach("acme", id, uid, `http://${uploadHost}/`);
   return uid;
 }
@@ -91,9 +95,9 @@ describe("/admin/v1/upstreams/:id/reconciliation", () => {
     await createUpload(kept);
     const uid = await createUpload(deleted);
     await api.deleteVideo(upstream, uid);
-    await createVideo([["sluice", `acme/${imported}`]]);
+    await createTagged(imported);
     await createVideo([["name", "uploaded in the dashboard"]]);
-    await createVideo([["sluice", `nobody/${uploadId(4)}`]]);
+    await createTagged(uploadId(4), "nobody");
     later();
     expect((await report("POST")).finished).toMatchObject({ videos: 4, imported: 1, missing: 1, unmanaged: 2 });
     expect(await ledgers.find("acme", imported)).toMatchObject({
@@ -108,14 +112,14 @@ describe("/admin/v1/upstreams/:id/reconciliation", () => {
   });
 
   it("leaves the newest videos to the next sweep", async () => {
-    await createVideo([["sluice", `acme/${uploadId(1)}`]]);
+    await createTagged(uploadId(1));
     expect((await report("POST")).finished).toMatchObject({ videos: 0, imported: 0, missing: 0 });
     later();
     expect((await report("POST")).finished).toMatchObject({ videos: 1, imported: 1 });
   });
 
   it("returns the failure while Stream is down, and continues when it is up", async () => {
-    await createVideo([["sluice", `acme/${uploadId(1)}`]]);
+    await createTagged(uploadId(1));
     later();
     await fault({ on: "api", kind: "status", status: 500, times: 2 });
     const down = await report("POST");
@@ -157,7 +161,7 @@ describe("scheduled run", () => {
   };
 
   it("sweeps every 6 hours, and logs one line per run", async () => {
-    await createVideo([["sluice", `acme/${uploadId(1)}`]]);
+    await createTagged(uploadId(1));
     later();
     expect(await tick()).toMatchObject([{ runs: [{ upstream: "eu", outcome: "finished", imported: 1 }] }]);
     expect(await tick()).toEqual([{ job: "reconcile", runs: [{ upstream: "eu", outcome: "not due" }] }]);

@@ -2,8 +2,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { expect } from "vitest";
+import { createVideoTags } from "../../../src/adapters/stream/video-tags.ts";
+import { parseConfig } from "../../../src/config.ts";
 import type { ReservationOutcome, ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
+import { parseTag } from "../../../src/core/stream/rules/video-tag.ts";
 import { LedgerStore } from "../../../src/durable-objects/tenant-ledger/store.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
 
@@ -58,6 +61,17 @@ export function streamVideo(
   more: Partial<StreamVideo> = {},
 ): StreamVideo {
   return { report: { kind, uid, seconds: 12, bytes: 90 }, json: { uid, status: { state: kind } }, ...more };
+}
+
+/** The text that the gateway writes into the `meta` of an upload's video. */
+export function signTag(tenant: string, uploadId: string): Promise<string> {
+  return createVideoTags(parseConfig(env).masterKeys).sign(tenant, uploadId);
+}
+
+/** The fields of a video that was created just now, with a tag that the gateway has signed. */
+export async function tagged({ name }: { readonly name?: string }, uploadId: string) {
+  const tag = parseTag(await signTag(name ?? "", uploadId));
+  return { created: now(), ...(tag && { tag }) };
 }
 
 export function rowOf(ledger: LedgerStub, id: string) {

@@ -9,7 +9,7 @@ import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-met
 import type { ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
 import type { Fault } from "../../../src/local-stream/faults.ts";
 import { localUpstream } from "../../support/upstream-fixture.ts";
-import { now, reservationRequest } from "./ledger.ts";
+import { now, reservationRequest, signTag } from "./ledger.ts";
 import { asOperator } from "./worker.ts";
 
 /** Uploads of a ledger with their videos at the local Stream, and the alarm that settles them. */
@@ -66,7 +66,7 @@ export async function reserveAtStream(
   const ledger = env.LEDGER.getByName(tenant);
   const expires = now() + LIFE_SECONDS;
   await ledger.reserve(reservationRequest({ id, upstream: "live", bytes: length, expires, ...more }));
-  const tag: [string, string] = ["sluice", `${tenant}/${id}`];
+  const tag: [string, string] = ["sluice", await signTag(tenant, id)];
   const expiry = new Date((now() + LIFE_SECONDS) * 1_000).toISOString();
   const create = () =>
     length === BASIC_UPLOAD_MAX_BYTES

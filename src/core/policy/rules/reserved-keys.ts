@@ -1,7 +1,7 @@
 /** Carries a grant to the creation. Clients send metadata to the gateway only, but headers to the upload host too. */
 export const GRANT_KEY = "grant";
 
-/** Carries `<tenant>/<upload id>` into the video's `meta`, so that a Stream notification leads to its ledger. */
+/** Carries `<tenant>/<upload id>/<mac>` into the video's `meta`, so that a Stream notification leads to its ledger. */
 export const SLUICE_KEY = "sluice";
 
 /** Keys that no policy may name and no client can send to Stream. */

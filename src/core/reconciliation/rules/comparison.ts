@@ -1,10 +1,10 @@
 import type { StreamVideo } from "../../stream/rules/video.ts";
 
 /** All videos at Stream with one tenant's tag that were created from `from` to `to`, inclusive. Seconds since the epoch. */
-export interface VideoPage {
+export interface VideoPage<Video = StreamVideo> {
   readonly from: number;
   readonly to: number;
-  readonly videos: readonly StreamVideo[];
+  readonly videos: readonly Video[];
 }
 
 /** Result of comparing a page with a ledger. */

@@ -4,8 +4,8 @@ import { roundToMilliseconds } from "../../quota/rules/usage-totals.ts";
 import { parseUid } from "./upload-url.ts";
 import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
 import { truncate } from "../../shared/text.ts";
-import { TENANT_ID } from "../../shared/tenant.ts";
 import type { StreamVideo } from "./video.ts";
+import { parseTag } from "./video-tag.ts";
 
 const text = v.optional(v.nullable(v.string()));
 
@@ -76,10 +76,4 @@ function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof 
 /** "A value of -1 means the duration is unknown." */
 function isKnown(value: number | null | undefined): value is number {
   return value !== null && value !== undefined && value >= 0;
-}
-
-function parseTag(value: unknown): StreamVideo["tag"] {
-  if (typeof value !== "string") return undefined;
-  const [tenant = "", uploadId = "", ...more] = value.split("/");
-  return TENANT_ID.test(tenant) && uploadId && more.length === 0 ? { tenant, uploadId } : undefined;
 }

@@ -1,11 +1,12 @@
 import type { ExistingVideo, VideoReport } from "../../uploads/rules/upload-state.ts";
 import type { VideoJson } from "./video-document.ts";
+import type { VerifiedTag, VideoTag } from "./video-tag.ts";
 
 /** A video as Stream's API or a notification describes it. Times are seconds since the epoch. */
 export interface StreamVideo {
   readonly report: ExistingVideo;
-  /** Tenant and upload in the `sluice` key of its `meta`; absent if created elsewhere, or if the key was removed. */
-  readonly tag?: { readonly tenant: string; readonly uploadId: string };
+  /** Absent if created elsewhere, or if the `sluice` key of its `meta` was removed. Not verified: anyone may have written it. */
+  readonly tag?: VideoTag;
   readonly creator?: string;
   readonly created?: number;
   /** Expiry of its upload URL. */
@@ -13,6 +14,11 @@ export interface StreamVideo {
   /** Seconds that Stream reserves until the video is ready. */
   readonly maxDurationSeconds?: number;
   readonly json: VideoJson;
+}
+
+/** A video in the ledger of a tenant, which has verified its tag; absent if it names another tenant. */
+export interface VerifiedVideo extends StreamVideo {
+  readonly tag?: VerifiedTag;
 }
 
 /** A page of a list, oldest first. */
