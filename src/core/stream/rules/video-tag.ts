@@ -25,7 +25,7 @@ export function parseTag(value: unknown): VideoTag | undefined {
   return TENANT_ID.test(tenant) ? { tenant, uploadId, ...(mac !== undefined && { mac }) } : undefined;
 }
 
-/** Clocks differ, and Stream may be slow. A tag that is copied to a video of another time proves nothing. */
+/** Clocks differ, and Stream may be slow (assumed: less so). A tag that is copied to a video of another time proves nothing. */
 const MAX_DISTANCE_SECONDS = 600;
 
 /** Whether a video may be the one of an upload of this time. Seconds since the epoch; a video without a time may not. */
