@@ -10,8 +10,8 @@ export const DEMO_POLICY = {
     thumbnailtimestamppct: { default: 0.5 },
     scheduleddeletion: { default: "P90D", min: "P30D", max: "P1Y" },
     expiry: { default: "auto", max: "PT6H" },
-    "*": { allow: ["project"], onViolation: "drop" },
   },
+  custom: { "*": { allow: ["project"], onViolation: "drop" } },
   creator: { from: "caller" },
 } as const;
 

@@ -1,6 +1,9 @@
 import fc from "fast-check";
+import type { Ok } from "../../src/core/shared/result.ts";
+import { readPolicy } from "../../src/core/policy/rules/parse-policy.ts";
+import type { PolicyDocument } from "../../src/core/policy/rules/policy.ts";
 import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
-import { NOON, STREAM_BOUNDS } from "./policy-fixtures.ts";
+import { NOON, STREAM_BOUNDS, documentOf } from "./policy-fixtures.ts";
 
 /**
  * Arbitrary policy documents and creations. Both draw from the same few hosts, names, numbers and durations, so that rules
@@ -69,19 +72,28 @@ export const rules: Record<string, fc.Arbitrary<unknown>> = {
 };
 
 /** Documents as JSON. Many contradict themselves, and `parsePolicy` refuses them. */
-export const policyJson: fc.Arbitrary<Record<string, unknown>> = fc.record(
-  {
-    upload: fc.oneof(
-      { weight: 4, arbitrary: fc.constant({}) },
-      { weight: 1, arbitrary: fc.record({ minBytes: fc.nat(2_000), maxBytes: fc.nat(100_000) }) },
-      { weight: 1, arbitrary: fc.record({ fileTypes: fc.constantFrom(["video/*"], ["video/mp4", "audio/*"]) }) },
-    ),
-    metadata: few(rules, 4),
-    creator: fc.record({ from: fc.constantFrom("caller", "client", "tenant", "none") }),
-    origins: fc.subarray(["https://app.acme.com", "https://*.acme.com"]),
-  },
-  { requiredKeys: [] },
-);
+export const policyJson: fc.Arbitrary<Record<string, unknown>> = fc
+  .record(
+    {
+      upload: fc.oneof(
+        { weight: 4, arbitrary: fc.constant({}) },
+        { weight: 1, arbitrary: fc.record({ minBytes: fc.nat(2_000), maxBytes: fc.nat(100_000) }) },
+        { weight: 1, arbitrary: fc.record({ fileTypes: fc.constantFrom(["video/*"], ["video/mp4", "audio/*"]) }) },
+      ),
+      rules: few(rules, 4),
+      creator: fc.record({ from: fc.constantFrom("caller", "client", "tenant", "none") }),
+      origins: fc.subarray(["https://app.acme.com", "https://*.acme.com"]),
+    },
+    { requiredKeys: [] },
+  )
+  .map(({ rules, ...document }) => ({ ...document, ...(rules && documentOf(rules)) }));
+
+/** Documents as JSON and compiled: also those that are only read, not written, such as an `expiry.max` of a day. */
+export const documents = (source: PolicyDocument["source"]) =>
+  policyJson
+    .map((json) => ({ json, read: readPolicy(json, source) }))
+    .filter(({ read }) => read.ok)
+    .map(({ json, read }) => ({ json, document: (read as Ok<PolicyDocument>).value }));
 
 const timestamp = fc
   .oneof(fc.integer({ min: -100, max: 30_000 }), fc.integer({ min: 2_000_000, max: 100_000_000 }))

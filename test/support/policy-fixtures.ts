@@ -2,7 +2,9 @@ import { applyPolicy } from "../../src/core/policy/rules/apply.ts";
 import { uploadBounds } from "../../src/core/quota/rules/upload-bounds.ts";
 import { USUAL_MAXIMA } from "../../src/core/stream/rules/defaults.ts";
 import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
-import { type PolicyDocument, parsePolicy } from "../../src/core/policy/rules/policy.ts";
+import { parsePolicy } from "../../src/core/policy/rules/parse-policy.ts";
+import { STREAM_KEYS } from "./policy-oracle.ts";
+import type { PolicyDocument } from "../../src/core/policy/rules/policy.ts";
 
 /** 2026-11-22T12:00:00Z, in seconds. */
 export const NOON = Date.UTC(2026, 10, 22, 12) / 1000;
@@ -15,6 +17,15 @@ export function policyOf(json: unknown, source: "policy" | "grant" = "policy"): 
   const parsed = parsePolicy(json, source);
   if (!parsed.ok) throw new Error(`${parsed.problem.detail} ${JSON.stringify(json)}`);
   return parsed.value;
+}
+
+/** A document with these rules by key: Stream's keys under `metadata`, all others under `custom`. */
+export function documentOf(rules: object): { metadata: object; custom: object } {
+  const entries = Object.entries(rules);
+  const [metadata, custom] = [true, false].map((isStream) =>
+    Object.fromEntries(entries.filter(([key]) => STREAM_KEYS.has(key) === isStream)),
+  ) as [object, object];
+  return { metadata, custom };
 }
 
 /** A creation of 1,000 bytes by an API key at noon. */
@@ -44,7 +55,7 @@ export function applyRules(
   metadata: Record<string, string>,
   more: Partial<Omit<PolicyRequest, "metadata">> = {},
 ): unknown {
-  const { result } = applyPolicy([policyOf({ metadata: rules })], requestOf(metadata, more));
+  const { result } = applyPolicy([policyOf(documentOf(rules))], requestOf(metadata, more));
   if (!result.ok) return result.problem.code;
   const { maxdurationseconds, expiry, ...rest } = Object.fromEntries(result.value.metadata);
   return {

@@ -13,29 +13,31 @@ export function violations(
   other: Record<string, unknown> = {},
 ): string[] {
   const found: string[] = [];
-  const { metadata: otherMetadata = {} } = other as { metadata?: Record<string, Rule> };
-  const { upload = {}, metadata = {} } = json as {
-    upload?: { minBytes?: number; maxBytes?: number };
-    metadata?: Record<string, Rule>;
-  };
+  const otherRules = rulesOf(other);
+  const rules = rulesOf(json);
+  const { upload = {} } = json as { upload?: { minBytes?: number; maxBytes?: number } };
   if (decision.length < (upload.minBytes ?? 0) || decision.length > (upload.maxBytes ?? Infinity)) found.push("length");
 
-  for (const [key, rule] of Object.entries(metadata)) {
+  for (const [key, rule] of Object.entries(rules)) {
     if (key === "*") continue;
     const value = decision.metadata.get(key);
     for (const violation of violationsOf(key, rule, value, request.now)) found.push(`${key} ${violation}: ${value}`);
     const requested = request.metadata.get(key);
-    const setBy = [rule, otherMetadata[key]].flatMap((one) => (one ? settings(one) : []));
+    const setBy = [rule, otherRules[key]].flatMap((one) => (one ? settings(one) : []));
     if (rule.deny && value !== undefined && value === requested && !setBy.includes(value)) found.push(`${key} deny`);
   }
 
-  const custom: { allow?: string[]; maxLength?: number } | undefined = metadata["*"];
+  const custom: { allow?: string[]; maxLength?: number } | undefined = rules["*"];
   for (const [key, value] of decision.metadata) {
-    if (STREAM_KEYS.has(key) || key in metadata || !custom) continue;
+    if (STREAM_KEYS.has(key) || key in rules || !custom) continue;
     if (!custom.allow?.includes(key)) found.push(`${key} is not allowed`);
     if ([...value].length > (custom.maxLength ?? Infinity)) found.push(`${key} is too long for *`);
   }
   return found;
+}
+
+function rulesOf({ metadata, custom }: Record<string, unknown>): Record<string, Rule> {
+  return { ...(metadata as object), ...(custom as object) };
 }
 
 export const STREAM_KEYS = new Set([

@@ -40,8 +40,8 @@ async function run(label: string, tenant: string, ...files: string[]) {
     metadata: {
       maxdurationseconds: { default: 60, max: 60 },
       requiresignedurls: { force: true },
-      project: { maxLength: 40 },
     },
+    custom: { project: { maxLength: 40 } },
   };
   key = await harness.tenant(tenant, { policy, limits: { pendingPerCreator: 2 } });
   endpoint = `${harness.url}/v1/${tenant}/uploads`;

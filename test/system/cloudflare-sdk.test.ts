@@ -165,7 +165,7 @@ describe("Cloudflare's SDK", () => {
 
   it("creates basic links with numbers and booleans in meta, which are stored as text", async () => {
     await harness.operator("PUT", `/tenants/${account_id}`, {
-      policy: { metadata: { "*": { allow: ["take", "public"] } } },
+      policy: { custom: { "*": { allow: ["take", "public"] } } },
     });
     const meta = { name: "cats", take: 5, public: true, other: null };
     const { uid = "" } = await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 60, meta });

@@ -16,8 +16,8 @@ beforeAll(async () => {
         maxdurationseconds: { default: 600, max: 3_600, onViolation: "clamp" },
         requiresignedurls: { force: true },
         allowedorigins: { default: ["app.acme.com"], within: ["*.acme.com"] },
-        "*": { allow: ["project"] },
       },
+      custom: { "*": { allow: ["project"] } },
     },
   });
 });

@@ -164,7 +164,7 @@ describe("grant", () => {
 
   it("is minted only when it fits into the metadata, whatever characters its policy has", async () => {
     const force = "\u6620".repeat(1_000);
-    const wide = { metadata: { name: { force }, project: { force: force.slice(50) } } };
+    const wide = { metadata: { name: { force } }, custom: { project: { force: force.slice(50) } } };
     expect(await mint({ policy: wide })).toMatchObject({ status: 400, code: "body_invalid" });
     const { grant } = await mint({ policy: { metadata: { name: { force: force.slice(400) } } } });
     expect((await uploadWith(grant)).status).toBe(201);
@@ -178,6 +178,7 @@ describe("grant", () => {
     { subject: "a\nb" },
     { subject: "s".repeat(65) },
     { policy: { metadata: { sluice: {} } } },
+    { policy: { metadata: { project: {} } } },
     { policy: [] },
     { policy: { origins: Array.from({ length: 100 }, (_, index) => `https://a-rather-long-name-${index}.example`) } },
     { extra: 1 },

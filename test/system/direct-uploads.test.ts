@@ -26,8 +26,8 @@ beforeAll(async () => {
         requiresignedurls: { force: true },
         maxdurationseconds: { default: 600, max: 3_600, onViolation: "clamp" },
         allowedorigins: { default: ["app.acme.com"], within: ["*.acme.com"] },
-        "*": { allow: ["project"] },
       },
+      custom: { "*": { allow: ["project"] } },
     },
   });
   video = await readFile(videoPath);

@@ -136,7 +136,7 @@ describe("POST …/grants", () => {
 
 describe("an event of an upload", () => {
   it("leads to the backend's own record, and to the player", async () => {
-    await newTenant({ policy: { metadata: { project: {}, requiresignedurls: { force: true } } } });
+    await newTenant({ policy: { metadata: { requiresignedurls: { force: true } }, custom: { project: {} } } });
     const settings = { url: receiver.url(tenant) };
     const { secret = "" } = await harness.operator("PUT", `/tenants/${tenant}/endpoints/main`, settings);
     receiver.trust(tenant, secret);

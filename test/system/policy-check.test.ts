@@ -54,7 +54,7 @@ describe("POST /v1/:tenant/policy/check", () => {
           applied: "3600",
           rule: "policy.metadata.maxdurationseconds.max",
         },
-        { key: "color", outcome: "dropped", requested: "red", rule: "policy.metadata.*.allow" },
+        { key: "color", outcome: "dropped", requested: "red", rule: "policy.custom.*.allow" },
       ]),
     });
     expect(harness.stream.requests()).toEqual([]);

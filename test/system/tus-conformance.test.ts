@@ -26,7 +26,7 @@ let key: string;
 beforeAll(async () => {
   harness = await startTestGateway();
   key = await harness.tenant("acme", {
-    policy: { upload: { maxBytes: 1_000_000 }, metadata: { "*": { allow: ["a", "b"] } } },
+    policy: { upload: { maxBytes: 1_000_000 }, custom: { "*": { allow: ["a", "b"] } } },
   });
 });
 afterAll(() => harness.stop());

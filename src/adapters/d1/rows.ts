@@ -3,7 +3,7 @@ import { DEFAULT_CALLS_PER_WINDOW } from "../../core/budget/rules/call-window.ts
 import { SCOPES, type Scope } from "../../core/auth/rules/scopes.ts";
 import { type Endpoint, type EndpointSecret, secretsAt } from "../../core/webhooks/rules/endpoint.ts";
 import { limitsSchema } from "../../core/quota/rules/limits.ts";
-import { parsePolicy } from "../../core/policy/rules/policy.ts";
+import { readPolicy } from "../../core/policy/rules/parse-policy.ts";
 import type { Tenant } from "../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../core/webhooks/rules/upload-event.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
@@ -109,7 +109,7 @@ export function endpointSecretsContext({ tenant, id, url }: Pick<EndpointRow, "t
 }
 
 export function tenantOf(row: TenantRow): Tenant {
-  const policy = parsePolicy(stored(v.unknown(), row.policy), "policy");
+  const policy = readPolicy(stored(v.unknown(), row.policy), "policy");
   if (!policy.ok) throw new Error(`The policy of ${row.id} cannot be read: ${policy.problem.detail}`);
   return {
     id: row.id,

@@ -3,7 +3,7 @@ import type { Caller } from "./rules/caller.ts";
 import { type Grant, OWN_UPLOAD_GRACE_SECONDS } from "./rules/grant.ts";
 import type { Issuer } from "./rules/issuer.ts";
 import { GRANT_SCOPES, OWN_UPLOAD_SCOPES, type Scope } from "./rules/scopes.ts";
-import { parsePolicy } from "../policy/rules/policy.ts";
+import { readPolicy } from "../policy/rules/parse-policy.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import type { Tenant } from "../shared/tenant.ts";
@@ -212,7 +212,7 @@ async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo
 
   const version = await checkMinter(ports, grant, ownOnly);
   if (!version.ok) return version;
-  const policy = grant.policy === undefined ? undefined : parsePolicy(grant.policy, "grant");
+  const policy = grant.policy === undefined ? undefined : readPolicy(grant.policy, "grant");
   if (policy && !policy.ok) return err(problem("credential_invalid", "The grant's policy is not valid."));
   return ok({
     tenant: grant.tenant,

@@ -12,7 +12,8 @@ import {
 } from "./rules/grant.ts";
 import { findContradiction } from "../policy/rules/contradiction.ts";
 import { isCreator } from "../policy/rules/creator.ts";
-import { type PolicyDocument, narrow, parsePolicy } from "../policy/rules/policy.ts";
+import { parsePolicy } from "../policy/rules/parse-policy.ts";
+import { type PolicyDocument, narrow } from "../policy/rules/policy.ts";
 import { uploadBounds } from "../quota/rules/upload-bounds.ts";
 import { ANY_ACCOUNT } from "../stream/rules/defaults.ts";
 import { problem } from "../shared/problem.ts";

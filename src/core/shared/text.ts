@@ -15,3 +15,43 @@ export function truncate(text: string): string {
 export function quoteRequested(requested: string | undefined): string {
   return requested === undefined ? "" : ` (requested: "${truncate(requested)}")`;
 }
+
+/** Longer words are compared by their beginning: the comparison takes quadratic time. */
+const MAX_COMPARED_CHARACTERS = 64;
+/** Share of two words that they have in common, from which on one is taken for a misspelling of the other. */
+const LIKENESS = 0.6;
+
+/**
+ * The known word that `word` was meant to be: the one with the longest subsequence in common. Case, "_" and "-" do not count.
+ *
+ * @returns `undefined` if none is like it
+ */
+export function nearestWord(word: string, known: Iterable<string>): string | undefined {
+  const letters = lettersOf(word);
+  let nearest: string | undefined;
+  let most = LIKENESS;
+  for (const candidate of known) {
+    const other = lettersOf(candidate);
+    const likeness = (2 * commonLetters(letters, other)) / (letters.length + other.length);
+    if (likeness >= most) [nearest, most] = [candidate, likeness];
+  }
+  return nearest;
+}
+
+function lettersOf(word: string): string {
+  return word.slice(0, MAX_COMPARED_CHARACTERS).toLowerCase().replaceAll(/[_-]/g, "");
+}
+
+/** Length of the longest common subsequence. */
+function commonLetters(a: string, b: string): number {
+  let row = Array.from(b, () => 0);
+  for (const letter of a) {
+    let [before, left] = [0, 0];
+    row = row.map((above, index) => {
+      left = letter === b[index] ? before + 1 : Math.max(above, left);
+      before = above;
+      return left;
+    });
+  }
+  return row.at(-1) ?? 0;
+}

@@ -19,6 +19,8 @@ export const WARNING_CODES = [
   "default_above_limit",
   "maximum_above_limit",
   "basic_links_refused",
+  "unknown_metadata_key",
+  "setting_without_effect",
 ] as const;
 
 export type WarningCode = (typeof WARNING_CODES)[number];

@@ -41,7 +41,6 @@ export async function readJson<S extends v.GenericSchema>(
   return err(problem("body_invalid", path ? `${path}: ${message}` : message, path ? { key: path } : {}));
 }
 
-function describeIssue({ expected, received, message }: v.BaseIssue<unknown>): string {
-  if (expected === "never") return "unknown field";
+function describeIssue({ received, message }: v.BaseIssue<unknown>): string {
   return received === "undefined" ? "is required" : message;
 }

@@ -69,12 +69,15 @@ describe("mintGrant", () => {
 
   it("accepts a policy of 2,048 bytes and refuses a larger one", async () => {
     const policyOfBytes = (bytes: number) => {
-      const policy = (force: string) => ({ metadata: { name: { force: "x".repeat(1_000) }, plan: { force } } });
+      const policy = (force: string) => ({
+        metadata: { name: { force: "x".repeat(1_000) } },
+        custom: { plan: { force } },
+      });
       return policy("x".repeat(bytes - JSON.stringify(policy("")).length));
     };
     expect(JSON.stringify(policyOfBytes(1_500))).toHaveLength(1_500);
     const outcomes = [2_048, 2_049].map((bytes) =>
-      mint(accessOf(byKey.caller, { metadata: { plan: {} } }), { expiresIn: 60, policy: policyOfBytes(bytes) }),
+      mint(accessOf(byKey.caller, { custom: { plan: {} } }), { expiresIn: 60, policy: policyOfBytes(bytes) }),
     );
     expect((await Promise.all(outcomes)).map(({ ok }) => ok)).toEqual([true, false]);
   });

@@ -32,7 +32,7 @@ describe("applyPolicy", () => {
       requiresignedurls: { outcome: "forced", applied: "", rule: "policy.metadata.requiresignedurls.force" },
       watermark: { outcome: "refused", requested: "w2", rule: "policy.metadata.watermark.oneOf" },
       expiry: { outcome: "defaulted", rule: "stream.metadata.expiry" },
-      color: { outcome: "dropped", requested: "red", rule: "policy.metadata.*.allow" },
+      color: { outcome: "dropped", requested: "red", rule: "policy.custom.*.allow" },
       allowedorigins: { outcome: "accepted", requested: "Acme.com", applied: "acme.com" },
       creator: { outcome: "accepted", requested: "u", applied: "u" },
       thumbnailtimestamppct: { outcome: "absent" },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { USUAL_MAXIMA } from "../../../src/core/stream/rules/defaults.ts";
-import { parsePolicy } from "../../../src/core/policy/rules/policy.ts";
+import type { Faults } from "../../../src/core/policy/rules/faults.ts";
+import { parsePolicy, readPolicy } from "../../../src/core/policy/rules/parse-policy.ts";
 
 function faultOf(metadata: object) {
   const parsed = parsePolicy({ metadata }, "policy");
@@ -9,11 +10,6 @@ function faultOf(metadata: object) {
 
 describe("compileRule", () => {
   it.each<[metadata: object, key: string, text: string]>([
-    [{ Name: {} }, "policy.metadata.Name", "must be a lower-case key"],
-    [{ "": {} }, "policy.metadata.", "must be a lower-case key"],
-    [{ ["k".repeat(65)]: {} }, `policy.metadata.${"k".repeat(65)}`, "must be a lower-case key"],
-    [{ sluice: { deny: true } }, "policy.metadata.sluice", "is reserved"],
-    [{ grant: {} }, "policy.metadata.grant", "is reserved"],
     [{ name: "Cats" }, "policy.metadata.name", "Expected Object"],
     [{ name: { max: 5 } }, "policy.metadata.name.max", ""],
     [{ name: { onViolation: "ignore" } }, "policy.metadata.name.onViolation", ""],
@@ -28,6 +24,7 @@ describe("compileRule", () => {
       "policy.metadata.maxdurationseconds.min",
       "must be at most 50, the rule's max (found: 100)",
     ],
+    [{ name: { onViolaton: "drop" } }, "policy.metadata.name.onViolaton", 'unknown field (nearest: "onViolation")'],
     [
       { expiry: { max: "PT1M" } },
       "policy.metadata.expiry.max",
@@ -38,13 +35,37 @@ describe("compileRule", () => {
       "policy.metadata.name.default",
       "must be one of a, b, the rule's oneOf",
     ],
-    [{ "*": { allow: "project" } }, "policy.metadata.*.allow", ""],
-    [{ "*": { allow: ["Project"] } }, "policy.metadata.*.allow.0", "must be a lower-case key"],
-    [{ "*": { allow: ["grant"] } }, "policy.metadata.*.allow.0", "is reserved"],
-    [{ "*": { pattern: "(a+)+" } }, "policy.metadata.*.pattern", "must be a regular expression"],
   ])("refuses %j at %s", (metadata, key, text) => {
     expect(faultOf(metadata)).toEqual({ key, detail: expect.stringContaining(text) });
     expect(faultOf(metadata)?.detail.startsWith(`${key}: `)).toBe(true);
+  });
+
+  it.each<[metadata: object, verb: string, text: string]>([
+    [{ expiry: { max: "P1D" } }, "max", `must be at most PT6H from now, Stream's max (found: "P1D")`],
+    [{ expiry: { min: "PT1M" } }, "min", `must be at least PT2M from now, Stream's min (found: "PT1M")`],
+    [{ scheduleddeletion: { max: "P4Y" } }, "max", `must be at most P1096D from now, Stream's max (found: "P4Y")`],
+    [{ scheduleddeletion: { min: "P29D" } }, "min", `must be at least P30D from now, Stream's min (found: "P29D")`],
+    [
+      { watermark: { maxLength: 33 } },
+      "maxLength",
+      "must be at most 32 characters long, Stream's maxLength (found: 33)",
+    ],
+    [
+      { watermark: { oneOf: ["w1", "w".repeat(33)] } },
+      "oneOf",
+      `must be at most 32 characters long, Stream's maxLength (found: "${"w".repeat(33)}")`,
+    ],
+    [{ maxdurationseconds: { oneOf: [10, 20], min: 30 } }, "oneOf", "has no value that the rule's other bounds allow"],
+    [{ name: { oneOf: ["abc"], maxLength: 2 } }, "oneOf", "has no value that the rule's other bounds allow"],
+  ])("refuses what has no effect where it is written, and reads it where it is stored: %j", (metadata, verb, text) => {
+    const [key = ""] = Object.keys(metadata);
+    const path = `policy.metadata.${key}.${verb}`;
+    expect(faultOf(metadata)).toEqual({ key: path, detail: `${path}: ${text}` });
+    const faults: Faults = [];
+    expect(readPolicy({ metadata }, "policy", faults).ok).toBe(true);
+    expect(faults).toMatchObject([
+      { pointer: `/policy/metadata/${key}/${verb}`, code: "setting_without_effect", detail: `${path}: ${text}` },
+    ]);
   });
 
   it.each(["force", "default", "min", "max", "oneOf"])("bounds %s by what the Stream account takes", (verb) => {
@@ -52,20 +73,19 @@ describe("compileRule", () => {
     const path = `policy.metadata.maxdurationseconds.${verb}`;
     expect(parsePolicy(document, "policy", USUAL_MAXIMA)).toMatchObject({
       ok: false,
-      problem: { key: path, detail: `${path}: must be at most 36000, Stream's maximum (found: 36001)` },
+      problem: { key: path, detail: `${path}: must be at most 36000, Stream's max (found: 36001)` },
     });
     expect(parsePolicy(document, "policy", { ...USUAL_MAXIMA, maxVideoSeconds: 36_001 }).ok).toBe(true);
     // A stored document is read without its account.
-    expect(parsePolicy(document, "policy").ok).toBe(true);
+    expect(readPolicy(document, "policy").ok).toBe(true);
   });
 
   it.each([
-    { ["k".repeat(64)]: {} },
     { name: { deny: true, default: "a" } },
     { name: { default: "a", oneOf: ["a", "b"] } },
+    { watermark: { maxLength: 32, oneOf: ["w".repeat(32)] } },
     // The time that auto stands for adapts to the maximum.
     { expiry: { default: "auto", max: "PT10M" } },
-    { "*": {} },
   ])("accepts %j", (metadata) => {
     expect(faultOf(metadata)).toBeUndefined();
   });

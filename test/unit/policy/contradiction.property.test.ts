@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
 import { findContradiction } from "../../../src/core/policy/rules/contradiction.ts";
 import { parseDuration } from "../../../src/core/policy/rules/duration.ts";
-import { type Policy, narrow, parsePolicy } from "../../../src/core/policy/rules/policy.ts";
+import { readPolicy } from "../../../src/core/policy/rules/parse-policy.ts";
+import { type Policy, narrow } from "../../../src/core/policy/rules/policy.ts";
 import type { PolicyRequest } from "../../../src/core/policy/rules/policy-decision.ts";
 import {
   DURATIONS,
@@ -11,17 +12,16 @@ import {
   HOSTS,
   SECONDS,
   TEXTS,
-  policyJson,
+  documents,
   policyRequest,
   rules,
 } from "../../support/policy-arbitraries.ts";
-import { NOON, STREAM_BOUNDS, policyOf } from "../../support/policy-fixtures.ts";
+import { NOON, STREAM_BOUNDS, documentOf } from "../../support/policy-fixtures.ts";
 
 const caller = { tenant: "acme", kind: "grant" as const, subject: "user-1" };
 const RUNS = { numRuns: 3_000 };
 
-const documentOf = (source: "policy" | "grant") =>
-  policyJson.filter((json) => parsePolicy(json, source).ok).map((json) => policyOf(json, source));
+const [tenants, grants] = [documents("policy"), documents("grant")];
 
 /** All texts that a client could send for a key, of those in the rules above. A time at Stream's minimum has a margin. */
 const times = DURATIONS.flatMap((duration) => [0, 60].map((margin) => time((parseDuration(duration) ?? 0) + margin)));
@@ -55,7 +55,7 @@ describe("findContradiction, for any two documents", () => {
   it("finds none where a creation is accepted", () => {
     let accepted = 0;
     fc.assert(
-      fc.property(documentOf("policy"), documentOf("grant"), policyRequest, (tenant, grant, request) => {
+      fc.property(tenants, grants, policyRequest, ({ document: tenant }, { document: grant }, request) => {
         const policy = narrow([tenant], grant);
         // A grant that names origins is for pages of these.
         if (grant.origins && grant.origins.length > 0 && request.origin === undefined) return;
@@ -76,10 +76,10 @@ describe("findContradiction, for any two documents", () => {
     const seen = { contradictory: 0, satisfiable: 0 };
     fc.assert(
       fc.property(fc.oneof(...comparable), ({ key, a, b }) => {
-        const [tenant, grant] = [a, b].map((rule) => ({
-          metadata: { [key]: { ...(rule as object), pattern: undefined } },
-        }));
-        const [parsedTenant, parsedGrant] = [parsePolicy(json(tenant), "policy"), parsePolicy(json(grant), "grant")];
+        const [tenant, grant] = [a, b].map((rule) =>
+          documentOf({ [key]: { ...(rule as object), pattern: undefined } }),
+        );
+        const [parsedTenant, parsedGrant] = [readPolicy(json(tenant), "policy"), readPolicy(json(grant), "grant")];
         if (!parsedTenant.ok || !parsedGrant.ok) return;
         const policy = narrow([parsedTenant.value], parsedGrant.value);
         const requests = [new Map<string, string>(), ...(REQUESTS[key] ?? []).map((text) => new Map([[key, text]]))];

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { findContradiction } from "../../../src/core/policy/rules/contradiction.ts";
 import { narrow } from "../../../src/core/policy/rules/policy.ts";
-import { STREAM_BOUNDS, policyOf } from "../../support/policy-fixtures.ts";
+import { STREAM_BOUNDS, documentOf, policyOf } from "../../support/policy-fixtures.ts";
 
-const metadata = (key: string, rule: object) => ({ metadata: { [key]: rule } });
+const metadata = (key: string, rule: object) => documentOf({ [key]: rule });
 const grantCaller = { tenant: "acme", kind: "grant" as const, subject: "user-1" };
 
 const found = (tenant: object, grant: object, caller: Parameters<typeof findContradiction>[1] = grantCaller) =>

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
 import { narrow } from "../../../src/core/policy/rules/policy.ts";
-import { policyOf, requestOf } from "../../support/policy-fixtures.ts";
+import { documentOf, policyOf, requestOf } from "../../support/policy-fixtures.ts";
 
 describe("narrow", () => {
   const apply = (policy: object, grant: object, metadata: Record<string, string>) => {
     const { result } = applyPolicy(narrow([policyOf(policy)], policyOf(grant, "grant")), requestOf(metadata));
     return result.ok ? Object.fromEntries(result.value.metadata) : result.problem.code;
   };
-  const rules = (metadata: object) => ({ metadata });
+  const rules = documentOf;
 
   it("narrows the tenant's bounds and never widens them", () => {
     const tenant = rules({ maxdurationseconds: { default: 600, max: 3600 } });

@@ -1,16 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
-import { type Policy, type PolicyDocument, narrow, parsePolicy } from "../../../src/core/policy/rules/policy.ts";
+import { parsePolicy } from "../../../src/core/policy/rules/parse-policy.ts";
+import { type Policy, narrow } from "../../../src/core/policy/rules/policy.ts";
 import { encodeUploadMetadata, parseUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
-import { policyJson, policyRequest } from "../../support/policy-arbitraries.ts";
+import { documents, policyJson, policyRequest } from "../../support/policy-arbitraries.ts";
 import { STREAM_KEYS, violations } from "../../support/policy-oracle.ts";
-import { policyOf } from "../../support/policy-fixtures.ts";
+import { documentOf, policyOf } from "../../support/policy-fixtures.ts";
 
-const valid = (source: PolicyDocument["source"]) =>
-  policyJson.filter((json) => parsePolicy(json, source).ok).map((json) => ({ json, document: policyOf(json, source) }));
-const tenant = valid("policy");
-const grant = valid("grant");
+const tenant = documents("policy");
+const grant = documents("grant");
 const RUNS = { numRuns: 2_000 };
 
 function decide(policy: Policy, request: Parameters<typeof applyPolicy>[1]) {
@@ -54,7 +53,7 @@ describe("applyPolicy, for any policy and creation", () => {
       fc.property(tenant, grant, policyRequest, (a, b, request) => {
         const decision = decide(narrow([a.document], b.document), request);
         if (!decision) return;
-        const { metadata: rules = {} } = a.json as { metadata?: Record<string, { allow?: string[] }> };
+        const { custom: rules = {} } = a.json as { custom?: Record<string, { allow?: string[] }> };
         for (const key of decision.metadata.keys())
           expect(STREAM_KEYS.has(key) || key in rules || (rules["*"]?.allow ?? []).includes(key), key).toBe(true);
       }),
@@ -84,9 +83,8 @@ describe("applyPolicy, for any policy and creation", () => {
   it("accepts its own decision unchanged", () => {
     fc.assert(
       fc.property(tenant, policyRequest, ({ json, document }, request) => {
-        const denied = Object.values((json["metadata"] ?? {}) as Record<string, { deny?: boolean }>).some(
-          ({ deny }) => deny,
-        );
+        const rules = { ...(json["metadata"] as object), ...(json["custom"] as object) };
+        const denied = Object.values<{ deny?: boolean }>(rules).some(({ deny }) => deny);
         const decision = decide([document], request);
         if (!decision || denied) return;
         const filetype = request.metadata.get("filetype");
@@ -101,7 +99,7 @@ describe("applyPolicy, for any policy and creation", () => {
     fc.assert(
       fc.property(policyRequest, fc.constantFrom("name", "expiry", "allowedorigins", "project"), (request, key) => {
         const denied = { deny: true, onViolation: "drop" };
-        const policy: Policy = [policyOf({ metadata: { [key]: denied, filename: denied } })];
+        const policy: Policy = [policyOf(documentOf({ [key]: denied, filename: denied }))];
         const without = new Map(request.metadata);
         without.delete(key);
         if (key === "name") without.delete("filename");
@@ -127,6 +125,7 @@ describe("applyPolicy, for any policy and creation", () => {
       policyJson,
       fc.record({ metadata: fc.anything() }),
       fc.record({ metadata: fc.dictionary(fc.string(), fc.anything()) }),
+      fc.record({ custom: fc.dictionary(fc.string(), fc.anything()) }),
     );
     fc.assert(
       fc.property(anything, fc.dictionary(fc.string(), fc.string()), policyRequest, (json, extra, request) => {

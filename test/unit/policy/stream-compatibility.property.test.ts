@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
-import { narrow, parsePolicy } from "../../../src/core/policy/rules/policy.ts";
+import { readPolicy } from "../../../src/core/policy/rules/parse-policy.ts";
+import { narrow } from "../../../src/core/policy/rules/policy.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import { readTusCreation } from "../../../src/local-stream/rules.ts";
 import { policyJson, policyRequest } from "../../support/policy-arbitraries.ts";
@@ -11,7 +12,7 @@ describe("applyPolicy, for any policy and creation", () => {
     let accepted = 0;
     fc.assert(
       fc.property(policyJson, policyJson, policyRequest, (tenant, grant, request) => {
-        const [a, b] = [parsePolicy(tenant, "policy"), parsePolicy(grant, "grant")];
+        const [a, b] = [readPolicy(tenant, "policy"), readPolicy(grant, "grant")];
         if (!a.ok || !b.ok) return;
         const { result } = applyPolicy(narrow([a.value], b.value), request);
         if (!result.ok) return;

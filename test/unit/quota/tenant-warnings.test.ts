@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
-import { parsePolicy } from "../../../src/core/policy/rules/policy.ts";
+import { parsePolicy } from "../../../src/core/policy/rules/parse-policy.ts";
 import { sizeOf } from "../../../src/core/policy/rules/policy-decision.ts";
 import type { Limits } from "../../../src/core/quota/rules/limits.ts";
 import { tenantWarnings } from "../../../src/core/quota/rules/tenant-warnings.ts";

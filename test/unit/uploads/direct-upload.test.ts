@@ -9,7 +9,8 @@ import {
   writeDirectUpload,
 } from "../../../src/core/uploads/rules/direct-upload.ts";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
-import { narrow, parsePolicy } from "../../../src/core/policy/rules/policy.ts";
+import { readPolicy } from "../../../src/core/policy/rules/parse-policy.ts";
+import { narrow } from "../../../src/core/policy/rules/policy.ts";
 import { readDirectUpload as readLikeStream, readTusCreation } from "../../../src/local-stream/rules.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import { policyJson, policyRequest } from "../../support/policy-arbitraries.ts";
@@ -142,7 +143,7 @@ describe("writeDirectUpload", () => {
     let accepted = 0;
     fc.assert(
       fc.property(policyJson, policyJson, policyRequest, (tenant, grant, request) => {
-        const [a, b] = [parsePolicy(tenant, "policy"), parsePolicy(grant, "grant")];
+        const [a, b] = [readPolicy(tenant, "policy"), readPolicy(grant, "grant")];
         if (!a.ok || !b.ok) return;
         const { result } = applyPolicy(narrow([a.value], b.value), request);
         if (!result.ok) return;
@@ -177,7 +178,7 @@ describe("writeDirectUpload", () => {
   it("is the inverse of readDirectUpload", () => {
     fc.assert(
       fc.property(policyJson, policyRequest, (tenant, request) => {
-        const policy = parsePolicy(tenant, "policy");
+        const policy = readPolicy(tenant, "policy");
         if (!policy.ok) return;
         const { result } = applyPolicy([policy.value], request);
         if (!result.ok) return;

@@ -7,7 +7,7 @@ resetAcme();
 
 describe("an upload", () => {
   it("carries what ties it to the backend's record", async () => {
-    await newKey({ metadata: { project: {} } });
+    await newKey({ custom: { project: {} } });
     const grant = await mint({ reference: "order 7 🎬", subject: "user-1" });
     const { id } = await create(grant, { name: "cats.mp4", project: "cats", other: "dropped" });
     const expected = {

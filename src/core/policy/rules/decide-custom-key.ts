@@ -29,21 +29,22 @@ export function customRules(policy: Policy, key: string, requested: string | und
   const rules: Rule<string>[] = [];
   for (const document of policy) {
     const { source, customKeys } = document;
-    const path = `${source}.metadata.*`;
     const rule = document.rules.get(key);
     if (rule) rules.push(rule);
-    else if (customKeys?.allow.has(key)) rules.push(allowRule(path, customKeys));
+    else if (customKeys?.allow.has(key)) rules.push({ ...customKeys, required: false });
     else if (customKeys || source === "policy")
-      rules.push(denyRule(path, customKeys?.onViolation ?? "drop", isAddedByUploader(key, requested ?? "")));
+      rules.push(denyRule(customKeys ?? NO_CUSTOM_KEYS, isAddedByUploader(key, requested ?? "")));
   }
   return rules;
 }
 
-function allowRule(path: string, { constraints, onViolation }: CustomKeysRule): Rule<string> {
-  return { path, required: false, constraints, onViolation };
-}
+/** What a tenant's document without the rule `*` says. */
+const NO_CUSTOM_KEYS = { path: "policy.custom.*", onViolation: "drop" } as const;
 
-function denyRule(path: string, onViolation: CustomKeysRule["onViolation"], isAddedByUploader: boolean): Rule<string> {
+function denyRule(
+  { path, onViolation }: Pick<CustomKeysRule, "path" | "onViolation">,
+  isAddedByUploader: boolean,
+): Rule<string> {
   return {
     path,
     required: false,

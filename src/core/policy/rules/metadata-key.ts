@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import type { Constraint, Context, KeyType } from "./rule.ts";
 
 /** A metadata key: the type of its values, and what a policy may set for it. */
@@ -9,8 +8,6 @@ export interface MetadataKey<V> {
   readonly setting: v.GenericSchema<unknown, Setting>;
   /** Schemas of the verbs that constrain the value. */
   readonly verbs: Readonly<Record<string, v.GenericSchema>>;
-  /** The largest number that a document may set, where that depends on the Stream account. */
-  readonly largestSetting?: (maxima: AccountMaxima) => number;
   /** Compiles a `force` or `default` into the value that it stands for in a creation. */
   resolve(setting: Setting): (context: Context) => V;
   /** Compiles the verbs of a rule. */

@@ -1,6 +1,5 @@
 import * as v from "valibot";
 import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
-import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { max, maxOf, min, oneOf } from "./constraints.ts";
 import { type MetadataKey, choices, constant, ifSet } from "./metadata-key.ts";
 import type { Constraint, Context } from "./rule.ts";
@@ -15,7 +14,6 @@ export const maxDurationSecondsKey = numberKey({
   least: 1,
   most: ANY_ACCOUNT.maxVideoSeconds,
   accountMaximum: maxOf(({ bounds }) => bounds.maxSeconds),
-  largestSetting: ({ maxVideoSeconds }) => maxVideoSeconds,
   default: ({ bounds }) => bounds.defaultSeconds,
   defaultRule: ({ bounds }) => bounds.defaultRule,
 });
@@ -41,12 +39,11 @@ function numberKey(options: {
   /** The maximum on any Stream account. */
   readonly most: number;
   readonly accountMaximum?: Constraint<number>;
-  readonly largestSetting?: (maxima: AccountMaxima) => number;
   /** Sent if no policy has a default. */
   readonly default?: (context: Context) => number;
   readonly defaultRule?: (context: Context) => string;
 }): MetadataKey<number> {
-  const { least, most, digits, parse, expects, accountMaximum, largestSetting, ...defaults } = options;
+  const { least, most, digits, parse, expects, accountMaximum, ...defaults } = options;
   const inBounds = v.pipe(v.number(), v.minValue(least), v.maxValue(most));
   // Written out, never as 1e-7.
   const number = v.pipe(
@@ -62,7 +59,6 @@ function numberKey(options: {
       ...defaults,
     },
     setting: number,
-    ...(largestSetting && { largestSetting }),
     verbs: { min: number, max: number, oneOf: choices(number) },
     resolve: (setting) => constant(Number(setting)),
     constraints: (verbs) => [

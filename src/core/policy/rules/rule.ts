@@ -47,6 +47,9 @@ export type AnyRule = Rule<any>;
 
 /** The rule `*` of one document: for all custom keys that have no rule of their own. */
 export interface CustomKeysRule {
+  /** Path of the rule: `policy.custom.*`. */
+  readonly path: string;
+  /** In lower case. */
   readonly allow: ReadonlySet<string>;
   readonly constraints: readonly Constraint<string>[];
   /** For keys that are not allowed. */

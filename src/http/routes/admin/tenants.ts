@@ -1,6 +1,6 @@
 import { Routes } from "../../routes.ts";
 import * as v from "valibot";
-import { parsePolicy } from "../../../core/policy/rules/policy.ts";
+import { parsePolicy } from "../../../core/policy/rules/parse-policy.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { limitsSchema } from "../../../core/quota/rules/limits.ts";

@@ -1,0 +1,100 @@
+import * as v from "valibot";
+import { jsonObject } from "../../shared/strict-object.ts";
+import { type Result, ok } from "../../shared/result.ts";
+import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
+import type { AccountMaxima } from "../../stream/rules/upstream.ts";
+import { type RulesByKey, compileRules } from "./compile-rules.ts";
+import { type Faults, refuse, refuseFaults, refuseIssue } from "./faults.ts";
+import { ORIGIN } from "./hosts.ts";
+import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
+
+const MAX_ORIGINS = 100;
+const MAX_FILE_TYPES = 50;
+
+const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const mediaType = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.+-]*\/(?:\*|[a-z0-9][a-z0-9.+-]*)$/));
+const rulesByKey = v.optional(
+  v.custom<RulesByKey>((value) => typeof value === "object" && value !== null && !Array.isArray(value)),
+  {},
+);
+
+/** A document without its rules: these are compiled key by key, since each key has verbs of its own. */
+const documentSchema = jsonObject({
+  upload: v.optional(
+    jsonObject({
+      minBytes: v.optional(bytes),
+      maxBytes: v.optional(bytes),
+      fileTypes: v.optional(v.pipe(v.array(mediaType), v.minLength(1), v.maxLength(MAX_FILE_TYPES))),
+    }),
+    {},
+  ),
+  metadata: rulesByKey,
+  custom: rulesByKey,
+  creator: v.optional(jsonObject({ from: v.picklist(CREATOR_SOURCES) })),
+  origins: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(ORIGIN))), v.maxLength(MAX_ORIGINS))),
+});
+
+/**
+ * Parses a policy document as the operator or the minter of a grant writes it.
+ *
+ * @param maxima of the Stream account; absent: any
+ * @returns the problem `body_invalid` with the path of each fault, also if rules contradict each other
+ */
+export function parsePolicy(
+  json: unknown,
+  source: PolicyDocument["source"],
+  maxima: AccountMaxima = ANY_ACCOUNT,
+): Result<PolicyDocument> {
+  const faults: Faults = [];
+  const document = compileDocument(json, source, maxima, faults);
+  return refuseFaults(faults) ?? document;
+}
+
+/**
+ * Reads a policy document that was accepted before, possibly by another version: a tenant's from the registry, or one that a grant
+ * carries. The Stream account bounds each creation anyway.
+ *
+ * @param faults takes what `parsePolicy` refuses and an earlier version accepted
+ */
+export function readPolicy(
+  json: unknown,
+  source: PolicyDocument["source"],
+  faults: Faults = [],
+): Result<PolicyDocument> {
+  return compileDocument(json, source, ANY_ACCOUNT, faults);
+}
+
+function compileDocument(
+  json: unknown,
+  source: PolicyDocument["source"],
+  maxima: AccountMaxima,
+  faults: Faults,
+): Result<PolicyDocument> {
+  const parsed = v.safeParse(documentSchema, json);
+  if (!parsed.success) return refuseIssue(`/${source}`, parsed.issues[0]);
+  const { upload, metadata, custom, creator, origins } = parsed.output;
+
+  const { minBytes = 0, maxBytes = Number.MAX_SAFE_INTEGER, fileTypes } = upload;
+  if (minBytes > maxBytes)
+    return refuse(`/${source}/upload/minBytes`, `must be at most maxBytes, ${maxBytes} (found: ${minBytes})`);
+  for (const [field, found = 0] of [
+    ["minBytes", upload.minBytes],
+    ["maxBytes", upload.maxBytes],
+  ] as const)
+    if (found > maxima.maxUploadBytes)
+      return refuse(
+        `/${source}/upload/${field}`,
+        `must be at most ${maxima.maxUploadBytes}, Stream's maximum (found: ${found})`,
+      );
+
+  const rules = compileRules(source, { metadata, custom }, maxima, faults);
+  if (!rules.ok) return rules;
+  return ok({
+    source,
+    json,
+    upload: { minBytes, maxBytes, ...(fileTypes && { fileTypes }) },
+    ...rules.value,
+    ...(creator && { creator: creator.from }),
+    ...(origins && { origins }),
+  });
+}
