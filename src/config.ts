@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW, MAX_CALLS_PER_WINDOW } from "./core/budget/rules/call-window.ts";
-import { isSafeUrl } from "./core/shared/safe-url.ts";
+import { isFetchableUrl } from "./core/shared/fetched-url.ts";
 import type { Upstream } from "./core/stream/rules/upstream.ts";
 import { DEFAULT_UPSTREAM } from "./core/shared/tenant.ts";
 import {
@@ -196,9 +196,10 @@ function toUpstream(settings: v.InferOutput<typeof upstreamEnvironment>, allowLo
   if (!accountId) throw new ConfigError("Configuration: STREAM_ACCOUNT_ID is not set.");
   if (token ? Boolean(email || key) : !(email && key))
     throw new ConfigError("Configuration: set either STREAM_API_TOKEN, or both STREAM_API_EMAIL and STREAM_API_KEY.");
-  if (!isSafeUrl(settings.STREAM_API_BASE, allowLoopback))
+  const hosts = settings.STREAM_UPLOAD_HOSTS.map((host) => `https://${host}`);
+  if (![settings.STREAM_API_BASE, ...hosts].every((url) => isFetchableUrl(url, allowLoopback)))
     throw new ConfigError(
-      "Configuration: STREAM_API_BASE must be https (http only for loopback, with ALLOW_LOOPBACK).",
+      "Configuration: STREAM_API_BASE must be https, and its host and STREAM_UPLOAD_HOSTS public names, or loopback with ALLOW_LOOPBACK.",
     );
   return {
     id: DEFAULT_UPSTREAM,

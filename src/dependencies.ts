@@ -110,9 +110,10 @@ export function createSearchDependencies(env: Env, config: Config): SearchDepend
 const ANSWER_MARGIN_SECONDS = 5;
 
 /** Blocks an upstream's budget when Stream limits its calls. */
-function streamClient({ streamDeadlineMs }: Config, budget: Budget): StreamClient {
+function streamClient({ streamDeadlineMs, allowLoopback }: Config, budget: Budget): StreamClient {
   return createStreamClient({
     deadlineMs: streamDeadlineMs,
+    allowLoopback,
     onRateLimited: (upstream, seconds) => budget.block(upstream, seconds),
   });
 }

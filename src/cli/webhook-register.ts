@@ -53,7 +53,11 @@ async function registerDefault(gateway: string, force: boolean, print: boolean):
   const url = `${gateway}/hooks/stream/${DEFAULT_UPSTREAM}`;
   const upstream = parseDefaultUpstream(process.env);
   if (!upstream) throw new Error("Set STREAM_ACCOUNT_ID and a credential.");
-  const client = createStreamClient({ deadlineMs: DEADLINE_MS, onRateLimited: () => Promise.resolve() });
+  const client = createStreamClient({
+    deadlineMs: DEADLINE_MS,
+    allowLoopback: true,
+    onRateLimited: () => Promise.resolve(),
+  });
   const registered = await registerStreamWebhook(createStreamWebhooks(client), upstream, url, force);
   if (!registered.ok) throw new Error(withAdvice(registered.problem.code, registered.problem.detail));
   const { secret, replaced } = registered.value;

@@ -31,6 +31,7 @@ describe("auth failure limit", () => {
 
     // Addresses of one /64 network share the limit.
     expect((await attempt("2001:db8::ffff:1", "junk")).status).toBe(429);
+    expect((await attempt("2001:0DB8:0000::0001", "junk")).status).toBe(429);
     expect((await attempt("2001:db8:0:1::1", "junk")).status).toBe(401);
     expect((await attempt("2001:db8::1", key)).status).toBe(201);
   });

@@ -1,4 +1,5 @@
 import type { AuthFailureLimiter } from "../../core/ports/auth-failure-limiter.ts";
+import { networkOf } from "../../core/shared/network.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
 
 /** The period of the binding in `wrangler.toml`. */
@@ -34,15 +35,4 @@ export function createAuthFailureLimiter(binding: RateLimit, now: () => number):
       return WINDOW_MS / 1000;
     },
   };
-}
-
-/** The IPv4 address, or the /64 of an IPv6 address: one household or host can send from all of it. */
-function networkOf(address: string): string {
-  if (!address.includes(":")) return address;
-  const [head = "", tail] = address.toLowerCase().split("::", 2);
-  const headGroups = head === "" ? [] : head.split(":");
-  const tailGroups = tail ? tail.split(":") : [];
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - headGroups.length - tailGroups.length);
-  const groups = [...headGroups, ...Array.from({ length: zeros }, () => "0"), ...tailGroups];
-  return `${groups.slice(0, 4).join(":")}::/64`;
 }

@@ -1,5 +1,5 @@
 import { type JWTVerifyGetKey, createLocalJWKSet, createRemoteJWKSet, customFetch, errors } from "jose";
-import { isSafeUrl } from "../../core/shared/safe-url.ts";
+import { mayFetch } from "../../core/shared/fetched-url.ts";
 import { errorMessage } from "../../core/shared/text.ts";
 import type { Issuer } from "../../core/auth/rules/issuer.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
@@ -57,8 +57,8 @@ function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
     [customFetch]: async (target, init) => {
       // Checked here, where a request is needed: tokens with a cached key stay valid while the provider is down.
       if (lastFailure && Date.now() < lastFailure.until) throw lastFailure.error;
-      // Checked when it was configured, and again here, because the setting for loopback may have changed since.
-      if (!isSafeUrl(target, allowLoopback)) throw new JwksUnavailable("The JWKS URL must be https.");
+      // Checked when it was configured, but perhaps by another version, or before the setting for loopback changed.
+      if (!mayFetch(target, allowLoopback)) throw new JwksUnavailable("The JWKS URL is not allowed.");
       const response = await fetch(target, init);
       const body = await readBounded(response.body, MAX_JWKS_BYTES);
       if (body === undefined) throw new JwksUnavailable(`The key set must have at most ${MAX_JWKS_BYTES} bytes.`);

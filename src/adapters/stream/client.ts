@@ -1,12 +1,15 @@
 import * as v from "valibot";
 import { type StreamErrorResponse, toProblem } from "../../core/stream/rules/map-stream-error.ts";
 import { MAX_RETRY_AFTER_SECONDS, parseRetryAfter } from "../../core/stream/rules/retry-after.ts";
+import { mayFetch } from "../../core/shared/fetched-url.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
 
 export interface StreamClientOptions {
   /** Milliseconds for one call: the answer's headers and its body. */
   readonly deadlineMs: number;
+  /** For development: allows loopback hosts. */
+  readonly allowLoopback: boolean;
   /** Called when an upstream refuses further calls for a number of seconds. */
   readonly onRateLimited: (upstream: Upstream, seconds: number) => Promise<void>;
 }
@@ -29,6 +32,11 @@ export interface StreamClient {
   readonly headUpload: (location: string, headers: Readonly<Record<string, string>>) => Promise<Response>;
 }
 
+/** The call was not sent. */
+export class UrlNotAllowed extends Error {
+  override readonly name = "UrlNotAllowed";
+}
+
 /** Enough for errors, upload URLs and webhooks, which have a few hundred bytes. */
 const DEFAULT_MAX_BYTES = 64 * 1024;
 
@@ -37,10 +45,13 @@ const DEFAULT_MAX_BYTES = 64 * 1024;
  *
  * @see https://developers.cloudflare.com/fundamentals/api/reference/limits/
  */
-export function createStreamClient({ deadlineMs, onRateLimited }: StreamClientOptions): StreamClient {
+export function createStreamClient({ deadlineMs, allowLoopback, onRateLimited }: StreamClientOptions): StreamClient {
   /** A redirect is returned like any other answer: following it could send the credential to another host. */
-  const send = (url: string, method: string, headers: Readonly<Record<string, string>>, body: string | null) =>
-    fetch(url, { method, headers, body, redirect: "manual", signal: AbortSignal.timeout(deadlineMs) });
+  async function send(url: string, method: string, headers: Readonly<Record<string, string>>, body: string | null) {
+    // Checked when it was configured, but perhaps by another version, or before the setting for loopback changed.
+    if (!mayFetch(url, allowLoopback)) throw new UrlNotAllowed("The URL of the upstream is not allowed.");
+    return fetch(url, { method, headers, body, redirect: "manual", signal: AbortSignal.timeout(deadlineMs) });
+  }
 
   return {
     async request(upstream, { method, path, headers, body = null, maxBytes = DEFAULT_MAX_BYTES }) {

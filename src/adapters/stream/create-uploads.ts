@@ -6,7 +6,7 @@ import type { StreamOutcome, UpstreamCreation } from "../../core/stream/rules/cr
 import { toProblem } from "../../core/stream/rules/map-stream-error.ts";
 import { parseLocation, parseUid } from "../../core/stream/rules/upload-url.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
-import type { StreamAnswer, StreamClient } from "./client.ts";
+import { type StreamAnswer, type StreamClient, UrlNotAllowed } from "./client.ts";
 
 const linkSchema = v.object({ uid: v.string(), uploadURL: v.string() });
 const JSON_HEADERS = { "Content-Type": "application/json" };
@@ -88,7 +88,8 @@ function outcomeOfNoAnswer(error: unknown): StreamOutcome {
   const facts = { reason: errorMessage(error) };
   const timedOut = error instanceof DOMException && error.name === "TimeoutError";
   return {
-    kind: "unknown",
+    // A call that was not sent has created nothing.
+    kind: error instanceof UrlNotAllowed ? "refused" : "unknown",
     problem: timedOut
       ? problem("stream_timeout", "Stream did not answer in time.", { facts })
       : problem("stream_unreachable", "Stream cannot be reached, or its answer was lost.", { facts }),

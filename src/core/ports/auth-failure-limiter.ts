@@ -1,4 +1,4 @@
-/** Counts failed authentication attempts per client address. */
+/** Counts failed authentication attempts per client network, see `networkOf`. */
 export interface AuthFailureLimiter {
   /**
    * Counts a failed attempt.

@@ -1,8 +1,9 @@
 import type { Ledgers } from "../ports/ledger.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 import type { EndpointHealth, Webhooks } from "../ports/webhooks.ts";
+import { isEndpointUrl } from "../shared/fetched-url.ts";
 import type { DeliveryAttempt, Delivery, WebhookResponse } from "./rules/delivery.ts";
-import { type Endpoint, isEndpointUrl } from "./rules/endpoint.ts";
+import type { Endpoint } from "./rules/endpoint.ts";
 import { MAX_FAILING_MS, classifyResponse, retryDelaySeconds } from "./rules/retry-policy.ts";
 
 export interface DeliverEventPorts {

@@ -29,7 +29,7 @@ async function register(
       method === "PUT" ? [JSON.stringify({ success: true, result: created }), 200] : [current, status];
     return new Response(typeof text === "string" ? text : JSON.stringify(text), { status: code });
   });
-  const client = createStreamClient({ deadlineMs: 1_000, onRateLimited: () => Promise.resolve() });
+  const client = createStreamClient({ deadlineMs: 1_000, allowLoopback: true, onRateLimited: () => Promise.resolve() });
   const registered = await registerStreamWebhook(createStreamWebhooks(client), upstream, OURS, force);
   const outcome = registered.ok ? registered.value : registered.problem.code;
   return { outcome, detail: registered.ok ? "" : registered.problem.detail, replaces: put.mock.calls.length > 0 };

@@ -27,6 +27,18 @@ describe("AuthFailureLimiter.countFailure", () => {
     expect(calls).toBe(callsBefore + 2);
   });
 
+  it("counts an address as one in all its notations, and each IPv4 address by itself", async () => {
+    const keys: string[] = [];
+    const limit = async ({ key }: RateLimitOptions) => {
+      keys.push(key);
+      return { success: true };
+    };
+    const failures = createAuthFailureLimiter({ limit }, Date.now);
+    for (const address of ["2001:0db8::0001", "2001:db8::2", "192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:202", ""])
+      await failures.countFailure(address);
+    expect(keys).toEqual(["2001:db8:0:0::/64", "2001:db8:0:0::/64", "192.0.2.1", "192.0.2.1", "192.0.2.2", ""]);
+  });
+
   it("returns undefined if the binding fails", async () => {
     const limit = () => Promise.reject(new Error("internal error"));
     expect(await createAuthFailureLimiter({ limit }, Date.now).countFailure("192.0.2.1")).toBeUndefined();

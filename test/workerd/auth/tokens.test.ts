@@ -192,17 +192,20 @@ describe("Tokens.verifyJwt with a JWKS URL", () => {
   });
 });
 
-describe("Tokens.verifyJwt with a JWKS URL that is not https", () => {
-  it("requests no key set from a URL that is no longer allowed", async () => {
-    const provider = vi.spyOn(globalThis, "fetch");
-    const jwt = await claims(new SignJWT())
-      .setProtectedHeader({ alg: "ES256" })
-      .sign((await generateKeyPair("ES256")).privateKey);
-    const issuer = issuerWith({ kind: "jwks-url", url: "http://localhost:8080/jwks" }, ["ES256"]);
-    expect(codeOf(await createTokens(ring(["new", 1]), false).verifyJwt(jwt, issuer))).toBe("jwks_unavailable");
-    expect(provider).not.toHaveBeenCalled();
-    provider.mockRestore();
-  });
+describe("Tokens.verifyJwt with a stored JWKS URL that is no longer allowed", () => {
+  it.each(["http://localhost:8080/jwks", "https://169.254.169.254/jwks", "https://idp.default.svc/jwks"])(
+    "requests no key set from %s",
+    async (url) => {
+      const provider = vi.spyOn(globalThis, "fetch");
+      const jwt = await claims(new SignJWT())
+        .setProtectedHeader({ alg: "ES256" })
+        .sign((await generateKeyPair("ES256")).privateKey);
+      const issuer = issuerWith({ kind: "jwks-url", url }, ["ES256"]);
+      expect(codeOf(await createTokens(ring(["new", 1]), false).verifyJwt(jwt, issuer))).toBe("jwks_unavailable");
+      expect(provider).not.toHaveBeenCalled();
+      provider.mockRestore();
+    },
+  );
 });
 
 describe("Tokens.signGrant and Tokens.verifyGrant", () => {

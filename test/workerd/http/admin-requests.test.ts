@@ -135,6 +135,43 @@ describe("the body of an admin request", () => {
   });
 });
 
+const PRIVATE_HOSTS = [
+  "169.254.169.254",
+  "10.0.0.1",
+  "0x7f.1",
+  "1.1.1.1",
+  "[::ffff:10.0.0.1]",
+  "localhost",
+  "localhost.",
+  "metadata",
+  "api.default.svc",
+  "vault.service.consul",
+  "db.cluster.local",
+  "nas.home.arpa",
+  "abc.onion",
+  "api.acme.com.",
+];
+
+describe("a URL of an admin request", () => {
+  it.each(PRIVATE_HOSTS)("is rejected for the host %s, whatever it is for", async (host) => {
+    await seedTenant("t");
+    const url = `https://${host}/`;
+    // Loopback is allowed in the tests.
+    const loopback = ["0x7f.1", "localhost"].includes(host);
+    const put = async (path: string, body: object) => {
+      const { status } = await asOperator("PUT", path, body);
+      return status;
+    };
+    expect(await put("/tenants/t/endpoints/e", { url })).toBe(loopback ? 201 : 400);
+    expect(await put("/issuers/x", issuerWith({ jwksUrl: url }))).toBe(loopback ? 201 : 400);
+    expect(await put("/upstreams/x?check=false", { ...UPSTREAM, apiBase: url })).toBe(loopback ? 201 : 400);
+    expect(await put("/upstreams/x?check=false", { ...UPSTREAM, uploadHosts: [host] })).toBe(
+      host === "localhost" ? 200 : 400,
+    );
+    if (!loopback) expect(await put("/upstreams/x/webhook", { gateway: url })).toBe(400);
+  });
+});
+
 describe("the path of an admin request", () => {
   it.each([
     ["GET", "/tenants/nobody/events", 404],

@@ -17,7 +17,7 @@ import { asOperator } from "./worker.ts";
 const WEBHOOK_SECRET = "85011ed3a913c6ad5f9cf6c5573cc0a7";
 export const stream = inject("stream");
 const upstream = localUpstream("live", stream);
-const client = createStreamClient({ deadlineMs: 5_000, onRateLimited: () => Promise.resolve() });
+const client = createStreamClient({ deadlineMs: 5_000, allowLoopback: true, onRateLimited: () => Promise.resolve() });
 const api = createStreamApi(client, true);
 export const LIFE_SECONDS = 1_800;
 /** The minimum chunk size of Stream, except for the last chunk. */

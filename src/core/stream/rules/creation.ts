@@ -13,6 +13,6 @@ export interface UpstreamCreation {
 export type StreamOutcome =
   | { readonly kind: "created"; readonly status: number; readonly uid: string; readonly location: string }
   /** There is definitely no video. */
-  | { readonly kind: "refused"; readonly status: number; readonly problem: Problem }
+  | { readonly kind: "refused"; readonly status?: number; readonly problem: Problem }
   /** There may be a video, but no client has its URL. With a uid, there is that video. */
   | { readonly kind: "unknown"; readonly status?: number; readonly uid?: string; readonly problem: Problem };

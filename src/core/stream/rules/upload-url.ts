@@ -1,4 +1,4 @@
-import { LOOPBACK } from "../../shared/safe-url.ts";
+import { LOOPBACK, mayFetch } from "../../shared/fetched-url.ts";
 
 /**
  * Parses the upload URL in Stream's `Location`: absolute, https, without user info, on an allowed host. Some proxies add a
@@ -14,18 +14,15 @@ export function parseLocation(header: string, hosts: readonly string[], allowLoo
 }
 
 /**
- * Matches the text and not a parsed URL, since the text is copied to a response header, and parsers repair invalid URLs. No
- * `@` can precede the path, so there is no user info.
+ * Matches the text and not a parsed URL, since the text is copied to a response header, and parsers repair invalid URLs.
  */
-const UPLOAD_URL = /^(https?):\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(?:[/?][\x21-\x7e]*)?$/;
+const UPLOAD_URL = /^https?:\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(?:[/?][\x21-\x7e]*)?$/;
 
 function isUploadUrl(value: string, hosts: readonly string[], allowLoopback: boolean): boolean {
   const url = UPLOAD_URL.exec(value);
-  if (!url) return false;
-  const [, scheme, host = "", port = ""] = url;
-  const local = allowLoopback && LOOPBACK.test(host);
-  if (scheme !== "https" && !local) return false;
-  return hosts.includes(host + port) || (local && hosts.includes(host));
+  if (!url || !mayFetch(value, allowLoopback)) return false;
+  const [, host = "", port = ""] = url;
+  return hosts.includes(host + port) || (LOOPBACK.test(host) && hosts.includes(host));
 }
 
 /** Validates Stream's identifier of a video, e.g. from `stream-media-id`. The id in `Location` is another one. */

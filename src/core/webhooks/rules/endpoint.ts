@@ -1,4 +1,3 @@
-import { LOOPBACK } from "../../shared/safe-url.ts";
 import type { WebhookEvent } from "./delivery.ts";
 import type { UploadEventType } from "./upload-event.ts";
 
@@ -47,27 +46,4 @@ export function replaceSecret(secrets: readonly EndpointSecret[], fresh: string,
     ...secret,
   }));
   return [{ secret: fresh }, ...replaced].slice(0, MAX_SECRETS);
-}
-
-/** Checks the text before `URL` normalizes it: printable ASCII, a host right after `//`, no user info, no backslash. */
-const WRITTEN_URL = /^https?:\/\/(?=[\x21-\x7e]{1,1000}$)[^/?#@\\]+(?:[/?#][^\\]*)?$/;
-/** Suffixes that only resolve in a private network or on the machine itself. RFC 6761, 6762, 8375 and custom. */
-const LOCAL_NAMES =
-  /(?:^|\.)(?:localhost|local|localdomain|internal|intranet|private|corp|home|lan|arpa|test|invalid|onion)$/;
-/** A `URL.hostname` of two or more labels, whose last one does not begin with a digit. */
-const PUBLIC_NAME = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/;
-
-/**
- * Whether events may be sent to this URL: https on the default port, no user info, a public name. `URL` converts every form
- * of an IPv4 address (`0x7f.1`, `2130706433`, `①②⑦.1`) to dotted decimals, which are not a name. The name is not resolved
- * here; Cloudflare's network rejects private addresses itself.
- *
- * @param allowLoopback for development: also accepts loopback hosts, on any port, with http or https
- */
-export function isEndpointUrl(text: string, allowLoopback: boolean): boolean {
-  const url = WRITTEN_URL.test(text) && URL.parse(text);
-  if (!url) return false;
-  if (allowLoopback && LOOPBACK.test(url.hostname)) return true;
-  const isHttpsPort = url.protocol === "https:" && url.host === url.hostname;
-  return isHttpsPort && PUBLIC_NAME.test(url.hostname) && !LOCAL_NAMES.test(url.hostname);
 }

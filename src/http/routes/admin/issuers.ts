@@ -11,7 +11,7 @@ import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
 import { slug } from "../../pipeline/slug.ts";
 import { publicKeySet } from "./jwk-set-schema.ts";
-import { safeUrl, scopes, uniqueSubset } from "./schemas.ts";
+import { fetchableUrl, scopes, uniqueSubset } from "./schemas.ts";
 
 /** RFC 7518 section 3.2: "A key of the same size as the hash output (for instance, 256 bits for HS256) or larger MUST be used". */
 const MIN_SECRET_BYTES = 32;
@@ -29,7 +29,7 @@ const issuerSchema = (allowLoopback: boolean) =>
       issuer: text,
       audience: text,
       algorithms: v.optional(uniqueSubset(ASYMMETRIC_ALGORITHMS)),
-      jwksUrl: v.optional(safeUrl(allowLoopback)),
+      jwksUrl: v.optional(fetchableUrl(allowLoopback)),
       jwks: v.optional(publicKeySet),
       secret: v.optional(
         v.pipe(

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { SCOPES } from "../../../core/auth/rules/scopes.ts";
-import { isSafeUrl } from "../../../core/shared/safe-url.ts";
-import { isEndpointUrl } from "../../../core/webhooks/rules/endpoint.ts";
+import { isEndpointUrl, isFetchableUrl } from "../../../core/shared/fetched-url.ts";
 
 /** Schemas that several documents share. */
 
@@ -21,14 +20,11 @@ export const displayName = v.pipe(
   v.regex(/^[^\p{Cc}\p{Cs}]{1,200}$/u, "must be 1 to 200 printable characters"),
 );
 
-/** A URL that secrets may be sent to, or that keys may come from. Checked as text, because a parser would repair it. */
-export const safeUrl = (allowLoopback: boolean) =>
+/** A URL that the gateway fetches. */
+export const fetchableUrl = (allowLoopback: boolean) =>
   v.pipe(
     v.string(),
-    v.check(
-      (url) => /^https?:\/\/[\x21-\x7e]{1,1000}$/.test(url) && isSafeUrl(url, allowLoopback),
-      "must be an https URL",
-    ),
+    v.check((url) => isFetchableUrl(url, allowLoopback), "must be an https URL of a public name, without user info"),
   );
 
 /** A URL that webhook events may be sent to. */

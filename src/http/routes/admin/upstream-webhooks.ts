@@ -16,7 +16,7 @@ import { WEBHOOK_SECRET } from "../../../core/stream/rules/defaults.ts";
 import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { safeUrl } from "./schemas.ts";
+import { fetchableUrl } from "./schemas.ts";
 import { MANAGED_BY_ENVIRONMENT, NO_SUCH_UPSTREAM } from "./upstreams.ts";
 
 export interface UpstreamWebhookPorts {
@@ -40,7 +40,7 @@ export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Routes {
   const slugs = ["upstream"] as const;
   const putSchema = jsonObject({
     /** The gateway's public address. Absent: the address of this request. */
-    gateway: v.optional(safeUrl(ports.config.allowLoopback)),
+    gateway: v.optional(fetchableUrl(ports.config.allowLoopback)),
     force: v.optional(v.boolean(), false),
   });
 

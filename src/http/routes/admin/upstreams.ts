@@ -5,6 +5,7 @@ import { MAX_CALLS_PER_WINDOW } from "../../../core/budget/rules/call-window.ts"
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { err } from "../../../core/shared/result.ts";
+import { isFetchableUrl } from "../../../core/shared/fetched-url.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import {
@@ -18,21 +19,19 @@ import type { Upstream } from "../../../core/stream/rules/upstream.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { safeUrl } from "./schemas.ts";
+import { fetchableUrl } from "./schemas.ts";
 
 /** Goes into a request header as it is. */
 const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,500}$/, "must be printable ASCII without blanks"));
 /** As `URL.host` writes it, because it is compared with that: no `:443`. */
-const host = v.pipe(
-  v.string(),
-  v.check(
-    (text) =>
-      /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?$/.test(text) &&
-      URL.canParse(`https://${text}`) &&
-      new URL(`https://${text}`).host === text,
-    "must be a host in lower case, with its port unless that is 443",
-  ),
-);
+const host = (allowLoopback: boolean) =>
+  v.pipe(
+    v.string(),
+    v.check(
+      (text) => URL.parse(`https://${text}`)?.host === text && isFetchableUrl(`https://${text}`, allowLoopback),
+      "must be a public host in lower case, with its port unless that is 443",
+    ),
+  );
 
 const upstreamSchema = (allowLoopback: boolean) =>
   v.pipe(
@@ -40,12 +39,15 @@ const upstreamSchema = (allowLoopback: boolean) =>
       accountId: v.pipe(v.string(), v.regex(/^[\w-]{1,32}$/, "must be an account id of at most 32 characters")),
       apiBase: v.optional(
         v.pipe(
-          safeUrl(allowLoopback),
+          fetchableUrl(allowLoopback),
           v.check((url) => !/[?#]/.test(url), "must be a URL without query and fragment"),
         ),
         STREAM_API_BASE,
       ),
-      uploadHosts: v.optional(v.pipe(v.array(host), v.minLength(1), v.maxLength(20)), STREAM_UPLOAD_HOSTS.split(",")),
+      uploadHosts: v.optional(
+        v.pipe(v.array(host(allowLoopback)), v.minLength(1), v.maxLength(20)),
+        STREAM_UPLOAD_HOSTS.split(","),
+      ),
       callsPerWindow: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_CALLS_PER_WINDOW))),
       maxUploadBytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
       maxVideoSeconds: v.optional(
