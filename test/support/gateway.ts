@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { inject } from "vitest";
 import { startGateway } from "../../src/cli/gateway.ts";
 import { registerLocalWebhook } from "../../src/cli/local-webhook.ts";
+import type { CountedUpload } from "../../src/core/quota/rules/usage-totals.ts";
 import { type LocalStreamOptions, startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { freePort } from "./free-port.ts";
@@ -37,7 +38,14 @@ export interface TestGateway {
   tenant(id: string, document?: object, key?: object): Promise<string>;
   /** Lets all upload URLs expire earlier, as far as the gateway knows, and restarts it. */
   age(seconds: number): Promise<void>;
+  /** The rows of each ledger on disk. Restarts the gateway. */
+  ledgers(): Promise<LedgerRow[][]>;
   stop(): Promise<void>;
+}
+
+/** An upload as a ledger stores it, as far as totals count it. */
+export interface LedgerRow extends CountedUpload {
+  readonly id: string;
 }
 
 /** Starts a gateway on a copy of `template`. Programs that do not run in Vitest create their own template. */
@@ -64,6 +72,13 @@ export async function startTestGateway(
     });
   let gateway = await start();
   const operator = operatorApi(gateway.url);
+  const whileStopped = async <T>(work: (path: string) => T): Promise<T[]> => {
+    await gateway.stop();
+    const files = globSync("v3/do/**/*.sqlite", { cwd: statePath });
+    const done = files.map((file) => work(join(statePath, file)));
+    gateway = await start();
+    return done;
+  };
 
   return {
     url: gateway.url,
@@ -75,9 +90,11 @@ export async function startTestGateway(
       return (await operator("POST", `/tenants/${id}/keys`, key))["key"] ?? "";
     },
     async age(seconds) {
-      await gateway.stop();
-      for (const file of globSync("v3/do/**/*.sqlite", { cwd: statePath })) ageLedger(join(statePath, file), seconds);
-      gateway = await start();
+      await whileStopped((path) => onLedger(path, AGE, seconds));
+    },
+    async ledgers() {
+      const ledgers = await whileStopped((path) => onLedger(path, "SELECT * FROM uploads"));
+      return ledgers.filter((rows) => rows.length > 0) as unknown as LedgerRow[][];
     },
     async stop() {
       await gateway.stop();
@@ -87,12 +104,15 @@ export async function startTestGateway(
   };
 }
 
-/** Does nothing to the database of another object. */
-function ageLedger(path: string, seconds: number): void {
+const AGE = "UPDATE uploads SET expires = expires - ?";
+
+/** @returns no rows from the database of another object */
+function onLedger(path: string, query: string, ...values: number[]): object[] {
   const database = new DatabaseSync(path);
   const isLedger = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'uploads'").get() !== undefined;
-  if (isLedger) database.prepare("UPDATE uploads SET expires = expires - ?").run(seconds);
+  const rows = isLedger ? database.prepare(query).all(...values) : [];
   database.close();
+  return rows;
 }
 
 /** Headers of the last creation that Stream received: lower-case names, the last one of each name. */

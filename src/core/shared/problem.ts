@@ -1,4 +1,5 @@
 import type { RateStatus } from "../quota/rules/limits.ts";
+import { truncate } from "./text.ts";
 
 /**
  * All problems, by code.
@@ -110,6 +111,10 @@ export interface Problem {
   readonly facts?: Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;
 }
 
+/** Of `detail` and `key`, which may name a member of the client's document: that can have 64 KiB. */
+const MAX_TEXT_CHARACTERS = 1_000;
+
 export function problem(code: ProblemCode, detail: string, more: Omit<Problem, "code" | "detail"> = {}): Problem {
-  return { code, detail, ...more };
+  const key = more.key !== undefined && { key: truncate(more.key, MAX_TEXT_CHARACTERS) };
+  return { code, detail: truncate(detail, MAX_TEXT_CHARACTERS), ...more, ...key };
 }

@@ -7,8 +7,8 @@ export function errorMessage(error: unknown): string {
 }
 
 /** Shortens text of the client for a `detail`. */
-export function truncate(text: string): string {
-  return text.length <= MAX_QUOTED_CHARACTERS ? text : `${text.slice(0, MAX_QUOTED_CHARACTERS).toWellFormed()}…`;
+export function truncate(text: string, maxCharacters = MAX_QUOTED_CHARACTERS): string {
+  return text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters).toWellFormed()}…`;
 }
 
 /** Ends the `detail` of a refusal with the client's value; nothing if the client sent none. */

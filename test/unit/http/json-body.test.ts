@@ -65,4 +65,12 @@ describe("readJson", () => {
     const headers = { "Content-Type": "application/json", "Content-Length": "1" };
     expect(await read(large, headers)).toMatchObject({ problem: { code: "body_too_large" } });
   });
+
+  it("shortens a long member name", async () => {
+    const long = "x".repeat(60_000);
+    const request = new Request("https://sluice.example/", { method: "POST", body: JSON.stringify({ [long]: 1 }) });
+    const read = await readJson(request, v.strictObject({}), "any");
+    expect(read).toMatchObject({ problem: { code: "body_invalid", key: `${"x".repeat(1_000)}…` } });
+    expect(JSON.stringify(read).length).toBeLessThan(2_500);
+  });
 });

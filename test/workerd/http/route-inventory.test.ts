@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../../src/app.ts";
 import type { Dependencies } from "../../../src/dependencies.ts";
+import { TARGETS } from "../../fuzz/targets.ts";
 import { ROUTES } from "../../support/route-table.ts";
 import { asOperator, codeOf, request, seedTenant } from "../support/worker.ts";
 
@@ -13,6 +14,17 @@ describe("ROUTES", () => {
       .filter(({ method, path }) => !["ALL", "OPTIONS"].includes(method) && /^\/(?:v1|client)\//.test(path))
       .map(({ method, path }) => `${method} ${path.replace("/*", "/:id")}`);
     expect(new Set(handled)).toEqual(new Set(ROUTES.map(({ method, path }) => `${method} ${path.split("?")[0]}`)));
+  });
+});
+
+describe("TARGETS", () => {
+  it("contains every route, so that the fuzz calls it", () => {
+    const anonymous = (path: string) => path.replaceAll(/:\w+|\/\*$/g, (part) => (part === "/*" ? "/:" : ":"));
+    const handled = routes
+      .filter(({ method, path }) => method !== "ALL" && method !== "OPTIONS" && path !== "/*")
+      .map(({ method, path }) => `${method} ${anonymous(path)}`);
+    const called = TARGETS.map(({ method, path }) => `${method} ${anonymous(path)}`);
+    expect(new Set(called)).toEqual(new Set(handled));
   });
 });
 

@@ -1,0 +1,155 @@
+import type { LocalStream } from "../../src/local-stream/local-stream.ts";
+import type { Random } from "./random.ts";
+import { brokenBytes, oddJson, oddText } from "./values.ts";
+
+/** Stands in a document for a piece of JSON that no value has, such as `1e999`. */
+const RAW = /"@raw(\d+)@"/g;
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** A JSON body: a valid document, mostly with one thing changed. */
+export function jsonBody(random: Random, document: object): Buffer {
+  const json = structuredClone(document) as Json;
+  if (random.chance(0.3)) return Buffer.from(JSON.stringify(json));
+  const raw: string[] = [];
+  changeOne(random, json, () => `@raw${raw.push(oddJson(random)) - 1}@`);
+  const text = JSON.stringify(json).replaceAll(RAW, (_, index) => raw[Number(index)] ?? "");
+  if (random.chance(0.1)) return brokenBytes(random, text);
+  if (random.chance(0.05)) return Buffer.from(oddJson(random));
+  // A repeated member.
+  return Buffer.from(random.chance(0.05) ? text.replace("{", `{${/"[^"]+":[^,{[]+,/.exec(text)?.[0] ?? ""}`) : text);
+}
+
+/** Replaces, adds or removes one member at any depth. */
+function changeOne(random: Random, json: Json, newRaw: () => string): void {
+  const parents: (Json[] | { [key: string]: Json })[] = [];
+  const collect = (value: Json): void => {
+    if (typeof value !== "object" || value === null) return;
+    parents.push(value);
+    for (const child of Object.values(value)) collect(child);
+  };
+  collect(json);
+  const parent = random.pick(parents);
+  if (!parent) return;
+  const odd = newRaw();
+  if (Array.isArray(parent)) return void parent.splice(random.below(parent.length + 1), random.below(2), odd);
+  const key = random.pick(Object.keys(parent));
+  const what = random.below(4);
+  if (what === 0 || key === undefined) define(parent, oddText(random), odd);
+  else if (what === 1) delete parent[key];
+  else if (what === 2) define(parent, random.spliced(key, random.pick(["s", "_", "", "\u0000"])), parent[key] ?? null);
+  else parent[key] = odd;
+}
+
+/** Also a member `__proto__`. */
+function define(object: object, key: string, value: Json): void {
+  Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+}
+
+/** The only profile of the local Stream. */
+const WATERMARK = "ea95132c15732412d22c1476fa83f27a";
+
+/** A policy with all kinds of rules. */
+export const POLICY = {
+  upload: { maxBytes: 5_000_000_000, minBytes: 0, fileTypes: ["video/*"] },
+  metadata: {
+    name: { default: "Untitled", maxLength: 200 },
+    maxdurationseconds: { default: 600, max: 3_600, onViolation: "clamp" },
+    allowedorigins: { within: ["*.example"] },
+    requiresignedurls: { default: true },
+    thumbnailtimestamppct: { max: 0.9 },
+    watermark: { oneOf: [WATERMARK] },
+    scheduleddeletion: { default: "P90D", min: "P30D", max: "P1Y" },
+    expiry: { default: "auto", max: "PT6H" },
+  },
+  creator: { from: "caller" },
+  origins: ["https://app.example"],
+};
+
+const LIMITS = {
+  pending: 50,
+  pendingPerCreator: 5,
+  storedSeconds: 3_600_000,
+  rate: { tenant: 60, creator: 6 },
+  quota: { month: { uploads: 1_000, bytes: 5e12, seconds: 360_000 }, day: { uploads: 100 } },
+};
+
+const JWK = {
+  kty: "EC",
+  crv: "P-256",
+  x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+  y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+};
+
+const HOUR_MS = 3_600_000;
+const hence = (hours: number) => new Date(Date.now() + hours * HOUR_MS).toISOString();
+
+/** A valid body of each route that has one. */
+export const documentsFor = (stream: LocalStream) => ({
+  direct: {
+    maxDurationSeconds: 60,
+    creator: "user-1",
+    expiry: hence(2),
+    meta: { name: "A name", note: 1 },
+    allowedOrigins: ["app.example"],
+    requireSignedURLs: true,
+    scheduledDeletion: hence(40 * 24),
+    thumbnailTimestampPct: 0.5,
+    watermark: { uid: WATERMARK },
+  },
+  grant: { subject: "user-1", expiresIn: 600, reference: "order-1", uploads: 3, policy: POLICY },
+  check: {
+    length: 1_000,
+    metadata: { name: "A name", maxdurationseconds: "60" },
+    creator: "user-1",
+    origin: "https://app.example",
+    grant: { subject: "user-1", policy: POLICY },
+  },
+  tenant: {
+    name: "Scratch",
+    policy: POLICY,
+    limits: LIMITS,
+    upstream: "default",
+    suspended: false,
+    unfinishedUploads: "keep",
+  },
+  key: { name: "scratch", scopes: ["uploads:create"], expiresAt: hence(24) },
+  endpoint: { url: "https://hooks.example/a", description: "Scratch", events: ["upload.ready"], disabled: true },
+  issuer: {
+    issuer: "https://scratch.example/",
+    audience: "sluice",
+    algorithms: ["ES256"],
+    jwks: { keys: [JWK] },
+    tenantClaim: "org",
+    subjectClaim: "sub",
+    scopes: ["uploads:create"],
+  },
+  upstream: {
+    accountId: stream.accountId,
+    apiBase: stream.apiBase,
+    uploadHosts: [stream.uploadHost],
+    callsPerWindow: 1_000,
+    maxUploadBytes: 1_000_000,
+    maxVideoSeconds: 36_000,
+    apiToken: stream.token,
+    webhookSecrets: ["a-secret-of-the-scratch-upstream"],
+  },
+  webhook: { gateway: "https://gateway.example", force: true },
+  redelivery: { endpoint: "hook" },
+  notification: {
+    uid: "0".repeat(32),
+    creator: "user-1",
+    meta: { name: "A name" },
+    status: { state: "ready", pctComplete: "100", errorReasonCode: "", errorReasonText: "" },
+    duration: 12.5,
+    size: 1_000,
+    maxDurationSeconds: 60,
+    readyToStream: true,
+    created: hence(0),
+    uploadExpiry: hence(1),
+    input: { width: 1_920, height: 1_080 },
+    playback: { hls: "https://a.example/hls", dash: "https://a.example/dash" },
+  },
+});
+
+export type Documents = ReturnType<typeof documentsFor>;

@@ -1,0 +1,220 @@
+import { createHmac } from "node:crypto";
+import { jsonBody } from "./documents.ts";
+import { type Header, metadata, withOddHeaders } from "./headers.ts";
+import { Random } from "./random.ts";
+import { OTHER_TARGETS, TENANT_TARGETS, type Target } from "./targets.ts";
+import { ODD_TEXTS, brokenBytes } from "./values.ts";
+import { type Credential, SCRATCH, TENANTS, type World } from "./world.ts";
+
+/** A request as it is sent. */
+export interface FuzzRequest {
+  readonly index: number;
+  readonly target: Target;
+  readonly method: string;
+  /** Latin-1: each character is one byte. */
+  readonly path: string;
+  readonly headers: readonly Header[];
+  readonly body?: Buffer;
+  /** The valid credential that it carries; absent if there is none, or it was spoilt. */
+  readonly credential?: Credential;
+}
+
+/** All that workerd passes on to a Worker. Others get its own 501. */
+const METHODS = [
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "DELETE",
+  "PATCH",
+  "OPTIONS",
+  "TRACE",
+  "PURGE",
+  "PROPFIND",
+  "SEARCH",
+] as const;
+
+const ODD_SEGMENTS = [
+  "%00",
+  "%2e%2e",
+  "..",
+  ".",
+  "%2F",
+  "%2f..%2f",
+  "%5c",
+  "\\",
+  "%c0%af",
+  "%",
+  "%zz",
+  "%E2%80%AE",
+  "\u00e9",
+  // The bytes of "é" in UTF-8.
+  "\u00c3\u00a9",
+  "",
+  "*",
+  ":id",
+  "__proto__",
+  "constructor",
+  "toString",
+  "null",
+  "0",
+  "a;b=c",
+  "a@b",
+  "x".repeat(300),
+  "x".repeat(9_000),
+] as const;
+
+const QUERIES = [
+  "limit=1",
+  "limit=1000",
+  "limit=0",
+  "limit=1e9",
+  "state=ready",
+  "state=issued&creator=user-1",
+  "cursor=",
+  "cursor=0199f3c2-0000-7000-8000-000000000000",
+  "cursor=z",
+  "from=2026-11-28T00:00:00Z&to=2026-11-28T00:00:00.5Z",
+  "from=0000-01-01T00:00:00Z",
+  "to=9999-12-31T23:59:59Z",
+  "view=stream",
+  "view=",
+  "creator=%00",
+  "creator=user-1&creator=user-2",
+  "search=%25_",
+  "name=a,b",
+  "id=,",
+  "asc=true&include_counts=true",
+  "after=2026-01-01T00:00:00Z&start=2026-01-01T00:00:00Z",
+  "status=error",
+  "type=live",
+  "month=2026-11",
+  "month=2026-13",
+  "restore=true",
+  "tenant=plain",
+  "direct_user=true",
+  "grant=a",
+  "__proto__=1",
+  "%",
+  "=",
+  `${"a".repeat(4_000)}=1`,
+] as const;
+
+/** Makes the request of this number: always the same one, but for the ids of uploads that exist by then. */
+export function makeRequest(world: World, seed: number, index: number): FuzzRequest {
+  const random = new Random(seed * 1_000_003 + index);
+  const target = pickTarget(random);
+  const isAdmin = target.path.startsWith("/admin/");
+  const credential = pickCredential(random, world, isAdmin);
+  const tenant = credential?.tenant !== undefined && random.chance(0.8) ? credential.tenant : random.pick(TENANTS);
+  const sent = credential && spoil(random, credential);
+  const inMetadata = credential?.isGrant && random.chance(0.7);
+
+  const headers: Header[] = [["CF-Connecting-IP", `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`]];
+  if (sent && !inMetadata) headers.push(["Authorization", sent.header]);
+  if (random.chance(0.3)) headers.push(["Origin", "https://app.example"]);
+  const grant = sent && inMetadata ? sent.token : undefined;
+  if (target.tus) {
+    headers.push(["Tus-Resumable", "1.0.0"], ["Upload-Length", "1000"]);
+    if (grant !== undefined || random.chance(0.5)) headers.push(["Upload-Metadata", metadata(random, grant)]);
+  }
+  const body = makeBody(random, world, target, grant);
+  if (target.document) headers.push(["Content-Type", "application/json"]);
+  if (target.document === "notification" && random.chance(0.9)) headers.push(signature(world, body ?? Buffer.alloc(0)));
+
+  const isOdd = random.chance(0.6);
+  const path = makePath(random, target, tenant, world);
+  return {
+    index,
+    target,
+    method: random.chance(0.06) ? random.pick(METHODS) : target.method,
+    path: isOdd && random.chance(0.3) ? oddPath(random, path) : path,
+    headers: isOdd ? withOddHeaders(random, headers) : headers,
+    ...(body && { body }),
+    ...(credential && sent?.isValid && { credential }),
+  };
+}
+
+/** Deletes less often than it creates. */
+function pickTarget(random: Random): Target {
+  const target = random.pick(random.chance(0.6) ? TENANT_TARGETS : OTHER_TARGETS);
+  return target && (target.method !== "DELETE" || random.chance(0.3)) ? target : pickTarget(random);
+}
+
+function pickCredential(random: Random, world: World, isAdmin: boolean): Credential | undefined {
+  if (random.chance(0.05)) return undefined;
+  const operators = world.credentials.filter(({ isOperator }) => isOperator);
+  // Mostly one with which the request could succeed.
+  if (isAdmin ? random.chance(0.95) : random.chance(0.02)) return random.pick(operators);
+  return random.pick(random.chance(0.5) ? world.credentials.slice(1, 4) : world.credentials);
+}
+
+/** The credential in its header, sometimes broken. */
+function spoil(random: Random, { token }: Credential) {
+  const valid = { token, header: `${random.pick(["Bearer", "Bearer", "bearer"])} ${token}`, isValid: true };
+  if (random.chance(0.95)) return valid;
+  // Not in the last character: its low bits may be padding.
+  const at = 8 + random.below(token.length - 10);
+  const changed = token.slice(0, at) + (token[at] === "A" ? "B" : "A") + token.slice(at + 1);
+  const spoilt = random.pick([changed, token.slice(0, at), `${token}${token}`, "", "é", "a.b.c", "x".repeat(9_000)]);
+  const header = random.pick([
+    `Bearer ${spoilt}`,
+    `Basic ${token}`,
+    token,
+    `Bearer ${token} ${token}`,
+    `Bearer  ${spoilt}`,
+  ]);
+  return { token: spoilt, header, isValid: false };
+}
+
+function makePath(random: Random, { path }: Target, tenant: string, world: World): string {
+  const upload = random.pick(world.uploads.filter((one) => one.tenant === tenant || random.chance(0.1)));
+  const ids: Readonly<Record<string, string>> = {
+    tenant: tenant,
+    id: random.chance(0.5) ? (upload?.id ?? "0") : (upload?.uid ?? "0"),
+    upstream: random.pick(["default", ...SCRATCH]),
+    scratch: random.pick(SCRATCH),
+    endpoint: random.pick(["e1", "e2"]),
+    key: random.pick(world.keys) ?? "0",
+    event: `evt_${tenant}_${random.below(50)}`,
+  };
+  const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? "0");
+  // A tenant that was deleted needs it.
+  if (path.endsWith("/tenants/:scratch") && random.chance(0.5)) return `${filled}?restore=true`;
+  return random.chance(0.2) ? `${filled}?${random.pick(QUERIES)}` : filled;
+}
+
+function oddPath(random: Random, path: string): string {
+  const segments = path.split("/");
+  const at = 1 + random.below(segments.length - 1);
+  switch (random.below(4)) {
+    case 0:
+      segments[at] = random.pick(ODD_SEGMENTS);
+      return segments.join("/");
+    case 1:
+      segments.splice(at, 0, random.pick(ODD_SEGMENTS));
+      return segments.join("/");
+    case 2:
+      segments[at] = random.spliced(segments[at] ?? "", random.pick(ODD_SEGMENTS), 0);
+      return segments.join("/");
+    default:
+      return `${path}${random.pick(["/", "//", "?", "?&&", "#a", `?${random.pick(QUERIES)}&${random.pick(QUERIES)}`])}`;
+  }
+}
+
+function makeBody(random: Random, world: World, target: Target, grant: string | undefined): Buffer | undefined {
+  if (random.chance(0.03))
+    return Buffer.alloc(random.pick([1, 5_000, 70_000, 300_000]), random.pick(["a", "[", '"', "\u0000"]));
+  if (!target.document) return random.chance(0.05) ? Buffer.from(random.pick(ODD_TEXTS)) : undefined;
+  const document = structuredClone(world.documents[target.document]) as { uid?: string; meta?: object };
+  if (grant !== undefined && document.meta) Object.assign(document.meta, { grant });
+  if (document.uid !== undefined) document.uid = random.pick(world.uploads)?.uid ?? document.uid;
+  const body = jsonBody(random, document);
+  return random.chance(0.05) ? brokenBytes(random, body.toString("utf8")) : body;
+}
+
+function signature({ webhookSecret }: World, body: Buffer): Header {
+  const time = Math.floor(Date.now() / 1_000);
+  const digest = createHmac("sha256", webhookSecret).update(`${time}.`).update(body).digest("hex");
+  return ["Webhook-Signature", `time=${time},sig1=${digest}`];
+}
