@@ -36,6 +36,7 @@ export interface StoredComparison {
   /** `imported` in the core. */
   readonly adopted: number;
   readonly missing: number;
+  readonly unmanaged?: readonly string[];
   readonly to?: number;
 }
 

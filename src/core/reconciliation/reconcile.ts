@@ -141,9 +141,12 @@ async function comparePage(ports: ReconcilePorts, id: string, sweep: Sweep): Pro
   if (!tenants.ok) return tenants;
   const compared = await compareWithLedgers(ports, upstream.value, slice, tenants.value);
   if (!compared.ok) return compared;
-  const { to, ...counts } = compared.value;
+  const { to, unmanaged: uids, ...counts } = compared.value;
   const counted = slice.videos.filter((video) => countsFor({ ...slice, to }, video));
-  const unmanaged = counted.filter(({ tag }) => !tag || !tenants.value.has(tag.tenant)).length;
+  const forged = new Set(uids);
+  const unmanaged = counted.filter(
+    ({ tag, report }) => !tag || !tenants.value.has(tag.tenant) || forged.has(report.uid),
+  ).length;
   return ok(advanceSweep(sweep, { ...slice, to }, { ...counts, videos: counted.length, unmanaged }));
 }
 
@@ -193,7 +196,7 @@ async function compareWithLedgers(
   tenants: ReadonlySet<string>,
 ): Promise<Result<Required<Comparison>>> {
   const videosOf = Map.groupBy(videos, ({ tag }) => tag?.tenant);
-  const total = { settled: 0, imported: 0, missing: 0, to };
+  const total = { settled: 0, imported: 0, missing: 0, unmanaged: [] as string[], to };
   const remaining = [...tenants];
   while (remaining.length > 0) {
     const batch = remaining.splice(0, LEDGERS_AT_ONCE);
@@ -207,6 +210,7 @@ async function compareWithLedgers(
       total.settled += answer.value.settled;
       total.imported += answer.value.imported;
       total.missing += answer.value.missing;
+      total.unmanaged.push(...(answer.value.unmanaged ?? []));
       total.to = Math.min(total.to, answer.value.to ?? total.to);
     }
   }

@@ -4,9 +4,8 @@ import type { Limits } from "../../core/quota/rules/limits.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import type { VerifiedVideo } from "../../core/stream/rules/video.ts";
-import { isOfTime } from "../../core/stream/rules/video-tag.ts";
+import { isOfTime, provesUpload } from "../../core/stream/rules/video-tag.ts";
 import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
-import { timestampOf } from "../../core/uploads/rules/upload-id.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import {
   type UploadState,
@@ -169,10 +168,14 @@ export class Ledger {
   reconcile(upstream: string, { from, to, videos }: VideoPage<VerifiedVideo>): Comparison {
     return this.#store.transaction(() => {
       let [settled, imported] = [0, 0];
+      const unmanaged: string[] = [];
       for (const video of videos) {
+        const { uid } = video.report;
         const row = this.#findUploadFor(upstream, video);
         if (row && this.#applyListedVideo(row, video).state !== row.state) settled++;
-        if (!row && this.#importVideo(upstream, video)) imported++;
+        if (row) continue;
+        if (this.#importVideo(upstream, video)) imported++;
+        else if (!provesUpload(video) && !this.find(uid)) unmanaged.push(uid);
       }
       const listed = new Set(videos.map(({ report }) => report.uid));
       const expected = this.#queries.expectedBetween(upstream, from, to);
@@ -186,7 +189,7 @@ export class Ledger {
         this.#host.scheduleAlarm(now);
       }
       const reached = expected.to < to ? { to: expected.to } : {};
-      return { settled, imported, missing: missing.length, ...reached };
+      return { settled, imported, missing: missing.length, ...(unmanaged.length > 0 && { unmanaged }), ...reached };
     });
   }
 
@@ -275,10 +278,11 @@ export class Ledger {
   }
 
   /** An unsigned tag counts only for uploads from before tags were signed. */
-  #findByTag({ tag, created }: VerifiedVideo): UploadRow | undefined {
-    const row = tag && this.#queries.byId(tag.uploadId);
-    if (!row || row.uid !== null || !(tag.signed || row.created < this.#store.signedFrom)) return undefined;
-    return isOfTime(created, tag.signed ? timestampOf(row.id) : row.created) ? row : undefined;
+  #findByTag(video: VerifiedVideo): UploadRow | undefined {
+    const row = video.tag && this.#queries.byId(video.tag.uploadId);
+    if (!row || row.uid !== null) return undefined;
+    const isHint = row.created < this.#store.signedFrom && isOfTime(video.created, row.created);
+    return isHint || provesUpload(video) ? row : undefined;
   }
 
   /** Late reports do not replace the stored video object. */

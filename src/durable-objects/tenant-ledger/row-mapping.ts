@@ -4,10 +4,9 @@ import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { VerifiedVideo } from "../../core/stream/rules/video.ts";
-import { isOfTime } from "../../core/stream/rules/video-tag.ts";
+import { provesUpload } from "../../core/stream/rules/video-tag.ts";
 import { DUE_AFTER_EXPIRY_SECONDS, type DueUpload } from "../../core/uploads/rules/due-upload.ts";
 import { type Correlation, describeMetadata, idempotencyKeyIn } from "../../core/uploads/rules/correlation.ts";
-import { timestampOf } from "../../core/uploads/rules/upload-id.ts";
 import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
 import type { Upload, UploadProgress } from "../../core/uploads/rules/upload-state.ts";
 import type { NewUpload, UploadRow } from "./schema.ts";
@@ -46,9 +45,7 @@ export function reservedUpload(request: ReservationRequest, now: number): NewUpl
  */
 export function importedUpload(upstream: string, video: VerifiedVideo, now: number): NewUpload | undefined {
   const { tag, report, creator = null, created = now, expires = now } = video;
-  // Anyone who may edit the account's videos can write a tag, or copy one to a video of another time.
-  if (!tag?.signed || !isOfTime(video.created, timestampOf(tag.uploadId))) return undefined;
-  if (report.kind === "failed") return undefined;
+  if (!tag || !provesUpload(video) || report.kind === "failed") return undefined;
   if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
   const ready = report.kind === "ready";
   const { name = null, meta } = describeMetadata(Object.entries(metaOf(video.json)));

@@ -95,6 +95,21 @@ describe("reconcile", () => {
     expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
   });
 
+  it("counts the videos that a ledger disowns as unmanaged, once each", async () => {
+    const videos = [1, 2, 3].map((second) => video(1_700_000_000 + second, "a"));
+    const { ports } = world([...videos, video(1_700_000_050, "a")]);
+    const ledgers: ReconcilePorts["ledgers"] = {
+      async reconcile(tenant, upstream, page) {
+        const compared = await ports.ledgers.reconcile(tenant, upstream, page);
+        const unmanaged = page.videos.map(({ report }) => report.uid).filter((uid) => !uid.endsWith("2"));
+        // The page ends within the margin of the next.
+        const to = page.from <= 1_700_000_010 ? { to: 1_700_000_010 } : {};
+        return compared.ok ? ok({ ...compared.value, unmanaged, ...to }) : compared;
+      },
+    };
+    expect(await reconcile({ ...ports, ledgers }, "eu", "now")).toMatchObject({ videos: 4, unmanaged: 3 });
+  });
+
   it("compares a former tenant of the upstream when its videos are still there", async () => {
     const { ports, stored } = world([video(1_700_000_000, "moved")], ["a", "moved"]);
     expect(await reconcile(ports, "eu", "now")).toMatchObject({ unmanaged: 0 });

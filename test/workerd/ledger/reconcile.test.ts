@@ -27,6 +27,7 @@ describe("TenantLedger.compare", () => {
     const { name } = ledger;
     const { id, uid } = await issueUpload(ledger);
     const [unknown, other] = [uuidv7(), uuidv7()];
+    const unmanaged = [newUid(), newUid()];
     const meta = { name: "cats", project: "p1", sluice: `${name}/${unknown}` };
     const comparison = await ledger.compare(
       "default",
@@ -34,11 +35,11 @@ describe("TenantLedger.compare", () => {
         streamVideo(uid, "ready"),
         streamVideo(newUid(), "ready", { ...(await tagged(ledger, unknown)), creator: "c", json: { meta } }),
         streamVideo(newUid(), "pending", { ...(await tagged(ledger, other)), maxDurationSeconds: 30 }),
-        streamVideo(newUid(), "ready", await tagged({ name: "somebody-else" }, uuidv7())),
-        streamVideo(newUid(), "ready"),
+        streamVideo(unmanaged[0] ?? "", "ready", await tagged({ name: "somebody-else" }, uuidv7())),
+        streamVideo(unmanaged[1] ?? "", "ready"),
       ),
     );
-    expect(comparison).toEqual({ settled: 1, adopted: 2, missing: 0 });
+    expect(comparison).toEqual({ settled: 1, adopted: 2, missing: 0, unmanaged });
     expect(await ledger.find(id)).toMatchObject({ state: "ready" });
     expect(await ledger.find(unknown)).toMatchObject({ state: "ready", seconds: 12, creator: "c" });
     expect(await ledger.find(unknown)).toMatchObject({ name: "cats", meta: { project: "p1" } });

@@ -55,6 +55,7 @@ const withoutTime: Tagger = async (ledger, uploadId) => {
 const FORGED: readonly [string, Tagger][] = [
   ["unsigned", unsigned],
   ["wrongly signed", wronglySigned],
+  ["signed, and names another tenant", (_, uploadId) => tagged({ name: "other" }, uploadId)],
   ["signed for another tenant", ofAnotherTenant],
   ["signed for another upload", ofAnotherUpload],
   ["signed as its sender says", claimed],
@@ -81,8 +82,14 @@ async function uploadWithoutUid(ledger: LedgerStub, state: "reserved" | "unknown
 describe("a sweep", () => {
   it.each(FORGED)("imports no video whose tag is %s", async (_, tagger) => {
     const ledger = newLedger();
-    const video = streamVideo(newUid(), "ready", await tagger(ledger, uuidv7()));
-    expect(await ledger.compare("default", page(video))).toEqual({ settled: 0, adopted: 0, missing: 0 });
+    const uid = newUid();
+    const video = streamVideo(uid, "ready", await tagger(ledger, uuidv7()));
+    expect(await ledger.compare("default", page(video))).toEqual({
+      settled: 0,
+      adopted: 0,
+      missing: 0,
+      unmanaged: [uid],
+    });
     expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 0, storedSeconds: 0 });
   });
 

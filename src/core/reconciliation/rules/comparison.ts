@@ -15,6 +15,8 @@ export interface Comparison {
   readonly imported: number;
   /** Uploads without a video on the page. The ledger reads each video from Stream before it changes anything. */
   readonly missing: number;
+  /** Set if videos have the tenant's tag and were not created by the gateway: their uids. */
+  readonly unmanaged?: readonly string[];
   /** Set if the page has too many uploads: the last second that was compared. */
   readonly to?: number;
 }

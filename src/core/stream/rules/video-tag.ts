@@ -1,4 +1,5 @@
 import { TENANT_ID } from "../../shared/tenant.ts";
+import { timestampOf } from "../../uploads/rules/upload-id.ts";
 
 /**
  * The upload of a video, as the `sluice` key of its `meta` names it: `<tenant>/<upload id>/<mac>`. Anyone who may edit the
@@ -31,4 +32,9 @@ const MAX_DISTANCE_SECONDS = 600;
 /** Whether a video may be the one of an upload of this time. Seconds since the epoch; a video without a time may not. */
 export function isOfTime(created: number | undefined, time: number): boolean {
   return created !== undefined && Math.abs(created - time) <= MAX_DISTANCE_SECONDS;
+}
+
+/** Whether the gateway has created the video for the upload that its tag names. */
+export function provesUpload({ tag, created }: { readonly tag?: VerifiedTag; readonly created?: number }): boolean {
+  return Boolean(tag?.signed && isOfTime(created, timestampOf(tag.uploadId)));
 }
