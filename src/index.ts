@@ -5,7 +5,7 @@ import { problem } from "./core/shared/problem.ts";
 import { ALLOW_HEADERS, ALLOW_METHODS } from "./http/middleware/cors.ts";
 import { overrideMethod } from "./http/middleware/method-override.ts";
 import { problemDocument, problemHeaders } from "./http/pipeline/problem-response.ts";
-import { endAfterRequestBody } from "./http/pipeline/unread-body.ts";
+import { endAfterRequestBody, hasBody } from "./http/pipeline/unread-body.ts";
 import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
 import { DEAD_DELIVERIES, DELIVERIES, STREAM_NOTIFICATIONS } from "./queues/names.ts";
 import { consumeStreamNotifications } from "./queues/stream-notifications.ts";
@@ -28,7 +28,10 @@ let app: ReturnType<typeof createApp> | undefined;
 
 export default {
   async fetch(request, env, context) {
-    return endAfterRequestBody(request, await respond(request, env, context), context);
+    const response = respond(request, env, context);
+    // If the client hangs up while its body is read, the request is still logged.
+    if (hasBody(request.headers)) context.waitUntil(response);
+    return endAfterRequestBody(request, await response, context);
   },
 
   /** A batch for a misconfigured Worker stays in its queue; one that throws is delivered again after `retry_delay`. */

@@ -1,5 +1,5 @@
 import { request as httpRequest } from "node:http";
-import { connect } from "node:net";
+import { type Socket, connect } from "node:net";
 
 /** Sends a tus creation, without the headers that are undefined. */
 export function create(
@@ -70,4 +70,38 @@ export function sendHead(url: string, requestLine: string, headers: readonly str
     socket.on("error", reject);
     socket.on("close", () => reject(new Error(`The connection was closed after ${JSON.stringify(received)}`)));
   });
+}
+
+export interface OpenRequest {
+  readonly socket: Socket;
+  /** All that was received so far. */
+  received(): string;
+  /** Resolves to all that was received when it matches, rejects if the connection is closed before. */
+  receive(pattern: RegExp): Promise<string>;
+  /** Resolves to all that was received when the gateway closes the connection. */
+  readonly closed: Promise<string>;
+}
+
+/** Sends the head of a request and the beginning of its body, and leaves the connection open. */
+export function openRequest(url: string, requestLine: string, headers: readonly string[], body: string): OpenRequest {
+  const { hostname, port, host } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  let received = "";
+  socket.setEncoding("latin1").on("data", (text: string) => (received += text));
+  // A broken connection is seen by what is missing.
+  socket.on("error", () => undefined);
+  const closed = new Promise<string>((resolve) => socket.on("close", () => resolve(received)));
+  socket.write([`${requestLine} HTTP/1.1`, `Host: ${host}`, ...headers, "", body].join("\r\n"));
+  return {
+    socket,
+    received: () => received,
+    receive: (pattern) =>
+      new Promise((resolve, reject) => {
+        const check = () => pattern.test(received) && resolve(received);
+        socket.on("data", check);
+        check();
+        void closed.then((all) => reject(new Error(`The connection was closed after ${JSON.stringify(all)}`)));
+      }),
+    closed,
+  };
 }

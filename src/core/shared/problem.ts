@@ -16,6 +16,8 @@ export const PROBLEMS = {
   bad_request: { status: 400, cloudflare: 10005, title: "Bad request" },
   body_invalid: { status: 400, cloudflare: 10005, title: "Invalid request body" },
   body_too_large: { status: 413, cloudflare: 10005, title: "Request body too large" },
+  body_timeout: { status: 408, cloudflare: 10005, title: "Request body too slow" },
+  client_closed: { status: 499, cloudflare: 10005, title: "Client closed the connection" },
   not_found: { status: 404, cloudflare: 10003, title: "Not found" },
   method_not_allowed: { status: 405, cloudflare: 10405, title: "Method not allowed" },
   conflict: { status: 409, cloudflare: 10005, title: "Conflict" },

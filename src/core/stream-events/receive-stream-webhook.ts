@@ -5,8 +5,7 @@ import { problem } from "../shared/problem.ts";
 import { type Result, err, ok } from "../shared/result.ts";
 import { TENANT_ID } from "../shared/tenant.ts";
 import { parseVideo } from "../stream/rules/parse-video.ts";
-import { type StreamSignature, isWithinTolerance, parseStreamSignature } from "../stream/rules/webhook-signature.ts";
-import type { Upstream } from "../stream/rules/upstream.ts";
+import { isWithinTolerance, parseStreamSignature } from "../stream/rules/webhook-signature.ts";
 import { type RecordStreamNotificationPorts, recordStreamNotification } from "./record-stream-notification.ts";
 
 export interface ReceiveStreamWebhookPorts extends RecordStreamNotificationPorts {
@@ -35,7 +34,10 @@ const INVALID_SIGNATURE = problem(
   "Webhook-Signature is missing, too old or not made with a webhook secret of this upstream.",
 );
 
-/** Records the notification in a request to an upstream's webhook: checks its age, reads it, and verifies its signature. */
+/**
+ * Records the notification in a request to an upstream's webhook. The body is read only if the signature may be valid: it has the
+ * form and is timely, and the upstream has a secret.
+ */
 export async function receiveStreamWebhook(
   ports: ReceiveStreamWebhookPorts,
   request: StreamWebhookRequest,
@@ -43,25 +45,15 @@ export async function receiveStreamWebhook(
 ): Promise<Result<unknown>> {
   const signature = parseStreamSignature(request.signature);
   if (!signature || !isWithinTolerance(signature, ports.now())) return err(INVALID_SIGNATURE);
+  const upstream = TENANT_ID.test(request.upstream) ? await ports.registry.upstream(request.upstream) : ok(undefined);
+  if (!upstream.ok) return upstream;
+  const sender = upstream.value;
+  if (!sender?.webhookSecrets.length) return err(INVALID_SIGNATURE);
   const body = await request.readBody();
   if (!body.ok) return body;
-  const upstream = await findSender(ports, request.upstream, signature, body.value);
-  if (!upstream.ok) return upstream;
+  if (!(await ports.signatures.isSigned(sender.webhookSecrets, signature, body.value))) return err(INVALID_SIGNATURE);
 
   const video = parseVideo(parseJson(body.value)?.value);
   if (!video) return err(problem("body_invalid", "The body does not describe a video."));
-  return recordStreamNotification(ports, upstream.value, video, trace);
-}
-
-/** Looks up the upstream, if one of its secrets has signed the body. */
-async function findSender(
-  { registry, signatures }: Pick<ReceiveStreamWebhookPorts, "registry" | "signatures">,
-  id: string,
-  signature: StreamSignature,
-  body: Uint8Array,
-): Promise<Result<Upstream>> {
-  const upstream = TENANT_ID.test(id) ? await registry.upstream(id) : ok(undefined);
-  if (!upstream.ok) return upstream;
-  const signed = await signatures.isSigned(upstream.value?.webhookSecrets ?? [], signature, body);
-  return upstream.value && signed ? ok(upstream.value) : err(INVALID_SIGNATURE);
+  return recordStreamNotification(ports, sender, video, trace);
 }

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { PROBLEMS, type Problem } from "../../core/shared/problem.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -9,7 +10,8 @@ import { rateHeaders } from "./upload-headers.ts";
 export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Promise<Response> {
   const problem = await limitAuthFailures(c, refusal);
   c.get("log").setProblem(problem);
-  const { status } = PROBLEMS[problem.code];
+  // 499 is no standard status.
+  const status = PROBLEMS[problem.code].status as ContentfulStatusCode;
   return c.body(problemDocument(problem, c.get("requestId")), status, problemHeaders(problem));
 }
 

@@ -22,7 +22,8 @@ export function endAfterRequestBody(
   // A route that reads its body succeeds only at the body's end.
   if (request.bodyUsed && response.ok) return response;
   const drained = drain(request.body, DRAIN_LIMITS);
-  if (NULL_BODY_STATUSES.has(response.status)) {
+  // The runtime sends the head of a response to HEAD only when its body has ended.
+  if (request.method === "HEAD" || NULL_BODY_STATUSES.has(response.status)) {
     context.waitUntil(drained);
     return response;
   }
