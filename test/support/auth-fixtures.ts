@@ -38,6 +38,7 @@ export const issuer: Issuer = {
   tenant: { kind: "fixed", id: "acme" },
   subjectClaim: "sub",
   scopes: ALL_SCOPES,
+  maxGrantSeconds: 3_600,
   version: 3,
 };
 export const grant: Grant = {

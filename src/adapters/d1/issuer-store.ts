@@ -6,7 +6,7 @@ import { err, ok } from "../../core/shared/result.ts";
 import type { Database } from "./database.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import type { Query } from "./query.ts";
-import { type IssuerRow, issuerSecretContext } from "./rows.ts";
+import { type IssuerRow, issuerSecretContext, maxGrantSecondsOf } from "./rows.ts";
 
 /** Revoked issuers, or issuers of many tenants: no ledger has to be notified of them. Every document has a scope. */
 const REVOKED = "(tenant IS NULL OR scopes = '[]')";
@@ -62,8 +62,9 @@ export function createIssuerStore(database: Database, encryption: FieldEncryptio
         [`DELETE FROM issuers WHERE id = ? AND (tenant = ? OR ${REVOKED})`, [id, tenant]],
         [
           `INSERT INTO issuers
-             (id, iss, audience, algorithms, jwks_url, jwks, sealed_secret, tenant, tenant_claim, subject_claim, scopes)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+             (id, iss, audience, algorithms, jwks_url, jwks, sealed_secret, tenant, tenant_claim, subject_claim, scopes,
+              max_grant_seconds)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
           [
             id,
             row.iss,
@@ -76,11 +77,12 @@ export function createIssuerStore(database: Database, encryption: FieldEncryptio
             row.tenant_claim,
             row.subject_claim,
             row.scopes,
+            row.max_grant_seconds,
           ],
         ],
       );
       const { iss: issuer, audience, jwks_url: jwksUrl, tenant_claim: tenantClaim } = row;
-      const details = { issuer, audience, jwksUrl, tenantClaim };
+      const details = { issuer, audience, jwksUrl, tenantClaim, maxGrantSeconds: settings.maxGrantSeconds };
       const entry = { action: "issuer.put", target: id, tenant, details } as const;
       await (tenant === null ? write(queries, entry) : writeFor(tenant, queries, entry));
       return ok({ document: issuerDocument(row), created: !before });
@@ -104,6 +106,7 @@ function issuerRow(id: string, settings: IssuerSettings, sealedSecret: string | 
     tenant_claim: settings.tenantClaim ?? null,
     subject_claim: settings.subjectClaim,
     scopes: JSON.stringify(settings.scopes),
+    max_grant_seconds: settings.maxGrantSeconds,
   };
 }
 
@@ -120,5 +123,6 @@ function issuerDocument(row: IssuerRow): IssuerDocument {
     ...(row.tenant_claim !== null && { tenantClaim: row.tenant_claim }),
     subjectClaim: row.subject_claim,
     scopes: JSON.parse(row.scopes) as string[],
+    maxGrantSeconds: maxGrantSecondsOf(row),
   };
 }

@@ -7,6 +7,7 @@ import { readPolicy } from "../../core/policy/rules/parse-policy.ts";
 import type { Tenant } from "../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../core/webhooks/rules/upload-event.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
+import { DEFAULT_GRANT_SECONDS } from "../../core/auth/rules/grant.ts";
 import type { Issuer } from "../../core/auth/rules/issuer.ts";
 import { USUAL_MAXIMA } from "../../core/stream/rules/defaults.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
@@ -57,6 +58,7 @@ export interface IssuerRow {
   readonly tenant_claim: string | null;
   readonly subject_claim: string;
   readonly scopes: string;
+  readonly max_grant_seconds: number | null;
 }
 
 export interface UpstreamRow {
@@ -144,8 +146,14 @@ export function issuerOf(row: IssuerRow & TenantVersion, secret: string | undefi
     tenant: row.tenant === null ? { kind: "claim", claim: row.tenant_claim ?? "" } : { kind: "fixed", id: row.tenant },
     subjectClaim: row.subject_claim,
     scopes: scopesOf(row.scopes),
+    maxGrantSeconds: maxGrantSecondsOf(row),
     ...(row.tenant_version !== null && { version: row.tenant_version }),
   };
+}
+
+/** Issuers of before this setting have none. */
+export function maxGrantSecondsOf({ max_grant_seconds }: Pick<IssuerRow, "max_grant_seconds">): number {
+  return max_grant_seconds ?? DEFAULT_GRANT_SECONDS;
 }
 
 function issuerKeysOf(row: IssuerRow, secret: string | undefined): Issuer["keys"] {

@@ -185,8 +185,8 @@ async function verifyJwt(
     return err(problem("credential_invalid", `The token must have a subject in the claim "${issuer.subjectClaim}".`));
   const tenant = issuer.tenant.kind === "fixed" ? issuer.tenant.id : claims[issuer.tenant.claim];
   if (typeof tenant !== "string") return err(problem("credential_invalid", "The token names no tenant."));
-  const { id, iss, scopes, version = ANY_VERSION } = issuer;
-  return ok({ tenant, kind: "jwt", credential: id, iss, subject, scopes, version });
+  const { id, iss, scopes, maxGrantSeconds, version = ANY_VERSION } = issuer;
+  return ok({ tenant, kind: "jwt", credential: id, iss, subject, scopes, maxGrantSeconds, version });
 }
 
 /** Several issuers may have the same `iss`, for other tenants or audiences: chooses the best match. */

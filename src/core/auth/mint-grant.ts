@@ -44,10 +44,18 @@ const reference = v.pipe(
   ),
 );
 
+/** A grant's life. */
+export const grantSeconds = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(MIN_GRANT_SECONDS),
+  v.maxValue(MAX_GRANT_SECONDS),
+);
+
 export const mintGrantSchema = jsonObject({
   subject: grantSubject,
-  /** Seconds. By default an hour, or until the key expires that mints the grant. */
-  expiresIn: v.optional(v.pipe(v.number(), v.integer(), v.minValue(MIN_GRANT_SECONDS), v.maxValue(MAX_GRANT_SECONDS))),
+  /** By default an hour, or as long as the minting credential allows. */
+  expiresIn: v.optional(grantSeconds),
   /** The backend's own id for what is uploaded. */
   reference: v.optional(reference),
   /** How many files it is for. */
@@ -94,14 +102,14 @@ export async function mintGrant(
   if (contradiction) return err(contradiction);
 
   const issuedAt = ports.now();
-  const expiresAt = expiryOf(caller, issuedAt, body.expiresIn);
-  if (!expiresAt.ok) return expiresAt;
+  const seconds = lifeOf(caller, issuedAt, body.expiresIn);
+  if (!seconds.ok) return seconds;
   const { reference, uploads } = body;
   const grant: Grant = {
     id: ports.newGrantId(),
     tenant: tenant.id,
     issuedAt,
-    expiresAt: expiresAt.value,
+    expiresAt: issuedAt + seconds.value,
     ...(subject !== undefined && { subject }),
     ...(body.policy !== undefined && { policy: body.policy }),
     uploads,
@@ -127,18 +135,18 @@ function parseGrantPolicy(json: unknown): Result<PolicyDocument | undefined> {
       );
 }
 
-/** A grant creates nothing after its key has expired. @returns seconds since the epoch */
-function expiryOf({ expiresAt = Infinity }: Caller, issuedAt: number, expiresIn?: number): Result<number> {
-  const keyExpiry = Math.floor(expiresAt / 1000);
-  const expiry = issuedAt + (expiresIn ?? DEFAULT_GRANT_SECONDS);
-  if (expiry <= keyExpiry) return ok(expiry);
-  if (expiresIn === undefined) return ok(keyExpiry);
-  const most = Math.max(0, keyExpiry - issuedAt);
+/** A grant lasts at most until its key expires, or as long as its issuer allows. @returns seconds */
+function lifeOf(
+  { expiresAt = Infinity, maxGrantSeconds }: Caller,
+  issuedAt: number,
+  expiresIn?: number,
+): Result<number> {
+  const most = maxGrantSeconds ?? Math.max(0, Math.floor(expiresAt / 1000) - issuedAt);
+  const seconds = expiresIn ?? Math.min(DEFAULT_GRANT_SECONDS, most);
+  if (seconds <= most) return ok(seconds);
+  const why =
+    maxGrantSeconds === undefined ? "since your API key expires then" : "the maxGrantSeconds of your token's issuer";
   return err(
-    problem(
-      "body_invalid",
-      `expiresIn: must be at most ${most}, since your API key expires then (found: ${expiresIn}).`,
-      { key: "expiresIn" },
-    ),
+    problem("body_invalid", `expiresIn: must be at most ${most}, ${why} (found: ${seconds}).`, { key: "expiresIn" }),
   );
 }

@@ -58,6 +58,8 @@ export interface IssuerSettings {
   readonly tenantClaim?: string | undefined;
   readonly subjectClaim: string;
   readonly scopes: readonly string[];
+  /** The longest life of a grant that its tokens mint. */
+  readonly maxGrantSeconds: number;
 }
 
 export interface IssuerDocument extends Omit<IssuerSettings, "secret"> {

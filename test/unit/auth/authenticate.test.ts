@@ -129,6 +129,7 @@ describe("authenticate with a JWT", () => {
       iss: ISS,
       subject: "user-1",
       scopes: ALL_SCOPES,
+      maxGrantSeconds: 3_600,
       version: 3,
     });
   });

@@ -20,7 +20,8 @@ const accessOf = (caller: Partial<Access["caller"]>, policy = {}) =>
   ({ caller, tenant: { id: "acme", limits: {}, policy: [policyOf(policy)] } }) as unknown as Access;
 const mint = (access: Access, body: object) => mintGrant(ports, access, v.parse(mintGrantSchema, body));
 const byKey = accessOf({ kind: "api-key", credential: "k1" });
-const byJwt = accessOf({ kind: "jwt", credential: "idp", iss: "https://idp.example/", subject: "user-1" });
+const jwt = { kind: "jwt", credential: "idp", iss: "https://idp.example/", subject: "user-1" } as const;
+const byJwt = accessOf({ ...jwt, maxGrantSeconds: 3_600 });
 
 describe("mintGrant", () => {
   const grant = { id: "jti-1", tenant: "acme", issuedAt: NOON, expiresAt: NOON + 60, uploads: 1 };
@@ -98,6 +99,28 @@ describe("mintGrant", () => {
   it("says how long a grant of the key may last", async () => {
     expect(await mint(key({ expiresAt: NOON * 1000 + 61_000 }), { expiresIn: 62 })).toMatchObject({
       problem: { detail: "expiresIn: must be at most 61, since your API key expires then (found: 62)." },
+    });
+  });
+
+  it.each([
+    ["an hour by default", 86_400, {}, 3_600],
+    ["the issuer's maximum by default, if that is shorter", 60, {}, 60],
+    ["the issuer's maximum", 7_200, { expiresIn: 7_200 }, 7_200],
+    ["less", 7_200, { expiresIn: 10 }, 10],
+  ])("a grant of a JWT lasts %s", async (_, maxGrantSeconds, body, seconds) => {
+    expect(await mint(accessOf({ ...jwt, maxGrantSeconds }), body)).toMatchObject({
+      value: { grant: { expiresAt: NOON + seconds } },
+    });
+  });
+
+  it("refuses a JWT a longer grant than its issuer allows", async () => {
+    expect(await mint(byJwt, { expiresIn: 3_601 })).toEqual({
+      ok: false,
+      problem: {
+        code: "body_invalid",
+        detail: "expiresIn: must be at most 3600, the maxGrantSeconds of your token's issuer (found: 3601).",
+        key: "expiresIn",
+      },
     });
   });
 

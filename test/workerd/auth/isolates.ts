@@ -54,7 +54,13 @@ export const ADMITTED = "stream_unreachable";
 
 const SECRET = "a-secret-of-32-bytes-for-the-test";
 const IDP = { issuer: "https://idp.example/", audience: "sluice", scopes: ["uploads:create", "grants:create"] };
-export const ISSUER: IssuerSettings = { ...IDP, secret: SECRET, tenant: "acme", subjectClaim: "sub" };
+export const ISSUER: IssuerSettings = {
+  ...IDP,
+  secret: SECRET,
+  tenant: "acme",
+  subjectClaim: "sub",
+  maxGrantSeconds: 60,
+};
 
 /** Seeds two tenants, the first with an identity provider, and returns a token of that. */
 export async function seedIssuer(): Promise<string> {

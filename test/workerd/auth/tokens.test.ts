@@ -10,7 +10,12 @@ const ring = (...keys: [id: string, fill: number][]) =>
 const tokens = createTokens(ring(["new", 1], ["old", 2]), true);
 const now = Math.floor(Date.now() / 1000);
 
-const fixed = { tenant: { kind: "fixed", id: "acme" }, subjectClaim: "sub", scopes: new Set<Scope>() } as const;
+const fixed = {
+  tenant: { kind: "fixed", id: "acme" },
+  subjectClaim: "sub",
+  scopes: new Set<Scope>(),
+  maxGrantSeconds: 60,
+} as const;
 const issuerWith = (keys: Issuer["keys"], algorithms: readonly string[]): Issuer => ({
   id: "idp",
   iss: "https://idp.example/",

@@ -69,6 +69,8 @@ describe("issuers of the admin API", () => {
     ["by keys", { jwksUrl: undefined, jwks: { keys: [RSA_KEY] } }, { jwks: { keys: [RSA_KEY] } }],
     ["by secret", { jwksUrl: undefined, secret: "s".repeat(32) }, { algorithms: ["HS256"] }],
     ["for one tenant", { tenantClaim: undefined, tenant: "acme" }, { tenant: "acme" }],
+    ["by default with grants of an hour", {}, { maxGrantSeconds: 3_600 }],
+    ["with longer grants", { maxGrantSeconds: 86_400 }, { maxGrantSeconds: 86_400 }],
     ["with scopes", { scopes: ["policy:read"], subjectClaim: "uid" }, { scopes: ["policy:read"], subjectClaim: "uid" }],
   ])("creates, replaces, reads, lists and deletes an issuer %s", async (_, change, expected) => {
     await seedTenant("acme");

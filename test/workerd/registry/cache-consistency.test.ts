@@ -84,6 +84,7 @@ const issuer: IssuerSettings = {
   tenantClaim: "org",
   subjectClaim: "sub",
   scopes: ["uploads:create"],
+  maxGrantSeconds: 60,
 };
 
 const codeOf = (result: Result<unknown>) => (result.ok ? "ok" : result.problem.code);

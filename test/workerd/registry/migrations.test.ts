@@ -171,6 +171,7 @@ describe("the migrations, applied to a database of version 1", () => {
     });
     const documents = await openAdminRegistry().issuers.list(FIRST_PAGE);
     expect(documents.map(({ id }) => id)).toEqual(["by-keys", "by-url", "shared"]);
+    expect(documents.map(({ maxGrantSeconds }) => maxGrantSeconds)).toEqual([3_600, 3_600, 3_600]);
   });
 
   it("keep upstreams and their credentials, without webhook secrets", async () => {

@@ -8,7 +8,7 @@ import { asOperator, request, seedTenant } from "./worker.ts";
 
 /** The tenant `acme` in front of the local Stream, with grants, keys and JWTs. */
 
-const JWT_ISSUER = {
+export const JWT_ISSUER = {
   ...hmacIssuer.document,
   tenant: "acme",
   scopes: ["uploads:create", "uploads:read", "uploads:delete", "grants:create"],

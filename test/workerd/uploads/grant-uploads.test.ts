@@ -1,6 +1,18 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { acme, as, create, mint, newKey, post, postJson, report, resetAcme, statusOf } from "../support/acme.ts";
+import {
+  JWT_ISSUER,
+  acme,
+  as,
+  create,
+  mint,
+  newKey,
+  post,
+  postJson,
+  report,
+  resetAcme,
+  statusOf,
+} from "../support/acme.ts";
 import { asOperator, codeOf, request } from "../support/worker.ts";
 
 /** What a grant reads and cancels: the uploads that were created under it, and nothing else. */
@@ -97,6 +109,31 @@ describe("a grant that has expired", () => {
     const { id } = await create(grant);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
     expect(await statusOf(as(grant, "DELETE", `/uploads/${id}`))).toBe(200);
+  });
+});
+
+describe("a grant of an identity provider's token", () => {
+  const mintBy = async (jwt: string, body: object) => {
+    const minted = await as(jwt, "POST", "/grants", postJson(body));
+    const { code, detail, expiresAt } = await minted.json<Record<string, string>>();
+    return minted.ok ? (Date.parse(expiresAt ?? "") - Date.now()) / 1000 : `${minted.status} ${code} ${detail}`;
+  };
+
+  it("lasts an hour at most, unless its issuer says otherwise", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Math.floor(Date.now() / 1000) * 1000 });
+    const refused = (most: number, found: number) =>
+      `400 body_invalid expiresIn: must be at most ${most}, the maxGrantSeconds of your token's issuer (found: ${found}).`;
+    expect(await mintBy(acme.jwt, { expiresIn: 86_400 })).toBe(refused(3_600, 86_400));
+    expect(await mintBy(acme.jwt, { expiresIn: 3_600 })).toBe(3_600);
+    expect(await mintBy(acme.jwt, {})).toBe(3_600);
+
+    await asOperator("PUT", "/issuers/acme", { ...JWT_ISSUER, maxGrantSeconds: 86_400 });
+    expect(await mintBy(acme.jwt, { expiresIn: 86_400 })).toBe(86_400);
+    expect(await mintBy(acme.jwt, {})).toBe(3_600);
+
+    await asOperator("PUT", "/issuers/acme", { ...JWT_ISSUER, maxGrantSeconds: 60 });
+    expect(await mintBy(acme.jwt, { expiresIn: 61 })).toBe(refused(60, 61));
+    expect(await mintBy(acme.jwt, {})).toBe(60);
   });
 });
 

@@ -15,6 +15,8 @@ export interface Caller {
   readonly scopes: ReadonlySet<Scope>;
   /** When an API key expires, in milliseconds since the epoch; absent: never. */
   readonly expiresAt?: number;
+  /** The longest life of a grant that a JWT may mint. */
+  readonly maxGrantSeconds?: number;
   /** The tenant's version when the credential was read from the registry. It may have been revoked at a later version. */
   readonly version: number;
   /** The policy document of a grant; it narrows the tenant's policy. */

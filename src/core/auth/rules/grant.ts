@@ -24,7 +24,10 @@ export interface Grant {
 /** The API key that minted a grant, or the issuer of the JWT that did. Revoking it revokes the grant. */
 export type GrantMinter = { readonly key: string } | { readonly issuer: string; readonly iss: string };
 
-/** Time to choose a file and start the upload. Resuming an upload needs no grant, starting it again does. */
+/**
+ * Time to choose a file and start the upload. Resuming an upload needs no grant, starting it again does. Also the default of an
+ * issuer's `maxGrantSeconds`: its tokens are in the hands of end users.
+ */
 export const DEFAULT_GRANT_SECONDS = 60 * 60;
 export const MIN_GRANT_SECONDS = 10;
 /** A single grant cannot be revoked, so it lasts a day at most. */

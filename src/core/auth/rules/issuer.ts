@@ -19,6 +19,8 @@ export interface Issuer {
   readonly tenant: { readonly kind: "fixed"; readonly id: string } | { readonly kind: "claim"; readonly claim: string };
   readonly subjectClaim: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** The longest life of a grant that its tokens mint. */
+  readonly maxGrantSeconds: number;
   /** The tenant's version when the issuer was read; absent if a claim names the tenant. */
   readonly version?: number;
 }

@@ -1,6 +1,8 @@
 import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
+import { grantSeconds } from "../../../core/auth/mint-grant.ts";
+import { DEFAULT_GRANT_SECONDS } from "../../../core/auth/rules/grant.ts";
 import { ASYMMETRIC_ALGORITHMS, ISS } from "../../../core/auth/rules/issuer.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import { problem } from "../../../core/shared/problem.ts";
@@ -42,6 +44,7 @@ const issuerSchema = (allowLoopback: boolean) =>
       tenantClaim: v.optional(claim),
       subjectClaim: v.optional(claim, "sub"),
       scopes: v.optional(scopes, ["uploads:create"]),
+      maxGrantSeconds: v.optional(grantSeconds, DEFAULT_GRANT_SECONDS),
     }),
     v.check(
       (issuer) => hasExactlyOne(issuer, ["jwksUrl", "jwks", "secret"]),
