@@ -68,6 +68,8 @@ export interface Dependencies {
   readonly answerSeconds: number;
   readonly newUploadId: () => string;
   readonly newGrantId: () => string;
+  /** At least 0, below 1. */
+  readonly random: () => number;
   /** Cryptographically random. */
   readonly randomBytes: (count: number) => Uint8Array;
 }
@@ -96,7 +98,7 @@ export function createLedgerDependencies(env: Env, config: Config): LedgerDepend
     stream: createStreamApi(streamClient(config, budget), config.allowLoopback),
     budget,
     searches: createLostUploadSearches(env.BUDGET),
-    deliveries: createDeliveryQueue(env.DELIVERIES),
+    deliveries: createDeliveryQueue(env.DELIVERIES, env.DELIVERIES_SLOW),
     tags: createVideoTags(config.masterKeys),
   };
 }
@@ -151,6 +153,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     // Sorted by time, so that the list of uploads needs no index.
     newUploadId: uuidv7,
     newGrantId: uuidv7,
+    random: Math.random,
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
 }

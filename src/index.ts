@@ -6,8 +6,8 @@ import { ALLOW_HEADERS, ALLOW_METHODS } from "./http/middleware/cors.ts";
 import { overrideMethod } from "./http/middleware/method-override.ts";
 import { problemDocument, problemHeaders } from "./http/pipeline/problem-response.ts";
 import { endAfterRequestBody, hasBody } from "./http/pipeline/unread-body.ts";
-import { consumeDeadDeliveries, consumeDeliveries } from "./queues/deliveries.ts";
-import { DEAD_DELIVERIES, DELIVERIES, STREAM_NOTIFICATIONS } from "./queues/names.ts";
+import { consumeDeadDeliveries, consumeDeliveries, consumeSlowDeliveries } from "./queues/deliveries.ts";
+import { DEAD_DELIVERIES, DELIVERIES, SLOW_DELIVERIES, STREAM_NOTIFICATIONS } from "./queues/names.ts";
 import { consumeStreamNotifications } from "./queues/stream-notifications.ts";
 import { reconcileAll } from "./core/reconciliation/reconcile.ts";
 
@@ -35,12 +35,14 @@ export default {
   },
 
   /** A batch for a misconfigured Worker stays in its queue; one that throws is delivered again after `retry_delay`. */
-  async queue(batch, env) {
+  async queue(batch, env, context) {
     const ports = dependenciesOf(env);
     if (!ports) return batch.retryAll({ delaySeconds: MISCONFIGURED_RETRY_SECONDS });
     switch (batch.queue) {
       case DELIVERIES:
-        return consumeDeliveries(batch, ports);
+        return consumeDeliveries(batch, ports, (work) => context.waitUntil(work));
+      case SLOW_DELIVERIES:
+        return consumeSlowDeliveries(batch, ports);
       case DEAD_DELIVERIES:
         return consumeDeadDeliveries(batch, ports);
       case STREAM_NOTIFICATIONS:

@@ -1,44 +1,58 @@
 import * as v from "valibot";
-import { retryDelaySeconds } from "../core/webhooks/rules/retry-policy.ts";
+import { MAX_ATTEMPTS, retryDelaySeconds } from "../core/webhooks/rules/retry-policy.ts";
 import { errorMessage } from "../core/shared/text.ts";
 import { UPLOAD_EVENT_TYPES } from "../core/webhooks/rules/upload-event.ts";
-import {
-  type DeliverEventPorts,
-  type DeliveryResult,
-  deliverEvent,
-  recordUndelivered,
-} from "../core/webhooks/deliver-event.ts";
+import { type DeliverEventPorts, type DeliveryResult, deliverEvent } from "../core/webhooks/deliver-event.ts";
 import type { Delivery } from "../core/webhooks/rules/delivery.ts";
 
-/** Pause before the exhausted delivery is recorded again, if that failed. */
+/** Pause before an exhausted delivery is recorded, if that failed or is left to the next delivery of the message. */
 const DEAD_RETRY_SECONDS = 60;
+
+/**
+ * How long a batch waits for its deliveries, which is all that an endpoint can hold up others: with 60 deliveries to endpoints
+ * that answer late or never, a neighbour's event comes within five seconds, also where one batch is consumed at a time.
+ */
+const HOLD_SECONDS = 0.25;
 
 /** The fields that route a message. The event's body is not checked further: an older version may have written it. */
 const deliverySchema = v.object({
   tenant: v.string(),
   endpoint: v.string(),
   event: v.object({ id: v.string(), body: v.looseObject({ type: v.picklist(UPLOAD_EVENT_TYPES) }) }),
+  attempt: v.optional(v.number(), 1),
 });
 
-/** Delivers the messages in parallel. Acknowledges or retries each by itself. */
-export async function consumeDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
-  await each(batch, (delivery, attempts) => deliverEvent(ports, delivery, attempts), retryDelaySeconds);
+/**
+ * Delivers the messages in parallel. Acknowledges or retries each by itself. A first attempt that takes long is acknowledged
+ * before it is over, so that the messages behind it do not wait: if the Worker is killed meanwhile, no attempt is recorded, and
+ * the ledger hands the event over again.
+ *
+ * @param waitUntil keeps the Worker running
+ */
+export async function consumeDeliveries(
+  batch: MessageBatch,
+  ports: DeliverEventPorts,
+  waitUntil: (work: Promise<unknown>) => void,
+): Promise<void> {
+  await each(batch, ports, 0, waitUntil);
+}
+
+/** Delivers the messages for slow endpoints, which wait for each other. */
+export async function consumeSlowDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
+  await each(batch, ports, 0);
 }
 
 /** Records the deliveries whose attempts are used up. */
 export async function consumeDeadDeliveries(batch: MessageBatch, ports: DeliverEventPorts): Promise<void> {
-  const exhausted = (delivery: Delivery) =>
-    recordUndelivered(ports, delivery, "exhausted", "it was tried often enough");
-  await each(batch, exhausted, () => DEAD_RETRY_SECONDS);
+  await each(batch, ports, MAX_ATTEMPTS);
 }
 
-/** @param attempts how often the queue has delivered the message, this time included */
-type Handler = (delivery: Delivery, attempts: number) => Promise<DeliveryResult>;
-
+/** @param spent attempts that are used up, besides those that message and queue count */
 async function each(
   { messages }: MessageBatch,
-  handle: Handler,
-  delaySeconds: (attempts: number) => number | undefined,
+  ports: DeliverEventPorts,
+  spent: number,
+  waitUntil?: (work: Promise<unknown>) => void,
 ): Promise<void> {
   await Promise.all(
     messages.map(async (message) => {
@@ -48,25 +62,39 @@ async function each(
         message.ack();
         return;
       }
-      if (await isDone(parsed.output as unknown as Delivery, message.attempts, handle)) message.ack();
-      else {
-        const delay = delaySeconds(message.attempts);
-        // Without a delay this was the last attempt: the queue moves the message to the dead letters.
-        message.retry(delay === undefined ? {} : { delaySeconds: delay });
+      const number = spent + parsed.output.attempt + message.attempts - 1;
+      const work = deliver(ports, parsed.output as unknown as Delivery, number, waitUntil === undefined);
+      if (waitUntil && number === 1) {
+        const isLong = await Promise.race([work.then(() => false), ports.wait(HOLD_SECONDS).then(() => true)]);
+        if (isLong) {
+          message.ack();
+          waitUntil(work);
+          return;
+        }
       }
+      const { retry, delaySeconds = retryDelaySeconds(number, ports.random()) } = await work;
+      if (retry) message.retry({ delaySeconds: delaySeconds ?? DEAD_RETRY_SECONDS });
+      else message.ack();
     }),
   );
 }
 
-async function isDone(delivery: Delivery, attempts: number, handle: Handler): Promise<boolean> {
-  const { tenant, event } = delivery;
-  const facts = { tenant, event: event.id, type: event.body.type, attempts };
+/** Logs the delivery. Never rejects. */
+async function deliver(
+  ports: DeliverEventPorts,
+  delivery: Delivery,
+  number: number,
+  slowQueue: boolean,
+): Promise<DeliveryResult> {
+  const { tenant, endpoint, event } = delivery;
+  const facts = { tenant, event: event.id, type: event.body.type, attempts: number, endpoint };
   try {
-    const { retry, attempt = { endpoint: delivery.endpoint, outcome: "postponed" } } = await handle(delivery, attempts);
+    const result = await deliverEvent(ports, delivery, number, slowQueue);
+    const { attempt = { outcome: result.retry ? "postponed" : "moved" } } = result;
     console.log(JSON.stringify({ delivery: { ...facts, ...attempt } }));
-    return !retry;
+    return result;
   } catch (error) {
-    console.error(JSON.stringify({ delivery: { ...facts, endpoint: delivery.endpoint, error: errorMessage(error) } }));
-    return false;
+    console.error(JSON.stringify({ delivery: { ...facts, error: errorMessage(error) } }));
+    return { retry: true };
   }
 }

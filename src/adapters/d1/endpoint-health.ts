@@ -14,9 +14,9 @@ export function createEndpointHealth({ note, write, now }: Database): EndpointHe
       await note(sql, [since, tenant, id, url]);
     },
 
-    async markRecovered({ tenant, id, url }) {
-      const sql = "UPDATE endpoints SET failing_since = NULL WHERE tenant = ? AND id = ? AND url = ?";
-      await note(sql, [tenant, id, url]);
+    async markWorking({ tenant, id, url }, slow) {
+      const sql = "UPDATE endpoints SET failing_since = NULL, slow = ? WHERE tenant = ? AND id = ? AND url = ?";
+      await note(sql, [Number(slow), tenant, id, url]);
     },
 
     async disable({ tenant, id, url }, reason) {

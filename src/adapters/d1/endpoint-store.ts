@@ -55,13 +55,13 @@ export function createEndpointStore(database: Database, encryption: FieldEncrypt
     const { tenant, id, url, description = null, disabled } = endpoint;
     const sealed = await seal(secrets, endpoint);
     const resetsHealth = url !== before.url || (before.disabled_at !== null && !disabled);
-    const failingSince = resetsHealth ? "NULL" : "failing_since";
+    const [failingSince, slow] = resetsHealth ? ["NULL", "0"] : ["failing_since", "slow"];
     const disabledAt = disabled ? (before.disabled_at ?? now()) : null;
     const disabledReason = disabled ? (before.disabled_reason ?? DISABLED_BY_OPERATOR) : null;
     const values = [url, description, eventsColumn(endpoint), sealed, disabledAt, disabledReason, now()];
     const query: Query = [
       `UPDATE endpoints SET url = ?, description = ?, events = ?, sealed_secrets = ?, disabled_at = ?,
-         disabled_reason = ?, updated_at = ?, failing_since = ${failingSince}
+         disabled_reason = ?, updated_at = ?, failing_since = ${failingSince}, slow = ${slow}
        WHERE tenant = ? AND id = ? AND sealed_secrets = ?`,
       [...values, tenant, id, before.sealed_secrets],
     ];
@@ -138,6 +138,7 @@ function endpointDocument(row: EndpointRow): EndpointDocument {
     ...(row.disabled_at !== null && { disabledAt: isoTime(row.disabled_at) }),
     ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),
     ...(row.failing_since !== null && { failingSince: isoTime(row.failing_since) }),
+    ...(row.slow !== 0 && { slow: true }),
     createdAt: isoTime(row.created_at),
     updatedAt: isoTime(row.updated_at),
   };

@@ -83,6 +83,8 @@ export interface EndpointRow {
   readonly disabled_at: number | null;
   readonly disabled_reason: string | null;
   readonly failing_since: number | null;
+  /** 1: its last delivery succeeded, but took long. */
+  readonly slow: number;
   readonly created_at: number;
   readonly updated_at: number;
 }
@@ -193,6 +195,8 @@ export function endpointOf(row: EndpointRow, secrets: string | undefined, now: n
     ...(row.events !== null && { events: new Set(stored(eventTypes, row.events)) }),
     secrets: secrets === undefined ? [] : secretsAt(secretsOf(secrets), now).map(({ secret }) => secret),
     disabled: row.disabled_at !== null,
+    created: Math.floor(row.created_at / 1000),
+    slow: row.slow !== 0 || row.failing_since !== null,
     ...(row.failing_since !== null && { failingSince: row.failing_since }),
   };
 }

@@ -10,11 +10,15 @@ const LIMITS = {
   overheadBytes: 100,
 };
 
-/** Sends deliveries to the Queue that `src/queues/deliveries.ts` consumes. */
-export function createDeliveryQueue(queue: Queue<Delivery>): DeliveryQueue {
+/** Sends deliveries to the Queues that `src/queues/deliveries.ts` consumes. */
+export function createDeliveryQueue(fast: Queue<Delivery>, slow: Queue<Delivery>): DeliveryQueue {
   return {
     async send(deliveries) {
-      for (const batch of splitIntoBatches(deliveries, LIMITS)) await queue.sendBatch(batch.map((body) => ({ body })));
+      for (const queue of [fast, slow]) {
+        const messages = deliveries.filter((delivery) => delivery.slow === (queue === slow));
+        for (const batch of splitIntoBatches(messages, LIMITS))
+          await queue.sendBatch(batch.map(({ delivery: body, delaySeconds = 0 }) => ({ body, delaySeconds })));
+      }
     },
   };
 }

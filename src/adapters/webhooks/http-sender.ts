@@ -1,13 +1,9 @@
 import type { Webhooks } from "../../core/ports/webhooks.ts";
 import type { WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
-import { readBounded } from "../../platform/read-bounded.ts";
 
-/** For the whole request, until the response is read. */
+/** From the start of the request to the status of the response. */
 const DEADLINE_MS = 10_000;
-
-/** The response body is ignored; up to this many bytes are read so that the connection can be reused. */
-const MAX_RESPONSE_BYTES = 64 * 1024;
 
 /**
  * Sends events over HTTP, as the Standard Webhooks specification defines.
@@ -31,8 +27,10 @@ export function createWebhooks(now: () => number): Webhooks {
           redirect: "manual",
           signal: AbortSignal.timeout(DEADLINE_MS),
         });
-        await discard(response);
-        return { status: response.status };
+        // The status alone decides. A body may take for ever.
+        await response.body?.cancel().catch(() => undefined);
+        const retryAfter = response.headers.get("retry-after");
+        return { status: response.status, ...(retryAfter !== null && { retryAfter }) };
       } catch (error) {
         return { reason: explain(error) };
       }
@@ -58,11 +56,6 @@ async function sign(secret: string, content: Uint8Array): Promise<string> {
   const bytes = Uint8Array.fromBase64(secret.replace(/^whsec_/, ""));
   const key = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return `v1,${new Uint8Array(await crypto.subtle.sign("HMAC", key, content)).toBase64()}`;
-}
-
-/** Errors are ignored: the status alone decides. */
-async function discard({ body }: Response): Promise<void> {
-  await readBounded(body, MAX_RESPONSE_BYTES).catch(() => undefined);
 }
 
 /** A fixed text, because the runtime's message may contain the URL. */

@@ -1,9 +1,9 @@
-import type { Delivery, WebhookEvent, WebhookResponse } from "../webhooks/rules/delivery.ts";
+import type { QueuedDelivery, WebhookEvent, WebhookResponse } from "../webhooks/rules/delivery.ts";
 import type { Endpoint } from "../webhooks/rules/endpoint.ts";
 
-/** The queue between the ledgers and `deliverEvent`: at least once, in any order. */
+/** The two queues between the ledgers and `deliverEvent`: at least once, in any order. */
 export interface DeliveryQueue {
-  send(deliveries: readonly Delivery[]): Promise<void>;
+  send(deliveries: readonly QueuedDelivery[]): Promise<void>;
 }
 
 /** The HTTP client for endpoints; signs an event with all secrets of its endpoint. */
@@ -15,7 +15,8 @@ export interface Webhooks {
 export interface EndpointHealth {
   /** @param since milliseconds since the epoch; an earlier stored failure is kept */
   markFailing(endpoint: Endpoint, since: number): Promise<void>;
-  markRecovered(endpoint: Endpoint): Promise<void>;
+  /** It is not failing. @param slow whether it takes long to answer */
+  markWorking(endpoint: Endpoint, slow: boolean): Promise<void>;
   /** Stops deliveries to the endpoint until the operator enables it again. */
   disable(endpoint: Endpoint, reason: string): Promise<void>;
 }

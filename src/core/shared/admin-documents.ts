@@ -103,6 +103,7 @@ export interface EndpointDocument {
   readonly disabledAt?: string;
   readonly disabledReason?: string;
   readonly failingSince?: string;
+  readonly slow?: boolean;
   readonly createdAt: string;
   readonly updatedAt: string;
 }

@@ -4,7 +4,7 @@ import type { DeliveryQueue } from "../ports/webhooks.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { errorMessage } from "../shared/text.ts";
-import { isSubscribed } from "./rules/endpoint.ts";
+import { deliveryTo, isSubscribed } from "./rules/endpoint.ts";
 
 export interface RedeliverEventPorts {
   readonly registry: Pick<CachedRegistry, "uncached">;
@@ -44,7 +44,7 @@ export async function redeliverEvent(
   if (targets.length === 0) return err(problem("conflict", "No enabled endpoint is subscribed to this event type."));
 
   try {
-    await deliveries.send(targets.map((endpoint) => ({ tenant, endpoint: endpoint.id, event })));
+    await deliveries.send(targets.map((endpoint) => deliveryTo(endpoint, event)));
   } catch (error) {
     return err(
       problem("queue_unavailable", "The queue did not accept the event.", {

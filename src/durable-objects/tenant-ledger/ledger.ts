@@ -16,6 +16,7 @@ import {
 } from "../../core/uploads/rules/upload-state.ts";
 import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 import { Admissions } from "./admissions.ts";
+import { EventQueue } from "./event-queue.ts";
 import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
 import { LostUploads } from "./lost-uploads.ts";
@@ -43,6 +44,7 @@ export class Ledger {
   readonly #admissions: Admissions;
   readonly #lost: LostUploads;
   readonly usage: UsageReports;
+  readonly queue: EventQueue;
   readonly #host: LedgerHost;
 
   constructor(storage: DurableObjectStorage, tenant: string, host: LedgerHost) {
@@ -53,6 +55,7 @@ export class Ledger {
     this.#admissions = new Admissions(this.#store, this.#queries, this.#writer, host);
     this.#lost = new LostUploads(this.#store, this.#queries, this.#writer, host);
     this.usage = new UsageReports(this.#store, this.#queries, host);
+    this.queue = new EventQueue(this.#store, this.#outbox, host);
     this.#host = host;
   }
 
@@ -243,19 +246,6 @@ export class Ledger {
 
   recordAttempt(eventId: string, attempt: StoredAttempt): void {
     this.#outbox.recordAttempt(eventId, attempt);
-  }
-
-  hasUnpublishedEvents(): boolean {
-    return this.#outbox.hasAfter(this.#store.published);
-  }
-
-  /** The oldest unpublished events; `last` is the sequence number of the last one. */
-  unpublishedEvents(limit: number): { readonly events: readonly WebhookEvent[]; readonly last: number } {
-    return this.#outbox.after(this.#store.published, limit);
-  }
-
-  markPublished(last: number): void {
-    this.#store.transaction(() => this.#store.markPublished(last, this.#host.now()));
   }
 
   /** Deletes one block each of expired uploads and events. */

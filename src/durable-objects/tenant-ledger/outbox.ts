@@ -1,11 +1,16 @@
 import type { UploadEventBody } from "../../core/webhooks/rules/upload-event.ts";
 import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts";
-import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
+import type { EventPage, EventQuery, PendingEvent, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 
 /** Retention of events: time to find the cause of failed deliveries and redeliver. */
 const KEEP_EVENTS_SECONDS = 30 * 24 * 60 * 60;
 /** Rows read and deleted per `prune`, so that each alarm stays short. */
 const PRUNE_ROWS = 500;
+
+/** An event that has to be sent to the queue, with its sequence number. */
+export interface NumberedEvent extends PendingEvent {
+  readonly seq: number;
+}
 
 interface EventRow extends Record<string, SqlStorageValue> {
   readonly seq: number;
@@ -39,14 +44,10 @@ export class Outbox {
     this.#sql.exec("INSERT INTO events (created, body) VALUES (?, ?)", now, JSON.stringify(body));
   }
 
-  /** The oldest events after a sequence number; `last` is the sequence number of the last one. */
-  after(seq: number, limit: number): { readonly events: readonly WebhookEvent[]; readonly last: number } {
+  /** The oldest events after a sequence number. */
+  after(seq: number, limit: number): readonly NumberedEvent[] {
     const rows = this.#events("SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit);
-    return { events: rows.map((row) => this.#event(row)), last: rows.at(-1)?.seq ?? seq };
-  }
-
-  hasAfter(seq: number): boolean {
-    return this.#events("SELECT seq, body FROM events WHERE seq > ? LIMIT 1", seq).length > 0;
+    return rows.map((row) => ({ seq: row.seq, event: this.#event(row) }));
   }
 
   list({ cursor, limit }: EventQuery): EventPage {

@@ -10,10 +10,10 @@ import { errorMessage } from "../../core/shared/text.ts";
 import type { StreamVideo, VerifiedVideo } from "../../core/stream/rules/video.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
-import { publishEvents } from "../../core/webhooks/publish-events.ts";
 import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
 import { type LedgerDependencies, createLedgerDependencies } from "../../dependencies.ts";
 import { AlarmClock } from "./alarm-clock.ts";
+import { EventPublisher } from "./event-publisher.ts";
 import { Ledger } from "./ledger.ts";
 import { storedComparison, storedUpload } from "./row-mapping.ts";
 
@@ -32,9 +32,6 @@ const LOST_ALARM_SECONDS = 300;
 /** Events are published right after the commit; the alarm does it after this time if that failed. */
 const PUBLISH_RETRY_SECONDS = 5;
 
-/** Events per read. */
-const PUBLISH_BATCH = 50;
-
 /**
  * The ledger of one tenant: its uploads, their totals, and its events. An object runs one event at a time, and a method
  * without `await` runs as one event: each of these methods is one transaction, and its writes are on disk before its answer
@@ -51,7 +48,7 @@ export class TenantLedger extends DurableObject<Env> {
   readonly #ledger: Ledger;
   readonly #tenant: string;
   readonly #alarm: AlarmClock;
-  #publishing = false;
+  readonly #publisher: EventPublisher;
   #dependencies: LedgerDependencies | undefined;
 
   constructor(state: DurableObjectState, env: Env) {
@@ -65,6 +62,7 @@ export class TenantLedger extends DurableObject<Env> {
       onTransactionStart: () => this.#alarm.remember(),
       onEventQueued: () => this.#publishSoon(),
     });
+    this.#publisher = new EventPublisher(this.#tenant, this.#ledger.queue, () => this.#use());
     void state.blockConcurrencyWhile(async () => {
       this.#resume(await state.storage.getAlarm());
     });
@@ -252,7 +250,7 @@ export class TenantLedger extends DurableObject<Env> {
    */
   #scheduleWork(earliest: number, exhausted: ReadonlyMap<string, number> = new Map()): void {
     // Includes events that are being published now: if that fails, no other alarm is set.
-    if (this.#ledger.hasUnpublishedEvents()) this.#alarm.schedule(now() + RETRY_SECONDS);
+    if (this.#ledger.queue.hasUnpublished()) this.#alarm.schedule(now() + RETRY_SECONDS);
     const nextDue = this.#ledger.nextDue([...exhausted.keys()]);
     if (nextDue !== undefined) this.#alarm.schedule(Math.max(nextDue, earliest));
     for (const at of exhausted.values()) this.#alarm.schedule(at);
@@ -287,17 +285,7 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** Sends unpublished events to the queue; if that fails, the alarm tries again. */
   async #publish(): Promise<void> {
-    if (this.#publishing || !this.#ledger.hasUnpublishedEvents()) return;
-    this.#publishing = true;
-    try {
-      const { registry, deliveries } = this.#use();
-      const unpublished = () => this.#ledger.unpublishedEvents(PUBLISH_BATCH);
-      const published = (last: number) => this.#ledger.markPublished(last);
-      const ports = { registry: registry.uncached, deliveries, unpublished, published };
-      if (!(await publishEvents(ports, this.#tenant))) this.#alarm.schedule(now() + RETRY_SECONDS);
-    } finally {
-      this.#publishing = false;
-    }
+    if (!(await this.#publisher.publish())) this.#alarm.schedule(now() + RETRY_SECONDS);
   }
 
   /** Created on first use: creations need none of it. */

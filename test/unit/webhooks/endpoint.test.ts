@@ -4,6 +4,7 @@ import {
   type EndpointSecret,
   MAX_SECRETS,
   REPLACED_SECRET_LIFETIME_MS,
+  isRecipient,
   isSubscribed,
   replaceSecret,
   secretsAt,
@@ -34,16 +35,38 @@ describe("replaceSecret", () => {
   });
 });
 
+const endpoint = (id: string, more: Partial<Endpoint> = {}) =>
+  ({
+    id,
+    tenant: "acme",
+    url: "https://hooks.acme.com/",
+    secrets: ["whsec_AAAA"],
+    disabled: false,
+    created: 1_000,
+    slow: false,
+    ...more,
+  }) as Endpoint;
+
+describe("isRecipient", () => {
+  const event = webhookEvent();
+
+  it("accepts every subscribed endpoint for a new event", () => {
+    expect(isRecipient(endpoint("main"), { event })).toBe(true);
+    expect(isRecipient(endpoint("off", { disabled: true }), { event })).toBe(false);
+  });
+
+  it("accepts for an event that was sent before only endpoints that existed then and were never tried", () => {
+    const before = { created: 1_000, attempted: ["tried"] };
+    expect(isRecipient(endpoint("main"), { event, before })).toBe(true);
+    expect(isRecipient(endpoint("tried"), { event, before })).toBe(false);
+    expect(isRecipient(endpoint("younger", { created: 1_001 }), { event, before })).toBe(false);
+    expect(isRecipient(endpoint("off", { disabled: true }), { event, before })).toBe(false);
+    expect(isRecipient(endpoint("failed", { events: new Set(["upload.failed"]) }), { event, before })).toBe(false);
+  });
+});
+
 describe("isSubscribed", () => {
   it("accepts enabled endpoints without a list of events or with this type in it", () => {
-    const endpoint = (id: string, more: Partial<Endpoint> = {}): Endpoint => ({
-      id,
-      tenant: "acme",
-      url: "https://hooks.acme.com/",
-      secrets: ["whsec_AAAA"],
-      disabled: false,
-      ...more,
-    });
     const endpoints = [
       endpoint("all"),
       endpoint("ready", { events: new Set(["upload.ready"]) }),

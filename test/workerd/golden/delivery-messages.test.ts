@@ -55,7 +55,7 @@ describe("the deliveries queue", () => {
       messages.map((body, index) => ({ id: String(index), timestamp: new Date(), attempts: 1, body })),
     );
     const context = createExecutionContext();
-    await worker.queue(batch, env);
+    await worker.queue(batch, env, context);
     const result = await getQueueResult(batch, context);
     expect(result.explicitAcks).toHaveLength(messages.length);
     expect(bodies).toEqual(expect.arrayContaining(messages.map(({ event }) => event.body)));

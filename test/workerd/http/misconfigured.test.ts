@@ -2,18 +2,18 @@ import { createExecutionContext, createMessageBatch, getQueueResult } from "clou
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import worker from "../../../src/index.ts";
-import { DEAD_DELIVERIES, DELIVERIES, STREAM_NOTIFICATIONS } from "../../../src/queues/names.ts";
+import { DEAD_DELIVERIES, DELIVERIES, SLOW_DELIVERIES, STREAM_NOTIFICATIONS } from "../../../src/queues/names.ts";
 
 /** Settings with an invalid secret. */
 const invalid = { ...env, GRANT_KEYS: "g1:not-base64" };
 
 describe("queue of a misconfigured Worker", () => {
-  it.each([DELIVERIES, DEAD_DELIVERIES, STREAM_NOTIFICATIONS])(
+  it.each([DELIVERIES, SLOW_DELIVERIES, DEAD_DELIVERIES, STREAM_NOTIFICATIONS])(
     "retries the messages of %s each hour, so that the operator can correct the secret",
     async (queue) => {
       const batch = createMessageBatch(queue, [{ id: "m1", timestamp: new Date(), attempts: 1, body: {} }]);
       const retryAll = vi.spyOn(batch, "retryAll");
-      await worker.queue(batch, invalid);
+      await worker.queue(batch, invalid, createExecutionContext());
       expect(retryAll).toHaveBeenCalledWith({ delaySeconds: 3_600 });
       expect(await getQueueResult(batch, createExecutionContext())).toMatchObject({
         retryBatch: { retry: true },

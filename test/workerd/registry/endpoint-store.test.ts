@@ -27,7 +27,8 @@ function isolate() {
       versions.push(version);
     },
   });
-  return { registry, store, notified, versions, pass: (milliseconds: number) => (time += milliseconds) };
+  const seconds = () => Math.floor(time / 1000);
+  return { registry, store, notified, versions, seconds, pass: (milliseconds: number) => (time += milliseconds) };
 }
 
 const NEW: EndpointSettings = { url: MAIN.url, disabled: false };
@@ -52,6 +53,8 @@ describe("the endpoint store", () => {
         events: new Set(["upload.ready"]),
         secrets: ["whsec_one"],
         disabled: false,
+        created: here.seconds(),
+        slow: false,
       },
     ]);
     const sealed = (await env.DB.prepare("SELECT sealed_secrets FROM endpoints").first<string>("sealed_secrets")) ?? "";
@@ -195,8 +198,11 @@ describe("the health of an endpoint", () => {
     expect(await now()).toMatchObject([{ failingSince: 1_000 }]);
     await here.store.endpoints.put("acme", "main", NEW, "");
     expect(await now()).toMatchObject([{ failingSince: 1_000 }]);
-    await health.markRecovered(endpoint);
+    await health.markWorking(endpoint, true);
     expect((await now())[0]).not.toHaveProperty("failingSince");
+    expect(await now()).toMatchObject([{ slow: true }]);
+    await health.markWorking(endpoint, false);
+    expect(await now()).toMatchObject([{ slow: false }]);
 
     await health.markFailing(endpoint, 1_000);
     await health.disable(endpoint, "it failed for days");
@@ -224,7 +230,7 @@ describe("the health of an endpoint", () => {
     await env.DB.exec("UPDATE tenants SET suspended = 1");
 
     await here.store.health.markFailing(endpoint, 1_000);
-    await here.store.health.markRecovered(endpoint);
+    await here.store.health.markWorking(endpoint, true);
     expect(await here.registry.tenant("acme")).toMatchObject({ ok: true, value: { suspended: false } });
     await here.store.health.disable(endpoint, "it answered 410 Gone");
     expect(await endpointsOf(here)).toMatchObject([{ disabled: true }]);

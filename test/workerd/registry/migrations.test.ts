@@ -230,7 +230,17 @@ describe("the migrations, applied to a database of version 3", () => {
   it("keep endpoints and their secrets", async () => {
     expect(await openRegistry().endpoints("acme")).toEqual({
       ok: true,
-      value: [{ id: "main", tenant: "acme", url: "https://hooks.acme.com/", secrets: ["whsec_one"], disabled: false }],
+      value: [
+        {
+          id: "main",
+          tenant: "acme",
+          url: "https://hooks.acme.com/",
+          secrets: ["whsec_one"],
+          disabled: false,
+          created: CREATED / 1000,
+          slow: false,
+        },
+      ],
     });
   });
 

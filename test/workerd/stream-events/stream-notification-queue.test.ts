@@ -43,7 +43,7 @@ async function consume(bodies: readonly unknown[], attempts = 3) {
   const batch = createMessageBatch(STREAM_NOTIFICATIONS, messages);
   const retries = batch.messages.map((message) => vi.spyOn(message, "retry"));
   const context = createExecutionContext();
-  await worker.queue(batch, env);
+  await worker.queue(batch, env, context);
   return { ...(await getQueueResult(batch, context)), retries: retries.map(({ mock }) => mock.calls) };
 }
 

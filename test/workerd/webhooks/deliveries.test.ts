@@ -1,4 +1,4 @@
-import { createMessageBatch } from "cloudflare:test";
+import { createExecutionContext, createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, it, vi } from "vitest";
@@ -24,7 +24,7 @@ import {
 
 useDeliveries();
 
-describe("consumeDeliveries", () => {
+describe("the consumer of deliveries", () => {
   it("sends a request signed with all valid secrets (Standard Webhooks) and only the required headers", async () => {
     await context.store.endpoints.rotateSecret("acme", "main", SECOND);
     stubEndpoint(() => new Response("thank you", { status: 202 }));
@@ -60,7 +60,7 @@ describe("consumeDeliveries", () => {
     "records a failed attempt and retries when the endpoint returns %i",
     async (status) => {
       stubEndpoint(() => new Response(null, { status }));
-      expect(await consume([DELIVERY])).toEqual({
+      expect(await consume([DELIVERY])).toMatchObject({
         acked: [],
         retried: ["m0"],
         delays: [RETRY_DELAYS_SECONDS[0]],
@@ -75,7 +75,7 @@ describe("consumeDeliveries", () => {
     for (const [index, delay] of RETRY_DELAYS_SECONDS.entries())
       expect(await consume([DELIVERY], index + 1)).toMatchObject({ retried: ["m0"], delays: [delay] });
     const last = await consume([DELIVERY], RETRY_DELAYS_SECONDS.length + 1);
-    expect(last).toMatchObject({ retried: ["m0"], delays: [undefined] });
+    expect(last).toMatchObject({ retried: ["m0"], delays: [60] });
   });
 
   it("retries when there is no response, and records a reason without the URL", async () => {
@@ -87,20 +87,20 @@ describe("consumeDeliveries", () => {
     expect(context.attempts[1]?.[2]).toMatchObject({ outcome: "failed", reason: "no answer within 10 s" });
   });
 
-  it("takes the status as the result when the body is endless or breaks off", async () => {
-    let pulled = 0;
-    const endless = new ReadableStream({
-      pull(controller) {
-        pulled++;
-        controller.enqueue(new Uint8Array(16 * 1024));
-      },
-    });
-    stubEndpoint(() => new Response(endless));
-    expect((await consume([DELIVERY])).acked).toEqual(["m0"]);
-    expect(pulled).toBeLessThan(10);
-    const broken = new ReadableStream({ pull: (controller) => controller.error(new Error("reset")) });
-    stubEndpoint(() => new Response(broken));
-    expect((await consume([DELIVERY])).acked).toEqual(["m0"]);
+  it("takes the status as the result when the body never comes, never ends or breaks off, and cancels it", async () => {
+    const cancelled: number[] = [];
+    for (const pull of [
+      () => new Promise<void>(() => {}),
+      (controller: ReadableStreamDefaultController) => controller.enqueue(new Uint8Array(16 * 1024)),
+      (controller: ReadableStreamDefaultController) => controller.error(new Error("reset")),
+    ]) {
+      const cancel = vi.fn<() => void>();
+      stubEndpoint(() => new Response(new ReadableStream({ pull, cancel })));
+      expect((await consume([DELIVERY])).acked).toEqual(["m0"]);
+      cancelled.push(cancel.mock.calls.length);
+    }
+    expect(context.attempts.map(([, , { outcome }]) => outcome)).toEqual(["delivered", "delivered", "delivered"]);
+    expect(cancelled).toEqual([1, 1, 0]);
   });
 
   it.each([
@@ -156,7 +156,7 @@ describe("consumeDeliveries", () => {
       if (url.includes("hooks")) throw new Error("reset");
       return new Response();
     });
-    expect(await consume([DELIVERY, { ...DELIVERY, endpoint: "other" }, "junk"])).toEqual({
+    expect(await consume([DELIVERY, { ...DELIVERY, endpoint: "other" }, "junk"])).toMatchObject({
       acked: ["m1", "m2"],
       retried: ["m0"],
       delays: [5],
@@ -203,7 +203,8 @@ describe("consumeDeadDeliveries", () => {
 
 describe("queue handler", () => {
   it("rejects a batch of an unknown queue", async () => {
-    await expect(worker.queue(createMessageBatch("another", []), env)).rejects.toThrow("No consumer");
+    const batch = createMessageBatch("another", []);
+    await expect(worker.queue(batch, env, createExecutionContext())).rejects.toThrow("No consumer");
   });
 });
 
@@ -211,9 +212,21 @@ describe("createDeliveryQueue", () => {
   it("sends at most 100 messages per batch", async () => {
     const sent: number[] = [];
     const queue = { sendBatch: async (messages: unknown[]) => void sent.push(messages.length) };
-    const deliveries = createDeliveryQueue(queue as unknown as Env["DELIVERIES"]);
-    await deliveries.send(Array.from({ length: 201 }, () => DELIVERY));
+    const deliveries = createDeliveryQueue(queue as unknown as Env["DELIVERIES"], env.DELIVERIES_SLOW);
+    await deliveries.send(Array.from({ length: 201 }, () => ({ delivery: DELIVERY, slow: false })));
     expect(sent).toEqual([100, 100, 1]);
+  });
+
+  it("sends each delivery to its queue, with its delay", async () => {
+    const sent: unknown[] = [];
+    const queue = (name: string) =>
+      ({ sendBatch: async (batch: unknown[]) => void sent.push(name, ...batch) }) as unknown as Env["DELIVERIES"];
+    const retry = { ...DELIVERY, attempt: 2 };
+    await createDeliveryQueue(queue("fast"), queue("slow")).send([
+      { delivery: retry, slow: true, delaySeconds: 30 },
+      { delivery: DELIVERY, slow: false },
+    ]);
+    expect(sent).toEqual(["fast", { body: DELIVERY, delaySeconds: 0 }, "slow", { body: retry, delaySeconds: 30 }]);
   });
 });
 

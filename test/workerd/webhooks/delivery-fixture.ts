@@ -7,9 +7,9 @@ import type { AdminRegistry } from "../../../src/core/ports/admin-registry.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import { createWebhooks } from "../../../src/adapters/webhooks/http-sender.ts";
 import { parseConfig } from "../../../src/config.ts";
-import { consumeDeliveries } from "../../../src/queues/deliveries.ts";
+import { type consumeDeliveries, consumeSlowDeliveries } from "../../../src/queues/deliveries.ts";
 import type { DeliverEventPorts } from "../../../src/core/webhooks/deliver-event.ts";
-import type { DeliveryAttempt } from "../../../src/core/webhooks/rules/delivery.ts";
+import type { DeliveryAttempt, QueuedDelivery } from "../../../src/core/webhooks/rules/delivery.ts";
 import { webhookEvent } from "../../support/event-fixtures.ts";
 import { TENANT_SETTINGS } from "../support/worker.ts";
 
@@ -25,6 +25,10 @@ export const context = {} as {
   ports: DeliverEventPorts;
   attempts: [tenant: string, eventId: string, attempt: DeliveryAttempt][];
   requests: Request[];
+  /** What was sent to the queues. */
+  sent: QueuedDelivery[];
+  /** How long each wait lasts, in milliseconds. */
+  waitMs: number;
 };
 
 /** Creates the tenant `acme` with the endpoint `main` before each test. */
@@ -33,6 +37,8 @@ export function useDeliveries(): void {
     context.time = Date.now();
     context.attempts = [];
     context.requests = [];
+    context.sent = [];
+    context.waitMs = 1_000;
     const config = { ...parseConfig(env), allowLoopback: false };
     const encryption = createFieldEncryption(config.masterKeys);
     const now = () => context.time;
@@ -44,9 +50,12 @@ export function useDeliveries(): void {
     context.ports = {
       registry,
       ledgers: { recordAttempt: async (...attempt) => void context.attempts.push(attempt) },
+      deliveries: { send: async (deliveries) => void context.sent.push(...deliveries) },
       webhooks: createWebhooks(now),
       health: context.store.health,
       nowMs: now,
+      wait: () => scheduler.wait(context.waitMs),
+      random: () => 0.5,
       config,
     };
     await context.store.tenants.put("acme", TENANT_SETTINGS);
@@ -66,16 +75,24 @@ export function stubEndpoint(respond: () => Response | Promise<Response>): void 
 
 export const DELIVERY = { tenant: "acme", endpoint: "main", event: webhookEvent() };
 
-/** @param attempts number of attempts so far, including this one */
-export async function consume(bodies: readonly unknown[], attempts = 1, consumer = consumeDeliveries) {
+/**
+ * @param attempts how often the queue has delivered the messages, this time included
+ * @returns when the consumer has returned; `rest` is what it has left to `waitUntil`
+ */
+export async function consume(
+  bodies: readonly unknown[],
+  attempts = 1,
+  consumer: typeof consumeDeliveries = consumeSlowDeliveries,
+) {
   const messages = bodies.map((body, index) => ({ id: `m${index}`, timestamp: new Date(), attempts, body }));
-  const batch = createMessageBatch("sluice-deliveries", messages);
+  const batch = createMessageBatch("any", messages);
   // The test batch does not expose the delay of a retry.
   const retries = batch.messages.map((message) => vi.spyOn(message, "retry"));
-  await consumer(batch, context.ports);
+  const rest: Promise<unknown>[] = [];
+  await consumer(batch, context.ports, (work) => void rest.push(work));
   const { explicitAcks, retryMessages } = await getQueueResult(batch, createExecutionContext());
   const delays = retries.flatMap((retry) => retry.mock.calls.map(([options]) => options?.delaySeconds));
-  return { acked: explicitAcks, retried: retryMessages.map(({ msgId }) => msgId), delays };
+  return { acked: explicitAcks, retried: retryMessages.map(({ msgId }) => msgId), delays, rest };
 }
 
 export const storedEndpoint = async () => {

@@ -14,7 +14,7 @@ describe("health of an endpoint", () => {
     await consume([DELIVERY]);
     expect((await storedEndpoint()).failingSince).toBe(since);
     stubEndpoint(() => new Response());
-    const recovered = vi.spyOn(context.ports.health, "markRecovered");
+    const recovered = vi.spyOn(context.ports.health, "markWorking");
     for (let count = 0; count < 3; count++) await consume([DELIVERY]);
     expect(await storedEndpoint()).not.toHaveProperty("failingSince");
     // Only changes are written.

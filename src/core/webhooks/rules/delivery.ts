@@ -7,6 +7,13 @@ export interface WebhookEvent {
   readonly body: UploadEventBody;
 }
 
+/** An event that has to be sent to the queue. */
+export interface PendingEvent {
+  readonly event: WebhookEvent;
+  /** If it was sent before: when it was stored, in seconds since the epoch, and the ids of the endpoints with an attempt. */
+  readonly before?: { readonly created: number; readonly attempted: readonly string[] };
+}
+
 export interface EventQuery {
   /** From the previous page. */
   readonly cursor?: string;
@@ -25,6 +32,16 @@ export interface Delivery {
   readonly tenant: string;
   readonly endpoint: string;
   readonly event: WebhookEvent;
+  /** Number of the attempt that the message was sent for, from 1; absent: 1. The queue counts from there. */
+  readonly attempt?: number;
+}
+
+/** A delivery, and the queue that it goes to. */
+export interface QueuedDelivery {
+  readonly delivery: Delivery;
+  /** Whether it goes to the queue for slow endpoints. */
+  readonly slow: boolean;
+  readonly delaySeconds?: number;
 }
 
 /** One attempt to deliver an event to an endpoint. */
@@ -42,5 +59,7 @@ export interface DeliveryAttempt {
   readonly milliseconds?: number;
 }
 
-/** The endpoint's HTTP status, or why there was no response. */
-export type WebhookResponse = { readonly status: number } | { readonly reason: string };
+/** The endpoint's HTTP status and its `Retry-After` header, or why there was no response. */
+export type WebhookResponse =
+  | { readonly status: number; readonly retryAfter?: string }
+  | { readonly reason: string; readonly retryAfter?: never };

@@ -1,4 +1,4 @@
-import type { WebhookEvent } from "./delivery.ts";
+import type { PendingEvent, QueuedDelivery, WebhookEvent } from "./delivery.ts";
 import type { UploadEventType } from "./upload-event.ts";
 
 /** A tenant's webhook endpoint. */
@@ -11,6 +11,10 @@ export interface Endpoint {
   /** Signing secrets (`whsec_…`, Standard Webhooks), newest first, including replaced ones that are still valid. */
   readonly secrets: readonly string[];
   readonly disabled: boolean;
+  /** Seconds since the epoch. */
+  readonly created: number;
+  /** Whether its last delivery failed or took long: its deliveries go to the queue for slow endpoints. */
+  readonly slow: boolean;
   /** First failure since the last success; milliseconds since the epoch. */
   readonly failingSince?: number;
 }
@@ -20,6 +24,16 @@ export const MAX_ENDPOINTS_PER_TENANT = 10;
 
 export function isSubscribed({ disabled, events }: Endpoint, { body }: WebhookEvent): boolean {
   return !disabled && (!events || events.has(body.type));
+}
+
+/** An event that was sent before goes only to endpoints that existed then and were never tried. */
+export function isRecipient(endpoint: Endpoint, { event, before }: PendingEvent): boolean {
+  const isLacking = !before || (endpoint.created <= before.created && !before.attempted.includes(endpoint.id));
+  return isLacking && isSubscribed(endpoint, event);
+}
+
+export function deliveryTo({ tenant, id, slow }: Endpoint, event: WebhookEvent): QueuedDelivery {
+  return { delivery: { tenant, endpoint: id, event }, slow };
 }
 
 /** How long a replaced secret still signs: a day to update every receiver. */
