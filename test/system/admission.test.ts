@@ -175,7 +175,7 @@ describe("a change by the operator", () => {
       expect((await post()).status).toBe(201);
       expect(harness.stream.videos()[0]?.maxDurationSeconds).toBe(max);
     }
-    await harness.operator("PUT", `/tenants/${id}`, { suspended: true });
+    await harness.operator("PUT", `/tenants/${id}`, { ...policyFor(300), suspended: true });
     expect(await codeOf(await post())).toBe("tenant_suspended");
     await harness.operator("DELETE", `/tenants/${id}`);
     expect((await create(harness.url, id, bearer(key))).status).toBeGreaterThanOrEqual(400);

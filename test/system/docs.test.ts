@@ -112,8 +112,8 @@ describe("curl examples", () => {
 
 /** What a JSON example is, by the label behind `json`: pasted into the API, or compared with a response. */
 const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = {
-  policy: (policy) => gateway.operator("PUT", "/tenants/example", { policy }),
-  limits: (limits) => gateway.operator("PUT", "/tenants/example", { limits }),
+  policy: (policy) => gateway.operator("PUT", "/tenants/example", { policy, limits: {} }),
+  limits: (limits) => gateway.operator("PUT", "/tenants/example", { limits, policy: {} }),
   tenant: (document) => gateway.operator("PUT", "/tenants/example", document),
   key: (document) => gateway.operator("POST", "/tenants/acme/keys", document),
   issuer: (document) => gateway.operator("PUT", "/issuers/example", document),
@@ -123,7 +123,7 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
   "policy-check": async (document) => expect(await post("/policy/check", document)).toMatchObject({ allowed: true }),
   async warning(document) {
     const limits = { quota: { day: { uploads: 9 }, month: { uploads: 5 } } };
-    const answer = await gateway.operator("PUT", "/tenants/example", { limits });
+    const answer = await gateway.operator("PUT", "/tenants/example", { limits, policy: {} });
     expect(answer["warnings"]).toEqual([document]);
   },
   async problem(document) {

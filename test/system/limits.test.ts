@@ -156,8 +156,8 @@ describe("POST /v1/:tenant/policy/check", () => {
   });
 });
 
-describe("PUT /admin/v1/tenants/:id", () => {
-  it("answers with warnings in one form", async () => {
+describe("PUT and GET /admin/v1/tenants/:id", () => {
+  it("answer with warnings in one form", async () => {
     const limits = { quota: { day: { uploads: 9 }, month: { uploads: 5 } } };
     const answer = await harness.operator("PUT", "/tenants/warned", { limits });
     expect(answer["warnings"]).toEqual([
@@ -169,8 +169,8 @@ describe("PUT /admin/v1/tenants/:id", () => {
         nearest: 5,
       },
     ]);
-    expect((await harness.operator("PUT", "/tenants/warned", {}))["warnings"]).toEqual([]);
-    expect(await harness.operator("GET", "/tenants/warned")).not.toHaveProperty("warnings");
+    expect(await harness.operator("GET", "/tenants/warned")).toEqual(answer);
+    expect((await harness.operator("PUT", "/tenants/warned", { limits: {} }))["warnings"]).toEqual([]);
   });
 });
 

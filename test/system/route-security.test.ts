@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SCOPES } from "../../src/core/auth/rules/scopes.ts";
 import { formatApiKey } from "../../src/core/auth/rules/api-key.ts";
@@ -10,7 +11,11 @@ let harness: TestGateway;
 let key: string;
 let otherKey: string;
 let suspendedKey: string;
+let expiredKey: string;
 let idp: IdentityProvider;
+
+/** Keys expire at a whole second. */
+const KEY_LIFETIME_MS = 2_000;
 
 beforeAll(async () => {
   harness = await startTestGateway({ REGISTRY_CACHE_SECONDS: "1" });
@@ -18,6 +23,9 @@ beforeAll(async () => {
   otherKey = await harness.tenant("other");
   suspendedKey = await harness.tenant("sleepy");
   await harness.operator("PUT", "/tenants/sleepy", { suspended: true });
+  const expiresAt = Date.now() + KEY_LIFETIME_MS;
+  const settings = { name: "old", expiresAt: new Date(expiresAt).toISOString() };
+  expiredKey = (await harness.operator("POST", "/tenants/acme/keys", settings))["key"] ?? "";
   idp = await startIdentityProvider();
   const issuer = { audience: "sluice", jwksUrl: idp.jwksUrl };
   await harness.operator("PUT", "/issuers/operator", {
@@ -33,6 +41,7 @@ beforeAll(async () => {
     tenantClaim: "org",
   });
   await harness.operator("PUT", "/issuers/of-other", { ...issuer, issuer: "https://other.example/", tenant: "other" });
+  await setTimeout(expiresAt - Date.now());
 });
 afterAll(async () => {
   idp.stop();
@@ -144,8 +153,6 @@ describe.each(ROUTES)("$method $path", (route) => {
   });
 
   it("rejects an expired key", async () => {
-    const expiresAt = new Date(Date.now() - 1_000).toISOString();
-    const made = await harness.operator("POST", "/tenants/acme/keys", { name: "old", expiresAt });
-    expect(await refusal("acme", bearer(made["key"] ?? ""))).toEqual([401, "credential_expired", invalid]);
+    expect(await refusal("acme", bearer(expiredKey))).toEqual([401, "credential_expired", invalid]);
   });
 });

@@ -167,6 +167,6 @@ describe("JWT of an end user", () => {
     expect((await get("/v1/acme/usage?creator=user-1", token))["usage"]).toMatchObject({ pending: 0 });
     for (const route of BY_ID) expect((await call(route, made.uid, token)).status, route.path).toBe(404);
     expect((await get(`/v1/acme/uploads/${made.id}`, key))["state"]).toBe("issued");
-    await harness.operator("PUT", "/tenants/acme", {});
+    await harness.operator("PUT", "/tenants/acme", { policy: {} });
   });
 });

@@ -1,7 +1,7 @@
 import type { TenantStore } from "../../core/ports/admin-registry.ts";
 import type { TenantDocument } from "../../core/shared/admin-documents.ts";
 import { problem } from "../../core/shared/problem.ts";
-import { err, ok } from "../../core/shared/result.ts";
+import { type Err, err, ok } from "../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM, NO_SUCH_TENANT } from "../../core/shared/tenant.ts";
 import type { Database } from "./database.ts";
 import type { Query } from "./query.ts";
@@ -9,6 +9,9 @@ import { type TenantRow, isoTime } from "./rows.ts";
 
 /** Whether a tenant of this id was ever deleted: the ledger of that tenant is kept under the id. */
 const WAS_DELETED = "EXISTS (SELECT 1 FROM audit WHERE tenant = ?1 AND action = 'tenant.delete')";
+
+/** A policy or limits without members, as stored. */
+const EMPTY = "{}";
 
 const TENANT_ID_RETIRED = problem(
   "conflict",
@@ -33,19 +36,20 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
 
     async put(id, { name = null, policy, limits, upstream, suspended, unfinishedUploads }, restore = false) {
       const before = await find(id);
-      // One statement, because the upstream or the tenant may be deleted at the same time.
+      // One statement, because the upstream or the tenant may be changed or deleted at the same time.
       const query: Query = [
         `INSERT INTO tenants (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8
+         SELECT ?1, ?2, coalesce(?3, '${EMPTY}'), coalesce(?4, '${EMPTY}'), ?5, ?6, ?7, ?8, ?8, ?8
            WHERE (?5 = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5))
              AND (?9 OR EXISTS (SELECT 1 FROM tenants WHERE id = ?1) OR NOT ${WAS_DELETED})
-         ON CONFLICT (id) DO UPDATE SET name = ?2, policy = ?3, limits = ?4, upstream = ?5, suspended = ?6,
-           abandoned = ?7, updated_at = ?8, version = max(version + 1, ?8)`,
+         ON CONFLICT (id) DO UPDATE SET name = ?2, policy = excluded.policy, limits = excluded.limits, upstream = ?5,
+           suspended = ?6, abandoned = ?7, updated_at = ?8, version = max(version + 1, ?8)
+           WHERE (?3 NOTNULL OR policy = '${EMPTY}') AND (?4 NOTNULL OR limits = '${EMPTY}')`,
         [
           id,
           name,
-          JSON.stringify(policy),
-          JSON.stringify(limits),
+          policy === undefined ? null : JSON.stringify(policy),
+          limits === undefined ? null : JSON.stringify(limits),
           upstream,
           suspended ? 1 : 0,
           unfinishedUploads,
@@ -53,15 +57,26 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
           restore ? 1 : 0,
         ],
       ];
-      const details = { name, policy, limits, upstream, suspended, abandoned: unfinishedUploads };
+      const details = {
+        name,
+        policy: policy ?? {},
+        limits: limits ?? {},
+        upstream,
+        suspended,
+        abandoned: unfinishedUploads,
+      };
       const written = await writeFor(id, [query], { action: "tenant.put", target: id, tenant: id, details });
-      if (written === 0)
-        return err(
-          !before && !restore && (await wasDeleted(id))
-            ? TENANT_ID_RETIRED
-            : problem("body_invalid", `upstream: there is no upstream "${upstream}".`, { key: "upstream" }),
-        );
       const after = await find(id);
+      if (written === 0) {
+        const missing = Object.entries({ policy, limits }).find(
+          ([member, value]) => value === undefined && after && after[member as "policy" | "limits"] !== EMPTY,
+        );
+        if (missing)
+          return invalid(missing[0], "is required, since the tenant has one that is not empty; {} empties it");
+        return !before && !restore && (await wasDeleted(id))
+          ? err(TENANT_ID_RETIRED)
+          : invalid("upstream", `there is no upstream "${upstream}"`);
+      }
       return after ? ok({ document: tenantDocument(after), created: !before }) : err(NO_SUCH_TENANT);
     },
 
@@ -79,6 +94,10 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
       return deleted > 0;
     },
   };
+}
+
+function invalid(key: string, reason: string): Err {
+  return err(problem("body_invalid", `${key}: ${reason}.`, { key }));
 }
 
 /** The column `abandoned` is the document's `unfinishedUploads`. */

@@ -1,6 +1,8 @@
 import type { AdminRegistry } from "../ports/admin-registry.ts";
 import type { SecretHashes } from "../ports/hashes.ts";
 import type { ApiKeyDocument, ApiKeySettings } from "../shared/admin-documents.ts";
+import { problem } from "../shared/problem.ts";
+import { formatTimestamp } from "../shared/time.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { NO_SUCH_TENANT } from "../shared/tenant.ts";
 import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, BASE62, formatApiKey } from "./rules/api-key.ts";
@@ -8,6 +10,8 @@ import { API_KEY_ID_CHARACTERS, API_KEY_SECRET_CHARACTERS, BASE62, formatApiKey 
 export interface CreateApiKeyPorts {
   readonly adminRegistry: Pick<AdminRegistry, "apiKeys">;
   readonly hashes: SecretHashes;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: () => number;
   /** Cryptographically random bytes. */
   readonly randomBytes: (count: number) => Uint8Array;
 }
@@ -18,12 +22,19 @@ export interface CreatedApiKey {
   readonly key: string;
 }
 
-/** Creates an API key of a tenant. */
+/** Creates an API key of a tenant. Fails with `body_invalid` if it would have expired already. */
 export async function createApiKey(
-  { adminRegistry, hashes, randomBytes }: CreateApiKeyPorts,
+  { adminRegistry, hashes, nowMs, randomBytes }: CreateApiKeyPorts,
   tenant: string,
   settings: ApiKeySettings,
 ): Promise<Result<CreatedApiKey>> {
+  const { expiresAt = Infinity } = settings;
+  if (expiresAt <= nowMs())
+    return err(
+      problem("body_invalid", `expiresAt: must be in the future (found: ${formatTimestamp(expiresAt / 1000)}).`, {
+        key: "expiresAt",
+      }),
+    );
   const id = randomBase62(randomBytes, API_KEY_ID_CHARACTERS);
   const key = formatApiKey(id, randomBase62(randomBytes, API_KEY_SECRET_CHARACTERS));
   const document = await adminRegistry.apiKeys.create(tenant, id, await hashes.digest(key.text), settings);

@@ -11,9 +11,10 @@ import type { UploadEventType } from "../webhooks/rules/upload-event.ts";
 
 export interface TenantSettings {
   readonly name?: string | undefined;
-  /** A policy document as JSON; `parsePolicy` accepts it. */
-  readonly policy: unknown;
-  readonly limits: Limits;
+  /** A policy document as JSON; `parsePolicy` accepts it. Absent: the tenant's is `{}`. */
+  readonly policy?: unknown;
+  /** Absent: the tenant's are `{}`. */
+  readonly limits?: Limits | undefined;
   /** Id of an upstream. */
   readonly upstream: string;
   readonly suspended: boolean;
@@ -22,6 +23,7 @@ export interface TenantSettings {
 
 export interface TenantDocument extends TenantSettings {
   readonly id: string;
+  readonly limits: Limits;
   readonly createdAt: string;
   readonly updatedAt: string;
 }

@@ -21,6 +21,7 @@ export const WARNING_CODES = [
   "basic_links_refused",
   "unknown_metadata_key",
   "setting_without_effect",
+  "policy_unreadable",
 ] as const;
 
 export type WarningCode = (typeof WARNING_CODES)[number];

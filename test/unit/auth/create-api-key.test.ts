@@ -5,11 +5,14 @@ import type { ApiKeySettings } from "../../../src/core/shared/admin-documents.ts
 
 const SETTINGS: ApiKeySettings = { name: "backend", scopes: ["uploads:create"] };
 
+const NOW_MS = Date.UTC(2026, 10, 22, 12);
+
 /** Ports whose random bytes count up from `first`; hashes are the text between brackets. */
 function ports(first: number, tenantExists = true) {
   let next = first;
   const stored: { tenant: string; id: string; hash: string }[] = [];
   const value: CreateApiKeyPorts = {
+    nowMs: () => NOW_MS,
     randomBytes: (count) => Uint8Array.from({ length: count }, () => next++ & 255),
     hashes: {
       digest: async (text) => `[${text}]`,
@@ -39,6 +42,16 @@ describe("createApiKey", () => {
     const { document, key } = created.value;
     expect(parseApiKey(key)).toEqual({ id: document.id, text: key });
     expect(stored).toEqual([{ tenant: "acme", id: document.id, hash: `[${key}]` }]);
+  });
+
+  it.each([NOW_MS, NOW_MS - 1, 0])("refuses a key that has expired already: %j", async (expiresAt) => {
+    const { ports: all, stored } = ports(0);
+    expect(await createApiKey(all, "acme", { ...SETTINGS, expiresAt })).toMatchObject({
+      ok: false,
+      problem: { code: "body_invalid", key: "expiresAt", detail: expect.stringContaining("must be in the future") },
+    });
+    expect(stored).toEqual([]);
+    expect((await createApiKey(all, "acme", { ...SETTINGS, expiresAt: NOW_MS + 1 })).ok).toBe(true);
   });
 
   it("draws bytes again that would favour some characters", async () => {

@@ -9,9 +9,9 @@ import { uploadBounds } from "../../../src/core/quota/rules/upload-bounds.ts";
 import { unmeetableLimit } from "../../../src/core/quota/rules/unmeetable-limit.ts";
 import { limitsDocument } from "../../support/limits-arbitrary.ts";
 import { USUAL_MAXIMA } from "../../../src/core/stream/rules/defaults.ts";
-import { policyOf, requestOf } from "../../support/policy-fixtures.ts";
+import { requestOf } from "../../support/policy-fixtures.ts";
 
-const warn = (policy: object, limits: Limits = {}) => tenantWarnings(policyOf(policy), limits);
+const warn = (policy: object, limits: Limits = {}) => tenantWarnings({ policy, limits });
 const duration = (rule: object) => ({ metadata: { maxdurationseconds: rule } });
 const DURATION = "/policy/metadata/maxdurationseconds";
 const MB = 1_000_000;
@@ -96,13 +96,30 @@ describe("tenantWarnings", () => {
     expect(warn(policy, limits)).toEqual([]);
   });
 
+  it("warns of what a policy that is stored has, and a written one must not have", () => {
+    expect(warn({ metadata: { max_duration: { force: "60" }, expiry: { max: "P1D" } } })).toMatchObject([
+      {
+        pointer: "/policy/metadata/max_duration",
+        code: "unknown_metadata_key",
+        found: "max_duration",
+        nearest: "maxdurationseconds",
+      },
+      { pointer: "/policy/metadata/expiry/max", code: "setting_without_effect", found: "P1D" },
+    ]);
+  });
+
+  it("warns of a policy that this version cannot read", () => {
+    const warning = { pointer: "/policy", code: "policy_unreadable", detail: expect.stringContaining("policy.later") };
+    expect(warn({ later: {} })).toEqual([warning]);
+  });
+
   it("warns of a limit below the policy only if it refuses every creation", () => {
     let warned = 0;
     fc.assert(
       fc.property(smallPolicy, limitsDocument, fc.nat(9), fc.nat(9), (json, limits, length, seconds) => {
         const policy = parsePolicy(json, "policy");
         if (!policy.ok) return;
-        const warnings = tenantWarnings(policy.value, limits);
+        const warnings = tenantWarnings({ policy: json, limits });
         if (!warnings.some(({ code }) => code === "limit_below_policy")) return;
         const bounds = uploadBounds(USUAL_MAXIMA, limits);
         const request = requestOf(seconds > 0 ? { maxdurationseconds: String(seconds) } : {}, { length, bounds });

@@ -25,13 +25,13 @@ describe("tenants of the admin API", () => {
     const created = await asOperator("PUT", "/tenants/acme", TENANT);
     expect(created.status).toBe(201);
     expect(created.headers.get("cache-control")).toBe("no-store");
-    const { warnings, ...document } = await created.json<Record<string, unknown>>();
-    expect(warnings).toMatchObject([{ pointer: "/policy/upload/maxBytes", code: "basic_links_refused" }]);
+    const document = await created.json<Record<string, unknown>>();
+    expect(document["warnings"]).toMatchObject([{ pointer: "/policy/upload/maxBytes", code: "basic_links_refused" }]);
     expect(document).toMatchObject({ id: "acme", ...TENANT });
     expect(document["createdAt"]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     expect(await json(asOperator("GET", "/tenants/acme"))).toEqual(document);
 
-    const replaced = await asOperator("PUT", "/tenants/acme", {});
+    const replaced = await asOperator("PUT", "/tenants/acme", { policy: {}, limits: {} });
     expect(replaced.status).toBe(200);
     const bare = { policy: {}, limits: {}, upstream: "default", suspended: false };
     expect(await replaced.json()).toMatchObject({ id: "acme", ...bare, createdAt: document["createdAt"] });
@@ -53,6 +53,77 @@ describe("tenants of the admin API", () => {
     const rows = async (sql: string) => (await env.DB.prepare(sql).all()).results;
     expect(await rows("SELECT tenant FROM api_keys")).toEqual([{ tenant: "other" }]);
     expect(await rows("SELECT id FROM issuers ORDER BY id")).toEqual([{ id: "of-all" }, { id: "of-other" }]);
+  });
+
+  it.each(["policy", "limits"])(
+    "requires %s of a tenant that has one, and changes nothing without it",
+    async (member) => {
+      const { [member]: _, ...without } = TENANT as Record<string, unknown>;
+      const before = await json(asOperator("PUT", "/tenants/acme", TENANT));
+      const audit = await json(asOperator("GET", "/audit"));
+      for (const body of [without, { suspended: false, name: "Wiped" }, {}]) {
+        const refused = await asOperator("PUT", "/tenants/acme", body);
+        expect(refused.status).toBe(400);
+        expect(await refused.json()).toMatchObject({
+          code: "body_invalid",
+          key: member in body ? "limits" : expect.stringMatching(/^(policy|limits)$/),
+          detail: expect.stringContaining("is required"),
+        });
+      }
+      const refused = await asOperator("PUT", "/tenants/acme", without);
+      expect(await refused.json()).toMatchObject({ key: member });
+      expect(await json(asOperator("GET", "/tenants/acme"))).toEqual(before);
+      expect(await json(asOperator("GET", "/audit"))).toEqual(audit);
+
+      expect((await asOperator("PUT", "/tenants/acme", { ...without, [member]: {} })).status).toBe(200);
+      expect((await asOperator("PUT", "/tenants/acme", without)).status).toBe(200);
+    },
+  );
+
+  it("lets a new tenant, and one without policy and limits, leave both out", async () => {
+    expect((await asOperator("PUT", "/tenants/acme", { name: "Acme" })).status).toBe(201);
+    expect((await asOperator("PUT", "/tenants/acme", { suspended: true })).status).toBe(200);
+    expect(await json(asOperator("GET", "/tenants/acme"))).toMatchObject({ policy: {}, limits: {}, suspended: true });
+  });
+
+  it("requires the policy that another operator sets at the same time", async () => {
+    await asOperator("PUT", "/tenants/acme", {});
+    const { policy, limits } = TENANT;
+    const changes = [{ policy, limits }, ...Array.from({ length: 5 }, () => ({ suspended: true }))];
+    await Promise.all(changes.map((change) => asOperator("PUT", "/tenants/acme", change)));
+    expect(await json(asOperator("GET", "/tenants/acme"))).toMatchObject({ policy, limits });
+  });
+
+  it("reads the policy that version 0.1 stored, leaves it as it is, and warns of what is refused today", async () => {
+    await asOperator("PUT", "/upstreams/eu", UPSTREAM);
+    const key = await seedTenant("acme", { upstream: "eu" });
+    const old = { metadata: { requiresignedurl: { force: "true" }, expiry: { max: "P1D" }, "*": { allow: ["tag"] } } };
+    await env.DB.prepare("UPDATE tenants SET policy = ?").bind(JSON.stringify(old)).run();
+    const stored = await json(asOperator("GET", "/tenants/acme"));
+    expect(stored).toMatchObject({
+      policy: old,
+      warnings: [
+        { pointer: "/policy/metadata/requiresignedurl", code: "unknown_metadata_key", nearest: "requiresignedurls" },
+        { pointer: "/policy/metadata/*", code: "unknown_metadata_key" },
+        { pointer: "/policy/metadata/expiry/max", code: "setting_without_effect", found: "P1D" },
+      ],
+    });
+    const check = await request("POST", "/v1/acme/policy/check", {
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ length: 1, metadata: { requiresignedurl: "x", tag: "t", other: "o" } }),
+    });
+    expect(await check.json()).toMatchObject({
+      allowed: true,
+      metadata: { requiresignedurl: "true", tag: "t" },
+    });
+    const again = await asOperator("PUT", "/tenants/acme", { policy: old, upstream: "eu" });
+    expect(again.status).toBe(400);
+    expect(await again.json()).toMatchObject({
+      code: "body_invalid",
+      key: "policy.metadata.requiresignedurl",
+      detail: expect.stringMatching(/requiresignedurls.*metadata\.\*.*expiry\.max/s),
+    });
+    expect(await json(asOperator("GET", "/tenants/acme"))).toEqual(stored);
   });
 
   it("requires an existing upstream, and returns 409 when that is deleted", async () => {

@@ -62,7 +62,7 @@ describe("admission of POST /uploads", () => {
     expect(acquired("quiet")).toBe(3);
 
     // Admitted again after its limit was removed.
-    await asOperator("PUT", "/tenants/noisy", { upstream: "eu" });
+    await asOperator("PUT", "/tenants/noisy", { upstream: "eu", limits: {} });
     expect(await create("noisy")).toBe("stream_unreachable");
     expect(acquired("noisy")).toBe(3);
   });

@@ -1,13 +1,24 @@
 import * as v from "valibot";
+import type { Faults } from "../../policy/rules/faults.ts";
+import { readPolicy } from "../../policy/rules/parse-policy.ts";
 import type { PolicyDocument } from "../../policy/rules/policy.ts";
+import type { TenantDocument } from "../../shared/admin-documents.ts";
 import type { Warning } from "../../shared/warning.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "../../uploads/rules/direct-upload.ts";
 import { type LimitName, type LimitRequest, limitRequests } from "./check-limits.ts";
 import type { Limits } from "./limits.ts";
 
-/** What is accepted in a tenant's document, but refuses uploads that its operator may expect to work, or has no effect. */
-export function tenantWarnings(policy: PolicyDocument, limits: Limits): Warning[] {
+/**
+ * What is accepted in a tenant's document, but refuses uploads that its operator may expect to work, or has no effect; and what a
+ * stored document may have, but not one that is written.
+ */
+export function tenantWarnings({ policy: json, limits }: Pick<TenantDocument, "policy" | "limits">): Warning[] {
+  const faults: Faults = [];
+  const read = readPolicy(json, "policy", faults);
+  if (!read.ok) return [{ pointer: "/policy", code: "policy_unreadable", detail: read.problem.detail }];
+  const policy = read.value;
   return [
+    ...faults,
     ...zeroLimits(limits),
     ...limitsBelowPolicy(policy, limits),
     ...settingsAboveLimits(policy, limits),

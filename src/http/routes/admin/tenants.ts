@@ -26,8 +26,8 @@ const putQuery = v.object({
 const tenantSchema = jsonObject({
   name: v.optional(displayName),
   /** Checked by `parsePolicy`. */
-  policy: v.optional(v.unknown(), {}),
-  limits: v.optional(limitsSchema, {}),
+  policy: v.optional(v.unknown()),
+  limits: v.optional(limitsSchema),
   upstream: v.optional(slug, DEFAULT_UPSTREAM),
   suspended: v.optional(v.boolean(), false),
   /** What happens to the video of an upload that was never finished. */
@@ -52,16 +52,17 @@ export function tenantRoutes({ adminRegistry: { tenants }, registry }: TenantRou
   resource(routes, "/:id", {
     GET: handle({ slugs: ["id"] }, async (c, { path }) => {
       const document = await tenants.get(path.id);
-      return document ? c.json(document) : err(NO_SUCH_TENANT);
+      return document ? c.json({ ...document, warnings: tenantWarnings(document) }) : err(NO_SUCH_TENANT);
     }),
 
     PUT: handle({ slugs: ["id"], query: putQuery, body: tenantSchema }, async (c, { path, query, body }) => {
-      const policy = parsePolicy(body.policy, "policy", await accountMaxima(registry, body.upstream));
+      const { policy: json = {}, upstream } = body;
+      const policy = parsePolicy(json, "policy", await accountMaxima(registry, upstream));
       if (!policy.ok) return policy;
       const put = await tenants.put(path.id, body, query.restore);
       if (!put.ok) return put;
       const { document, created } = put.value;
-      return c.json({ ...document, warnings: tenantWarnings(policy.value, body.limits) }, created ? 201 : 200);
+      return c.json({ ...document, warnings: tenantWarnings(document) }, created ? 201 : 200);
     }),
 
     DELETE: handle({ slugs: ["id"] }, async (c, { path }) =>
