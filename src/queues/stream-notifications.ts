@@ -30,6 +30,8 @@ const messageSchema = v.object({
   metadata: v.optional(v.object({ accountId: v.optional(v.string()) })),
 });
 
+const NO_VIDEO = problem("body_invalid", "The message does not describe the state of a video.");
+
 /**
  * Records Stream notifications from a Queue, one by one. Retries a message after a 5xx; logs and acknowledges any other
  * failure, e.g. a message that does not describe a video.
@@ -53,11 +55,11 @@ function retryDelay(attempts: number): number {
 
 async function recordMessage(ports: StreamNotificationPorts, body: unknown, trace: Trace): Promise<Result<unknown>> {
   const message = v.safeParse(messageSchema, body);
-  const video = message.success ? parseVideo(message.output.payload) : undefined;
-  if (!message.success || !video)
-    return err(problem("body_invalid", "The message does not describe the state of a video."));
+  if (!message.success) return err(NO_VIDEO);
   const upstream = await upstreamOf(ports, message.output.metadata?.accountId);
-  return upstream.ok ? recordStreamNotification(ports, upstream.value, video, trace) : upstream;
+  if (!upstream.ok) return upstream;
+  const video = parseVideo(message.output.payload, upstream.value);
+  return video ? recordStreamNotification(ports, upstream.value, video, trace) : err(NO_VIDEO);
 }
 
 /** The first upstream of the account. For a message without an account, the only upstream there is. */

@@ -1,6 +1,6 @@
 import type { StreamApi } from "../../core/ports/stream.ts";
 import { rfc3339 } from "../../core/shared/time.ts";
-import { parseVideo } from "../../core/stream/rules/parse-video.ts";
+import { parseVideo, skippedVideo } from "../../core/stream/rules/parse-video.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { AbsentVideo } from "../../core/stream/rules/video.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
@@ -37,23 +37,24 @@ export function createStreamVideos(
     async video(upstream, uid) {
       const answer = await call(upstream, "GET", `/${uid}`);
       if (answer && isNotFound(answer)) return ABSENT;
-      return answer?.status === 200 ? parseVideo(answer.envelope?.result) : undefined;
+      return answer?.status === 200 ? parseVideo(answer.envelope?.result, upstream) : undefined;
     },
 
     async listVideosFrom(upstream, created, limit, { before, creator } = {}) {
       const pageSize = Math.min(limit, MAX_LIST);
       const search = new URLSearchParams({
         // Stream excludes both bounds, and its times have milliseconds (assumed).
-        after: rfc3339(created - 1),
+        after: rfc3339(created - 0.001),
         ...(before !== undefined && { before: rfc3339(before) }),
         ...(creator !== undefined && { creator }),
         asc: "true",
         limit: String(pageSize),
       });
       const answer = await call(upstream, "GET", `?${search.toString()}`);
-      const items = answer?.status === 200 ? answer.envelope?.result : undefined;
-      if (!Array.isArray(items)) return undefined;
-      const videos = items.map(parseVideo).filter((video) => video !== undefined);
+      if (answer?.status !== 200) return undefined;
+      const items = answer.envelope?.result;
+      if (!Array.isArray(items)) return "unreadable";
+      const videos = items.map((item: unknown) => parseVideo(item, upstream) ?? skippedVideo(item));
       return { videos, last: items.length < pageSize };
     },
 

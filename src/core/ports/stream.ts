@@ -23,14 +23,14 @@ export interface StreamApi {
    * Lists the oldest videos created at or after a time, oldest first; with `only`, those created before another time, or of
    * one creator. Times are seconds since the epoch.
    *
-   * @returns `undefined` if Stream gives no usable answer
+   * @returns `undefined` if Stream does not answer; `unreadable` if it does, with a page that is too large or no list
    */
   listVideosFrom(
     upstream: Upstream,
     created: number,
     limit: number,
     only?: { readonly before?: number; readonly creator?: string },
-  ): Promise<VideoList | undefined>;
+  ): Promise<VideoList | "unreadable" | undefined>;
   /** The state of an upload URL. Calls the upload host, not the API. */
   uploadUrlState(location: string): Promise<UploadUrlState>;
   /** @returns whether the video is gone; `false` if Stream gives no usable answer */

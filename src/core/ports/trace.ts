@@ -28,4 +28,6 @@ export interface TraceFields {
   readonly upstreamOutcome?: StreamOutcome["kind"];
   /** Whether a ledger has recorded the Stream notification. */
   readonly streamEvent?: "recorded" | "unmanaged";
+  /** The notification nests too deep: its state counts, and what is too deep is not stored. */
+  readonly tooDeep?: true;
 }

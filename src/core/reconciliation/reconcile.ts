@@ -1,11 +1,12 @@
-import { BACKGROUND_TENANT } from "../budget/rules/call-window.ts";
+import type { Problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
-import { problem } from "../shared/problem.ts";
 import {
   type Reconciliation,
   type TimeSlice,
   type Sweep,
   type SweepCounts,
+  MARGIN_SECONDS,
+  addCounts,
   advanceSweep,
   beginSweep,
   countsFor,
@@ -19,9 +20,9 @@ import type { Budget } from "../ports/budget.ts";
 import type { ReconciliationStates } from "../ports/reconciliation-state.ts";
 import type { RegistryIndex, Registry } from "../ports/registry.ts";
 import { type Upstream, requireUpstream } from "../stream/rules/upstream.ts";
-import { acquireCall } from "../budget/acquire-call.ts";
 import type { StreamApi } from "../ports/stream.ts";
-import type { StreamVideo, VideoList } from "../stream/rules/video.ts";
+import { listOldestVideos } from "../stream/list-oldest-videos.ts";
+import type { StreamVideo } from "../stream/rules/video.ts";
 
 export interface ReconcilePorts {
   readonly registry: Pick<Registry, "upstream">;
@@ -36,9 +37,6 @@ export interface ReconcilePorts {
 
 /** Stream's limit per list: about 1 MB, which takes 15 ms to parse. */
 const PAGE_VIDEOS = 1_000;
-
-/** After a failure: with metadata of maximum length, a full page exceeds the size that the Stream client reads. */
-const SMALL_PAGE_VIDEOS = 250;
 
 /**
  * Per run over all upstreams, once a minute. A page calls each tenant's ledger, at about 0.1 ms of CPU time: for more than
@@ -75,8 +73,8 @@ export async function reconcileAll(ports: ReconcilePorts): Promise<Result<readon
 
 /**
  * Compares an upstream's videos with the ledgers, page by page. The ledgers update their uploads from the videos, and read
- * missing videos from Stream. The cursor passes only compared pages, so after any failure the next run continues from
- * there. Comparing a page twice changes nothing.
+ * missing videos from Stream. While Stream or D1 is down, the cursor stays, and the next run continues from there: comparing a
+ * page twice changes nothing. What cannot be taken in, a video or a ledger, is passed by and reported.
  *
  * @param pages most pages to compare in this run
  */
@@ -93,74 +91,63 @@ export async function reconcile(
 
   const initial = state.running ?? beginSweep(ports.now());
   let sweep = initial;
-  const run = (outcome: ReconcileRun["outcome"], reason?: string): ReconcileRun => ({
+  let reason: string | undefined;
+  const run = (outcome: ReconcileRun["outcome"], cause = reason): ReconcileRun => ({
     upstream: id,
     outcome,
-    ...(reason !== undefined && { reason }),
-    ...difference(sweep, initial),
+    ...(cause !== undefined && { reason: cause }),
+    ...addCounts(sweep, initial, -1),
+    skippedUids: sweep.skippedUids ?? [],
   });
 
   for (let page = 0; page < pages; page++) {
     const next = await comparePage(ports, id, sweep);
     if (!next.ok && next.problem.code === "upstream_busy") return run("waiting for the budget");
-    const after: Reconciliation = next.ok
-      ? nextState(next.value, state, ports.now())
-      : { ...state, failure: { at: ports.now(), reason: next.problem.detail } };
+    const failure = next.ok ? next.value.failure : next.problem;
+    reason = failure?.detail ?? reason;
+    const after: Reconciliation = {
+      ...(next.ok ? nextState(next.value.sweep, state, ports.now()) : state),
+      ...(failure && { failure: { at: ports.now(), reason: failure.detail } }),
+    };
     const written = await ports.reconciliations.write(id, revision, after);
     if (!written.ok) return run("failed", written.problem.detail);
     if (!written.value) return run("overtaken");
-    if (!next.ok) return run("failed", next.problem.detail);
-    [sweep, state, revision] = [next.value, after, revision + 1];
+    if (!next.ok) return run("failed");
+    [sweep, state, revision] = [next.value.sweep, after, revision + 1];
     if (!state.running) return run("finished");
   }
   return run("going on");
 }
 
-function difference(after: Sweep, before: Sweep): SweepCounts {
-  return {
-    pages: after.pages - before.pages,
-    videos: after.videos - before.videos,
-    settled: after.settled - before.settled,
-    imported: after.imported - before.imported,
-    missing: after.missing - before.missing,
-    unmanaged: after.unmanaged - before.unmanaged,
-  };
-}
-
-/** Compares one page. @returns the sweep after it */
-async function comparePage(ports: ReconcilePorts, id: string, sweep: Sweep): Promise<Result<Sweep>> {
+/** @returns the sweep after a page, and the failure of a ledger that was passed by */
+async function comparePage(
+  ports: ReconcilePorts,
+  id: string,
+  sweep: Sweep,
+): Promise<Result<{ readonly sweep: Sweep; readonly failure?: Problem | undefined }>> {
   const upstream = requireUpstream(await ports.registry.upstream(id, "trusted"));
   if (!upstream.ok) return upstream;
-  let page = await listVideos(ports, upstream.value, sweep, PAGE_VIDEOS);
-  if (!page.ok && page.problem.code === "stream_unavailable")
-    page = await listVideos(ports, upstream.value, sweep, SMALL_PAGE_VIDEOS);
+  const span = { from: sweep.cursor, before: sweep.until + MARGIN_SECONDS + 1 };
+  const page = await listOldestVideos(ports, upstream.value, span, PAGE_VIDEOS);
   if (!page.ok) return page;
 
-  const slice = completeSlice(sweep, page.value);
+  const listed = completeSlice(sweep, page.value);
+  const slice = { ...listed, videos: listed.videos.filter((video) => "report" in video) };
   const tenants = await tenantsOf(ports.directory, id, slice);
   if (!tenants.ok) return tenants;
   const compared = await compareWithLedgers(ports, upstream.value, slice, tenants.value);
   if (!compared.ok) return compared;
-  const { to, unmanaged: uids, ...counts } = compared.value;
-  const counted = slice.videos.filter((video) => countsFor({ ...slice, to }, video));
-  const forged = new Set(uids);
-  const unmanaged = counted.filter(
-    ({ tag, report }) => !tag || !tenants.value.has(tag.tenant) || forged.has(report.uid),
-  ).length;
-  return ok(advanceSweep(sweep, { ...slice, to }, { ...counts, videos: counted.length, unmanaged }));
-}
-
-/** Lists the oldest videos from the cursor on. Takes one call from the budget. */
-async function listVideos(
-  { budget, stream }: ReconcilePorts,
-  upstream: Upstream,
-  { cursor }: Sweep,
-  limit: number,
-): Promise<Result<VideoList>> {
-  const call = await acquireCall(budget, upstream, BACKGROUND_TENANT, "background");
-  if (!call.ok) return call;
-  const page = await stream.listVideosFrom(upstream, cursor, limit);
-  return page ? ok(page) : err(problem("stream_unavailable", "Stream gave no usable list of videos."));
+  const { to, failed, failure, unmanaged: forged, ...counts } = compared.value;
+  const counted = listed.videos.filter((video) => countsFor({ ...slice, to }, video));
+  const unmanaged = counted
+    .filter((video) => "report" in video)
+    .filter(({ tag, report }) => !tag || !tenants.value.has(tag.tenant) || forged.includes(report.uid)).length;
+  const skippedUids = counted.flatMap((video) => {
+    if ("skipped" in video) return video.skipped;
+    return video.tooDeep || failed.has(video.tag?.tenant) ? video.report.uid : [];
+  });
+  const after = advanceSweep(sweep, { ...slice, to }, { ...counts, videos: counted.length, unmanaged, skippedUids });
+  return ok({ sweep: after, failure });
 }
 
 /** All tenants on an upstream, and former ones whose videos are still there. */
@@ -187,26 +174,36 @@ async function tenantsOf(
 /**
  * Compares the slice with every tenant's ledger, also without videos, since a tenant's videos may be missing.
  *
- * @returns the totals, and in `to` the last second that all ledgers have compared
+ * @returns the totals, in `to` the last second that all ledgers have compared, and the ledgers that failed; a problem if all
+ *   of several ledgers do: then the platform is down
  */
 async function compareWithLedgers(
   { ledgers }: ReconcilePorts,
   upstream: Upstream,
   { from, to, videos }: TimeSlice<StreamVideo>,
   tenants: ReadonlySet<string>,
-): Promise<Result<Required<Comparison>>> {
+): Promise<Result<LedgerComparison>> {
   const videosOf = Map.groupBy(videos, ({ tag }) => tag?.tenant);
   const total = { settled: 0, imported: 0, missing: 0, unmanaged: [] as string[], to };
+  const failed = new Set<string | undefined>();
+  let failure: Problem | undefined;
   const remaining = [...tenants];
   while (remaining.length > 0) {
     const batch = remaining.splice(0, LEDGERS_AT_ONCE);
     const answers = await Promise.all(
-      batch.map((tenant) =>
-        ledgers.reconcile(tenant, upstream.id, { from, to: total.to, videos: videosOf.get(tenant) ?? [] }),
-      ),
+      batch.map(async (tenant) => {
+        const page = { from, to: total.to, videos: videosOf.get(tenant) ?? [] };
+        const answer = await ledgers.reconcile(tenant, upstream.id, page);
+        // An object that moves, or gets a new version, is back at once.
+        return answer.ok ? answer : ledgers.reconcile(tenant, upstream.id, page);
+      }),
     );
-    for (const answer of answers) {
-      if (!answer.ok) return answer;
+    for (const [index, answer] of answers.entries()) {
+      if (!answer.ok) {
+        failed.add(batch[index]);
+        failure = { ...answer.problem, detail: `${batch[index]}: ${answer.problem.detail}` };
+        continue;
+      }
       total.settled += answer.value.settled;
       total.imported += answer.value.imported;
       total.missing += answer.value.missing;
@@ -214,5 +211,12 @@ async function compareWithLedgers(
       total.to = Math.min(total.to, answer.value.to ?? total.to);
     }
   }
-  return ok(total);
+  if (failure && failed.size > 1 && failed.size === tenants.size) return err(failure);
+  return ok({ ...total, failed, failure });
+}
+
+interface LedgerComparison extends Required<Comparison> {
+  readonly failed: ReadonlySet<string | undefined>;
+  /** Of the last one. */
+  readonly failure: Problem | undefined;
 }

@@ -36,7 +36,8 @@ export async function recordStreamNotification(
   notification: StreamVideo,
   trace: Trace,
 ): Promise<Result<"recorded" | "unmanaged">> {
-  trace.annotate({ upstream: upstream.id, uid: notification.report.uid });
+  const { report, tooDeep } = notification;
+  trace.annotate({ upstream: upstream.id, uid: report.uid, ...(tooDeep && { tooDeep }) });
   const owner = await findOwner(ports, upstream, await withMeta(ports, upstream, notification));
   if (!owner.ok) return owner;
   const streamEvent = owner.value ? "recorded" : "unmanaged";

@@ -1,8 +1,9 @@
-import { BACKGROUND_TENANT, WINDOW_SECONDS } from "../budget/rules/call-window.ts";
+import { WINDOW_SECONDS } from "../budget/rules/call-window.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
+import { listOldestVideos } from "../stream/list-oldest-videos.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamVideo } from "../stream/rules/video.ts";
 import { type TimeRange, mergeTimes } from "./rules/time-ranges.ts";
@@ -19,10 +20,10 @@ const MAX_RANGE_SECONDS = 600;
 /** An alarm has 15 minutes, and a page takes about a second. */
 const MAX_PAGES = 500;
 
-/** Pages of the videos that an upstream's call limit can create within a range, with as many made elsewhere. */
-function pagesOf({ callsPerWindow }: Upstream, { from, to }: TimeRange): number {
+/** Videos that an upstream's call limit can create within a range, with as many made elsewhere, in full pages. */
+function mostVideos({ callsPerWindow }: Upstream, { from, to }: TimeRange): number {
   const windows = (to - from + 2 * SEARCH_MARGIN_SECONDS) / WINDOW_SECONDS;
-  return Math.min(MAX_PAGES, Math.ceil((2 * callsPerWindow * windows) / PAGE_VIDEOS));
+  return PAGE_VIDEOS * Math.min(MAX_PAGES, Math.ceil((2 * callsPerWindow * windows) / PAGE_VIDEOS));
 }
 
 export interface SearchLostPorts {
@@ -87,23 +88,21 @@ interface VideoSearch {
 }
 
 /** Lists the tagged videos around a range of creation requests. */
-async function listVideos(
-  { stream, budget }: SearchLostPorts,
-  upstream: Upstream,
-  { from, to }: TimeRange,
-): Promise<VideoSearch> {
+async function listVideos(ports: SearchLostPorts, upstream: Upstream, { from, to }: TimeRange): Promise<VideoSearch> {
   const videos: StreamVideo[] = [];
-  const maxPages = pagesOf(upstream, { from, to });
   let cursor = from - SEARCH_MARGIN_SECONDS;
-  for (let pages = 0; pages < maxPages; pages++) {
-    const call = await budget.acquire(upstream, BACKGROUND_TENANT, "background");
-    if (!call.granted) return { videos, complete: false, waitSeconds: call.retryAfterSeconds };
-    const page = await stream.listVideosFrom(upstream, cursor, PAGE_VIDEOS, { before: to + SEARCH_MARGIN_SECONDS });
-    if (!page) break;
-    videos.push(...page.videos.filter(({ tag }) => tag));
-    if (page.last) return { videos, complete: true };
+  for (let left = mostVideos(upstream, { from, to }); left > 0;) {
+    const span = { from: cursor, before: to + SEARCH_MARGIN_SECONDS };
+    const page = await listOldestVideos(ports, upstream, span, PAGE_VIDEOS);
+    if (!page.ok) {
+      const { retryAfterSeconds } = page.problem;
+      return { videos, complete: false, ...(retryAfterSeconds !== undefined && { waitSeconds: retryAfterSeconds }) };
+    }
+    videos.push(...page.value.videos.filter((video) => "report" in video).filter(({ tag }) => tag));
+    if (page.value.last) return { videos, complete: true };
     // The page may end within a second, so read that second again; skip it if it fills a page by itself.
-    cursor = page.videos.reduce((time, { created = 0 }) => Math.max(time, created), cursor + 1);
+    cursor = Math.max(cursor + 1, page.value.videos.at(-1)?.created ?? 0);
+    left -= Math.max(1, page.value.videos.length);
   }
   return { videos, complete: false };
 }

@@ -3,7 +3,7 @@ import { problem } from "../../../src/core/shared/problem.ts";
 import { ok, err } from "../../../src/core/shared/result.ts";
 import type { Reconciliation } from "../../../src/core/reconciliation/rules/sweep.ts";
 import type { VideoPage } from "../../../src/core/reconciliation/rules/comparison.ts";
-import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
+import type { StreamVideo, VideoList } from "../../../src/core/stream/rules/video.ts";
 import { type ReconcilePorts, reconcile, reconcileAll } from "../../../src/core/reconciliation/reconcile.ts";
 import { upstreamFixture } from "../../support/upstream-fixture.ts";
 
@@ -16,9 +16,14 @@ function video(created: number, tenant?: string): StreamVideo {
 }
 
 /** The ports of a sweep: a Stream with these videos, these tenants, and a record of all comparisons. */
-function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a", "b"], upstreams = ["eu"]) {
-  const stored = { state: {} as Reconciliation, revision: 0, compared: [] as [string, VideoPage][] };
-  const faults = { stream: false, ledger: "", calls: Number.POSITIVE_INFINITY, beforeWrite: () => {} };
+function world(videos: VideoList["videos"], tenants: readonly string[] = ["a", "b"], upstreams = ["eu"]) {
+  const stored = {
+    state: {} as Reconciliation,
+    revision: 0,
+    compared: [] as [string, VideoPage][],
+    asked: [] as string[],
+  };
+  const faults = { stream: false, ledgers: [] as string[], calls: Number.POSITIVE_INFINITY, beforeWrite: () => {} };
   const ports: ReconcilePorts = {
     now: () => NOW,
     registry: { upstream: async (id) => ok({ ...upstream, id }) },
@@ -31,15 +36,16 @@ function world(videos: readonly StreamVideo[], tenants: readonly string[] = ["a"
       acquire: async () => (faults.calls-- > 0 ? { granted: true } : { granted: false, retryAfterSeconds: 9 }),
     },
     stream: {
-      async listVideosFrom(_, created, limit) {
+      async listVideosFrom(_, created, limit, { before = Number.POSITIVE_INFINITY } = {}) {
         if (faults.stream) return undefined;
-        const listed = videos.filter((one) => (one.created ?? 0) >= created);
+        const listed = videos.filter((one) => (one.created ?? created) >= created && (one.created ?? 0) < before);
         return { videos: listed.slice(0, limit), last: listed.length < limit };
       },
     },
     ledgers: {
       async reconcile(tenant, _, page) {
-        if (tenant === faults.ledger) return err(problem("ledger_unavailable", "The ledger is down."));
+        stored.asked.push(tenant);
+        if (faults.ledgers.includes(tenant)) return err(problem("ledger_unavailable", "The ledger is down."));
         stored.compared.push([tenant, page]);
         return ok({ settled: 1, imported: 0, missing: 0 });
       },
@@ -63,9 +69,9 @@ describe("reconcile", () => {
     const list = ports.stream.listVideosFrom;
     const limits: number[] = [];
     const stream: ReconcilePorts["stream"] = {
-      async listVideosFrom(upstream, created, limit) {
+      async listVideosFrom(upstream, created, limit, only) {
         limits.push(limit);
-        return limit > 250 ? undefined : list(upstream, created, limit);
+        return limit > 250 ? undefined : list(upstream, created, limit, only);
       },
     };
     expect(await reconcile({ ...ports, stream }, "eu", "now", 10)).toMatchObject({ outcome: "finished", videos: 600 });
@@ -85,6 +91,8 @@ describe("reconcile", () => {
       imported: 0,
       missing: 0,
       unmanaged: 2,
+      skipped: 0,
+      skippedUids: [],
     });
     expect(stored.compared.map(([tenant, { videos }]) => [tenant, videos.length])).toEqual([
       ["a", 1],
@@ -174,18 +182,98 @@ describe("reconcile", () => {
     expect(await reconcile(ports, "eu", "if due")).toMatchObject({ outcome: "finished", videos: 1 });
   });
 
-  it("does not advance when a ledger fails", async () => {
+  it("passes by a ledger that fails twice: compares the others, and reports its videos", async () => {
+    const videos = Array.from({ length: 60 }, (_, index) => video(1_700_000_000 + index, index % 2 ? "a" : "b"));
+    const { ports, stored, faults } = world(videos, ["a", "b", "c"]);
+    faults.ledgers = ["b"];
+    const run = await reconcile(ports, "eu", "now");
+    expect(run).toMatchObject({ outcome: "finished", reason: "b: The ledger is down.", videos: 60, skipped: 30 });
+    expect(run.skippedUids).toHaveLength(20);
+    expect(run.skippedUids?.at(-1)).toBe("b-1700000058");
+    expect(stored.compared.map(([tenant]) => tenant)).toEqual(["a", "c"]);
+    expect(stored.asked.filter((tenant) => tenant === "b")).toHaveLength(2);
+    expect(stored.state.failure).toEqual({ at: NOW, reason: "b: The ledger is down." });
+    expect(stored.state.finished).toMatchObject({ skipped: 30, skippedUids: run.skippedUids });
+
+    faults.ledgers = [];
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished", skipped: 0, skippedUids: [] });
+  });
+
+  it("passes by the only ledger, too, so that its sweep ends", async () => {
+    const { ports, faults } = world([video(1_700_000_000, "a")], ["a"]);
+    faults.ledgers = ["a"];
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished", skippedUids: ["a-1700000000"] });
+  });
+
+  it("does not advance while all of several ledgers fail", async () => {
     const videos = Array.from({ length: 1_500 }, (_, index) => video(1_700_000_000 + index, "a"));
     const { ports, stored, faults } = world(videos);
     await reconcile(ports, "eu", "now", 1);
     const { cursor } = stored.state.running ?? {};
-    faults.ledger = "b";
-    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "failed", reason: "The ledger is down." });
+    faults.ledgers = ["a", "b"];
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "failed", reason: "b: The ledger is down." });
     expect(stored.state.running?.cursor).toBe(cursor);
-    faults.ledger = "";
+    faults.ledgers = [];
     expect(await reconcile(ports, "eu", "now")).toMatchObject({ outcome: "finished" });
-    expect(stored.state.finished).toMatchObject({ videos: 1_500 });
-    expect(stored.state.failure).toMatchObject({ reason: "The ledger is down." });
+    expect(stored.state.finished).toMatchObject({ videos: 1_500, skipped: 0 });
+    expect(stored.state.failure).toMatchObject({ reason: "b: The ledger is down." });
+  });
+
+  it("passes by what is no video and what nests too deep, and still compares the latter", async () => {
+    const deep: StreamVideo = { ...video(1_700_000_001, "a"), tooDeep: true };
+    const odd = { skipped: "no uid", created: 1_700_000_002 };
+    const { ports, stored } = world([video(1_700_000_000, "a"), deep, odd, { skipped: "unknown" }]);
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({
+      outcome: "finished",
+      videos: 4,
+      unmanaged: 0,
+      skipped: 3,
+      skippedUids: ["a-1700000001", "no uid", "unknown"],
+    });
+    expect(stored.compared[0]?.[1].videos).toEqual([video(1_700_000_000, "a"), deep]);
+  });
+
+  it("advances over pages without a single video that can be taken in", async () => {
+    const odd = Array.from({ length: 3_000 }, (_, index) => ({ skipped: `${index}`, created: 1_700_000_000 + index }));
+    const { ports, stored } = world(odd);
+    expect(await reconcile(ports, "eu", "now", 5)).toMatchObject({
+      outcome: "finished",
+      videos: 3_000,
+      skipped: 3_000,
+    });
+    expect(stored.state.finished?.skippedUids?.at(-1)).toBe("2999");
+  });
+
+  it("goes on with the counts of a sweep that version 0.1 has begun", async () => {
+    const { ports, stored } = world([video(1_700_000_000, "a")]);
+    const counts = { pages: 1, videos: 5, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
+    stored.state = { running: { startedAt: NOW, cursor: 1_600_000_000, until: NOW - 600, ...counts } };
+    expect(await reconcile(ports, "eu", "now")).toMatchObject({ videos: 1, skipped: 0, skippedUids: [] });
+    expect(stored.state.finished).toMatchObject({ pages: 2, videos: 6, skipped: 0, skippedUids: [] });
+  });
+
+  it("passes by one video that is too large to read, and compares those around it", async () => {
+    const videos = Array.from({ length: 300 }, (_, index) => video(1_700_000_000 + 50 * index, "a"));
+    const large = 1_700_000_000 + 50 * 200;
+    const { ports, stored } = world(videos);
+    const stream: ReconcilePorts["stream"] = {
+      async listVideosFrom(...args) {
+        const page = await ports.stream.listVideosFrom(...args);
+        return typeof page === "object" && page.videos.some(({ created }) => created === large) ? "unreadable" : page;
+      },
+    };
+    const run = await reconcile({ ...ports, stream }, "eu", "now", 200);
+    expect(run).toMatchObject({
+      outcome: "finished",
+      videos: 300,
+      skipped: 1,
+      skippedUids: [`created ${new Date(large * 1_000).toISOString()}`],
+    });
+    const compared = new Set(stored.compared.flatMap(([, { videos }]) => videos.map(({ created }) => created)));
+    expect(compared.size).toBe(299);
+    // Each second once, whatever the size of the page.
+    const spans = stored.compared.filter(([tenant]) => tenant === "a").map(([, { from, to }]) => ({ from, to }));
+    for (const [index, { from }] of spans.entries()) if (index > 0) expect(from).toBe((spans[index - 1]?.to ?? 0) + 1);
   });
 
   it("waits without a failure when the budget is used up", async () => {

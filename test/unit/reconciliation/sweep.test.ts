@@ -59,6 +59,13 @@ describe("completeSlice", () => {
     expect(slice).toEqual({ from: 1_000, to: 2_999 - MARGIN_SECONDS, videos: [{}, ...at(2_000)] });
   });
 
+  it("does not end early because of a video with a time far ahead", () => {
+    const sweep = { ...beginSweep(NOW), cursor: 1_000 };
+    const slice = completeSlice(sweep, { videos: at(1_000, 4_000_000_000, 2_000, 3_000), last: false });
+    expect(slice.to).toBe(2_999 - MARGIN_SECONDS);
+    expect(slice.videos).toEqual(at(1_000, 2_000));
+  });
+
   it("advances when many videos were created in one second", () => {
     const { counted } = sweepOver([5, 5, 5, 5, 6, 6, 7, 8, 9, 9], 5);
     expect(counted).toEqual([5, 5, 5, 5, 6, 6, 7, 8, 9, 9]);
@@ -91,6 +98,17 @@ describe("completeSlice", () => {
   });
 });
 
+describe("advanceSweep", () => {
+  it("counts all skipped videos and keeps the last 20 uids", () => {
+    let sweep = beginSweep(NOW);
+    const slice = { from: 0, to: 0, videos: [] };
+    for (const uids of [["1", "2"], [], Array.from({ length: 100 }, (_, index) => `${index + 3}`), ["103"]])
+      sweep = advanceSweep(sweep, slice, { ...NOTHING, skippedUids: uids });
+    expect(sweep.skipped).toBe(103);
+    expect(sweep.skippedUids).toEqual(Array.from({ length: 20 }, (_, index) => `${index + 84}`));
+  });
+});
+
 describe("isSweepDue", () => {
   it("is due at first, while a sweep is running, and a while after the last one ended", () => {
     const ended = { ...NOTHING, pages: 1, startedAt: 0, endedAt: NOW };
@@ -106,7 +124,15 @@ describe("isSweepDue", () => {
     const over = advanceSweep(sweep, { from: 0, to: sweep.until, videos: [] }, { ...NOTHING, imported: 2 });
     const ended = nextState(over, { failure }, NOW + 5);
     expect(ended).toEqual({
-      finished: { ...NOTHING, pages: 1, imported: 2, startedAt: NOW, endedAt: NOW + 5 },
+      finished: {
+        ...NOTHING,
+        pages: 1,
+        imported: 2,
+        skipped: 0,
+        skippedUids: [],
+        startedAt: NOW,
+        endedAt: NOW + 5,
+      },
       failure,
     });
     expect(nextState(sweep, ended, NOW)).toEqual({ ...ended, running: sweep });

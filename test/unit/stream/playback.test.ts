@@ -14,6 +14,14 @@ describe("playbackOf", () => {
     [{ thumbnail: "https://t.example/1.jpg" }, { thumbnail: "https://t.example/1.jpg" }],
     [{ input: { width: 640, height: 360 } }, { input: { width: 640, height: 360 } }],
     [{ input: { width: -1, height: -1 } }, {}],
+    [{ input: { width: 1e300, height: 360 } }, {}],
+    [{ input: { width: "640", height: 360 } }, {}],
+    [
+      { playback: { hls: "javascript:alert(1)", dash: DASH }, thumbnail: `https://t.example/${"a".repeat(10_000)}` },
+      {
+        playback: { dash: DASH },
+      },
+    ],
     [{ requireSignedURLs: true }, { signed: true }],
     [{ requireSignedURLs: false }, {}],
   ])("reads from %j: %j", (video, expected) => {

@@ -25,6 +25,8 @@ interface Options {
   readonly calls?: number;
   /** Stream answers this many calls. */
   readonly silentAfter?: number;
+  /** A video that is too large to read. */
+  readonly large?: StreamVideo;
   readonly upstream?: Upstream | undefined;
   /** Created times by tenant; undefined: the ledger does not answer. */
   readonly lost?: Readonly<Record<string, readonly number[] | undefined>>;
@@ -32,7 +34,7 @@ interface Options {
 
 /** Searches among these videos for the lost creations of some ledgers. */
 async function search(videos: readonly StreamVideo[], options: Options = {}) {
-  const { calls = Infinity, silentAfter = Infinity, lost = { acme: [NOON] } } = options;
+  const { calls = Infinity, silentAfter = Infinity, large, lost = { acme: [NOON] } } = options;
   const upstream = "upstream" in options ? options.upstream : ({ id: "live", callsPerWindow: 1_140 } as Upstream);
   const requests: { readonly since: number; readonly before?: number }[] = [];
   const recorded: Record<string, (Omit<VideoPage, "videos"> & { readonly found: string[] })[]> = {};
@@ -45,6 +47,7 @@ async function search(videos: readonly StreamVideo[], options: Options = {}) {
           requests.push({ since, before });
           if (requests.length > silentAfter) return Promise.resolve(undefined);
           const matching = oldestFirst.filter(({ created = 0 }) => created >= since && created < before);
+          if (large && matching.slice(0, limit).includes(large)) return Promise.resolve("unreadable" as const);
           const page: VideoList = { videos: matching.slice(0, limit), last: matching.length < limit };
           return Promise.resolve(page);
         },
@@ -120,6 +123,20 @@ describe("searchLostUploads", () => {
     const { recorded, requests } = await search(others(60));
     expect(recorded).toEqual({ acme: [{ ...NOTHING, found: [] }] });
     expect(requests).toHaveLength(8);
+  });
+
+  it("passes by a video that is too large to read", async () => {
+    const large = video("large", NOON + 1, "other");
+    const videos = [...others(1), large, video("lost", NOON + 3)];
+    const { recorded, requests } = await search(videos, { large });
+    expect(recorded).toEqual({ acme: [{ ...WHOLE, found: ["lost"] }] });
+    expect(requests.length).toBeLessThan(300);
+  });
+
+  it("proves nothing when no list can be read", async () => {
+    const large = video("large", NOON - 120, "other");
+    const { recorded } = await search([large], { large, calls: 3 });
+    expect(recorded).toEqual({ acme: [{ ...NOTHING, found: [] }] });
   });
 
   it("hands over what it has found, and waits, when the budget has no calls left", async () => {

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, expect } from "vitest";
+import { USUAL_MAXIMA } from "../../../src/core/stream/rules/defaults.ts";
 import { parseVideo } from "../../../src/core/stream/rules/parse-video.ts";
 import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-metadata.ts";
 import { hmacIssuer } from "../../support/hmac-issuer.ts";
@@ -73,6 +74,6 @@ export const statusOf = async (response: Promise<Response>) => (await response).
 
 /** Stream reports the video. */
 export async function report(uid: string, state: string, more: object = {}): Promise<void> {
-  const video = parseVideo({ uid, status: { state }, duration: 12, ...more });
+  const video = parseVideo({ uid, status: { state }, duration: 12, ...more }, USUAL_MAXIMA);
   if (video) await env.LEDGER.getByName("acme").record("live", video);
 }

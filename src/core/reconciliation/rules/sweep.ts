@@ -1,3 +1,5 @@
+import { FIRST_VIDEO } from "../../stream/rules/parse-video.ts";
+
 /**
  * A sweep compares all videos of an upstream with the ledgers, from the oldest to the newest, one time slice after another.
  * Times are seconds since the epoch.
@@ -23,7 +25,30 @@ export interface SweepCounts {
   readonly missing: number;
   /** Videos that were not created by the gateway. */
   readonly unmanaged: number;
+  /** Videos that could not be taken in, and were passed by. Absent in states of version 0.1. */
+  readonly skipped?: number;
+  /** The uids of the last ones, or what is known of them. */
+  readonly skippedUids?: readonly string[];
 }
+
+const COUNTS = [
+  "pages",
+  "videos",
+  "settled",
+  "imported",
+  "missing",
+  "unmanaged",
+  "skipped",
+] as const satisfies readonly (keyof SweepCounts)[];
+
+/** @param sign -1 to subtract; what is absent counts as 0 */
+export function addCounts(counts: Partial<SweepCounts>, more: Partial<SweepCounts> = {}, sign: 1 | -1 = 1) {
+  const sums = COUNTS.map((name) => [name, (counts[name] ?? 0) + sign * (more[name] ?? 0)]);
+  return Object.fromEntries(sums) as Readonly<Record<(typeof COUNTS)[number], number>>;
+}
+
+/** Enough to see what they have in common. */
+const MAX_SKIPPED_UIDS = 20;
 
 /** The reconciliation state of an upstream. */
 export interface Reconciliation {
@@ -42,16 +67,13 @@ export const SETTLING_SECONDS = 600;
  * without them, its newest uploads would seem to have no video.
  */
 export const MARGIN_SECONDS = 120;
-/** 2017-01-01, before Stream existed. */
-const FIRST_VIDEO = 1_483_228_800;
 
 export function isSweepDue({ running, finished }: Reconciliation, now: number): boolean {
   return running !== undefined || finished === undefined || finished.endedAt + SWEEP_INTERVAL_SECONDS <= now;
 }
 
 export function beginSweep(now: number): Sweep {
-  const counts = { pages: 0, videos: 0, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
-  return { startedAt: now, cursor: FIRST_VIDEO, until: now - SETTLING_SECONDS, ...counts };
+  return { startedAt: now, cursor: FIRST_VIDEO, until: now - SETTLING_SECONDS, ...addCounts({}) };
 }
 
 /** The videos created from `from` to `to`, inclusive. */
@@ -73,7 +95,8 @@ export function completeSlice<Video extends { readonly created?: number }>(
   { videos, last }: { readonly videos: readonly Video[]; readonly last: boolean },
 ): TimeSlice<Video> {
   const createdAt = ({ created }: Video) => created ?? cursor;
-  const lastComplete = videos.reduce((time, video) => Math.max(time, createdAt(video)), 0) - 1;
+  // Stream sorts by time: the position of the last video does not depend on a wrong time before it.
+  const lastComplete = (videos.findLast(({ created }) => created !== undefined)?.created ?? cursor) - 1;
   const withMargin = lastComplete - MARGIN_SECONDS;
   const to = last ? until : Math.min(until, withMargin >= cursor ? withMargin : Math.max(cursor, lastComplete));
   const inSlice = videos.filter((video) => createdAt(video) >= cursor && createdAt(video) <= to + MARGIN_SECONDS);
@@ -85,17 +108,18 @@ export function countsFor({ to }: TimeSlice<unknown>, { created }: { readonly cr
   return (created ?? to) <= to;
 }
 
-/** The sweep after another page. */
-export function advanceSweep(sweep: Sweep, { to }: TimeSlice<unknown>, counts: Omit<SweepCounts, "pages">): Sweep {
+/** The sweep after another page. @param counts of the page; `skippedUids` has all that were skipped */
+export function advanceSweep(
+  sweep: Sweep,
+  { to }: TimeSlice<unknown>,
+  counts: Omit<SweepCounts, "pages" | "skipped">,
+): Sweep {
+  const skipped = counts.skippedUids ?? [];
   return {
     ...sweep,
     cursor: to + 1,
-    pages: sweep.pages + 1,
-    videos: sweep.videos + counts.videos,
-    settled: sweep.settled + counts.settled,
-    imported: sweep.imported + counts.imported,
-    missing: sweep.missing + counts.missing,
-    unmanaged: sweep.unmanaged + counts.unmanaged,
+    ...addCounts(sweep, { ...counts, pages: 1, skipped: skipped.length }),
+    skippedUids: [...(sweep.skippedUids ?? []), ...skipped].slice(-MAX_SKIPPED_UIDS),
   };
 }
 

@@ -1,71 +1,115 @@
-import { parseTimeLeniently } from "../../shared/time.ts";
 import * as v from "valibot";
-import { roundToMilliseconds } from "../../quota/rules/usage-totals.ts";
-import { parseUid } from "./upload-url.ts";
+import { isCreator } from "../../policy/rules/creator.ts";
 import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
+import { roundToMilliseconds } from "../../quota/rules/usage-totals.ts";
+import { isDeeperThan } from "../../shared/json.ts";
 import { truncate } from "../../shared/text.ts";
-import type { StreamVideo } from "./video.ts";
+import { parseTimeLeniently } from "../../shared/time.ts";
+import { parseUid } from "./upload-url.ts";
+import type { AccountMaxima } from "./upstream.ts";
+import type { SkippedVideo, StreamVideo } from "./video.ts";
+import type { VideoJson } from "./video-document.ts";
 import { parseTag } from "./video-tag.ts";
 
-const text = v.optional(v.nullable(v.string()));
+/** Something else counts as absent. */
+const text = v.fallback(v.nullish(v.string()), undefined);
 
-/** `JSON.parse` reads 1e999 as Infinity. */
-const number = v.optional(v.nullable(v.pipe(v.number(), v.finite())));
+const namedSchema = v.object({ uid: text, id: text, created: text });
 
 /**
- * The fields of a video that the gateway uses. The API and the webhook send `uid`, the event subscription sends `id`.
+ * What the gateway cannot do without, and texts. The API and the webhook send `uid`, the event subscription sends `id`.
  * Cloudflare's examples have two names for the reason of a failure.
  *
  * @see https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/
  */
 const videoSchema = v.looseObject({
-  uid: text,
-  id: text,
+  ...namedSchema.entries,
   status: v.object({ state: v.string(), errorReasonCode: text, errReasonCode: text }),
-  duration: number,
-  size: number,
-  maxDurationSeconds: number,
   creator: text,
-  created: text,
   uploadExpiry: text,
-  meta: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
+  meta: v.fallback(v.nullish(v.record(v.string(), v.unknown())), undefined),
 });
 
-/** Parses a video from Stream's API, webhook or event subscription. @returns `undefined` if the JSON is not a video */
-export function parseVideo(json: unknown): StreamVideo | undefined {
+/** Of a description. Stream's have 3 levels; the operator's own systems may write more into `meta`. */
+const MAX_LEVELS = 32;
+
+/** A number that is this many times what the account takes is a mistake, and not a maximum that Cloudflare has raised meanwhile. */
+const IMPLAUSIBLE_FACTOR = 10;
+
+/** 2017-01-01, before Stream existed, and 2100-01-01. */
+export const FIRST_VIDEO = 1_483_228_800;
+const LAST_VIDEO = 4_102_444_800;
+
+/** Upload URLs live 6 hours (assumed); ten times that is a mistake. */
+const MAX_URL_SECONDS = IMPLAUSIBLE_FACTOR * 6 * 3_600;
+
+/**
+ * Parses a video from Stream's API, webhook or event subscription. Nothing in it is trusted: a number or time that no video
+ * can have counts as unknown, and a member that nests too deep to be passed on is left out. The state counts all the same.
+ *
+ * @param maxima of the account
+ * @returns `undefined` if the JSON is not a video
+ */
+export function parseVideo(json: unknown, { maxVideoSeconds, maxUploadBytes }: AccountMaxima): StreamVideo | undefined {
   const parsed = v.safeParse(videoSchema, json);
   if (!parsed.success) return undefined;
-  const video = parsed.output;
+  const { uid: ownUid, id, status, meta, creator, ...times } = parsed.output;
   // Checked, since it becomes part of API paths that are called with the account's credential.
-  const uid = parseUid(video.uid ?? video.id ?? null);
+  const uid = parseUid(ownUid ?? id ?? null);
   if (!uid) return undefined;
-  const tag = parseTag(video.meta?.[SLUICE_KEY]);
-  // -1 means unknown; 0 or less counts as absent.
-  const maxDurationSeconds = roundToMilliseconds(Math.max(0, video.maxDurationSeconds ?? 0));
-  const [created, expires] = [parseTimeLeniently(video.created ?? ""), parseTimeLeniently(video.uploadExpiry ?? "")];
+
+  const most: Readonly<Record<string, number>> = {
+    duration: maxVideoSeconds,
+    maxDurationSeconds: maxVideoSeconds,
+    size: maxUploadBytes,
+  };
+  const members = Object.entries(parsed.output);
+  const shallow = members.filter(([, value]) => !isDeeperThan(MAX_LEVELS - 1, value));
+  const video: VideoJson = Object.fromEntries(
+    shallow.filter(([key, value]) => !(typeof value === "number" && value > IMPLAUSIBLE_FACTOR * (most[key] ?? NaN))),
+  );
+  const tag = parseTag(meta?.[SLUICE_KEY]);
+  const maxDurationSeconds = secondsOf(video["maxDurationSeconds"]);
+  const created = timeOf(times.created, FIRST_VIDEO, LAST_VIDEO);
+  const expires = created === undefined ? undefined : timeOf(times.uploadExpiry, created, created + MAX_URL_SECONDS);
   return {
-    report: reportOf(uid, video),
+    report: reportOf(uid, status, video),
     json: video,
+    ...(shallow.length < members.length && { tooDeep: true }),
     ...(tag && { tag }),
-    ...(video.creator && { creator: video.creator }),
+    ...(creator && isCreator(creator) && { creator }),
     ...(created !== undefined && { created }),
     ...(expires !== undefined && { expires }),
-    ...(maxDurationSeconds > 0 && { maxDurationSeconds }),
+    // 0 counts as absent.
+    ...(maxDurationSeconds && { maxDurationSeconds }),
   };
 }
 
-function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof videoSchema>): StreamVideo["report"] {
-  const reason = status.errorReasonCode ?? status.errReasonCode;
-  switch (status.state) {
+/** What is reported of a listed video that is none for `parseVideo`. */
+export function skippedVideo(json: unknown): SkippedVideo {
+  const named = v.parse(v.fallback(namedSchema, {}), json);
+  const created = timeOf(named.created, FIRST_VIDEO, LAST_VIDEO);
+  return { skipped: truncate(named.uid ?? named.id ?? "unknown"), ...(created !== undefined && { created }) };
+}
+
+function reportOf(
+  uid: string,
+  { state, errorReasonCode, errReasonCode }: v.InferOutput<typeof videoSchema>["status"],
+  { duration, size }: VideoJson,
+): StreamVideo["report"] {
+  const reason = errorReasonCode ?? errReasonCode;
+  switch (state) {
     case "pendingupload":
       return { kind: "pending", uid };
-    case "ready":
+    case "ready": {
+      const seconds = secondsOf(duration);
       return {
         kind: "ready",
         uid,
-        ...(isKnown(duration) && { seconds: roundToMilliseconds(duration) }),
-        ...(isKnown(size) && { bytes: size }),
+        ...(seconds !== undefined && { seconds }),
+        ...(isByteCount(size) && { bytes: size }),
       };
+    }
     case "error":
       return { kind: "failed", uid, ...(reason && { reason: truncate(reason) }) };
     default:
@@ -74,6 +118,17 @@ function reportOf(uid: string, { status, duration, size }: v.InferOutput<typeof 
 }
 
 /** "A value of -1 means the duration is unknown." */
-function isKnown(value: number | null | undefined): value is number {
-  return value !== null && value !== undefined && value >= 0;
+function secondsOf(value: unknown): number | undefined {
+  return typeof value === "number" && value >= 0 ? roundToMilliseconds(value) : undefined;
+}
+
+/** Sums of fractions would drift. */
+function isByteCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+/** @returns seconds since the epoch, if they are within these bounds */
+function timeOf(text: string | null | undefined, from: number, to: number): number | undefined {
+  const time = parseTimeLeniently(text ?? "");
+  return time !== undefined && time >= from && time <= to ? time : undefined;
 }

@@ -18,8 +18,8 @@ export function playbackOf(video: VideoJson): Playback {
   const { hls, dash } = membersOf(video["playback"]);
   const { width, height } = membersOf(video["input"]);
   return {
-    ...((isText(hls) || isText(dash)) && { playback: { ...(isText(hls) && { hls }), ...(isText(dash) && { dash }) } }),
-    ...(isText(thumbnail) && { thumbnail }),
+    ...((isUrl(hls) || isUrl(dash)) && { playback: { ...(isUrl(hls) && { hls }), ...(isUrl(dash) && { dash }) } }),
+    ...(isUrl(thumbnail) && { thumbnail }),
     ...(isKnown(width) && isKnown(height) && { input: { width, height } }),
     ...(requireSignedURLs === true && { signed: true }),
   };
@@ -29,11 +29,15 @@ function membersOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
+/** Pages put it into an element's `src`. */
+function isUrl(value: unknown): value is string {
+  return typeof value === "string" && /^https?:[\x21-\x7e]{1,2000}$/.test(value);
 }
+
+/** No video has more. */
+const MAX_PIXELS = 100_000;
 
 /** Stream says -1 for a size that it does not know. */
 function isKnown(pixels: unknown): pixels is number {
-  return typeof pixels === "number" && pixels > 0;
+  return typeof pixels === "number" && pixels > 0 && pixels <= MAX_PIXELS;
 }

@@ -14,6 +14,15 @@ export interface StreamVideo {
   /** Seconds that Stream reserves until the video is ready. */
   readonly maxDurationSeconds?: number;
   readonly json: VideoJson;
+  /** `json` lacks members that nest too deep to be stored and shown. */
+  readonly tooDeep?: true;
+}
+
+/** A listed video that cannot be taken in. */
+export interface SkippedVideo {
+  /** Its uid, or what else is known of it. */
+  readonly skipped: string;
+  readonly created?: number;
 }
 
 /** A video in the ledger of a tenant, which has verified its tag; absent if it names another tenant. */
@@ -23,7 +32,7 @@ export interface VerifiedVideo extends StreamVideo {
 
 /** A page of a list, oldest first. */
 export interface VideoList {
-  readonly videos: readonly StreamVideo[];
+  readonly videos: readonly (StreamVideo | SkippedVideo)[];
   /** Whether this is the last page. */
   readonly last: boolean;
 }

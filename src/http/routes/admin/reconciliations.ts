@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { Routes } from "../../routes.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { type ReconcilePorts, reconcile } from "../../../core/reconciliation/reconcile.ts";
-import type { SweepCounts } from "../../../core/reconciliation/rules/sweep.ts";
+import { type SweepCounts, addCounts } from "../../../core/reconciliation/rules/sweep.ts";
 import type { Err, Result } from "../../../core/shared/result.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
@@ -74,6 +74,6 @@ async function respondWithState(
   });
 }
 
-function countsOf({ pages, videos, settled, imported, missing, unmanaged }: SweepCounts): SweepCounts {
-  return { pages, videos, settled, imported, missing, unmanaged };
+function countsOf(counts: SweepCounts): SweepCounts {
+  return { ...addCounts(counts), skippedUids: counts.skippedUids ?? [] };
 }
