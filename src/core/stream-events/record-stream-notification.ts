@@ -51,7 +51,7 @@ async function withMeta(
   upstream: Upstream,
   notification: StreamVideo,
 ): Promise<StreamVideo> {
-  if (notification.json["meta"]) return notification;
+  if (notification.json["meta"] || notification.tooDeep) return notification;
   const call = await ports.budget.acquire(upstream, BACKGROUND_TENANT, "background");
   const video = call.granted ? await ports.stream.video(upstream, notification.report.uid) : undefined;
   return video && "json" in video ? video : notification;

@@ -84,7 +84,16 @@ describe("/admin/v1/upstreams/:id/reconciliation", () => {
     await createUpload(uploadId(1));
     later();
     const { run, finished } = await report("POST");
-    const counts = { pages: 1, videos: 1, settled: 0, imported: 0, missing: 0, unmanaged: 0 };
+    const counts = {
+      pages: 1,
+      videos: 1,
+      settled: 0,
+      imported: 0,
+      missing: 0,
+      unmanaged: 0,
+      skipped: 0,
+      skippedUids: [],
+    };
     expect(run).toEqual({ upstream: "eu", outcome: "finished", ...counts });
     expect(finished).toMatchObject(counts);
     expect(await report("GET")).toEqual({ finished });
