@@ -6,7 +6,7 @@ import { upstreamFixture } from "../../support/upstream-fixture.ts";
 const UID = "0".repeat(32);
 const NOON = 1_795_867_200;
 const upstream = upstreamFixture();
-const client = createStreamClient({ deadlineMs: 1_000, onRateLimited: async () => {} });
+const client = createStreamClient({ deadlineMs: 1_000, allowLoopback: false, onRateLimited: async () => {} });
 const api = createStreamApi(client, false);
 
 function answerWith(body: string, status = 200) {
