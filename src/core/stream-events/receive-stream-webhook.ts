@@ -53,7 +53,7 @@ export async function receiveStreamWebhook(
   if (!body.ok) return body;
   if (!(await ports.signatures.isSigned(sender.webhookSecrets, signature, body.value))) return err(INVALID_SIGNATURE);
 
-  const video = parseVideo(parseJson(body.value)?.value, upstream.value);
+  const video = parseVideo(parseJson(body.value)?.value, sender);
   if (!video) return err(problem("body_invalid", "The body does not describe a video."));
   return recordStreamNotification(ports, sender, video, trace);
 }
