@@ -1,4 +1,4 @@
-import { createMessageBatch, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { createExecutionContext, createMessageBatch, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import worker from "../../../src/index.ts";
@@ -84,7 +84,11 @@ describe("a report that nests too deep", () => {
       ack: () => void acknowledged.push(one.id),
       retry: () => void acknowledged.push(`again: ${one.id}`),
     }));
-    await worker.queue({ ...batch, queue: STREAM_NOTIFICATIONS, messages } as MessageBatch, env);
+    await worker.queue(
+      { ...batch, queue: STREAM_NOTIFICATIONS, messages } as MessageBatch,
+      env,
+      createExecutionContext(),
+    );
     expect(acknowledged).toEqual(["poison", "m0", "m1"]);
     for (const { id } of uploads) expect(await documentOf(id)).toMatchObject({ state: "ready" });
   });
