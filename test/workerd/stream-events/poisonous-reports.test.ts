@@ -84,11 +84,7 @@ describe("a report that nests too deep", () => {
       ack: () => void acknowledged.push(one.id),
       retry: () => void acknowledged.push(`again: ${one.id}`),
     }));
-    await worker.queue(
-      { ...batch, queue: STREAM_NOTIFICATIONS, messages } as MessageBatch,
-      env,
-      createExecutionContext(),
-    );
+    await worker.queue({ ...batch, queue: STREAM_NOTIFICATIONS, messages }, env, createExecutionContext());
     expect(acknowledged).toEqual(["poison", "m0", "m1"]);
     for (const { id } of uploads) expect(await documentOf(id)).toMatchObject({ state: "ready" });
   });
