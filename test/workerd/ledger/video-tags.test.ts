@@ -1,8 +1,12 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { v7 as uuidv7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createVideoTags } from "../../../src/adapters/stream/video-tags.ts";
+import { type RingKey, parseConfig } from "../../../src/config.ts";
 import type { VideoPage } from "../../../src/core/reconciliation/rules/comparison.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
+import { parseTag } from "../../../src/core/stream/rules/video-tag.ts";
 import {
   type LedgerStub,
   issueUpload,
@@ -44,6 +48,15 @@ const ofAnotherUpload: Tagger = async ({ name }, uploadId) => {
   const { tag } = await tagged({ name }, uuidv7());
   return { created: now(), tag: { tenant: name, uploadId, ...(tag?.mac !== undefined && { mac: tag.mac }) } };
 };
+/** Signed by the gateway when its ring had this first key. */
+const signedBy =
+  (key: RingKey): Tagger =>
+  async ({ name }, uploadId) => {
+    const tag = parseTag(await createVideoTags([key]).sign(name, uploadId));
+    return { created: now(), ...(tag && { tag }) };
+  };
+const [FIRST_KEY, SECOND_KEY] = parseConfig(env).masterKeys;
+const REMOVED_KEY = { ...FIRST_KEY, bytes: new Uint8Array(32).fill(9) };
 const at =
   (distance: number, tagger: Tagger = tagged): Tagger =>
   async (ledger, uploadId) => ({ ...(await tagger(ledger, uploadId)), created: now() + distance });
@@ -58,6 +71,7 @@ const FORGED: readonly [string, Tagger][] = [
   ["signed, and names another tenant", (_, uploadId) => tagged({ name: "other" }, uploadId)],
   ["signed for another tenant", ofAnotherTenant],
   ["signed for another upload", ofAnotherUpload],
+  ["signed by a key that was removed", signedBy(REMOVED_KEY)],
   ["signed as its sender says", claimed],
   ["of a video made 10 minutes and a second later", at(MINUTES_10 + 1)],
   ["of a video made 10 minutes and a second earlier", at(-MINUTES_10 - 1)],
@@ -65,6 +79,8 @@ const FORGED: readonly [string, Tagger][] = [
 ];
 const PROOFS: readonly [string, Tagger][] = [
   ["of a video of the same second", tagged],
+  ["by the first key", signedBy(FIRST_KEY)],
+  ["by an older key of the ring", signedBy(SECOND_KEY ?? REMOVED_KEY)],
   ["of a video made 10 minutes later", at(MINUTES_10)],
   ["of a video made 10 minutes earlier", at(-MINUTES_10)],
 ];
@@ -174,6 +190,7 @@ describe("an unsigned tag, after the step to this version", () => {
   const hints: readonly [string, Tagger][] = [
     ["unsigned", unsigned],
     ["wrongly signed", wronglySigned],
+    ["signed by a key that was removed", signedBy(REMOVED_KEY)],
   ];
 
   describe.each(hints)("that is %s", (_, tagger) => {

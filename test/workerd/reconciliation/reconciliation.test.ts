@@ -1,5 +1,6 @@
-import { createScheduledController, runDurableObjectAlarm } from "cloudflare:test";
+import { createScheduledController, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { v7 as uuidv7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import { createReconciliationStates } from "../../../src/adapters/d1/reconciliation-state.ts";
@@ -10,7 +11,7 @@ import { encodeUploadMetadata } from "../../../src/core/uploads/rules/upload-met
 import worker from "../../../src/index.ts";
 import { localUpstream } from "../../support/upstream-fixture.ts";
 import { signTag } from "../support/ledger.ts";
-import { asOperator, codeOf, seedTenant } from "../support/worker.ts";
+import { asOperator, codeOf, request, seedTenant } from "../support/worker.ts";
 
 /** Compares ledgers with the local Stream, on schedule and by the operator. */
 
@@ -118,6 +119,47 @@ describe("/admin/v1/upstreams/:id/reconciliation", () => {
     expect(await ledgers.find("acme", deleted)).toMatchObject({ ok: true, value: { state: "expired" } });
     expect(await ledgers.find("acme", kept)).toMatchObject({ ok: true, value: { state: "issued" } });
     expect((await report("POST")).finished).toMatchObject({ imported: 0, missing: 0, unmanaged: 2 });
+  });
+
+  it("imports the videos of a tus creation and of a basic link into a ledger that has lost its uploads", async () => {
+    const key = await seedTenant("acme", { upstream: "eu" });
+    const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
+    const tus = { "Tus-Resumable": "1.0.0", "Upload-Length": "5" };
+    const created = [
+      await request("POST", "/v1/acme/uploads", { headers: { ...headers, ...tus } }),
+      await request("POST", "/v1/acme/direct-uploads", { headers, body: JSON.stringify({ maxDurationSeconds: 60 }) }),
+    ];
+    expect(created.map(({ ok }) => ok)).toEqual([true, true]);
+    await runInDurableObject(env.LEDGER.getByName("acme"), (_, { storage }) =>
+      storage.sql.exec("DELETE FROM uploads").toArray(),
+    );
+    later();
+    expect((await report("POST")).finished).toMatchObject({ videos: 2, imported: 2, unmanaged: 0 });
+    for (const { headers } of created)
+      expect(await ledgers.find("acme", headers.get("sluice-upload-id") ?? "")).toMatchObject({
+        value: { state: "issued" },
+      });
+  });
+
+  it("imports no video made in the dashboard, whatever its tag", async () => {
+    const [id, known] = [uploadId(1), uploadId(3)];
+    const mac = (text: string) => text.split("/")[2] ?? "";
+    const tags = [
+      `acme/${id}`,
+      `acme/${id}/${"A".repeat(16)}`,
+      `acme/${id}/${mac(await signTag("zoe", id))}`,
+      `acme/${id}/${mac(await signTag("acme", uploadId(2)))}`,
+      // Copied from another video of the tenant.
+      await signTag("acme", uuidv7({ msecs: Date.now() - 660_000 })),
+    ];
+    for (const tag of tags) await createVideo([["sluice", tag]]);
+    const uid = await createUpload(known);
+    const copy = await createTagged(known);
+    later();
+    expect((await report("POST")).finished).toMatchObject({ videos: 7, imported: 0, missing: 0, unmanaged: 5 });
+    expect(await ledgers.usage("acme")).toMatchObject({ value: { pending: 1, videos: 0, storedSeconds: 60 } });
+    expect(await ledgers.find("acme", uid)).toMatchObject({ value: { id: known } });
+    expect(await ledgers.find("acme", copy)).toEqual(ok(undefined));
   });
 
   it("leaves the newest videos to the next sweep", async () => {

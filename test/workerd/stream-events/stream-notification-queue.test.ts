@@ -1,9 +1,11 @@
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { v7 as uuidv7 } from "uuid";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import worker from "../../../src/index.ts";
 import { STREAM_NOTIFICATIONS } from "../../../src/queues/names.ts";
+import { signTag } from "../support/ledger.ts";
 import { asOperator, seedTenant } from "../support/worker.ts";
 
 /** Stream notifications from the Queue. */
@@ -103,6 +105,32 @@ describe("consumeStreamNotifications", () => {
     const upload = await createUpload("z-last");
     await consume([notification(upload)]);
     expect(await stateOf(upload.id)).toBe("ready");
+  });
+
+  it.each([
+    ["of version 0.1", async (id: string) => ({ sluice: `acme/${id}` })],
+    ["that was removed", async () => ({ name: "edited" })],
+    ["that was edited", async () => ({ sluice: "nobody/one" })],
+    ["that is signed", async (id: string) => ({ sluice: await signTag("acme", id) })],
+  ])("settles an upload with a tag %s", async (_, metaOf) => {
+    const upload = await createUpload();
+    const payload = { id: upload.uid, status: { state: "ready" }, duration: 7, meta: await metaOf(upload.id) };
+    expect((await consume([notification(upload, { payload })])).explicitAcks).toEqual(["m0"]);
+    expect(await stateOf(upload.id)).toBe("ready");
+  });
+
+  it("settles an upload whose uid is not known by a signed tag only", async () => {
+    const [id, uid] = [uuidv7(), "f".repeat(32)];
+    const [size, expires] = [{ bytes: 5, seconds: 60 }, now() + 1_800];
+    await env.LEDGER.getByName("acme").reserve({ id, version: 1e15, limits: {}, upstream: "eu", expires, ...size });
+    const tagged = (sluice: string) => {
+      const video = { id: uid, created: new Date().toISOString(), status: { state: "ready" }, meta: { sluice } };
+      return notification({ id, uid }, { payload: video });
+    };
+    await consume([tagged(`acme/${id}`), tagged(`acme/${id}/${"A".repeat(16)}`)]);
+    expect(await stateOf(id)).toBe("reserved");
+    await consume([tagged(await signTag("acme", id))]);
+    expect(await stateOf(id)).toBe("ready");
   });
 
   it("retries a message with growing delays while the registry fails", async () => {

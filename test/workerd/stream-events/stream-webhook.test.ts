@@ -1,7 +1,9 @@
 import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { v7 as uuidv7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
+import { signTag } from "../support/ledger.ts";
 import { asOperator, codeOf, request, seedTenant } from "../support/worker.ts";
 
 /** The webhook of an upstream, with requests like Stream's. */
@@ -202,7 +204,7 @@ describe("POST /hooks/stream/:upstream: tenant of the video", () => {
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     const answer = await send(body, await sign(body));
     expect(answer.status).toBe(200);
-    const line = log.mock.calls.map(([text]) => String(text)).find((text) => text.includes("/hooks/stream"));
+    const line = log.mock.calls.map(([text]) => String(text)).findLast((text) => text.includes("/hooks/stream"));
     return JSON.parse(line ?? "{}") as Record<string, unknown>;
   };
 
@@ -228,6 +230,36 @@ describe("POST /hooks/stream/:upstream: tenant of the video", () => {
     expect(line).toMatchObject({ streamEvent: "unmanaged" });
     expect(line).not.toHaveProperty("tenant");
     expect(await stateOf("theirs")).toBe("issued");
+  });
+
+  it.each([
+    ["has no tag", { name: "edited" }],
+    ["has another's tag", { sluice: 5 }],
+    ["has the unsigned tag of version 0.1", { sluice: "zoe/hers" }],
+    ["has a wrong mac", { sluice: `zoe/hers/${"A".repeat(16)}` }],
+    ["has the tag of another tenant", { sluice: "acme/one" }],
+    ["has the tag of an unknown tenant", { sluice: "invented/one" }],
+  ])("is found by its uid when the video %s", async (_, meta) => {
+    await seedTenant("zoe", { upstream: "eu" });
+    await createUpload("hers", "zoe");
+    await createUpload("one", "acme", "b".repeat(32));
+    expect(await logOf(video(meta))).toMatchObject({ streamEvent: "recorded", tenant: "zoe" });
+    expect(await stateOf("hers", "zoe")).toBe("ready");
+    expect(await stateOf("one")).toBe("issued");
+  });
+
+  it("is unmanaged when an unsigned tag names an upload whose uid is not known, which stays without", async () => {
+    const id = uuidv7();
+    const size = { bytes: 5, seconds: 60 };
+    const ledger = env.LEDGER.getByName("acme");
+    await ledger.reserve({ id, version: 1e15, limits: {}, upstream: "eu", expires: now() + 1_800, ...size });
+    const created = new Date().toISOString();
+    for (const sluice of [`acme/${id}`, `acme/${id}/${"A".repeat(16)}`, await signTag("acme", uuidv7())])
+      expect(await logOf(video({ sluice }, { created }))).toMatchObject({ streamEvent: "unmanaged" });
+    expect(await stateOf(id)).toBe("reserved");
+    expect(await ledger.find(UID)).toBeUndefined();
+    expect(await logOf(video({ sluice: await signTag("acme", id) }, { created }))).toMatchObject({ tenant: "acme" });
+    expect(await stateOf(id)).toBe("ready");
   });
 
   it("creates no ledger for an invented tenant", async () => {

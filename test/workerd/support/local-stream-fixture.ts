@@ -55,18 +55,23 @@ export const stubVideo = (uid: string, state: string, more: object = {}) =>
 export const stubAbsentVideo = () =>
   stubResponse(404, { success: false, errors: [{ code: 10003, message: "not found" }] });
 
-/** Reserves an upload, with or without its video at Stream. The length of a basic upload makes it a basic link. */
+/**
+ * Reserves an upload, with or without its video at Stream. The length of a basic upload makes it a basic link.
+ *
+ * @param meta the `sluice` key of the video; by default the tag that the gateway signs
+ */
 export async function reserveAtStream(
   video: "made" | "not made",
   outcome: "attached" | "unknown" | "none",
   length = 5,
   more: Partial<ReservationRequest> = {},
+  meta?: string,
 ) {
   const [id, tenant] = [uuidv7(), `tenant-${file}-${++count}`];
   const ledger = env.LEDGER.getByName(tenant);
   const expires = now() + LIFE_SECONDS;
   await ledger.reserve(reservationRequest({ id, upstream: "live", bytes: length, expires, ...more }));
-  const tag: [string, string] = ["sluice", await signTag(tenant, id)];
+  const tag: [string, string] = ["sluice", meta ?? (await signTag(tenant, id))];
   const expiry = new Date((now() + LIFE_SECONDS) * 1_000).toISOString();
   const create = () =>
     length === BASIC_UPLOAD_MAX_BYTES

@@ -116,6 +116,15 @@ describe("a creation whose answer was lost", () => {
     expect(await videos()).toEqual([]);
   });
 
+  it("does not take a video whose tag the gateway has not signed, which is kept", async () => {
+    const { ledger, tenant, id } = await reserveAtStream("not made", "unknown");
+    const other = await reserveAtStream("made", "attached", 5, {}, `${tenant}/${id}`);
+    await searchForLost();
+    expect(await lists()).toHaveLength(1);
+    expect(await ledger.find(id)).toMatchObject({ state: "unknown" });
+    expect((await videos()).map(({ uid }) => uid)).toEqual([other.uid]);
+  });
+
   it("leaves its key to a repeat, and its video is deleted", async () => {
     const idempotency = { key: "k", fingerprint: "f", once: true };
     const { ledger, id, uid } = await reserveAtStream("made", "unknown", 5, { idempotency });
