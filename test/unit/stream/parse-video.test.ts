@@ -29,7 +29,20 @@ describe("parseVideo", () => {
     expect(parseVideo(video({ duration: -1, size: -1 }))?.report).toEqual({ kind: "ready", uid: UID });
   });
 
-  it.each(["acme", "acme/", "/one", "Acme/one", "acme/one/more", 5, null])("reads no tag from %j", (sluice) => {
+  const [UPLOAD, MAC] = ["02098a67-8000-7000-8000-000000000001", "abcDEF019-_abcDE"];
+  it.each([
+    [`acme/${UPLOAD}/${MAC}`, { tenant: "acme", uploadId: UPLOAD, mac: MAC }],
+    [`acme/${UPLOAD}`, { tenant: "acme", uploadId: UPLOAD }],
+  ])("reads the tag %s", (sluice, tag) => {
+    expect(parseVideo(video({ meta: { sluice } }))).toMatchObject({ tag });
+    expect(parseVideo(video({ meta: { sluice } }))?.tag).toEqual(tag);
+  });
+
+  it.each([
+    ...["acme", "acme/", "/one", "Acme/one", "acme/one/more", 5, null, [`acme/${UPLOAD}`], { tenant: "acme" }],
+    ...[`acme/${UPLOAD}/`, `acme/${UPLOAD}/${MAC}A`, `acme/${UPLOAD}/${MAC}/`, `acme/${UPLOAD}/${MAC.slice(1)}=`],
+    ...[` acme/${UPLOAD}`, `acme/${UPLOAD}/${MAC}\n`, "/".repeat(100_000), `acme/${"a/".repeat(50_000)}`],
+  ])("reads no tag from %j", (sluice) => {
     expect(parseVideo(video({ meta: { sluice } }))).not.toHaveProperty("tag");
   });
 

@@ -7,12 +7,14 @@ import STEP_1 from "../golden/ledger-step-1.sql?raw";
 import STEP_2 from "../golden/ledger-step-2.sql?raw";
 import STEP_3 from "../golden/ledger-step-3.sql?raw";
 import STEP_4 from "../golden/ledger-step-4.sql?raw";
+import STEP_5 from "../golden/ledger-step-5.sql?raw";
 import {
   LOCATION,
   type LedgerStub,
   expectLedgerConsistent,
   issueUpload,
   newLedger,
+  now,
   reservationRequest,
   reserve,
   rowOf,
@@ -85,6 +87,7 @@ describe("migrateLedger", () => {
     [2, STEP_2],
     [3, STEP_3],
     [4, STEP_4],
+    [5, STEP_5],
   ])("reads a ledger written by step %i", async (step, sql) => {
     vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 });
     const ledger = env.LEDGER.getByName("golden");
@@ -107,6 +110,7 @@ describe("migrateLedger", () => {
     [2, STEP_2],
     [3, STEP_3],
     [4, STEP_4],
+    [5, STEP_5],
   ])("reads the events and attempts written by step %i", async (_, sql) => {
     vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 });
     await load(env.LEDGER.getByName("golden"), sql);
@@ -117,6 +121,27 @@ describe("migrateLedger", () => {
       value: { attempts: [{ outcome: "failed" }, { outcome: "exhausted" }, { outcome: "skipped" }] },
     });
     expect(await ledgers.find("golden", goldenId(4))).toMatchObject({ value: { failure: "ERR_NON_VIDEO" } });
+  });
+});
+
+describe("an unsigned tag", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it.each([
+    [4, STEP_4],
+    [5, STEP_5],
+  ])("finds an upload without a uid that was written by step %i, and none from after that", async (_, sql) => {
+    vi.useFakeTimers({ toFake: ["Date"], now: (GOLDEN_TIME + 60) * 1000 });
+    const ledger = env.LEDGER.getByName("golden");
+    await load(ledger, sql);
+    const later = reservationRequest({ version: 3 });
+    await ledger.reserve(later);
+    const report = (uid: string, uploadId: string) =>
+      ledger.record("default", streamVideo(uid, "ready", { created: now(), tag: { tenant: "golden", uploadId } }));
+    expect(await report(goldenUid(6), goldenId(6))).toBe(true);
+    expect(await report(goldenUid(7), later.id)).toBe(false);
+    expect(await ledger.find(goldenId(6))).toMatchObject({ state: "ready", uid: goldenUid(6) });
+    expect(await ledger.find(later.id)).toMatchObject({ state: "reserved" });
   });
 });
 
