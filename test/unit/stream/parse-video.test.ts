@@ -39,9 +39,23 @@ describe("parseVideo", () => {
   });
 
   it.each([
-    ...["acme", "acme/", "/one", "Acme/one", "acme/one/more", 5, null, [`acme/${UPLOAD}`], { tenant: "acme" }],
-    ...[`acme/${UPLOAD}/`, `acme/${UPLOAD}/${MAC}A`, `acme/${UPLOAD}/${MAC}/`, `acme/${UPLOAD}/${MAC.slice(1)}=`],
-    ...[` acme/${UPLOAD}`, `acme/${UPLOAD}/${MAC}\n`, "/".repeat(100_000), `acme/${"a/".repeat(50_000)}`],
+    "acme",
+    "acme/",
+    "/one",
+    "Acme/one",
+    "acme/one/more",
+    5,
+    null,
+    [`acme/${UPLOAD}`],
+    { tenant: "acme" },
+    ` acme/${UPLOAD}`,
+    `acme/${UPLOAD}/`,
+    `acme/${UPLOAD}/${MAC}A`,
+    `acme/${UPLOAD}/${MAC}/`,
+    `acme/${UPLOAD}/${MAC.slice(1)}=`,
+    `acme/${UPLOAD}/${MAC}\n`,
+    "/".repeat(100_000),
+    `acme/${"a/".repeat(50_000)}`,
   ])("reads no tag from %j", (sluice) => {
     expect(parseVideo(video({ meta: { sluice } }))).not.toHaveProperty("tag");
   });
