@@ -5,6 +5,7 @@ import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.
 import { parsePolicy } from "../../src/core/policy/rules/parse-policy.ts";
 import { STREAM_KEYS } from "./policy-oracle.ts";
 import type { PolicyDocument } from "../../src/core/policy/rules/policy.ts";
+import type { MetadataValue } from "../../src/core/uploads/rules/metadata-value.ts";
 
 /** 2026-11-22T12:00:00Z, in seconds. */
 export const NOON = Date.UTC(2026, 10, 22, 12) / 1000;
@@ -30,7 +31,7 @@ export function documentOf(rules: object): { metadata: object; custom: object } 
 
 /** A creation of 1,000 bytes by an API key at noon. */
 export function requestOf(
-  metadata: Readonly<Record<string, string>> = {},
+  metadata: Readonly<Record<string, MetadataValue>> = {},
   more: Partial<Omit<PolicyRequest, "metadata">> = {},
 ): PolicyRequest {
   return {
@@ -52,7 +53,7 @@ export function codeOf(document: object, request: PolicyRequest): string {
 /** The metadata sent to Stream, without the defaults of the two keys that are always sent; or the code of the refusal. */
 export function applyRules(
   rules: object,
-  metadata: Record<string, string>,
+  metadata: Readonly<Record<string, MetadataValue>>,
   more: Partial<Omit<PolicyRequest, "metadata">> = {},
 ): unknown {
   const { result } = applyPolicy([policyOf(documentOf(rules))], requestOf(metadata, more));

@@ -19,6 +19,7 @@ export const WARNING_CODES = [
   "default_above_limit",
   "maximum_above_limit",
   "basic_links_refused",
+  "null_origin",
   "unknown_metadata_key",
   "setting_without_effect",
   "policy_unreadable",

@@ -86,7 +86,7 @@ async function decideCreation(
   const credentials = {
     tenant: id,
     ...(authorization !== undefined && { authorization }),
-    ...(grant !== undefined && { grant }),
+    ...(typeof grant === "string" && { grant }),
   };
   const access = await trace.measure("authenticate", authenticate(ports, credentials, "uploads:create"));
   if (!access.ok) return access;

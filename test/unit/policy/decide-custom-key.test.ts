@@ -38,8 +38,18 @@ describe("decideCustomKey", () => {
     expect(applyRules(rules, { project: "p12", plan: "gold" })).toEqual({ project: "p12", plan: "free" });
     expect(applyRules(rules, {})).toBe("policy_violation");
     expect(applyRules(rules, { project: "x" })).toBe("policy_violation");
-    // An empty value counts as absent.
-    expect(applyRules({ project: { required: true } }, { project: "" })).toBe("policy_violation");
+  });
+
+  it("takes an empty value for a value", () => {
+    expect(applyRules({ is_public: { required: true } }, { is_public: "" })).toEqual({ is_public: "" });
+    expect(applyRules({ "*": { allow: ["is_public"] } }, { is_public: "" })).toEqual({ is_public: "" });
+    expect(applyRules({ is_public: { default: "yes" } }, { is_public: "" })).toEqual({ is_public: "" });
+    expect(applyRules({ is_public: { deny: true } }, { is_public: "" })).toBe("policy_violation");
+    expect(applyRules({ project: { pattern: "p[0-9]+" } }, { project: "" })).toBe("policy_violation");
+    expect(applyRules({ "*": { onViolation: "reject" } }, { is_public: "" })).toBe("policy_violation");
+    // For Stream's keys, it is none.
+    expect(applyRules({ name: { required: true } }, { name: "" })).toBe("policy_violation");
+    expect(applyRules({ watermark: { deny: true } }, { watermark: "", expiry: "" })).toEqual({});
   });
 
   it("never sends Sluice's own keys", () => {

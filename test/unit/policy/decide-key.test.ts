@@ -28,6 +28,38 @@ describe("decideKey", () => {
     });
   });
 
+  const undecodable = { undecodable: "Q2F0cw" };
+
+  it.each<[string, rules: object, key: string, expected: unknown]>([
+    ["of a key that is not allowed is dropped", {}, "relativepath", {}],
+    ["of a key that the policy drops is dropped", { name: { deny: true, onViolation: "drop" } }, "name", {}],
+    ["of a key that the policy sets is not read", { name: { force: "Dogs" } }, "name", { name: "Dogs" }],
+    ["violates no rule, so none drops it", { name: { onViolation: "drop" } }, "name", "upload_metadata_invalid"],
+    ["of an unknown key is refused with the key", { "*": { onViolation: "reject" } }, "color", "policy_violation"],
+    ["of a key that uploaders add is dropped", { "*": { onViolation: "reject" } }, "filetype", {}],
+    ["of a key of Stream is refused", {}, "name", "upload_metadata_invalid"],
+    ["of a flag is refused", {}, "requiresignedurls", "upload_metadata_invalid"],
+    ["of a missing name's filename is refused", {}, "filename", "upload_metadata_invalid"],
+    ["of an allowed key is refused", { "*": { allow: ["project"] } }, "project", "upload_metadata_invalid"],
+    ["of a key with a rule is refused", { project: {} }, "project", "upload_metadata_invalid"],
+    ["of a required key is refused", { project: { required: true } }, "project", "upload_metadata_invalid"],
+  ])("a value that cannot be decoded %s", (_, rules, key, expected) => {
+    expect(applyRules(rules, { [key]: undecodable })).toEqual(expected);
+  });
+
+  it("does not read the filename if there is a name", () => {
+    expect(applyRules({}, { name: "Cats", filename: undecodable })).toEqual({ name: "Cats" });
+  });
+
+  it("names the key and quotes the value that cannot be decoded", () => {
+    const { result, explanations } = applyPolicy([policyOf({})], requestOf({ name: undecodable, color: undecodable }));
+    const detail = 'name must be UTF-8 text in padded base64 (requested: "Q2F0cw").';
+    expect(result).toMatchObject({ problem: { code: "upload_metadata_invalid", key: "name", detail } });
+    expect(explanations).toContainEqual(
+      expect.objectContaining({ key: "color", outcome: "dropped", requested: "Q2F0cw" }),
+    );
+  });
+
   it.each<[rules: object, metadata: Record<string, string>, detail: string]>([
     [
       { maxdurationseconds: { max: 3600 } },

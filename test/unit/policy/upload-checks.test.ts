@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
 import { narrow } from "../../../src/core/policy/rules/policy.ts";
 import { maxUploadBytes, originAllowed } from "../../../src/core/policy/rules/upload-checks.ts";
+import type { MetadataValue } from "../../../src/core/uploads/rules/metadata-value.ts";
 import { codeOf, policyOf, requestOf } from "../../support/policy-fixtures.ts";
 
 describe("checkLength, checkFileType and checkOrigin", () => {
@@ -60,6 +61,60 @@ describe("checkLength, checkFileType and checkOrigin", () => {
     },
   );
 
+  const OCTETS = "application/octet-stream";
+
+  it.each<[metadata: Record<string, MetadataValue>, expected: string]>([
+    [{ filename: "a.mkv" }, "accepted"],
+    [{ name: "A.MKV" }, "accepted"],
+    [{ name: "Cats", filename: "a.mkv" }, "accepted"],
+    [{ name: "a.mkv", filename: "a.exe" }, "filetype"],
+    [{ filename: "a.mkv\u202e\0" }, "accepted"],
+    [{ filename: "a.mkv", filetype: "" }, "accepted"],
+    [{ filename: "a.mkv", filetype: "undefined", type: "null" }, "accepted"],
+    [{ filename: "a.mkv", filetype: OCTETS }, "accepted"],
+    [{ filename: "a.mkv", filetype: `${OCTETS}; charset=binary`, type: "Application/Octet-Stream" }, "accepted"],
+    [{ filename: "a.mkv", filetype: "video/mp4", type: OCTETS }, "accepted"],
+    [{ filename: "a.exe", filetype: "video/mp4", type: OCTETS }, "type"],
+    [{ filename: "a.mkv", filetype: "text/html" }, "filetype"],
+    [{ filename: "a.mkv", filetype: "video/mp4", type: "text/html" }, "type"],
+    [{ filename: "a.mkv", filetype: "trailer" }, "filetype"],
+    [{ filename: "a.mkv.exe" }, "filetype"],
+    [{ filename: "mkv" }, "filetype"],
+    [{ filename: "a.mxf" }, "filetype"],
+    [{ filetype: OCTETS }, "filetype"],
+    [{}, "filetype"],
+  ])("takes an extension for a type where none is declared, or only octets: %j: %s", (metadata, expected) => {
+    const { result } = applyPolicy([policyOf({ upload: { fileTypes: ["video/*", ".mkv"] } })], requestOf(metadata));
+    expect(result.ok ? "accepted" : result.problem.key).toBe(expected);
+  });
+
+  it.each([
+    ["video/mp4", true],
+    ["video/vnd.dlna.mpeg-tts", true],
+    ["video/x_y!#$&^.+-z", true],
+    ["video/3gpp;codecs=avc1", true],
+    ["video/", false],
+    ["video/*", false],
+    ["*/*", false],
+    ["video/../image", false],
+    ["video/..", false],
+    ["video/mp4/html", false],
+    ["video/mp4,text/html", false],
+    ["video/mp4 text/html", false],
+    ["video/é", false],
+    ["video", false],
+  ])("takes %j for a video: %s", (filetype, accepted) => {
+    const policy = { upload: { fileTypes: ["video/*"] } };
+    for (const key of ["filetype", "type"])
+      expect(codeOf(policy, requestOf({ [key]: filetype }))).toBe(accepted ? "accepted" : "file_type_not_allowed");
+  });
+
+  it("refuses a file type that cannot be decoded only if the policy reads it", () => {
+    const metadata = { type: { undecodable: "video/mp4" } };
+    expect(codeOf({ upload: { fileTypes: ["video/*"] } }, requestOf(metadata))).toBe("upload_metadata_invalid");
+    expect(codeOf({}, requestOf(metadata))).toBe("accepted");
+  });
+
   it("sends a basic link that could exceed maxBytes to tus", () => {
     const policy = policyOf({ upload: { maxBytes: 10_000_000 } });
     const { result } = applyPolicy([policy], requestOf({}, { kind: "direct", length: 200_000_000 }));
@@ -77,11 +132,21 @@ describe("checkLength, checkFileType and checkOrigin", () => {
     ["https://app.acme.com:8443", false],
     ["https://app.acme.com.evil.example", false],
     ["null", false],
+    ["", false],
+    ["https://app.acme.com, https://app.acme.com", false],
   ])("decides on the origin %s: allowed is %s", (origin, allowed) => {
     const policy = { origins: ["https://app.acme.com", "https://*.acme.dev"] };
     expect(originAllowed([policyOf(policy)], origin)).toBe(allowed);
     expect(codeOf(policy, requestOf({}, { origin }))).toBe(allowed ? "accepted" : "origin_not_allowed");
   });
+
+  it.each(["capacitor://localhost", "null", "http://[::1]:5173", "app://-"])(
+    "allows %s if the policy lists it",
+    (origin) => {
+      expect(originAllowed([policyOf({ origins: [origin] })], origin)).toBe(true);
+      expect(originAllowed([policyOf({ origins: ["https://app.acme.com"] })], origin)).toBe(false);
+    },
+  );
 
   it("allows any origin if the policy has no list, and no origin if the list is empty", () => {
     expect(originAllowed([policyOf({})], "https://any.example")).toBe(true);

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Caller } from "../../../src/core/auth/rules/caller.ts";
 import type { SecretHashes } from "../../../src/core/ports/hashes.ts";
 import { resolveIdempotencyKey } from "../../../src/core/uploads/idempotency-key.ts";
+import type { IdempotencyRequest } from "../../../src/core/quota/rules/reservation.ts";
+import type { MetadataValue } from "../../../src/core/uploads/rules/metadata-value.ts";
 import type { CreationRequest } from "../../../src/core/uploads/rules/tus-creation.ts";
 
 /** Returns its input, so that tests can read the fingerprint. */
@@ -68,6 +70,15 @@ describe("resolveIdempotencyKey", () => {
     expect(await resolve(caller("api-key"), "k", metadata(["b", "2"], ["grant", "g"], ["a", "1"]))).toMatchObject(
       expected,
     );
+  });
+
+  it("fingerprints a value that cannot be decoded as it was sent, unlike the same text", async () => {
+    const fingerprintOf = async (value: MetadataValue) =>
+      ((await resolve(caller("grant"), "k", creation({ metadata: new Map([["a", value]]) }))) as IdempotencyRequest)
+        .fingerprint;
+    const fingerprints = await Promise.all(["YQ", { undecodable: "YQ" }, { undecodable: "Yg" }].map(fingerprintOf));
+    expect(new Set(fingerprints).size).toBe(3);
+    expect(await fingerprintOf({ undecodable: "YQ" })).toBe(fingerprints[1]);
   });
 
   it.each(["", "ä", "a\tb", "k".repeat(256)])("rejects the Idempotency-Key %j", async (header) => {

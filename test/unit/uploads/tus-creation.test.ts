@@ -74,7 +74,7 @@ describe("parseCreation", () => {
   });
 
   it("rejects a creation with invalid metadata", () => {
-    expect(codeOf({ ...valid, "upload-metadata": "name YQ" })).toBe("upload_metadata_invalid");
+    expect(codeOf({ ...valid, "upload-metadata": "name YQ== YQ==" })).toBe("upload_metadata_invalid");
   });
 
   it("rejects the IETF draft with tus_version_unsupported, although it also sends Upload-Length", () => {

@@ -1,15 +1,12 @@
 import * as v from "valibot";
 import { within } from "./constraints.ts";
-import { isHost, parseHosts } from "./hosts.ts";
+import { HOST_EXPECTED, hasHostForm, parseHosts } from "./hosts.ts";
 import { type MetadataKey, choices, constant, ifSet } from "./metadata-key.ts";
 
 /** How Stream reads an absent or empty `allowedorigins`. Not a host, so no `within` allows it. */
 const ANYWHERE: readonly string[] = ["*"];
 
-const host = v.pipe(
-  v.string(),
-  v.check(isHost, "must be a host name in lower case without a scheme; localhost needs its port"),
-);
+const host = v.pipe(v.string(), v.check(hasHostForm, HOST_EXPECTED));
 
 export const allowedOriginsKey: MetadataKey<readonly string[]> = {
   type: {

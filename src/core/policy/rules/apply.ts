@@ -1,10 +1,12 @@
 import { parseTimestamp } from "../../shared/time.ts";
+import type { MetadataValue } from "../../uploads/rules/metadata-value.ts";
 import type { Problem } from "../../shared/problem.ts";
 import { type Result, ok, err } from "../../shared/result.ts";
 import { decideCreator } from "./creator.ts";
 import { customKeysOf, decideCustomKey } from "./decide-custom-key.ts";
 import { decideKey } from "./decide-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
+import { normalizeName } from "./normalize-text.ts";
 import type { Decision, Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { Policy } from "./policy.ts";
 import { FILE_NAME_KEY, isNoFileType } from "./reserved-keys.ts";
@@ -40,17 +42,17 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
   const metadata = new Map<string, string>();
   const context: Context = { now: request.now, length: request.length, bounds: request.bounds };
   for (const [key, { type }] of METADATA_KEYS) {
-    const requested = requestedText(request, key);
+    const requested = requestedValue(request, key);
     const { explanation, refusal, text } = decideKey({ key, type, rules: rulesFor(policy, key), requested, context });
     report(explanation, refusal);
     if (text !== undefined) metadata.set(key, text);
   }
   for (const key of customKeysOf(policy, request)) {
     const sent = request.metadata.get(key);
-    const requested = sent && !isNoFileType(key, sent) ? sent : undefined;
+    const requested = sent === undefined || isNoFileType(key, sent) ? undefined : sent;
     const { explanation, refusal, text } = decideCustomKey(policy, key, requested, context);
     report(explanation, refusal);
-    if (text) metadata.set(key, text);
+    if (text !== undefined) metadata.set(explanation.key, text);
   }
 
   const [refusal] = refusals;
@@ -66,11 +68,15 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
   return { result: ok(decision), explanations };
 }
 
-/** The client's text for a Stream key. An empty text counts as absent, except for a flag, which is set by its presence. */
-function requestedText({ metadata }: PolicyRequest, key: string): string | undefined {
-  if (key === "requiresignedurls") return metadata.get(key);
-  if (key === "name") return metadata.get("name") || metadata.get(FILE_NAME_KEY) || undefined;
-  return metadata.get(key) || undefined;
+/** The client's value of a Stream key. An empty text counts as absent, except for a flag, which is set by its presence. */
+function requestedValue({ metadata }: PolicyRequest, key: string): MetadataValue | undefined {
+  if (key === "name") return ["name", FILE_NAME_KEY].map((key) => metadata.get(key)).find(isName);
+  return key === "requiresignedurls" ? metadata.get(key) : metadata.get(key) || undefined;
+}
+
+/** Nothing but control characters is no name. */
+function isName(value: MetadataValue | undefined): boolean {
+  return typeof value === "string" ? normalizeName(value) !== "" : value !== undefined;
 }
 
 /** The rule of each document for a key that Stream gives a meaning. */

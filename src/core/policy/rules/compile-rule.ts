@@ -6,6 +6,7 @@ import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { truncate } from "../../shared/text.ts";
 import { messageOf } from "./constraints.ts";
 import { type Faults, dotPath, fault, refuse, refuseIssue } from "./faults.ts";
+import { HOST_EXPECTED, isHost } from "./hosts.ts";
 import type { MetadataKey, Setting, Verbs } from "./metadata-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { AnyRule, Constraint, Context } from "./rule.ts";
@@ -73,6 +74,10 @@ export function compileRule(
   }
   if (oneOf.length > 0 && oneOf.every((choice) => findViolated(metadataKey, choice, constraints, context)))
     faults.push(fault(`${pointer}/oneOf`, "setting_without_effect", "has no value that the rule's other bounds allow"));
+  // Only lists of hosts.
+  for (const [verb, setting] of Object.entries({ force, default: fallback, within }))
+    for (const found of Array.isArray(setting) ? setting : [])
+      if (!isHost(found)) faults.push(fault(`${pointer}/${verb}`, "setting_without_effect", HOST_EXPECTED, { found }));
   return ok({
     path: dotPath(pointer),
     ...(force !== undefined && { force: metadataKey.resolve(force) }),

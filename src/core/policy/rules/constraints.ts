@@ -63,19 +63,25 @@ export function notAfter(seconds: number, duration: string): Constraint<number> 
   };
 }
 
-/** Counts Unicode code points, so that clamping never splits a character. */
+/** Counts Unicode code points. */
 export function maxLength(most: number): Constraint<string> {
   return {
     verb: "maxLength",
     message: `must be at most ${most} characters long`,
     allows: (value) => value.length <= most || [...value].length <= most,
-    clamp: (value) => [...value].slice(0, most).join(""),
+    clamp: (value) => {
+      const cut = [...value].slice(0, most).join("").length;
+      // A letter keeps its accents, and an emoji its parts, unless the first alone is too long.
+      // oxlint-disable-next-line no-restricted-globals -- reads no clock
+      const { index = 0 } = new Intl.Segmenter().segment(value).containing(cut) ?? {};
+      return value.slice(0, index || cut);
+    },
   };
 }
 
-/** @param source a pattern that `compilePattern` accepts; any other matches nothing */
+/** @param source a pattern that `compilePattern` accepts; any other matches nothing. In NFC, as the texts that it has to match */
 export function pattern(source: string): Constraint<string> {
-  const matches = compilePattern(source) ?? (() => false);
+  const matches = compilePattern(source.normalize()) ?? (() => false);
   return { verb: "pattern", message: `must match the pattern ${truncate(source)}`, allows: (value) => matches(value) };
 }
 

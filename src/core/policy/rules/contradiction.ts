@@ -2,7 +2,7 @@ import { type Problem, problem } from "../../shared/problem.ts";
 import type { UploadBounds } from "../../quota/rules/upload-bounds.ts";
 import { rulesFor } from "./apply.ts";
 import { decideCreator } from "./creator.ts";
-import { customKeysOf, customRules } from "./decide-custom-key.ts";
+import { customKeysOf, customRules, spellingOf } from "./decide-custom-key.ts";
 import { type KeyInput, decideKey } from "./decide-key.ts";
 import { originsMeet } from "./hosts.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
@@ -11,7 +11,7 @@ import { type Policy, tenantDocument } from "./policy.ts";
 import type { Context, KeyType, Rule } from "./rule.ts";
 import { lengthOfAutoExpiry } from "./scheduleddeletion-and-expiry-keys.ts";
 import { CUSTOM_KEY } from "./text-keys.ts";
-import { fileTypesMeet } from "./upload-checks.ts";
+import { fileTypesMeet } from "./file-types.ts";
 
 /**
  * Finds what refuses every creation of a caller under a policy, whatever the client sends: bytes, file types, origins, the
@@ -69,7 +69,13 @@ function findKeyConflict(policy: Policy, lengths: Lengths, bounds: UploadBounds)
     if (found) return found;
   }
   for (const key of customKeysOf(policy, { metadata: NO_METADATA })) {
-    const found = checkKey(key, CUSTOM_KEY.type, customRules(policy, key, undefined), lengths, bounds);
+    const found = checkKey(
+      spellingOf(policy, key),
+      CUSTOM_KEY.type,
+      customRules(policy, key, undefined),
+      lengths,
+      bounds,
+    );
     if (found) return found;
   }
   return undefined;

@@ -1,3 +1,4 @@
+import type { MetadataValue } from "../../uploads/rules/metadata-value.ts";
 import { type KeyDecision, decideKey } from "./decide-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { PolicyRequest } from "./policy-decision.ts";
@@ -14,18 +15,27 @@ export function customKeysOf(policy: Policy, { metadata }: Pick<PolicyRequest, "
   return custom;
 }
 
-/** Decides a custom key: it is sent to Stream only if the tenant's document allows it by name and no grant excludes it. */
+/**
+ * Decides a custom key: it is sent to Stream only if the tenant's document allows it by name and no grant excludes it. The
+ * decision names it as the document spells it. (Assumed: Stream keeps the case of custom keys.)
+ */
 export function decideCustomKey(
   policy: Policy,
   key: string,
-  requested: string | undefined,
+  requested: MetadataValue | undefined,
   context: Context,
 ): KeyDecision {
-  return decideKey({ key, type: CUSTOM_KEY.type, rules: customRules(policy, key, requested), requested, context });
+  const rules = customRules(policy, key, requested);
+  return decideKey({ key: spellingOf(policy, key), type: CUSTOM_KEY.type, rules, requested, context });
+}
+
+/** The tenant's spelling of a lower-case key, else a grant's. */
+export function spellingOf(policy: Policy, key: string): string {
+  return policy.map(({ spellings }) => spellings.get(key)).find((spelling) => spelling !== undefined) ?? key;
 }
 
 /** The rule of each document for a custom key: its own, or what `*` says about it. */
-export function customRules(policy: Policy, key: string, requested: string | undefined): Rule<string>[] {
+export function customRules(policy: Policy, key: string, requested: MetadataValue | undefined): Rule<string>[] {
   const rules: Rule<string>[] = [];
   for (const document of policy) {
     const { source, customKeys } = document;

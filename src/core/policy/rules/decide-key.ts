@@ -1,5 +1,6 @@
 import { type Problem, type ProblemCode, problem } from "../../shared/problem.ts";
 import { quoteRequested } from "../../shared/text.ts";
+import { DECODABLE, type MetadataValue, quotable } from "../../uploads/rules/metadata-value.ts";
 import { messageOf } from "./constraints.ts";
 import type { Explanation } from "./policy-decision.ts";
 import type { Constraint, Context, KeyType, Rule } from "./rule.ts";
@@ -10,8 +11,8 @@ export interface KeyInput<V> {
   readonly type: KeyType<V>;
   /** The rule of each document that has one for the key, the tenant's first. */
   readonly rules: readonly Rule<V>[];
-  /** The client's decoded text; `undefined` if it is absent, or empty and so counts as absent. */
-  readonly requested: string | undefined;
+  /** The client's value; `undefined` if it is absent, or empty and so counts as absent. */
+  readonly requested: MetadataValue | undefined;
   readonly context: Context;
 }
 
@@ -67,7 +68,7 @@ function setsByDefault<V>({ type, context }: KeyInput<V>, rule: Rule<V>): boolea
 /** A decision; or none yet, with the path of the rule if it dropped the client's value. */
 type Evaluation = { readonly decision: KeyDecision } | { readonly droppedBy?: string };
 
-function evaluateRequested<V>(input: KeyInput<V>, requested: string): Evaluation {
+function evaluateRequested<V>(input: KeyInput<V>, requested: MetadataValue): Evaluation {
   const { key, type, rules, context } = input;
   const streamPath = `stream.metadata.${key}`;
   const denying = rules.find((rule) => rule.deny);
@@ -76,6 +77,9 @@ function evaluateRequested<V>(input: KeyInput<V>, requested: string): Evaluation
       ? { droppedBy: denying.deny }
       : { decision: refuse(input, "policy_violation", "cannot be set by the client", denying.deny) };
 
+  // A fault of the request, not a value that a rule does not allow.
+  if (typeof requested === "object")
+    return { decision: refuse(input, "upload_metadata_invalid", `must be ${DECODABLE}`, streamPath) };
   const parsed = type.parse(requested);
   if (parsed === undefined) {
     const dropping = rules.find((rule) => rule.onViolation === "drop");
@@ -143,7 +147,9 @@ function handleMissing<V>(input: KeyInput<V>, droppedBy: string | undefined): Ke
       ? refuse(input, "policy_violation", `is required and ${messageOf(violated, context)}`, path)
       : apply(input, "clamped", value, path);
   }
-  return { explanation: { key, outcome: droppedBy ? "dropped" : "absent", requested, rule: droppedBy } };
+  return {
+    explanation: { key, outcome: droppedBy ? "dropped" : "absent", requested: quotable(requested), rule: droppedBy },
+  };
 }
 
 /** Rules whose `force` and `default` count. A document after one with `deny` only narrows: it cannot set the key. */
@@ -195,15 +201,16 @@ function apply<V>(
   rule: string | undefined,
 ): KeyDecision {
   const text = type.format(value);
-  return { explanation: { key, outcome, requested, applied: text, rule }, text };
+  return { explanation: { key, outcome, requested: quotable(requested), applied: text, rule }, text };
 }
 
 function refuse<V>(
-  { key, requested }: KeyInput<V>,
+  { key, requested: value }: KeyInput<V>,
   code: ProblemCode,
   message: string,
   rule: string | undefined,
 ): KeyDecision {
+  const requested = quotable(value);
   return {
     explanation: { key, outcome: "refused", requested, rule },
     refusal: problem(code, `${key} ${message}${quoteRequested(requested)}.`, { key, ...(rule && { facts: { rule } }) }),

@@ -7,8 +7,19 @@
 const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?$/;
 const MAX_HOST_CHARACTERS = 253;
 
-export function isHost(text: string): boolean {
+const MAX_PORT = 65_535;
+
+export const HOST_EXPECTED =
+  "must be a host name in lower case without a scheme, its port at most 65535; localhost needs its port";
+
+/** Also of hosts that no page can have, which an earlier version accepted in policies. */
+export function hasHostForm(text: string): boolean {
   return text.length <= MAX_HOST_CHARACTERS && HOST.test(text) && text !== "localhost";
+}
+
+export function isHost(text: string): boolean {
+  const [, port = "0"] = text.split(":");
+  return hasHostForm(text) && Number(port) <= MAX_PORT && String(Number(port)) === port;
 }
 
 /**
@@ -45,5 +56,36 @@ export function originsMeet(a: readonly string[], b: readonly string[]): boolean
   return a.some((origin) => b.some((other) => originMatches(origin, other) || originMatches(other, origin)));
 }
 
-/** Serialised as browsers send it: scheme and host in lower case, a port only if it is not the scheme's default. */
-export const ORIGIN = /^https?:\/\/(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::\d{1,5})?$/;
+/** Sent by pages without an origin of their own: sandboxed ones, those of `file:` and `data:`, and after some redirects. */
+export const NULL_ORIGIN = "null";
+
+/** A name of labels, or an IPv6 address, and a port. */
+const ORIGIN_HOST = /^(?:\[[\da-f:]+\]|[\w-]{1,63}(?:\.[\w-]{1,63})*)(?::\d+)?$/;
+
+/** Schemes of no page, or of pages that send `null`. */
+const WITHOUT_ORIGIN = /^(?:about|blob|data|file|ftp|javascript|wss?):/;
+
+/**
+ * Whether a browser or an app shell can send this text as `Origin`: a scheme and a host as URLs serialise them (lower case,
+ * punycode, no default port), or `null`. A leading `*.` stands for any subdomain.
+ *
+ * @see https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
+ */
+export function isOrigin(text: string): boolean {
+  const origin = text.replace("//*.", "//any.");
+  const url = URL.parse(origin);
+  if (!url) return text === NULL_ORIGIN;
+  const { protocol, host, hostname } = url;
+  const isSerialized = `${protocol}//${host}` === origin && hostname.length <= MAX_HOST_CHARACTERS;
+  return isSerialized && ORIGIN_HOST.test(host) && !WITHOUT_ORIGIN.test(protocol);
+}
+
+export const ORIGIN_EXPECTED =
+  "must be an origin as it is sent: https://app.acme.com, https://*.acme.com, capacitor://localhost, or null (also for file:)";
+
+/** Also of origins that nobody sends, which an earlier version accepted in policies. */
+export function hasOriginForm(text: string): boolean {
+  return isOrigin(text) || FORMER_ORIGIN.test(text);
+}
+
+const FORMER_ORIGIN = /^https?:\/\/(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::\d{1,5})?$/;

@@ -4,15 +4,17 @@ import { type Result, ok } from "../../shared/result.ts";
 import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { type RulesByKey, compileRules } from "./compile-rules.ts";
-import { type Faults, refuse, refuseFaults, refuseIssue } from "./faults.ts";
-import { ORIGIN } from "./hosts.ts";
+import { type Faults, fault, refuse, refuseFaults, refuseIssue } from "./faults.ts";
+import { FILE_TYPE } from "./file-types.ts";
+import { ORIGIN_EXPECTED, hasOriginForm, isOrigin } from "./hosts.ts";
 import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
 
 const MAX_ORIGINS = 100;
 const MAX_FILE_TYPES = 50;
 
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const mediaType = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.+-]*\/(?:\*|[a-z0-9][a-z0-9.+-]*)$/));
+const fileType = v.pipe(v.string(), v.regex(FILE_TYPE, "must be such as video/mp4, video/* or .mkv, in lower case"));
+const origin = v.pipe(v.string(), v.check(hasOriginForm, ORIGIN_EXPECTED));
 const rulesByKey = v.optional(
   v.custom<RulesByKey>((value) => typeof value === "object" && value !== null && !Array.isArray(value)),
   {},
@@ -24,14 +26,14 @@ const documentSchema = jsonObject({
     jsonObject({
       minBytes: v.optional(bytes),
       maxBytes: v.optional(bytes),
-      fileTypes: v.optional(v.pipe(v.array(mediaType), v.minLength(1), v.maxLength(MAX_FILE_TYPES))),
+      fileTypes: v.optional(v.pipe(v.array(fileType), v.minLength(1), v.maxLength(MAX_FILE_TYPES))),
     }),
     {},
   ),
   metadata: rulesByKey,
   custom: rulesByKey,
   creator: v.optional(jsonObject({ from: v.picklist(CREATOR_SOURCES) })),
-  origins: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(ORIGIN))), v.maxLength(MAX_ORIGINS))),
+  origins: v.optional(v.pipe(v.array(origin), v.maxLength(MAX_ORIGINS))),
 });
 
 /**
@@ -86,6 +88,10 @@ function compileDocument(
         `/${source}/upload/${field}`,
         `must be at most ${maxima.maxUploadBytes}, Stream's maximum (found: ${found})`,
       );
+
+  for (const [index, found] of origins?.entries() ?? [])
+    if (!isOrigin(found))
+      faults.push(fault(`/${source}/origins/${index}`, "setting_without_effect", ORIGIN_EXPECTED, { found }));
 
   const rules = compileRules(source, { metadata, custom }, maxima, faults);
   if (!rules.ok) return rules;

@@ -1,7 +1,7 @@
 import type { RequestedUpload } from "../../quota/rules/check-limits.ts";
 import type { UploadBounds } from "../../quota/rules/upload-bounds.ts";
 import type { Caller } from "../../auth/rules/caller.ts";
-import type { UploadMetadata } from "../../uploads/rules/upload-metadata.ts";
+import type { UploadMetadata } from "../../uploads/rules/metadata-value.ts";
 
 /** A creation, as far as a policy decides on it. */
 export interface PolicyRequest {
@@ -24,7 +24,7 @@ export interface PolicyRequest {
 export interface Decision {
   /** Bytes. */
   readonly length: number;
-  /** Lower-case key → decoded value; "" is a bare key. */
+  /** Stream's keys in lower case and custom keys as the policy spells them → text; "" is a bare key. */
   readonly metadata: ReadonlyMap<string, string>;
   readonly creator?: string;
   /** Seconds of the account's storage that the creation reserves. */
@@ -40,7 +40,7 @@ export function sizeOf({ length, maxDurationSeconds, creator }: Decision): Reque
 
 /** One line of the explanation: what was requested, what was applied, and which rule decided. */
 export interface Explanation {
-  /** A metadata key, or `length`, `filetype`, `creator`, `origin`. */
+  /** A metadata key as it is sent to Stream, or `length`, `filetype`, `creator`, `origin`. */
   readonly key: string;
   readonly outcome: "accepted" | "absent" | "defaulted" | "forced" | "clamped" | "dropped" | "refused";
   readonly requested?: string | undefined;

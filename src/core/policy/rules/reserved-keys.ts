@@ -1,3 +1,5 @@
+import type { MetadataValue, UploadMetadata } from "../../uploads/rules/metadata-value.ts";
+
 /** Carries a grant to the creation. Clients send metadata to the gateway only, but headers to the upload host too. */
 export const GRANT_KEY = "grant";
 
@@ -15,23 +17,25 @@ export const FILE_TYPE_KEY = "filetype";
 const OTHER_FILE_TYPE_KEYS: ReadonlySet<string> = new Set(["type", "contenttype", "mimetype"]);
 
 /** What JavaScript clients send for a file without a type: Uppy writes every field as text. */
-const NO_FILE_TYPE: ReadonlySet<string> = new Set(["", "undefined", "null"]);
+const NO_FILE_TYPE: ReadonlySet<MetadataValue> = new Set(["", "undefined", "null"]);
 
 /** All file types that a client declares, by key. A custom `type` like "trailer" is none. */
-export function declaredFileTypes(metadata: ReadonlyMap<string, string>): [key: string, fileType: string][] {
+export function declaredFileTypes(metadata: UploadMetadata): [key: string, fileType: MetadataValue][] {
   return [...metadata].filter(([key, value]) => isFileType(key, value) && !isNoFileType(key, value));
 }
 
 /** Whether a client means by this pair that its file has no type. */
-export function isNoFileType(key: string, value: string): boolean {
+export function isNoFileType(key: string, value: MetadataValue): boolean {
   return (key === FILE_TYPE_KEY || OTHER_FILE_TYPE_KEYS.has(key)) && NO_FILE_TYPE.has(value);
 }
 
 /** Whether uploaders add this pair on their own. */
-export function isAddedByUploader(key: string, value: string): boolean {
+export function isAddedByUploader(key: string, value: MetadataValue): boolean {
   return key === FILE_NAME_KEY || isFileType(key, value) || isNoFileType(key, value);
 }
 
-function isFileType(key: string, value: string): boolean {
-  return key === FILE_TYPE_KEY || (OTHER_FILE_TYPE_KEYS.has(key) && value.includes("/"));
+/** A value that cannot be decoded may be one. */
+function isFileType(key: string, value: MetadataValue): boolean {
+  const isOneOfOthers = OTHER_FILE_TYPE_KEYS.has(key) && (typeof value === "object" || value.includes("/"));
+  return key === FILE_TYPE_KEY || isOneOfOthers;
 }

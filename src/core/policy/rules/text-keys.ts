@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { maxLength, oneOf, pattern } from "./constraints.ts";
 import { type MetadataKey, choices, constant, ifSet } from "./metadata-key.ts";
+import { normalizeCustomText, normalizeName } from "./normalize-text.ts";
 import { compilePattern } from "./pattern.ts";
 import type { Constraint } from "./rule.ts";
 
@@ -19,17 +20,22 @@ export const patternSchema = v.pipe(
   ),
 );
 
-export const nameKey = textKey();
+export const nameKey = textKey(normalizeName);
 
-export const watermarkKey = textKey([maxLength(STREAM_MAX_WATERMARK_CHARACTERS)]);
+/** An identifier: as it was sent. */
+export const watermarkKey = textKey((text) => text, [maxLength(STREAM_MAX_WATERMARK_CHARACTERS)]);
 
 /** Any key that Stream gives no meaning: text, stored in the video's `meta`. */
-export const CUSTOM_KEY = textKey();
+export const CUSTOM_KEY = textKey(normalizeCustomText);
 
-function textKey(streamConstraints: readonly Constraint<string>[] = []): MetadataKey<string> {
+/** @param normalize applied to the texts of clients and policies alike, so that they are compared in one form */
+function textKey(
+  normalize: (text: string) => string,
+  streamConstraints: readonly Constraint<string>[] = [],
+): MetadataKey<string> {
   return {
     type: {
-      parse: (requested) => requested,
+      parse: normalize,
       format: (value) => value,
       expects: "text",
       constraints: streamConstraints,
@@ -40,11 +46,11 @@ function textKey(streamConstraints: readonly Constraint<string>[] = []): Metadat
       pattern: patternSchema,
       oneOf: choices(text),
     },
-    resolve: (setting) => constant(String(setting)),
+    resolve: (setting) => constant(normalize(String(setting))),
     constraints: (verbs) => [
       ...ifSet(verbs.maxLength, maxLength),
       ...ifSet(verbs.pattern, pattern),
-      ...ifSet(verbs.oneOf, (values) => oneOf(values.map(String))),
+      ...ifSet(verbs.oneOf, (values) => oneOf(values.map((value) => normalize(String(value))))),
     ],
   };
 }

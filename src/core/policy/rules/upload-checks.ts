@@ -1,10 +1,13 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { quoteRequested, truncate } from "../../shared/text.ts";
+import { DECODABLE } from "../../uploads/rules/metadata-value.ts";
+import { fitsFileTypes, mediaTypeOf } from "./file-types.ts";
 import { originMatches } from "./hosts.ts";
 import type { Upstream } from "../../stream/rules/upstream.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { Policy, PolicyDocument } from "./policy.ts";
-import { FILE_TYPE_KEY, declaredFileTypes } from "./reserved-keys.ts";
+import { normalizeName } from "./normalize-text.ts";
+import { FILE_NAME_KEY, FILE_TYPE_KEY, declaredFileTypes } from "./reserved-keys.ts";
 
 /** Takes one line of the explanation, and the refusal if it is one. */
 export type Report = (explanation: Explanation, refusal?: Problem) => void;
@@ -68,36 +71,26 @@ export function checkLength(policy: Policy, { kind, length, bounds }: PolicyRequ
  * really is.
  */
 export function checkFileType(policy: Policy, { metadata }: PolicyRequest, report: Report): void {
-  const declared = declaredFileTypes(metadata).map(([key, text]) => ({ key, mediaType: mediaTypeOf(text) }));
-  if (declared.length === 0) declared.push({ key: FILE_TYPE_KEY, mediaType: "" });
+  const declared = declaredFileTypes(metadata);
+  if (declared.length === 0) declared.push([FILE_TYPE_KEY, ""]);
   for (const { source, upload } of policy) {
     const { fileTypes } = upload;
     if (!fileTypes) continue;
-    const wrong = declared.find(({ mediaType }) => !fileTypes.some((pattern) => mediaTypeMatches(pattern, mediaType)));
+    const name = metadata.get(FILE_NAME_KEY) || metadata.get("name");
+    const fileName = typeof name === "string" ? normalizeName(name).toLowerCase() : "";
+    const wrong = declared.find(
+      ([, value]) => typeof value === "object" || !fitsFileTypes(fileTypes, mediaTypeOf(value), fileName),
+    );
     if (!wrong) continue;
-    const { key, mediaType } = wrong;
-    const required = mediaType ? "" : "is required and ";
+    const [key, value] = wrong;
+    const [code, requested, expected] =
+      typeof value === "object"
+        ? (["upload_metadata_invalid", value.undecodable, DECODABLE] as const)
+        : (["file_type_not_allowed", mediaTypeOf(value), `one of ${fileTypes.join(", ")}`] as const);
+    const required = requested ? "" : "is required and ";
     return report(
-      { key, outcome: "refused", requested: mediaType, rule: `${source}.upload.fileTypes` },
-      problem(
-        "file_type_not_allowed",
-        `${key} ${required}must be one of ${fileTypes.join(", ")}${quoteRequested(mediaType || undefined)}.`,
-        { key },
-      ),
+      { key, outcome: "refused", requested, rule: `${source}.upload.fileTypes` },
+      problem(code, `${key} ${required}must be ${expected}${quoteRequested(requested || undefined)}.`, { key }),
     );
   }
-}
-
-/** Without parameters like `codecs`. */
-function mediaTypeOf(text: string): string {
-  return text.split(";", 1)[0]?.trim().toLowerCase() ?? "";
-}
-
-/** Whether a list of file types has one that another list has, too. */
-export function fileTypesMeet(a: readonly string[], b: readonly string[]): boolean {
-  return a.some((type) => b.some((other) => mediaTypeMatches(type, other) || mediaTypeMatches(other, type)));
-}
-
-function mediaTypeMatches(pattern: string, declared: string): boolean {
-  return pattern.endsWith("/*") ? declared.startsWith(pattern.slice(0, -1)) : declared === pattern;
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Faults } from "../../policy/rules/faults.ts";
+import { NULL_ORIGIN } from "../../policy/rules/hosts.ts";
 import { readPolicy } from "../../policy/rules/parse-policy.ts";
 import type { PolicyDocument } from "../../policy/rules/policy.ts";
 import type { TenantDocument } from "../../shared/admin-documents.ts";
@@ -24,6 +25,7 @@ export function tenantWarnings({ policy: json, limits }: Pick<TenantDocument, "p
     ...settingsAboveLimits(policy, limits),
     ...limitsWithoutEffect(policy, limits),
     ...refusedBasicLinks(policy, limits),
+    ...nullOrigin(policy),
   ];
 }
 
@@ -118,6 +120,17 @@ function* refusedBasicLinks(policy: PolicyDocument, limits: Limits): Generator<W
   if (maxBytes < nearest) yield warn("/policy/upload/maxBytes", maxBytes);
   for (const { name, allowed, unit } of limitRequests(limits, ANY_UPLOAD))
     if (unit === "bytes" && allowed > 0 && allowed < nearest) yield warn(pointerTo(name), allowed);
+}
+
+function* nullOrigin({ origins = [] }: PolicyDocument): Generator<Warning> {
+  const index = origins.indexOf(NULL_ORIGIN);
+  if (index >= 0)
+    yield {
+      pointer: `/policy/origins/${index}`,
+      code: "null_origin",
+      detail: "Every site can send this origin, by a sandboxed page.",
+      found: NULL_ORIGIN,
+    };
 }
 
 /** Every limit counts it. */

@@ -3,7 +3,7 @@ import { jsonObject } from "../../shared/strict-object.ts";
 import { METADATA_KEYS } from "../../policy/rules/metadata-keys.ts";
 import { type Result, ok } from "../../shared/result.ts";
 import type { CreationRequest } from "./tus-creation.ts";
-import { type UploadMetadata, encodeUploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
+import { encodeUploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
 
 /**
  * Stream's basic links: upload URLs that accept a single form with the whole file, created by `direct_upload` with a JSON
@@ -108,7 +108,7 @@ export interface DirectUpload {
 }
 
 /** Builds the body for Stream from decided metadata; nothing of the client's body is passed through. */
-export function writeDirectUpload(metadata: UploadMetadata, creator: string | undefined): DirectUpload {
+export function writeDirectUpload(metadata: ReadonlyMap<string, string>, creator: string | undefined): DirectUpload {
   const hosts = metadata.get("allowedorigins");
   const scheduledDeletion = metadata.get("scheduleddeletion");
   const percentage = metadata.get("thumbnailtimestamppct");

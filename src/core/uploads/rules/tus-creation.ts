@@ -1,7 +1,8 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { truncate } from "../../shared/text.ts";
 import { type Result, ok, err } from "../../shared/result.ts";
-import { type UploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
+import type { UploadMetadata } from "./metadata-value.ts";
+import { parseUploadMetadata } from "./upload-metadata.ts";
 
 /** The only supported protocol version, and tus has no other. https://tus.io/protocols/resumable-upload */
 export const TUS_VERSION = "1.0.0";

@@ -1,12 +1,8 @@
+import { GRANT_KEY } from "../../policy/rules/reserved-keys.ts";
 import { problem } from "../../shared/problem.ts";
 import { truncate } from "../../shared/text.ts";
 import { type Err, type Result, ok, err } from "../../shared/result.ts";
-
-/**
- * Pairs of an `Upload-Metadata` header: lower-case key → decoded value, "" for a key without value.
- * A Map, not an object, because clients choose the keys and `__proto__` is a valid one.
- */
-export type UploadMetadata = ReadonlyMap<string, string>;
+import { DECODABLE, type MetadataValue, type UploadMetadata } from "./metadata-value.ts";
 
 /** An 8 KiB grant in base64 plus other keys. tus defines no limit; Cloudflare accepts 128 KB of headers in total. */
 export const MAX_METADATA_HEADER_CHARACTERS = 16_384;
@@ -16,7 +12,7 @@ export const MAX_METADATA_KEYS = 64;
 const MAX_METADATA_KEY_CHARACTERS = 128;
 
 /**
- * Parses an `Upload-Metadata` header strictly by tus 1.0.0, and more strictly where servers disagree.
+ * Parses an `Upload-Metadata` header by tus 1.0.0, and more strictly where servers disagree: about keys.
  *
  * "The Upload-Metadata request and response header MUST consist of one or more comma-separated key-value pairs. The key
  * and value MUST be separated by a space. The key MUST NOT contain spaces and commas and MUST NOT be empty. The key
@@ -24,7 +20,8 @@ const MAX_METADATA_KEY_CHARACTERS = 128;
  * cases, the space, which would normally separate the key and the value, MAY be left out."
  *
  * Keys are unique ignoring case, as in Stream. Whitespace around commas is allowed, because the example in Stream's API
- * schema has it. An empty header counts as absent, because tus-js-client sends one.
+ * schema has it. Empty pairs are skipped, because tus-js-client sends an empty header, and others a trailing comma. Uploaders
+ * add keys that no policy reads: that their values cannot be decoded is not refused here.
  *
  * @see https://tus.io/protocols/resumable-upload#upload-metadata
  */
@@ -32,15 +29,15 @@ export function parseUploadMetadata(header: string): Result<UploadMetadata> {
   if (header.length > MAX_METADATA_HEADER_CHARACTERS)
     return tooLarge(`${MAX_METADATA_HEADER_CHARACTERS} characters (found: ${header.length})`);
 
-  const metadata = new Map<string, string>();
-  if (header.trim() === "") return ok(metadata);
-
-  const pairs = header.split(",");
+  const metadata = new Map<string, MetadataValue>();
+  const pairs = header
+    .split(",")
+    .map((pair) => pair.replace(SURROUNDING_BLANKS, ""))
+    .filter((pair) => pair !== "");
   if (pairs.length > MAX_METADATA_KEYS) return tooLarge(`${MAX_METADATA_KEYS} keys (found: ${pairs.length})`);
 
   for (const pair of pairs) {
-    const [key, base64 = "", ...rest] = pair.replace(SURROUNDING_BLANKS, "").split(" ");
-    if (!key) return invalid("Upload-Metadata has an empty pair: separate pairs by one comma.");
+    const [key = "", base64 = "", ...rest] = pair.split(" ");
     if (rest.length > 0)
       return invalid(
         `The metadata key "${truncate(key)}" has more than one value: separate pairs by a comma, key and value by a space.`,
@@ -57,11 +54,10 @@ export function parseUploadMetadata(header: string): Result<UploadMetadata> {
       });
 
     const value = decodeValue(base64);
-    if (value === undefined)
-      return invalid(`The metadata key "${truncate(key)}" must have a value of UTF-8 text in padded base64.`, {
-        key: lowerCaseKey,
-      });
-    metadata.set(lowerCaseKey, value);
+    // Read before the caller is known, and a credential: not quoted.
+    if (value === undefined && lowerCaseKey === GRANT_KEY)
+      return invalid(`${GRANT_KEY} must be ${DECODABLE}.`, { key: GRANT_KEY });
+    metadata.set(lowerCaseKey, value ?? { undecodable: base64 });
   }
   return ok(metadata);
 }
@@ -98,6 +94,7 @@ const ASCII = /^[\x00-\x7f]*$/;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Strict, so that no two servers read a value differently. */
 function decodeValue(base64: string): string | undefined {
   if (!BASE64.test(base64)) return undefined;
   const binary = atob(base64);
