@@ -4,6 +4,7 @@ import { narrow } from "../../../src/core/policy/rules/policy.ts";
 import { STREAM_BOUNDS, documentOf, policyOf } from "../../support/policy-fixtures.ts";
 
 const metadata = (key: string, rule: object) => documentOf({ [key]: rule });
+const fileTypes = (...fileTypes: string[]) => ({ upload: { fileTypes } });
 const grantCaller = { tenant: "acme", kind: "grant" as const, subject: "user-1" };
 
 const found = (tenant: object, grant: object, caller: Parameters<typeof findContradiction>[1] = grantCaller) =>
@@ -112,6 +113,8 @@ describe("findContradiction", () => {
       { upload: { fileTypes: ["audio/mpeg"] } },
       "fileTypes",
     ],
+    ["two extensions", fileTypes(".mkv"), fileTypes(".mxf"), "fileTypes"],
+    ["an extension and video types", fileTypes("video/*"), fileTypes(".mkv"), "fileTypes"],
     [
       "origins without a common one",
       { origins: ["https://app.acme.com"] },
@@ -163,6 +166,9 @@ describe("findContradiction", () => {
       metadata("allowedorigins", { within: ["app.acme.com"] }),
     ],
     ["a narrower file type", { upload: { fileTypes: ["video/mp4"] } }, { upload: { fileTypes: ["video/*"] } }],
+    ["an extension of octets", fileTypes("application/octet-stream"), fileTypes(".mkv")],
+    ["octets with an extension", fileTypes(".mkv"), fileTypes("application/*")],
+    ["the same extension", fileTypes("video/*", ".mkv"), fileTypes("audio/*", ".mkv")],
     ["a narrower origin", { origins: ["https://*.acme.com"] }, { origins: ["https://app.acme.com"] }],
     ["a grant for no page", { origins: ["https://app.acme.com"] }, { origins: [] }],
     ["the same creator", { creator: { from: "caller" } }, { creator: { from: "caller" } }],
@@ -179,6 +185,13 @@ describe("findContradiction", () => {
       "A grant with this policy can never create an upload: no value of maxdurationseconds satisfies " +
         "policy.metadata.maxdurationseconds and grant.metadata.maxdurationseconds.",
     );
+  });
+
+  it("names a custom key as the tenant spells it", () => {
+    expect(found({ custom: { projectId: { deny: true } } }, { custom: { PROJECTID: { force: "p" } } })).toMatchObject({
+      key: "projectId",
+      detail: expect.stringContaining("policy.custom.projectId and grant.custom.PROJECTID"),
+    });
   });
 
   it("finds a subject that Stream does not accept as a creator", () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { applyRules } from "../../support/policy-fixtures.ts";
+import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
+import { narrow } from "../../../src/core/policy/rules/policy.ts";
+import { applyRules, policyOf, requestOf } from "../../support/policy-fixtures.ts";
 
 describe("decideCustomKey", () => {
   it("drops a key that no rule allows", () => {
@@ -62,5 +64,21 @@ describe("decideCustomKey", () => {
     expect(applyRules({}, { filename: "a.mp4", name: "" })).toEqual({ name: "a.mp4" });
     expect(applyRules({}, { filename: "a.mp4", name: "Cats" })).toEqual({ name: "Cats" });
     expect(applyRules({ name: { deny: true, onViolation: "drop" } }, { filename: "a.mp4" })).toEqual({});
+  });
+
+  it("sends keys as the policy spells them, however the client does", () => {
+    const rules = { projectId: { required: true }, "*": { allow: ["Tag"] }, Plan: { force: "free" } };
+    const expected = { projectId: "p1", Tag: "t", Plan: "free" };
+    expect(applyRules(rules, { projectid: "p1", tag: "t" })).toEqual(expected);
+    const { result, explanations } = applyPolicy([policyOf({ custom: rules })], requestOf({ tag: "t", other: "x" }));
+    expect(result).toMatchObject({ problem: { key: "projectId", detail: "projectId is required." } });
+    expect(explanations.map(({ key }) => key)).toEqual(expect.arrayContaining(["projectId", "Tag", "Plan", "other"]));
+  });
+
+  it("sends a key as the tenant spells it, whatever the grant does", () => {
+    const tenant = policyOf({ custom: { "*": { allow: ["projectId", "Tag"] } } });
+    const grant = policyOf({ custom: { PROJECTID: { force: "p2" }, "*": { allow: ["TAG"] } } }, "grant");
+    const { result } = applyPolicy(narrow([tenant], grant), requestOf({ projectid: "p1", tag: "t" }));
+    expect(result.ok && Object.fromEntries(result.value.metadata)).toMatchObject({ projectId: "p2", Tag: "t" });
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parsePolicy } from "../../../src/core/policy/rules/parse-policy.ts";
+import type { Faults } from "../../../src/core/policy/rules/faults.ts";
+import { parsePolicy, readPolicy } from "../../../src/core/policy/rules/parse-policy.ts";
 
 describe("parsePolicy", () => {
   it.each([
@@ -37,8 +38,42 @@ describe("parsePolicy", () => {
     [{ custom: keys(65) }, "policy.custom"],
     [{ creator: { from: "origin" } }, "policy.creator.from"],
     [{ origins: ["app.acme.com"] }, "policy.origins.0"],
+    [{ origins: ["https://app.acme.com", "file://"] }, "policy.origins.1"],
+    [{ origins: ["https://a:99999"] }, "policy.origins.0"],
+    [{ origins: ["https://a..b"] }, "policy.origins.0"],
+    [{ origins: ["https://a", "https://a:443"] }, "policy.origins.1"],
+    [{ metadata: { allowedorigins: { within: ["a", "a:99999"] } } }, "policy.metadata.allowedorigins.within"],
+    [{ metadata: { allowedorigins: { force: ["a:080"] } } }, "policy.metadata.allowedorigins.force"],
+    [{ metadata: { allowedorigins: { default: ["a..b"] } } }, "policy.metadata.allowedorigins.default.0"],
+    [{ upload: { fileTypes: ["video/mp4", "video"] } }, "policy.upload.fileTypes.1"],
+    [{ upload: { fileTypes: ["*/*"] } }, "policy.upload.fileTypes.0"],
+    [{ upload: { fileTypes: ["video/../image"] } }, "policy.upload.fileTypes.0"],
+    [{ upload: { fileTypes: ["video/mp4; codecs=avc1"] } }, "policy.upload.fileTypes.0"],
+    [{ upload: { fileTypes: [".MKV"] } }, "policy.upload.fileTypes.0"],
+    [{ upload: { fileTypes: ["mkv"] } }, "policy.upload.fileTypes.0"],
+    [{ upload: { fileTypes: ["*.mkv"] } }, "policy.upload.fileTypes.0"],
+    [{ upload: { fileTypes: [".tar.gz"] } }, "policy.upload.fileTypes.0"],
   ])("refuses %j at %s", (json, key) => {
     expect(parsePolicy(json, "policy")).toMatchObject({ ok: false, problem: { code: "body_invalid", key } });
+  });
+
+  it("accepts what a browser or an app shell sends as origin, and extensions as file types", () => {
+    const origins = ["capacitor://localhost", "tauri://localhost", "app://-", "null", "http://[::1]:5173"];
+    const fileTypes = ["video/*", "application/mxf", "video/x_y", ".mkv", ".m2ts"];
+    expect(parsePolicy({ origins, upload: { fileTypes } }, "policy").ok).toBe(true);
+  });
+
+  it("reads origins and hosts that nobody has, which version 0.1 accepted, as faults", () => {
+    const origins = ["https://a:99999", "https://a..b", "https://a:443", "http://a:80", "https://1.2.3"];
+    const allowedorigins = { default: ["a:99999"], within: ["a:99999", "a"] };
+    const faults: Faults = [];
+    const read = readPolicy({ origins, metadata: { allowedorigins } }, "policy", faults);
+    expect(read.ok && read.value.origins).toEqual(origins);
+    expect(faults.map(({ pointer, code, found }) => [pointer, code, found])).toEqual([
+      ...origins.map((origin, index) => [`/policy/origins/${index}`, "setting_without_effect", origin]),
+      ["/policy/metadata/allowedorigins/default", "setting_without_effect", "a:99999"],
+      ["/policy/metadata/allowedorigins/within", "setting_without_effect", "a:99999"],
+    ]);
   });
 
   it("accepts equal bounds of the length, and 64 rules", () => {

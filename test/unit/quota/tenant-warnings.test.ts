@@ -28,7 +28,9 @@ const smallPolicy = fc.record({
 });
 
 describe("tenantWarnings", () => {
-  it.each<[policy: object, limits: Limits, pointer: string, code: string, found: number, nearest: number | undefined]>([
+  it.each<
+    [policy: object, limits: Limits, pointer: string, code: string, found: number | string, nearest: number | undefined]
+  >([
     [{}, { pending: 0 }, "/limits/pending", "limit_zero", 0, undefined],
     [{}, { rate: { creator: 0 } }, "/limits/rate/creator", "limit_zero", 0, undefined],
     [{}, { quota: { day: { bytes: 0 } } }, "/limits/quota/day/bytes", "limit_zero", 0, undefined],
@@ -72,6 +74,7 @@ describe("tenantWarnings", () => {
     ],
     [{ upload: { maxBytes: 10 * MB } }, {}, "/policy/upload/maxBytes", "basic_links_refused", 10 * MB, 200 * MB],
     [{}, { quota: { day: { bytes: 100 * MB } } }, "/limits/quota/day/bytes", "basic_links_refused", 100 * MB, 200 * MB],
+    [{ origins: ["https://a", "null"] }, {}, "/policy/origins/1", "null_origin", "null", undefined],
   ])("warns of the policy %j with the limits %j at %s: %s", (policy, limits, pointer, code, found, nearest) => {
     const warnings = warn(policy, limits).filter((warning) => warning.pointer === pointer && warning.code === code);
     expect(warnings).toEqual([
