@@ -181,6 +181,8 @@ function makePath(random: Random, { path }: Target, tenant: string, world: World
   const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? "0");
   // A tenant that was deleted needs it.
   if (path.endsWith("/tenants/:scratch") && random.chance(0.5)) return `${filled}?restore=true`;
+  // A made-up upstream may be at Cloudflare's address: only the local Stream is asked.
+  if (path.endsWith("/upstreams/:scratch")) return `${filled}?check=false`;
   return random.chance(0.2) ? `${filled}?${random.pick(QUERIES)}` : filled;
 }
 

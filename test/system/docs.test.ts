@@ -118,7 +118,13 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
   key: (document) => gateway.operator("POST", "/tenants/acme/keys", document),
   issuer: (document) => gateway.operator("PUT", "/issuers/example", document),
   endpoint: (document) => gateway.operator("PUT", "/tenants/acme/endpoints/example", document),
-  upstream: (document) => gateway.operator("PUT", "/upstreams/example", document),
+  upstream: (document) => gateway.operator("PUT", "/upstreams/example?check=false", document),
+  async "upstream-check"(document) {
+    const [accountId, apiBase] = [gateway.stream.accountId, gateway.stream.apiBase];
+    await gateway.operator("PUT", "/upstreams/wrong?check=false", { accountId, apiBase, apiToken: "wrong" });
+    const checkedAt = expect.any(String) as string;
+    expect(await gateway.operator("POST", "/upstreams/wrong/check")).toEqual({ ...(document as object), checkedAt });
+  },
   grant: (document) => post("/grants", document),
   "policy-check": async (document) => expect(await post("/policy/check", document)).toMatchObject({ allowed: true }),
   async warning(document) {

@@ -18,7 +18,7 @@ beforeEach(async () => {
   harness.stream.reset();
   tenant = `tenant-${++tenants}`;
   const { apiBase, accountId, uploadHost, token } = harness.stream;
-  await harness.operator("PUT", `/upstreams/${tenant}`, {
+  await harness.operator("PUT", `/upstreams/${tenant}?check=false`, {
     accountId,
     apiBase,
     uploadHosts: [uploadHost],
@@ -147,7 +147,7 @@ describe("POST /v1/:tenant/uploads, when Stream", () => {
 describe("POST /v1/:tenant/uploads on a separate upstream", () => {
   it("sends the upstream's own credential, a token or a global key", async () => {
     const { apiBase, accountId, uploadHost, email, globalKey } = harness.stream;
-    await harness.operator("PUT", "/upstreams/eu", {
+    await harness.operator("PUT", "/upstreams/eu?check=false", {
       accountId,
       apiBase,
       uploadHosts: [uploadHost],
@@ -160,8 +160,22 @@ describe("POST /v1/:tenant/uploads on a separate upstream", () => {
     expect([sent["x-auth-email"], sent["x-auth-key"], sent["authorization"]]).toEqual([email, globalKey, undefined]);
   });
 
+  it("checks the upstream of the environment and others on request", async () => {
+    expect(await harness.operator("POST", "/upstreams/default/check")).toMatchObject({ ok: true });
+    const { apiBase, accountId } = harness.stream;
+    await harness.operator("PUT", "/upstreams/wrong?check=false", { accountId, apiBase, apiToken: "wrong" });
+    expect(await harness.operator("POST", "/upstreams/wrong/check")).toMatchObject({
+      ok: false,
+      problem: { code: "upstream_credential_refused" },
+    });
+  });
+
   it("returns 502 to its tenants only, when it cannot be reached", async () => {
-    await harness.operator("PUT", "/upstreams/dead", { accountId: "a", apiBase: "http://127.0.0.1:9", apiToken: "t" });
+    await harness.operator("PUT", "/upstreams/dead?check=false", {
+      accountId: "a",
+      apiBase: "http://127.0.0.1:9",
+      apiToken: "t",
+    });
     const deadKey = await harness.tenant("dead-tenant", { upstream: "dead" });
     const answer = await create(harness.url, "dead-tenant", bearer(deadKey));
     expect([answer.status, (await problemOf(answer)).code]).toEqual([502, "stream_unreachable"]);

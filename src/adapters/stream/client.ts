@@ -1,6 +1,8 @@
 import * as v from "valibot";
 import { type StreamErrorResponse, toProblem } from "../../core/stream/rules/map-stream-error.ts";
 import { MAX_RETRY_AFTER_SECONDS, parseRetryAfter } from "../../core/stream/rules/retry-after.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
+import { errorMessage, truncate } from "../../core/shared/text.ts";
 import { mayFetch } from "../../core/shared/fetched-url.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
@@ -35,6 +37,11 @@ export interface StreamClient {
 /** The call was not sent. */
 export class UrlNotAllowed extends Error {
   override readonly name = "UrlNotAllowed";
+}
+
+/** For operators, who see the reason. */
+export function unreachable(error: unknown): Problem {
+  return problem("stream_unreachable", `Stream cannot be reached: ${truncate(errorMessage(error))}`);
 }
 
 /** Enough for errors, upload URLs and webhooks, which have a few hundred bytes. */

@@ -2,10 +2,10 @@ import * as v from "valibot";
 import type { StreamWebhooks } from "../../core/ports/stream.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
-import { truncate, errorMessage } from "../../core/shared/text.ts";
+import { truncate } from "../../core/shared/text.ts";
 import type { StreamWebhook } from "../../core/stream/rules/account-webhook.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
-import type { StreamClient, StreamEnvelope, StreamRequest } from "./client.ts";
+import { type StreamClient, type StreamEnvelope, type StreamRequest, unreachable } from "./client.ts";
 
 /** Cloudflare's schema makes every field optional, and has two names for the URL. */
 const webhookSchema = v.nullable(
@@ -30,7 +30,7 @@ export function createStreamWebhooks({ request }: StreamClient): StreamWebhooks 
       const answer = await request(upstream, { ...webhookRequest, path: "/webhook" });
       return toWebhook(answer.status, await answer.envelope());
     } catch (error) {
-      return err(problem("stream_unreachable", `Stream cannot be reached: ${truncate(errorMessage(error))}`));
+      return err(unreachable(error));
     }
   }
 

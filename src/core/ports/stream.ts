@@ -13,6 +13,8 @@ export type UploadUrlState = "empty" | "in use" | "dead" | "unclear";
 
 /** Cloudflare Stream: creates uploads, and reads and deletes their videos. */
 export interface StreamApi {
+  /** Whether Stream accepts the account and its credential: see `toAccountProblem`. */
+  checkAccount(upstream: Upstream): Promise<Result<void>>;
   /** Creates a tus upload. */
   create(upstream: Upstream, creation: UpstreamCreation): Promise<StreamOutcome>;
   /** Creates a basic link: `location` accepts one form with the whole file. */

@@ -66,6 +66,10 @@ export const PROBLEMS = {
   grant_used: { status: 403, cloudflare: 9109, title: "Grant already used" },
   upstream_busy: { status: 429, cloudflare: 10429, title: "Too many requests to Stream" },
 
+  // An upstream of the operator API
+  upstream_credential_refused: { status: 422, cloudflare: 10005, title: "Credential refused by Stream" },
+  upstream_account_unknown: { status: 422, cloudflare: 10005, title: "Account unknown to Stream" },
+
   // Stream and other dependencies
   stream_rejected: { status: 400, cloudflare: 10005, title: "Refused by Stream" },
   stream_rate_limited: { status: 429, cloudflare: 10429, title: "Stream's request limit is reached" },

@@ -13,6 +13,7 @@ export interface Warning {
 }
 
 export const WARNING_CODES = [
+  "upstream_unchecked",
   "limit_zero",
   "limit_below_policy",
   "limit_without_effect",

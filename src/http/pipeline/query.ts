@@ -48,13 +48,14 @@ export const limit = ({ fallback, max }: { readonly fallback: number; readonly m
 export const cursor = (pattern: RegExp) =>
   v.pipe(v.string(), v.regex(pattern, "must be the cursor of the previous page"));
 
-export const flag = v.optional(
-  v.pipe(
-    v.picklist(["true", "false"], "must be true or false"),
-    v.transform((text) => text === "true"),
-  ),
-  "false",
+const trueOrFalse = v.pipe(
+  v.picklist(["true", "false"], "must be true or false"),
+  v.transform((text) => text === "true"),
 );
+
+export const flag = v.optional(trueOrFalse, "false");
+/** A flag that is on unless it is turned off. */
+export const flagOn = v.optional(trueOrFalse, "true");
 
 export const oneOf = <const T extends string>(names: readonly T[]) =>
   v.picklist(names, `must be one of ${names.join(", ")}`);

@@ -5,6 +5,7 @@ import type { CreateApiKeyPorts } from "../../../core/auth/create-api-key.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import type { Budget } from "../../../core/ports/budget.ts";
 import type { Ledgers } from "../../../core/ports/ledger.ts";
+import type { StreamApi } from "../../../core/ports/stream.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { RegistryUnavailable, registryUnavailable } from "../../../core/shared/registry-unavailable.ts";
@@ -19,13 +20,15 @@ import { keyRoutes } from "./keys.ts";
 import { type ReconciliationPorts, reconciliationRoutes } from "./reconciliations.ts";
 import { tenantRoutes } from "./tenants.ts";
 import { type UpstreamWebhookPorts, upstreamWebhookRoutes } from "./upstream-webhooks.ts";
-import { upstreamRoutes } from "./upstreams.ts";
+import { type UpstreamRoutePorts, upstreamRoutes } from "./upstreams.ts";
 
-export interface AdminPorts extends CreateApiKeyPorts, RedeliverEventPorts, UpstreamWebhookPorts, ReconciliationPorts {
+export interface AdminPorts
+  extends CreateApiKeyPorts, RedeliverEventPorts, UpstreamRoutePorts, UpstreamWebhookPorts, ReconciliationPorts {
   readonly adminRegistry: AdminRegistry;
   readonly registry: CachedRegistry;
   readonly ledgers: Ledgers;
   readonly budget: Budget;
+  readonly stream: StreamApi;
   readonly config: Pick<Config, "operatorToken" | "allowLoopback">;
 }
 
@@ -47,7 +50,7 @@ export function adminRoutes(ports: AdminPorts): Routes {
   routes.route("/issuers", issuerRoutes(adminRegistry, config));
   routes.route("/upstreams/:upstream/webhook", upstreamWebhookRoutes(ports));
   routes.route("/upstreams/:upstream/reconciliation", reconciliationRoutes(ports));
-  routes.route("/upstreams", upstreamRoutes(adminRegistry, config));
+  routes.route("/upstreams", upstreamRoutes(ports));
   routes.route("/audit", auditRoutes(adminRegistry));
   return routes;
 }

@@ -1,10 +1,12 @@
 import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
-import { MAX_CALLS_PER_WINDOW } from "../../../core/budget/rules/call-window.ts";
+import { DEFAULT_CALLS_PER_WINDOW, MAX_CALLS_PER_WINDOW } from "../../../core/budget/rules/call-window.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
+import type { CachedRegistry } from "../../../core/ports/registry.ts";
+import type { UpstreamSettings } from "../../../core/shared/admin-documents.ts";
 import { problem } from "../../../core/shared/problem.ts";
-import { err } from "../../../core/shared/result.ts";
+import { err, ok } from "../../../core/shared/result.ts";
 import { isFetchableUrl } from "../../../core/shared/fetched-url.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
@@ -13,11 +15,14 @@ import {
   MAX_WEBHOOK_SECRETS,
   STREAM_API_BASE,
   STREAM_UPLOAD_HOSTS,
+  USUAL_MAXIMA,
   WEBHOOK_SECRET,
 } from "../../../core/stream/rules/defaults.ts";
-import type { Upstream } from "../../../core/stream/rules/upstream.ts";
+import { type CheckUpstreamPorts, checkNewUpstream, checkUpstream } from "../../../core/stream/check-upstream.ts";
+import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
+import { flagOn } from "../../pipeline/query.ts";
 import { resource } from "../../pipeline/resource.ts";
 import { fetchableUrl } from "./schemas.ts";
 
@@ -72,12 +77,24 @@ const upstreamSchema = (allowLoopback: boolean) =>
 
 const listQuery = v.object(pageParameters());
 
-/** `upstreams` and `upstreams/:id`: Stream accounts. The environment configures the one named `default`. */
-export function upstreamRoutes(
-  { upstreams }: Pick<AdminRegistry, "upstreams">,
-  config: Pick<Config, "allowLoopback">,
-): Routes {
+const putQuery = v.object({
+  /** Asks Stream before the document is stored. */
+  check: flagOn,
+});
+
+export interface UpstreamRoutePorts extends CheckUpstreamPorts {
+  readonly adminRegistry: Pick<AdminRegistry, "upstreams">;
+  readonly registry: CachedRegistry;
+  readonly config: Pick<Config, "allowLoopback">;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: () => number;
+}
+
+/** `upstreams`, `upstreams/:id` and `…/check`: Stream accounts. The environment configures the one named `default`. */
+export function upstreamRoutes(ports: UpstreamRoutePorts): Routes {
+  const { upstreams } = ports.adminRegistry;
   const routes = new Routes();
+  const body = upstreamSchema(ports.config.allowLoopback);
 
   resource(routes, "/", {
     GET: handle({ query: listQuery }, async (c, { query }) =>
@@ -91,12 +108,16 @@ export function upstreamRoutes(
       return document ? c.json(document) : err(NO_SUCH_UPSTREAM);
     }),
 
-    PUT: handle({ slugs: ["id"], body: upstreamSchema(config.allowLoopback) }, async (c, { path, body }) => {
-      if (path.id === DEFAULT_UPSTREAM) return err(MANAGED_BY_ENVIRONMENT);
-      const { apiBase, apiToken: token, apiEmail: email = "", apiKey: key = "", ...settings } = body;
+    PUT: handle({ slugs: ["id"], query: putQuery, body }, async (c, { path: { id }, query, body }) => {
+      if (id === DEFAULT_UPSTREAM) return err(MANAGED_BY_ENVIRONMENT);
+      const { apiBase, apiToken: token, apiEmail: email = "", apiKey: key = "", ...others } = body;
       const credential: Upstream["credential"] = token ? { kind: "token", token } : { kind: "key", email, key };
-      const put = await upstreams.put(path.id, { ...settings, apiBase: apiBase.replace(/\/+$/, ""), credential });
-      return put.ok ? c.json(put.value.document, put.value.created ? 201 : 200) : put;
+      const settings: UpstreamSettings = { ...others, apiBase: apiBase.replace(/\/+$/, ""), credential };
+      const warnings = query.check ? await checkNewUpstream(ports, toUpstream(id, settings)) : ok([]);
+      if (!warnings.ok) return warnings;
+      const put = await upstreams.put(id, settings);
+      if (!put.ok) return put;
+      return c.json({ ...put.value.document, warnings: warnings.value }, put.value.created ? 201 : 200);
     }),
 
     DELETE: handle({}, async (c) => {
@@ -107,7 +128,27 @@ export function upstreamRoutes(
       return deleted.value ? c.body(null, 204) : err(NO_SUCH_UPSTREAM);
     }),
   });
+
+  resource(routes, "/:id/check", {
+    POST: handle({ slugs: ["id"] }, async (c, { path }) => {
+      const upstream = requireUpstream(await ports.registry.uncached.upstream(path.id, "trusted"), NO_SUCH_UPSTREAM);
+      if (!upstream.ok) return upstream;
+      const checked = await checkUpstream(ports, upstream.value);
+      const checkedAt = new Date(ports.nowMs()).toISOString();
+      if (checked.ok) return c.json({ ok: true, checkedAt });
+      const { code, detail, retryAfterSeconds } = checked.problem;
+      return c.json({ ok: false, checkedAt, problem: { code, detail, retryAfterSeconds } });
+    }),
+  });
   return routes;
+}
+
+/** What a call to Stream needs of an upstream that is not stored yet. */
+function toUpstream(
+  id: string,
+  { callsPerWindow = DEFAULT_CALLS_PER_WINDOW, ...settings }: UpstreamSettings,
+): Upstream {
+  return { ...settings, id, callsPerWindow, ...USUAL_MAXIMA, webhookSecrets: [] };
 }
 
 export const MANAGED_BY_ENVIRONMENT = problem(

@@ -1,0 +1,23 @@
+import { type Problem, problem } from "../../shared/problem.ts";
+import { truncate } from "../../shared/text.ts";
+import { type StreamErrorResponse, toProblem } from "./map-stream-error.ts";
+
+/** "Invalid request headers": what Cloudflare answers to a token that is not in the form of one (assumed: secondary source). */
+const INVALID_HEADERS = 6003;
+/** "Could not route to …, perhaps your object identifier is invalid?" (assumed: secondary source). */
+const NO_ROUTE = 7003;
+
+/** What an error says about the account and the credential of the call. Only operators see it, so Stream's texts are passed on. */
+export function toAccountProblem(response: StreamErrorResponse): Problem {
+  const { status, errors } = response;
+  // Stream says the same in `errors` and `messages`.
+  const texts = new Set(errors.map(({ code, message }) => `${code} ${message}`));
+  const says = `${status} ${truncate([...texts].join("; "))}`.trim();
+  const has = (number: number) => errors.some(({ code }) => code === number);
+  if (status === 401 || status === 403 || has(INVALID_HEADERS))
+    return problem("upstream_credential_refused", `Stream refuses the credential for this account (${says}).`);
+  if (has(NO_ROUTE) || (status === 404 && errors.length > 0))
+    return problem("upstream_account_unknown", `Stream does not know the account (${says}).`, { key: "accountId" });
+  const other = toProblem(response);
+  return { ...other, detail: `${other.detail} (${says})` };
+}
