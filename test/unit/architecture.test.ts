@@ -95,6 +95,10 @@ const FILES: Readonly<Record<string, string>> = {
     export const g = new Intl.DateTimeFormat().format(); // refused
     export const h = Math.floor(1.5);
   `,
+  "adapters/d1/fetch.ts": `
+    export const a = fetch("https://10.0.0.1/"); // refused
+    export const b = (url: string) => fetch(url); // refused
+  `,
   "core/shared/time.ts": `
     export const a = [new Date(0), Date.parse("2026-11-22"), Date.UTC(2026, 0)];
     export const now = Date.now(); // refused

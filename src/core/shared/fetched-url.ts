@@ -9,15 +9,15 @@ const PUBLIC_NAME = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a
 /**
  * Top-level names that are not in the public DNS, or only describe networks. The first line is IANA's registry of special-use
  * domain names without `example`, which documents and tests use and which leads nowhere. The second line is ICANN's name for
- * private use (2024), RFC 6762 appendix G, and names that ICANN does not delegate because networks use them. The third line is
- * what resolvers and orchestrators use inside a network.
+ * private use (2024), RFC 6762 appendix G, and other names of company and home networks. The third line is what resolvers and
+ * orchestrators use inside a network. None of them is a delegated top-level domain but `arpa`, which is for infrastructure.
  *
  * @see https://www.iana.org/assignments/special-use-domain-names/special-use-domain-names.xhtml
  */
 const PRIVATE_NAME = new RegExp(
   "\\.(?:alt|arpa|invalid|local|localhost|onion|test" +
-    "|internal|corp|home|intranet|lan|mail|private" +
-    "|cluster|consul|dhcp|docker|incus|intra|k8s|kube|localdomain|lxd|mesh|mesos|nomad|pod|podman|router|svc|swarm|vagrant|workgroup)$",
+    "|internal|corp|home|intranet|lan|mail|private|localdomain|localnet|dhcp|router|intra|workgroup" +
+    "|cluster|consul|docker|incus|k8s|kube|lxd|mesh|mesos|nomad|novalocal|openstacklocal|pod|podman|rancher|svc|swarm|vagrant)$",
 );
 
 /** Matches `URL.hostname`. */

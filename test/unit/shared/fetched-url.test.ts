@@ -14,7 +14,7 @@ const SPECIAL_USE_NAMES = words(
 const PRIVATE_NAMES = words(
   "internal corp home intranet lan mail private localdomain intra workgroup dhcp router ec2.internal",
   "svc svc.cluster.local default.svc.cluster pod k8s kube consul service.consul nomad mesos mesh",
-  "docker podman lxd incus swarm vagrant",
+  "docker podman lxd incus swarm vagrant rancher novalocal openstacklocal localnet",
 );
 /** An address of each block of IANA's IPv4 and IPv6 special-purpose registries, and of multicast. */
 const SPECIAL_ADDRESSES = words(

@@ -178,6 +178,7 @@ describe("Tokens.verifyJwt with a JWKS URL", () => {
 
   it.each<[string, () => Response | Error]>([
     ["cannot be reached", () => new Error("no route")],
+    ["redirects", () => Response.redirect("https://idp.example/other")],
     ["is not JSON", () => new Response("<html>")],
     ["is not a key set", () => new Response('{"keys":5}')],
     ["is too large", () => new Response(keySet + " ".repeat(200_000))],
@@ -191,6 +192,7 @@ describe("Tokens.verifyJwt with a JWKS URL", () => {
     for (let round = 0; round < 3; round++)
       expect(codeOf(await here.verifyJwt(await sign("k1"), issuer))).toBe("jwks_unavailable");
     expect(provider).toHaveBeenCalledTimes(1);
+    expect(provider.mock.calls[0]?.[1]).toMatchObject({ redirect: "manual" });
     pass(10);
     provider.mockResolvedValue(new Response(keySet));
     expect(codeOf(await here.verifyJwt(await sign("k1"), issuer))).toBe("accepted");

@@ -1,4 +1,4 @@
-import { env } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
@@ -152,6 +152,17 @@ describe("PUT upstreams/:id/webhook", () => {
     expect(await codeOf(register({ gateway: "ftp://x" }))).toBe("body_invalid");
     expect(await codeOf(asOperator("DELETE", "/upstreams/eu/webhook"))).toBe("method_not_allowed");
   });
+
+  it.each(["https://sluice.internal", "https://10.0.0.1", "http://sluice.example"])(
+    "does not register the address %s of the request, which Stream cannot call",
+    async (address) => {
+      const url = `${address}/admin/v1/upstreams/eu/webhook`;
+      const headers = { Authorization: `Bearer ${env.OPERATOR_TOKEN}`, "Content-Type": "application/json" };
+      const answer = await exports.default.fetch(new Request(url, { method: "PUT", headers, body: "{}" }));
+      expect(await answer.json()).toMatchObject({ status: 400, code: "body_invalid", key: "gateway" });
+      expect(await codeOf(asOperator("GET", "/upstreams/eu/webhook"))).toBe("not_found");
+    },
+  );
 
   it("blocks the upstream's budget when Stream limits a webhook call", async () => {
     const fault = JSON.stringify({ on: "api", kind: "status", status: 429, headers: { "retry-after": "60" } });

@@ -9,6 +9,7 @@ import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import type { StreamWebhooks } from "../../../core/ports/stream.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { type Result, err } from "../../../core/shared/result.ts";
+import { isFetchableUrl } from "../../../core/shared/fetched-url.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import { registerStreamWebhook } from "../../../core/stream-events/register-stream-webhook.ts";
@@ -56,12 +57,19 @@ export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Routes {
     }),
 
     PUT: handle({ slugs, body: putSchema }, async (c, { path, body }) => {
+      const { origin } = new URL(body.gateway ?? c.req.url);
+      if (!isFetchableUrl(origin, ports.config.allowLoopback))
+        return err(
+          problem("body_invalid", `gateway: must be an https URL of a public name (found: ${origin}).`, {
+            key: "gateway",
+          }),
+        );
       const upstream = await acquireUpstream(ports, path.upstream);
       if (!upstream.ok) return upstream;
       const { id } = upstream.value;
       if (id === DEFAULT_UPSTREAM) return err(MANAGED_BY_ENVIRONMENT);
 
-      const url = `${new URL(body.gateway ?? c.req.url).origin}/hooks/stream/${id}`;
+      const url = `${origin}/hooks/stream/${id}`;
       const registered = await registerStreamWebhook(ports.streamWebhooks, upstream.value, url, body.force);
       if (!registered.ok) return registered;
       const { secret, notificationUrl, replaced } = registered.value;
