@@ -13,11 +13,11 @@ const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([101, 204, 205, 304]);
  * no response but a network failure, and repeats the request: a creation with a body of a few megabytes would create an upload
  * for each attempt. Refusals, too, must be readable.
  */
-export function endAfterRequestBody(
+export async function endAfterRequestBody(
   request: Request,
   response: Response,
   context: Pick<ExecutionContext, "waitUntil">,
-): Response {
+): Promise<Response> {
   if (!hasBody(request.headers) || !request.body) return response;
   // A route that reads its body succeeds only at the body's end.
   if (request.bodyUsed && response.ok) return response;
@@ -27,8 +27,11 @@ export function endAfterRequestBody(
     context.waitUntil(drained);
     return response;
   }
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  context.waitUntil(sendAndEnd(response.body, writable, drained));
+  const body = await response.arrayBuffer();
+  // With its length, the response is complete before it ends: clients that send for ever do not wait for its end. The runtime
+  // sends the head of a stream of length 0 only at its end.
+  const { readable, writable } = body.byteLength > 0 ? new FixedLengthStream(body.byteLength) : new TransformStream();
+  context.waitUntil(sendAndEnd(body, writable, drained));
   return new Response(readable, response);
 }
 
@@ -39,16 +42,17 @@ export function hasBody(headers: Headers): boolean {
 }
 
 async function sendAndEnd(
-  body: ReadableStream<Uint8Array> | null,
+  body: ArrayBuffer,
   writable: WritableStream<Uint8Array>,
   drained: Promise<void>,
 ): Promise<void> {
+  const writer = writable.getWriter();
   try {
-    await body?.pipeTo(writable, { preventClose: true });
+    await writer.write(new Uint8Array(body));
     await drained;
-    await writable.close();
+    await writer.close();
   } catch (error) {
     // Most likely the client has closed the connection.
-    await writable.abort(error).catch(() => undefined);
+    await writer.abort(error).catch(() => undefined);
   }
 }
