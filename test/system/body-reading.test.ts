@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
-import { type OpenRequest, bearer, openRequest, problemOf } from "../support/http.ts";
+import { type OpenRequest, bearer, create, openRequest, problemOf } from "../support/http.ts";
 import { startIdentityProvider } from "../support/identity-provider.ts";
 import { OPERATOR_TOKEN } from "../support/operator-api.ts";
 import { ROUTES } from "../support/route-table.ts";
@@ -18,15 +18,43 @@ const COMPLETE = /content-length: \d+\r\n.*"result":null\}$/is;
 /** Well below the time after which a body that is read is refused. */
 const AT_ONCE_MS = 5_000;
 
+const STREAM_DEADLINE_MS = 2_000;
+
+/** A server whose answers to everything never end. Its headers are those of a creation at Stream. */
+async function startDrippingServer() {
+  const server = createServer(({ url }, response) => {
+    const created = { Location: "https://upload.example/1", "Stream-Media-Id": "a".repeat(32) };
+    response.writeHead(url?.endsWith("/direct_upload") ? 200 : 201, created);
+    const dripping = setInterval(() => response.write(" "), 100);
+    response.on("close", () => clearInterval(dripping));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const stop = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${port}`, stop };
+}
+
+let stream: Awaited<ReturnType<typeof startDrippingServer>>;
 let gateway: TestGateway;
 let key: string;
 const open: OpenRequest[] = [];
 
 beforeAll(async () => {
-  gateway = await startTestGateway();
+  stream = await startDrippingServer();
+  gateway = await startTestGateway({
+    STREAM_API_BASE: stream.url,
+    STREAM_UPLOAD_HOSTS: "upload.example",
+    STREAM_DEADLINE_MS: String(STREAM_DEADLINE_MS),
+  });
   key = await gateway.tenant("acme");
 });
-afterAll(() => gateway.stop());
+afterAll(async () => {
+  await gateway.stop();
+  stream.stop();
+});
 beforeEach(() => {
   for (const { socket } of open.splice(0)) socket.destroy();
   gateway.log.length = 0;
@@ -95,6 +123,7 @@ describe("a body that never ends", () => {
     ["POST /v1/acme/direct-uploads", ["Content-Type: text/plain", CHUNKED], 400, "body_invalid"],
     ["POST /v1/acme/direct-uploads", [JSON_TYPE, CHUNKED, "Content-Encoding: gzip"], 400, "body_invalid"],
     ["POST /v1/acme/direct-uploads", [JSON_TYPE, CHUNKED, "Tus-Resumable: 1.0.0"], 400, "bad_request"],
+    ["POST /v1/acme/direct-uploads", [JSON_TYPE, CHUNKED, "Idempotency-Key: é"], 400, "idempotency_key_invalid"],
     ["POST /v1/acme/grants", [JSON_TYPE, "Content-Length: 65537"], 413, "body_too_large"],
     ["POST /v1/acme/nothing", [JSON_TYPE, CHUNKED], 404, "not_found"],
     ["PUT /v1/acme/grants", [JSON_TYPE, CHUNKED], 405, "method_not_allowed"],
@@ -200,27 +229,31 @@ describe("a body that breaks off", () => {
   });
 });
 
-describe("a key set that never ends", () => {
-  it("is given up after 5 seconds", async () => {
-    const provider = createServer((_, response) => {
-      const dripping = setInterval(() => response.write(" "), 100);
-      response.on("close", () => clearInterval(dripping));
-    });
-    await new Promise<void>((resolve) => provider.listen(0, "127.0.0.1", resolve));
-    const jwksUrl = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/`;
+describe("an answer that never ends", () => {
+  it("of an identity provider is given up after 5 seconds", async () => {
+    const provider = await startDrippingServer();
     const idp = await startIdentityProvider();
-    await gateway.operator("PUT", "/issuers/slow", {
-      issuer: "https://idp.example/",
-      audience: "sluice",
-      jwksUrl,
-      tenant: "acme",
-    });
+    const issuer = { issuer: "https://idp.example/", audience: "sluice", jwksUrl: provider.url, tenant: "acme" };
+    await gateway.operator("PUT", "/issuers/slow", issuer);
     const startedAt = Date.now();
     const answer = await fetch(`${gateway.url}/v1/acme/usage`, { headers: bearer(await idp.sign({})) });
     expect([answer.status, (await problemOf(answer)).code]).toEqual([503, "jwks_unavailable"]);
     expect(Date.now() - startedAt).toBeLessThan(8_000);
     idp.stop();
-    provider.closeAllConnections();
-    provider.close();
+    provider.stop();
+  });
+
+  it("of Stream is given up after STREAM_DEADLINE_MS where it is read", async () => {
+    const startedAt = Date.now();
+    const headers = { ...bearer(key), "Content-Type": "application/json" };
+    const answer = await fetch(`${gateway.url}/v1/acme/direct-uploads`, { method: "POST", headers, body: "{}" });
+    expect([answer.status, (await problemOf(answer)).code]).toEqual([504, "stream_timeout"]);
+    expect(Date.now() - startedAt).toBeLessThan(4_000);
+  });
+
+  it("of Stream is not waited for where its headers say all", async () => {
+    const startedAt = Date.now();
+    expect((await create(gateway.url, "acme", bearer(key))).status).toBe(201);
+    expect(Date.now() - startedAt).toBeLessThan(STREAM_DEADLINE_MS - 200);
   });
 });

@@ -3,13 +3,22 @@ import { DEFAULT_GRANT_UPLOADS } from "../auth/rules/grant.ts";
 import { GRANT_KEY } from "../policy/rules/reserved-keys.ts";
 import type { SecretHashes } from "../ports/hashes.ts";
 import type { IdempotencyRequest } from "../quota/rules/reservation.ts";
-import { problem } from "../shared/problem.ts";
+import { type Problem, problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { truncate } from "../shared/text.ts";
 import type { CreationRequest } from "./rules/tus-creation.ts";
 
 /** A valid `Idempotency-Key`. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+
+/** Checks the header alone, before a body is read. */
+export function checkIdempotencyKey(header: string | undefined): Problem | undefined {
+  if (header === undefined || IDEMPOTENCY_KEY.test(header)) return undefined;
+  return problem(
+    "idempotency_key_invalid",
+    `Idempotency-Key must be 1 to 255 printable ASCII characters (found: "${truncate(header)}").`,
+  );
+}
 
 /**
  * The key and fingerprint that identify a repeated creation. A client's `Idempotency-Key` counts within the tenant for API keys,
@@ -24,13 +33,8 @@ export async function resolveIdempotencyKey(
   creation: CreationRequest,
   header: string | undefined,
 ): Promise<Result<IdempotencyRequest | undefined>> {
-  if (header !== undefined && !IDEMPOTENCY_KEY.test(header))
-    return err(
-      problem(
-        "idempotency_key_invalid",
-        `Idempotency-Key must be 1 to 255 printable ASCII characters (found: "${truncate(header)}").`,
-      ),
-    );
+  const invalid = checkIdempotencyKey(header);
+  if (invalid) return err(invalid);
   const isGrant = caller.kind === "grant";
   if (!isGrant && header === undefined) return ok(undefined);
 

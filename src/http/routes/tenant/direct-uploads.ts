@@ -4,6 +4,7 @@ import { type Problem, problem } from "../../../core/shared/problem.ts";
 import { type Result, err } from "../../../core/shared/result.ts";
 import { rfc3339 } from "../../../core/shared/time.ts";
 import { type CreateUploadPorts, type CreatedUpload, createUpload } from "../../../core/uploads/create-upload.ts";
+import { checkIdempotencyKey } from "../../../core/uploads/idempotency-key.ts";
 import { directUploadSchema } from "../../../core/uploads/rules/direct-upload.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { handle } from "../../pipeline/handle.ts";
@@ -45,8 +46,8 @@ export async function createDirectUpload(
     const access = await requireScope(ports, "uploads:create")(c);
     if (!access.ok) return access;
   }
-  const misdirected = findMisdirected(c);
-  if (misdirected) return err(misdirected);
+  const refused = checkHeaders(c);
+  if (refused) return err(refused);
   const direct = await readJson(c.req.raw, directUploadSchema, contentType);
   if (!direct.ok) return direct;
   const request = {
@@ -58,8 +59,8 @@ export async function createDirectUpload(
   return createUpload(ports, request, c.get("log"));
 }
 
-/** @returns the problem of a request that belongs to the upload URL or to the tus endpoint */
-function findMisdirected(c: Context<AppEnv>): Problem | undefined {
+/** What the headers say before the body is read. Some requests belong to the upload URL or to the tus endpoint. */
+function checkHeaders(c: Context<AppEnv>): Problem | undefined {
   if (c.req.header("tus-resumable") !== undefined)
     return problem(
       "bad_request",
@@ -67,5 +68,5 @@ function findMisdirected(c: Context<AppEnv>): Problem | undefined {
     );
   if (/^multipart\/form-data/i.test(c.req.header("content-type") ?? ""))
     return problem("body_invalid", "First create the link here with a JSON body, then send the form to its uploadURL.");
-  return undefined;
+  return checkIdempotencyKey(c.req.header("idempotency-key"));
 }
