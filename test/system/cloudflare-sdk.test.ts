@@ -166,6 +166,7 @@ describe("Cloudflare's SDK", () => {
   it("creates basic links with numbers and booleans in meta, which are stored as text", async () => {
     await harness.operator("PUT", `/tenants/${account_id}`, {
       policy: { custom: { "*": { allow: ["take", "public"] } } },
+      limits: {},
     });
     const meta = { name: "cats", take: 5, public: true, other: null };
     const { uid = "" } = await clientOf(key).directUpload.create({ account_id, maxDurationSeconds: 60, meta });
