@@ -18,22 +18,23 @@ export function quoteRequested(requested: string | undefined): string {
 
 /** Longer words are compared by their beginning: the comparison takes quadratic time. */
 const MAX_COMPARED_CHARACTERS = 64;
-/** Share of two words that they have in common, from which on one is taken for a misspelling of the other. */
+/** Share of two words that they have in common, from which on one may be a misspelling of the other. */
 const LIKENESS = 0.6;
 
 /**
  * The known word that `word` was meant to be: the one with the longest subsequence in common. Case, "_" and "-" do not count.
  *
+ * @param likeness the least share that they must have in common, of 1
  * @returns `undefined` if none is like it
  */
-export function nearestWord(word: string, known: Iterable<string>): string | undefined {
+export function nearestWord(word: string, known: Iterable<string>, likeness = LIKENESS): string | undefined {
   const letters = lettersOf(word);
   let nearest: string | undefined;
-  let most = LIKENESS;
+  let most = likeness;
   for (const candidate of known) {
     const other = lettersOf(candidate);
-    const likeness = (2 * commonLetters(letters, other)) / (letters.length + other.length);
-    if (likeness >= most) [nearest, most] = [candidate, likeness];
+    const share = (2 * commonLetters(letters, other)) / (letters.length + other.length);
+    if (share >= most) [nearest, most] = [candidate, share];
   }
   return nearest;
 }

@@ -76,6 +76,18 @@ describe("parsePolicy", () => {
     ]);
   });
 
+  it("names all faults of a part, and the nearest of the known fields", () => {
+    const document = { upload: { minBytes: -1, maxByte: 5 }, creators: { from: "none" }, other: {} };
+    expect(parsePolicy(document, "grant")).toMatchObject({
+      problem: {
+        key: "grant.upload.minBytes",
+        detail: expect.stringMatching(
+          /^grant\.upload\.minBytes: .*; grant\.upload\.maxByte: unknown field \(nearest: "maxBytes"\); grant\.creators: unknown field \(nearest: "creator"\)/,
+        ),
+      },
+    });
+  });
+
   it("accepts equal bounds of the length, and 64 rules", () => {
     expect(parsePolicy({ upload: { minBytes: 1, maxBytes: 1 }, custom: keys(64) }, "policy").ok).toBe(true);
   });

@@ -5,7 +5,7 @@ import { uploadBounds } from "../../quota/rules/upload-bounds.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { truncate } from "../../shared/text.ts";
 import { messageOf } from "./constraints.ts";
-import { type Faults, dotPath, fault, refuse, refuseIssue } from "./faults.ts";
+import { type Faults, dotPath, fault, refuse, refuseIssues } from "./faults.ts";
 import { HOST_EXPECTED, isHost } from "./hosts.ts";
 import type { MetadataKey, Setting, Verbs } from "./metadata-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
@@ -38,7 +38,7 @@ export function compileRule(
 ): Result<AnyRule> {
   const metadataKey: MetadataKey<unknown> = METADATA_KEYS.get(key) ?? CUSTOM_KEY;
   const parsed = v.safeParse(ruleSchema(metadataKey), json);
-  if (!parsed.success) return refuseIssue(pointer, parsed.issues[0]);
+  if (!parsed.success) return refuseIssues(pointer, parsed.issues);
   const { force, default: fallback, required, deny, onViolation, ...verbs } = parsed.output;
   if (force !== undefined && (fallback !== undefined || required || deny))
     return refuse(pointer, "force cannot be combined with default, required or deny");

@@ -5,7 +5,7 @@ import { nearestWord } from "../../shared/text.ts";
 import type { Warning } from "../../shared/warning.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { compileRule } from "./compile-rule.ts";
-import { type Faults, dotPath, fault, refuse, refuseIssue } from "./faults.ts";
+import { type Faults, dotPath, fault, refuse, refuseIssues } from "./faults.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { PolicyDocument } from "./policy.ts";
 import { RESERVED_KEYS } from "./reserved-keys.ts";
@@ -29,13 +29,6 @@ const customKeysSchema = jsonObject({
   onViolation: v.optional(v.picklist(["drop", "reject"]), "drop"),
 });
 
-/** A rule as JSON, with its key as the document spells it. */
-interface NamedRule {
-  readonly name: string;
-  readonly pointer: string;
-  readonly json: unknown;
-}
-
 /**
  * Compiles the rules of a document. In version 0.1, custom keys and `*` stood under `metadata`: now that is a fault.
  *
@@ -52,7 +45,6 @@ export function compileRules(
   const spellings = new Map<string, string>();
   let customKeys: CustomKeysRule | undefined;
 
-  const named: NamedRule[] = [];
   for (const [member, rulesByKey] of Object.entries(members)) {
     const entries = Object.entries(rulesByKey);
     if (entries.length > MAX_RULES)
@@ -60,26 +52,23 @@ export function compileRules(
     for (const [name, json] of entries) {
       const pointer = `/${source}/${member}/${name}`;
       if (member === "metadata" && !METADATA_KEYS.has(name)) faults.push(misplaced(pointer, name));
-      named.push({ name, pointer, json });
-    }
-  }
-
-  for (const { name, pointer, json } of named) {
-    if (name === "*") {
-      const rule = compileCustomKeys(pointer, json, spellings, faults);
+      if (name === "*") {
+        const rule = compileCustomKeys(pointer, json, spellings, faults);
+        if (!rule.ok) return rule;
+        customKeys = rule.value;
+        continue;
+      }
+      const key = name.toLowerCase();
+      const streamKey = `/${source}/metadata/${key}`;
+      const isStreamKey = METADATA_KEYS.has(key);
+      const error = isStreamKey
+        ? pointer !== streamKey && `is one of Stream's keys: write ${dotPath(streamKey)}`
+        : spell(name, spellings);
+      if (error) return refuse(pointer, error);
+      const rule = compileRule(key, pointer, json, maxima, faults);
       if (!rule.ok) return rule;
-      customKeys = rule.value;
-      continue;
+      rules.set(key, rule.value);
     }
-    const key = name.toLowerCase();
-    const streamKey = `/${source}/metadata/${key}`;
-    if (!METADATA_KEYS.has(key)) {
-      const error = spell(name, spellings);
-      if (error !== undefined) return refuse(pointer, error);
-    } else if (pointer !== streamKey) return refuse(pointer, `is one of Stream's keys: write ${dotPath(streamKey)}`);
-    const rule = compileRule(key, pointer, json, maxima, faults);
-    if (!rule.ok) return rule;
-    rules.set(key, rule.value);
   }
   return ok({ rules, spellings, ...(customKeys && { customKeys }) });
 }
@@ -91,7 +80,7 @@ function compileCustomKeys(
   faults: Faults,
 ): Result<CustomKeysRule> {
   const parsed = v.safeParse(customKeysSchema, json);
-  if (!parsed.success) return refuseIssue(pointer, parsed.issues[0]);
+  if (!parsed.success) return refuseIssues(pointer, parsed.issues);
   const { allow, onViolation, ...verbs } = parsed.output;
   for (const [index, name] of allow.entries()) {
     const at = `${pointer}/allow/${index}`;

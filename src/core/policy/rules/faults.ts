@@ -9,35 +9,42 @@ import type { Warning } from "../../shared/warning.ts";
  */
 export type Faults = Warning[];
 
-/** @param pointer into the document, such as `/policy/metadata/name`: policy keys contain no slash */
+/** @param pointer such as `/policy/metadata/name`: policy keys contain no slash */
 export function fault(
   pointer: string,
   code: Warning["code"],
   message: string,
   more: Pick<Warning, "found" | "nearest"> = {},
 ): Warning {
-  return { pointer, code, detail: `${dotPath(pointer)}: ${message}`, ...more };
+  return { ...faultAt(pointer, message), code, ...more };
+}
+
+/** A sentence about a place in a document. */
+type Fault = Pick<Warning, "pointer" | "detail">;
+
+function faultAt(pointer: string, message: string): Fault {
+  return { pointer, detail: `${dotPath(pointer)}: ${message}` };
 }
 
 /** Refuses a document for a fault at `pointer`. */
 export function refuse(pointer: string, message: string): Err {
-  const key = dotPath(pointer);
-  return err(problem("body_invalid", `${key}: ${message}`, { key }));
+  return refuseAll([faultAt(pointer, message)]);
 }
 
-/** Refuses a document for an issue that a schema found in what is at `pointer`. */
-export function refuseIssue(pointer: string, issue: v.BaseIssue<unknown>): Err {
-  const within = v.getDotPath(issue);
-  return refuse(within ? `${pointer}/${within}` : pointer, issue.message);
-}
-
-/** Refuses a document for all its faults. */
-export function refuseFaults(faults: Faults): Err | undefined {
-  const [first] = faults;
-  return (
-    first &&
-    err(problem("body_invalid", faults.map(({ detail }) => detail).join("; "), { key: dotPath(first.pointer) }))
+/** Refuses a document for what a schema found in the part at `pointer`. */
+export function refuseIssues(pointer: string, issues: readonly v.BaseIssue<unknown>[]): Err {
+  return refuseAll(
+    issues.map((issue) => {
+      const path = v.getDotPath(issue);
+      return faultAt(path ? `${pointer}/${path}` : pointer, issue.message);
+    }),
   );
+}
+
+/** Refuses a document, with the first fault as the key and all of them in the text. */
+export function refuseAll(faults: readonly Fault[]): Err {
+  const key = dotPath(faults[0]?.pointer ?? "");
+  return err(problem("body_invalid", faults.map(({ detail }) => detail).join("; "), { key }));
 }
 
 /** `policy.metadata.name`, as problems and explanations name it. */

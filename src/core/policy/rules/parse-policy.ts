@@ -4,7 +4,7 @@ import { type Result, ok } from "../../shared/result.ts";
 import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { type RulesByKey, compileRules } from "./compile-rules.ts";
-import { type Faults, fault, refuse, refuseFaults, refuseIssue } from "./faults.ts";
+import { type Faults, fault, refuse, refuseAll, refuseIssues } from "./faults.ts";
 import { FILE_TYPE } from "./file-types.ts";
 import { ORIGIN_EXPECTED, hasOriginForm, isOrigin } from "./hosts.ts";
 import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
@@ -49,7 +49,7 @@ export function parsePolicy(
 ): Result<PolicyDocument> {
   const faults: Faults = [];
   const document = compileDocument(json, source, maxima, faults);
-  return refuseFaults(faults) ?? document;
+  return faults.length > 0 ? refuseAll(faults) : document;
 }
 
 /**
@@ -73,21 +73,18 @@ function compileDocument(
   faults: Faults,
 ): Result<PolicyDocument> {
   const parsed = v.safeParse(documentSchema, json);
-  if (!parsed.success) return refuseIssue(`/${source}`, parsed.issues[0]);
+  if (!parsed.success) return refuseIssues(`/${source}`, parsed.issues);
   const { upload, metadata, custom, creator, origins } = parsed.output;
 
   const { minBytes = 0, maxBytes = Number.MAX_SAFE_INTEGER, fileTypes } = upload;
   if (minBytes > maxBytes)
     return refuse(`/${source}/upload/minBytes`, `must be at most maxBytes, ${maxBytes} (found: ${minBytes})`);
-  for (const [field, found = 0] of [
-    ["minBytes", upload.minBytes],
-    ["maxBytes", upload.maxBytes],
-  ] as const)
-    if (found > maxima.maxUploadBytes)
-      return refuse(
-        `/${source}/upload/${field}`,
-        `must be at most ${maxima.maxUploadBytes}, Stream's maximum (found: ${found})`,
-      );
+  const most = maxima.maxUploadBytes;
+  for (const field of ["minBytes", "maxBytes"] as const) {
+    const found = upload[field] ?? 0;
+    if (found > most)
+      return refuse(`/${source}/upload/${field}`, `must be at most ${most}, Stream's maximum (found: ${found})`);
+  }
 
   for (const [index, found] of origins?.entries() ?? [])
     if (!isOrigin(found))
