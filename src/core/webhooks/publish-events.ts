@@ -1,10 +1,10 @@
-import type { Registry } from "../ports/registry.ts";
+import type { CachedRegistry } from "../ports/registry.ts";
 import type { DeliveryQueue } from "../ports/webhooks.ts";
 import type { PendingEvent } from "./rules/delivery.ts";
 import { deliveryTo, isRecipient } from "./rules/endpoint.ts";
 
 export interface PublishEventsPorts<E extends PendingEvent> {
-  readonly registry: Pick<Registry, "endpoints">;
+  readonly registry: Pick<CachedRegistry, "uncached">;
   readonly deliveries: DeliveryQueue;
   /** The oldest events that have to be sent to the queue. */
   readonly pending: () => readonly E[];
@@ -25,7 +25,7 @@ export async function publishEvents<E extends PendingEvent>(
   for (;;) {
     const pending = ports.pending();
     if (pending.length === 0) return true;
-    const endpoints = await ports.registry.endpoints(tenant);
+    const endpoints = await ports.registry.uncached.endpoints(tenant);
     if (!endpoints.ok) return false;
     const deliveries = pending.flatMap((one) =>
       endpoints.value

@@ -16,7 +16,7 @@ import {
 } from "../../core/uploads/rules/upload-state.ts";
 import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 import { Admissions } from "./admissions.ts";
-import { EventQueue } from "./event-queue.ts";
+import { EventPublisher } from "./event-publisher.ts";
 import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
 import { LostUploads } from "./lost-uploads.ts";
@@ -44,7 +44,7 @@ export class Ledger {
   readonly #admissions: Admissions;
   readonly #lost: LostUploads;
   readonly usage: UsageReports;
-  readonly queue: EventQueue;
+  readonly publisher: EventPublisher;
   readonly #host: LedgerHost;
 
   constructor(storage: DurableObjectStorage, tenant: string, host: LedgerHost) {
@@ -55,7 +55,7 @@ export class Ledger {
     this.#admissions = new Admissions(this.#store, this.#queries, this.#writer, host);
     this.#lost = new LostUploads(this.#store, this.#queries, this.#writer, host);
     this.usage = new UsageReports(this.#store, this.#queries, host);
-    this.queue = new EventQueue(this.#store, this.#outbox, host);
+    this.publisher = new EventPublisher(storage.sql, this.#store, this.#outbox, tenant, host);
     this.#host = host;
   }
 

@@ -12,6 +12,11 @@ export interface NumberedEvent extends PendingEvent {
   readonly seq: number;
 }
 
+/** An event that was sent, perhaps in vain. */
+export interface SentEvent extends NumberedEvent {
+  readonly created: number;
+}
+
 interface EventRow extends Record<string, SqlStorageValue> {
   readonly seq: number;
   readonly body: string;
@@ -48,6 +53,21 @@ export class Outbox {
   after(seq: number, limit: number): readonly NumberedEvent[] {
     const rows = this.#events("SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit);
     return rows.map((row) => ({ seq: row.seq, event: this.#event(row) }));
+  }
+
+  /** The oldest of these events. @param seqs query of their sequence numbers */
+  sent(seqs: string, limit: number, ...values: number[]): readonly SentEvent[] {
+    return this.#sql
+      .exec<EventRow & { created: number; attempted: string }>(
+        `SELECT *, (SELECT json_group_array(endpoint) FROM attempts WHERE event = seq) AS attempted
+         FROM events WHERE seq IN (${seqs}) ORDER BY seq LIMIT ${limit}`,
+        ...values,
+      )
+      .toArray()
+      .map((row) => {
+        const { seq, created } = row;
+        return { seq, created, event: this.#event(row), attempted: JSON.parse(row.attempted) as string[] };
+      });
   }
 
   list({ cursor, limit }: EventQuery): EventPage {

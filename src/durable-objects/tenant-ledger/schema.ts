@@ -82,6 +82,11 @@ const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
 
   addLostUploads,
   addSignedTags,
+
+  // Events that are sent to the queue again: when, and up to which event all were checked for the first time.
+  `CREATE TABLE handovers (due INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (due, event)) WITHOUT ROWID;
+   CREATE TABLE checked_events (seq INTEGER NOT NULL);
+   INSERT INTO checked_events SELECT coalesce(max(published), 0) FROM ledger;`,
 ];
 
 /** Copying a ledger of this size blocks it for one to five seconds, once. Larger ones keep the table with `seq`. */

@@ -13,7 +13,6 @@ import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
 import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
 import { type LedgerDependencies, createLedgerDependencies } from "../../dependencies.ts";
 import { AlarmClock } from "./alarm-clock.ts";
-import { EventPublisher } from "./event-publisher.ts";
 import { Ledger } from "./ledger.ts";
 import { storedComparison, storedUpload } from "./row-mapping.ts";
 
@@ -48,7 +47,6 @@ export class TenantLedger extends DurableObject<Env> {
   readonly #ledger: Ledger;
   readonly #tenant: string;
   readonly #alarm: AlarmClock;
-  readonly #publisher: EventPublisher;
   #dependencies: LedgerDependencies | undefined;
 
   constructor(state: DurableObjectState, env: Env) {
@@ -62,7 +60,6 @@ export class TenantLedger extends DurableObject<Env> {
       onTransactionStart: () => this.#alarm.remember(),
       onEventQueued: () => this.#publishSoon(),
     });
-    this.#publisher = new EventPublisher(this.#tenant, this.#ledger.queue, () => this.#use());
     void state.blockConcurrencyWhile(async () => {
       this.#resume(await state.storage.getAlarm());
     });
@@ -202,12 +199,14 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /**
-   * Publishes events, and settles lost and due uploads. The platform runs an alarm at least once, and stops after six failures, so
-   * this method never throws and sets the next alarm itself.
+   * Publishes events, also those that may be lost, and settles lost and due uploads. The platform runs an alarm at least once,
+   * and stops after six failures, so this method never throws and sets the next alarm itself.
    */
   override async alarm(): Promise<void> {
     this.#alarm.stored(null);
     try {
+      // First: what is published now is no loss yet, however old it is.
+      await this.#ledger.publisher.handOver(this.#use);
       await this.#publish();
       await this.#settleLost();
       const exhausted = await this.#settleDue();
@@ -245,14 +244,14 @@ export class TenantLedger extends DurableObject<Env> {
   /**
    * Sets the alarm for pending work, if any. Times are seconds since the epoch.
    *
-   * @param earliest for due uploads
+   * @param earliest for due uploads and events to be sent again
    * @param exhausted upstream id → when its uploads can be settled
    */
   #scheduleWork(earliest: number, exhausted: ReadonlyMap<string, number> = new Map()): void {
     // Includes events that are being published now: if that fails, no other alarm is set.
-    if (this.#ledger.queue.hasUnpublished()) this.#alarm.schedule(now() + RETRY_SECONDS);
-    const nextDue = this.#ledger.nextDue([...exhausted.keys()]);
-    if (nextDue !== undefined) this.#alarm.schedule(Math.max(nextDue, earliest));
+    if (this.#ledger.publisher.hasUnpublished()) this.#alarm.schedule(now() + RETRY_SECONDS);
+    for (const at of [this.#ledger.publisher.nextHandover(), this.#ledger.nextDue([...exhausted.keys()])])
+      if (at !== undefined) this.#alarm.schedule(Math.max(at, earliest));
     for (const at of exhausted.values()) this.#alarm.schedule(at);
   }
 
@@ -285,14 +284,14 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** Sends unpublished events to the queue; if that fails, the alarm tries again. */
   async #publish(): Promise<void> {
-    if (!(await this.#publisher.publish())) this.#alarm.schedule(now() + RETRY_SECONDS);
+    if (!(await this.#ledger.publisher.publish(this.#use))) this.#alarm.schedule(now() + RETRY_SECONDS);
   }
 
   /** Created on first use: creations need none of it. */
-  #use(): LedgerDependencies {
+  readonly #use = (): LedgerDependencies => {
     this.#dependencies ??= createLedgerDependencies(this.env, parseConfig(this.env));
     return this.#dependencies;
-  }
+  };
 }
 
 /** Seconds since the epoch. */

@@ -56,12 +56,12 @@ describe("isRecipient", () => {
   });
 
   it("accepts for an event that was sent before only endpoints that existed then and were never tried", () => {
-    const before = { created: 1_000, attempted: ["tried"] };
-    expect(isRecipient(endpoint("main"), { event, before })).toBe(true);
-    expect(isRecipient(endpoint("tried"), { event, before })).toBe(false);
-    expect(isRecipient(endpoint("younger", { created: 1_001 }), { event, before })).toBe(false);
-    expect(isRecipient(endpoint("off", { disabled: true }), { event, before })).toBe(false);
-    expect(isRecipient(endpoint("failed", { events: new Set(["upload.failed"]) }), { event, before })).toBe(false);
+    const sent = { event, created: 1_000, attempted: ["tried"] };
+    expect(isRecipient(endpoint("main"), sent)).toBe(true);
+    expect(isRecipient(endpoint("tried"), sent)).toBe(false);
+    expect(isRecipient(endpoint("younger", { created: 1_001 }), sent)).toBe(false);
+    expect(isRecipient(endpoint("off", { disabled: true }), sent)).toBe(false);
+    expect(isRecipient(endpoint("failed", { events: new Set(["upload.failed"]) }), sent)).toBe(false);
   });
 });
 

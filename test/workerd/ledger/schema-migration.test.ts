@@ -24,7 +24,7 @@ import {
 /** Replaces the database of a ledger, and restarts the object. */
 async function load(ledger: LedgerStub, sql: string): Promise<void> {
   await runInDurableObject(ledger, (_, { storage }) => {
-    for (const table of ["uploads", "ledger", "months", "events", "attempts", "schema"])
+    for (const table of ["uploads", "ledger", "months", "events", "attempts", "handovers", "checked_events", "schema"])
       storage.sql.exec(`DROP TABLE ${table}`);
     storage.sql.exec(sql);
   });

@@ -10,8 +10,10 @@ export interface WebhookEvent {
 /** An event that has to be sent to the queue. */
 export interface PendingEvent {
   readonly event: WebhookEvent;
-  /** If it was sent before: when it was stored, in seconds since the epoch, and the ids of the endpoints with an attempt. */
-  readonly before?: { readonly created: number; readonly attempted: readonly string[] };
+  /** If it was sent before: when it was stored, in seconds since the epoch. */
+  readonly created?: number;
+  /** If it was sent before: the ids of the endpoints with an attempt. */
+  readonly attempted?: readonly string[];
 }
 
 export interface EventQuery {

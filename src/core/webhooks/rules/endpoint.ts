@@ -27,9 +27,8 @@ export function isSubscribed({ disabled, events }: Endpoint, { body }: WebhookEv
 }
 
 /** An event that was sent before goes only to endpoints that existed then and were never tried. */
-export function isRecipient(endpoint: Endpoint, { event, before }: PendingEvent): boolean {
-  const isLacking = !before || (endpoint.created <= before.created && !before.attempted.includes(endpoint.id));
-  return isLacking && isSubscribed(endpoint, event);
+export function isRecipient(endpoint: Endpoint, { event, created = Infinity, attempted = [] }: PendingEvent): boolean {
+  return endpoint.created <= created && !attempted.includes(endpoint.id) && isSubscribed(endpoint, event);
 }
 
 export function deliveryTo({ tenant, id, slow }: Endpoint, event: WebhookEvent): QueuedDelivery {

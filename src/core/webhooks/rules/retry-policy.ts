@@ -40,6 +40,23 @@ export function requestedDelaySeconds(status: number, retryAfter: string | undef
   return Math.max(0, (parseTimeLeniently(retryAfter) ?? now) - now);
 }
 
+/**
+ * Seconds after an event at which it is sent to the queue again, to endpoints that it was never attempted for: a queue may lose
+ * messages, and a Worker be killed during an attempt. The last one is a working day after the first.
+ */
+const HANDOVER_SECONDS = [900, 7_200, 28_800] as const;
+
+/** Seconds between two runs that send events again. */
+export const HANDOVER_PAUSE_SECONDS = HANDOVER_SECONDS[0];
+
+/**
+ * @param created when the event was stored
+ * @returns when it is sent to the queue again after `now`, if ever; all in seconds since the epoch
+ */
+export function nextHandover(created: number, now: number): number | undefined {
+  return HANDOVER_SECONDS.map((seconds) => created + seconds).find((time) => time > now);
+}
+
 /** An endpoint whose answer takes longer is slow. */
 export const SLOW_SECONDS = 3;
 
