@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type TestGateway, sentToStream, startTestGateway } from "../support/gateway.ts";
 import { bearer, create, problemOf, rawRequest, sendHead } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
+import { signTag } from "../support/sign-tag.ts";
 
 let harness: TestGateway;
 let key: string;
@@ -56,7 +57,7 @@ describe("POST /v1/:tenant/uploads, accepted", () => {
       Cookie: "session=1",
       "X-Evil": "1",
     });
-    const id = answer.headers.get("sluice-upload-id");
+    const sluice = signTag(harness.stream, "acme", answer.headers.get("sluice-upload-id") ?? "");
     const sent = sentToStream(harness.stream);
     const [video] = harness.stream.videos();
     const expiry = video?.uploadExpiry?.replace(".000Z", "Z") ?? "";
@@ -76,7 +77,7 @@ describe("POST /v1/:tenant/uploads, accepted", () => {
           requiresignedurls: null,
           allowedorigins: "app.acme.com",
         }),
-        metadataHeader({ expiry, project: "p1", sluice: `acme/${id}` }),
+        metadataHeader({ expiry, project: "p1", sluice }),
       ].join(","),
     });
     expect(harness.stream.creations().at(-1)?.url).toMatch(/\/stream\?direct_user=true$/);
@@ -85,7 +86,7 @@ describe("POST /v1/:tenant/uploads, accepted", () => {
       maxDurationSeconds: 3_600,
       requireSignedURLs: true,
       allowedOrigins: ["app.acme.com"],
-      meta: { name: "cats.mp4", project: "p1", sluice: `acme/${id}` },
+      meta: { name: "cats.mp4", project: "p1", sluice },
     });
   });
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Fault } from "../../src/local-stream/faults.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer, create, problemOf } from "../support/http.ts";
+import { signTag } from "../support/sign-tag.ts";
 import { metadataHeader } from "../support/metadata.ts";
 import { videoFile } from "../support/files.ts";
 
@@ -95,7 +96,7 @@ describe("basic upload link", () => {
       requireSignedURLs: true,
       allowedOrigins: ["app.acme.com"],
       maxDurationSeconds: 600,
-      meta: { name: "Cats", project: "p1", sluice: `acme/${link.id}` },
+      meta: { name: "Cats", project: "p1", sluice: signTag(harness.stream, "acme", link.id) },
     });
     expect(harness.stream.videos()[0]?.meta).not.toHaveProperty("other");
 

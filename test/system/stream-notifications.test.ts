@@ -1,10 +1,12 @@
 import { createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { v7 as uuidv7 } from "uuid";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createStreamClient, sendFile } from "../../src/local-stream/client.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer, create } from "../support/http.ts";
+import { signTag } from "../support/sign-tag.ts";
 import { metadataHeader } from "../support/metadata.ts";
 import { videoFile } from "../support/files.ts";
 
@@ -227,12 +229,40 @@ describe("POST /admin/v1/upstreams/:id/reconciliation", () => {
     const acme = await tenant();
     lose();
     const client = createStreamClient(harness.stream);
-    const id = "0190a000-0000-7000-8000-000000000000";
-    const uid = await anHourAgo(() => client.upload(video, { sluice: `${acme.id}/${id}`, name: "restored" }));
+    const sluice = signTag(harness.stream, acme.id, uuidv7({ msecs: Date.now() - HOUR_MS }));
+    const uid = await anHourAgo(() => client.upload(video, { sluice, name: "restored" }));
     await harness.stream.settled(uid);
     expect((await reconcile()).finished?.["imported"]).toBe(1);
     expect(await usage(acme)).toEqual(READY);
+    // The same tag on a video of another time.
+    lose();
+    const copy = await client.upload(video, { sluice });
+    await harness.stream.settled(copy);
     expect((await reconcile()).finished?.["imported"]).toBe(0);
+    expect(await usage(acme)).toEqual(READY);
+  });
+
+  it("imports no video that was made elsewhere with a tenant's name in its tag", async () => {
+    const acme = await tenant();
+    const before = (await reconcile()).finished?.["unmanaged"];
+    const id = uuidv7({ msecs: Date.now() - HOUR_MS });
+    const mac = signTag(harness.stream, "other", id).split("/").at(-1);
+    const client = createStreamClient(harness.stream);
+    for (const sluice of [`${acme.id}/${id}`, `${acme.id}/${id}/${mac}`]) {
+      lose();
+      await harness.stream.settled(await anHourAgo(() => client.upload(video, { sluice })));
+    }
+    const { finished } = await reconcile();
+    expect(finished).toMatchObject({ imported: 0, unmanaged: Number(before) + 2 });
+    expect(await usage(acme)).toEqual({ pending: 0, storedSeconds: 0 });
+  });
+
+  it("settles an upload whose meta was edited at Stream", async () => {
+    const acme = await tenant();
+    lose();
+    const uid = await upload(acme);
+    const { meta: _, ...edited } = JSON.parse(await notificationOf(uid)) as Record<string, unknown>;
+    expect(await send(JSON.stringify({ ...edited, meta: { name: "edited" } }))).toBe(200);
     expect(await usage(acme)).toEqual(READY);
   });
 

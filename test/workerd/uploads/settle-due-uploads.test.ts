@@ -17,7 +17,7 @@ import {
   upload,
   videos,
 } from "../support/local-stream-fixture.ts";
-import { reserve, now } from "../support/ledger.ts";
+import { now, reserve, signTag } from "../support/ledger.ts";
 import { asOperator } from "../support/worker.ts";
 
 /** The ledger's alarm against the local Stream. */
@@ -76,6 +76,13 @@ describe("alarm of a ledger with a due upload", () => {
     await stubVideo(uid, "ready", { duration: 4.5, size: 3 });
     expect(await settle(ledger)).toMatchObject({ state: "ready", seconds: 4.5, bytes: 3, location: null, due: null });
     expect(await ledger.usage()).toMatchObject({ pending: 0, videos: 1, storedSeconds: 4.5 });
+  });
+
+  it.each(["removed", "of another tenant"])("sets the upload ready although its video's tag is %s", async (tag) => {
+    const meta = tag === "removed" ? { name: "edited" } : { sluice: await signTag("other", uuidv7()) };
+    const { ledger, uid } = await reserveAtStream("made", "attached");
+    await stubVideo(uid, "ready", { duration: 7, meta });
+    expect(await settle(ledger)).toMatchObject({ state: "ready", seconds: 7 });
   });
 
   it("sets the upload failed when the notification was lost", async () => {
