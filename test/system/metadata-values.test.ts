@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type TestGateway, startTestGateway } from "../support/gateway.ts";
+import { type TestGateway, sentToStream, startTestGateway } from "../support/gateway.ts";
 import { bearer, create, problemOf } from "../support/http.ts";
 import { metadataHeader } from "../support/metadata.ts";
 
@@ -9,6 +9,7 @@ const keys: Record<string, string> = {};
 const POLICIES = {
   names: { metadata: { name: { maxLength: 9, pattern: "[\\p{L}.]+" } } },
   clamping: { metadata: { name: { maxLength: 5, onViolation: "clamp" } } },
+  custom: { custom: { projectId: { required: true }, "*": { allow: ["is_public", "Note"] } } },
   types: { upload: { fileTypes: ["video/*", ".mkv", ".mxf"] } },
   shells: { origins: ["capacitor://localhost", "http://[::1]:5173", "null", "https://*.acme.com"] },
 };
@@ -82,6 +83,61 @@ describe("keys that nobody reads", () => {
   );
 });
 
+describe("custom keys", () => {
+  const values = { PROJECTID: "p1", is_public: null, note: "a\tb\r\nCafe\u0301\0", other: "x" };
+  const expected = { projectId: "p1", is_public: "", Note: "a\tb\nCafé" };
+  const asCustom = () => ({ ...bearer(keys["custom"] ?? ""), "Content-Type": "application/json" });
+  const get = async (path: string) =>
+    (await fetch(`${harness.url}${path}`, { headers: asCustom() })).json() as Promise<Record<string, unknown>>;
+  const post = (path: string, body: object) =>
+    fetch(`${harness.url}/v1/custom/${path}`, { method: "POST", headers: asCustom(), body: JSON.stringify(body) });
+
+  it("reach Stream, the upload's document and lists as the policy spells them, also without a value", async () => {
+    const { status, answer, meta } = await send("custom", metadataHeader(values));
+    const id = answer.headers.get("sluice-upload-id") ?? "";
+    expect([status, meta]).toEqual([201, { ...expected, sluice: expect.stringContaining(id) }]);
+    const header = sentToStream(harness.stream)["upload-metadata"];
+    expect(header).toMatch(/(^|,)is_public(,|$)/);
+    expect(header).toContain("projectId cDE=");
+    expect(await get(`/v1/custom/uploads/${id}`)).toMatchObject({ meta: expected });
+    const { result } = (await get("/client/v4/accounts/custom/stream")) as { result: { meta: object }[] };
+    expect(result[0]?.meta).toEqual(expected);
+  });
+
+  it("are the same for a basic link", async () => {
+    const { id } = (await (await post("direct-uploads", { meta: { ...values, is_public: "" } })).json()) as {
+      id: string;
+    };
+    expect(harness.stream.videos().at(-1)?.meta).toEqual({ ...expected, sluice: expect.stringContaining(id) });
+    expect(await get(`/v1/custom/uploads/${id}`)).toMatchObject({ meta: expected });
+  });
+
+  it("are the same in a dry run", async () => {
+    const checked = await post("policy/check", { length: 1, metadata: { ...values, is_public: "" } });
+    expect(await checked.json()).toMatchObject({ allowed: true, metadata: expected });
+  });
+
+  it("satisfy required without a value, and not by absence", async () => {
+    expect((await send("custom", "projectid")).status).toBe(201);
+    expect(await send("custom", "is_public")).toMatchObject({ status: 403, code: "policy_violation" });
+  });
+
+  it("take the tenant's spelling under a grant of another one", async () => {
+    const policy = { custom: { PROJECTID: { force: "p2" }, "*": { allow: ["NOTE"] } } };
+    const { grant } = (await (await post("grants", { policy })).json()) as { grant: string };
+    await create(harness.url, "custom", { "Upload-Metadata": metadataHeader({ grant, note: "n" }) });
+    expect(harness.stream.videos().at(-1)?.meta).toMatchObject({ projectId: "p2", Note: "n" });
+  });
+
+  it.each([
+    { projectId: {}, projectid: {} },
+    { projectId: {}, "*": { allow: ["ProjectID"] } },
+  ])("in two spellings are refused: %j", async (custom) => {
+    const answer = await harness.operator("PUT", "/tenants/twice", { policy: { custom } }).catch(String);
+    expect(answer).toContain("is the same key as");
+  });
+});
+
 describe("file types", () => {
   it.each([
     [{ filename: "a.mkv" }, 201],
@@ -101,6 +157,19 @@ describe("origins of app shells and development servers", () => {
     const { status, answer } = await send("shells", "", { Origin: origin });
     expect([status, answer.headers.get("access-control-allow-origin")]).toEqual([201, origin]);
   });
+
+  it("warns of null, which any site can send", async () => {
+    const { warnings } = await harness.operator("PUT", "/tenants/sandboxed", { policy: POLICIES.shells });
+    expect(warnings).toMatchObject([{ pointer: "/policy/origins/2", code: "null_origin", found: "null" }]);
+  });
+
+  it.each(["https://a:99999", "https://a..b", "https://app.acme.com:443", "file://", "app.acme.com"])(
+    "refuses a policy with %s, which nobody sends",
+    async (origin) => {
+      const answer = await harness.operator("PUT", "/tenants/wrong", { policy: { origins: [origin] } }).catch(String);
+      expect(answer).toContain("policy.origins.0: must be an origin as it is sent");
+    },
+  );
 
   it.each(["capacitor://localhost:1", "ionic://localhost", "http://[::1]", "https://acme.com"])(
     "refuses %s",
