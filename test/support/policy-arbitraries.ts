@@ -3,6 +3,7 @@ import type { Ok } from "../../src/core/shared/result.ts";
 import { readPolicy } from "../../src/core/policy/rules/parse-policy.ts";
 import type { PolicyDocument } from "../../src/core/policy/rules/policy.ts";
 import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
+import type { MetadataValue } from "../../src/core/uploads/rules/metadata-value.ts";
 import { NOON, STREAM_BOUNDS, documentOf } from "./policy-fixtures.ts";
 
 /**
@@ -19,7 +20,11 @@ function few<T>(values: Record<string, fc.Arbitrary<T>>, most: number): fc.Arbit
 
 const onViolation = fc.constantFrom("reject", "clamp", "drop");
 export const HOSTS = ["acme.com", "*.acme.com", "app.acme.com", "*.app.acme.com", "evil.example", "localhost:3000"];
-export const TEXTS = ["a", "b", "Cats", "my Cats", "🎬🎬🎬", "p12"];
+export const TEXTS = ["a", "b", "Cats", "my Cats", "🎬🎬🎬", "p12", "Cafe\u0301", "a👨‍👩‍👧"];
+/** Texts with something that is removed; nothing is left of the last. */
+const DIRTY_TEXTS = ["Ca\0ts", "\u202ep12", "a\tb\r\n", "e\u0085\u0301", "\u0007"];
+/** The text in it is that of no other value. */
+const UNDECODABLE: MetadataValue = { undecodable: "%undecodable%" };
 export const DURATIONS = ["PT1M", "PT2M", "PT30M", "PT1H", "PT6H", "P1D", "P30D", "P60D", "P1Y", "P1096D", "P4Y"];
 
 function rule(verbs: Record<string, fc.Arbitrary<unknown>>, setting: fc.Arbitrary<unknown>) {
@@ -60,10 +65,10 @@ export const rules: Record<string, fc.Arbitrary<unknown>> = {
   watermark: rule({ oneOf: fc.constant(["w1", "w2"]) }, fc.constantFrom("w1", "w2")),
   scheduleddeletion: rule({ min: duration, max: duration }, duration),
   expiry: rule({ min: duration, max: duration }, fc.oneof(duration, fc.constant("auto"))),
-  project: texts,
+  projectId: texts,
   "*": fc.record(
     {
-      allow: fc.subarray(["color", "plan", "filename"]),
+      allow: fc.subarray(["color", "Plan", "filename"]),
       maxLength: fc.integer({ min: 1, max: 5 }),
       onViolation: fc.constantFrom("drop", "reject"),
     },
@@ -78,7 +83,12 @@ export const policyJson: fc.Arbitrary<Record<string, unknown>> = fc
       upload: fc.oneof(
         { weight: 4, arbitrary: fc.constant({}) },
         { weight: 1, arbitrary: fc.record({ minBytes: fc.nat(2_000), maxBytes: fc.nat(100_000) }) },
-        { weight: 1, arbitrary: fc.record({ fileTypes: fc.constantFrom(["video/*"], ["video/mp4", "audio/*"]) }) },
+        {
+          weight: 1,
+          arbitrary: fc.record({
+            fileTypes: fc.constantFrom(["video/*"], ["video/mp4", "audio/*"], ["video/*", ".mkv"]),
+          }),
+        },
       ),
       rules: few(rules, 4),
       creator: fc.record({ from: fc.constantFrom("caller", "client", "tenant", "none") }),
@@ -99,17 +109,18 @@ const timestamp = fc
   .oneof(fc.integer({ min: -100, max: 30_000 }), fc.integer({ min: 2_000_000, max: 100_000_000 }))
   .map((ahead) => new Date((NOON + ahead) * 1000).toISOString());
 
-function requestedText(...values: fc.Arbitrary<string>[]): fc.Arbitrary<string> {
+function requestedText(...values: fc.Arbitrary<string>[]): fc.Arbitrary<MetadataValue> {
   return fc.oneof(
     { weight: 8, arbitrary: fc.oneof(...values, fc.constant("")) },
+    { weight: 1, arbitrary: fc.constant(UNDECODABLE) },
     { weight: 1, arbitrary: fc.string({ unit: "grapheme", maxLength: 12 }) },
   );
 }
 
-const metadata = few<string>(
+const metadata = few<MetadataValue>(
   {
-    name: requestedText(fc.constantFrom(...TEXTS)),
-    filename: requestedText(fc.constantFrom(...TEXTS)),
+    name: requestedText(fc.constantFrom(...TEXTS, ...DIRTY_TEXTS)),
+    filename: requestedText(fc.constantFrom(...TEXTS, ...DIRTY_TEXTS, "a.mkv")),
     maxdurationseconds: requestedText(fc.oneof(seconds, fc.integer({ min: -5, max: 40_000 })).map(String)),
     requiresignedurls: fc.constantFrom("", "true", "false"),
     allowedorigins: requestedText(
@@ -122,7 +133,7 @@ const metadata = few<string>(
     watermark: requestedText(fc.constantFrom("w1", "w2", "w".repeat(40))),
     scheduleddeletion: requestedText(timestamp),
     expiry: requestedText(timestamp),
-    project: requestedText(fc.constantFrom(...TEXTS)),
+    projectid: requestedText(fc.constantFrom(...TEXTS, ...DIRTY_TEXTS)),
     color: requestedText(),
     plan: requestedText(),
     sluice: fc.constant("other-tenant/1"),

@@ -22,18 +22,32 @@ export function violations(
     if (key === "*") continue;
     const value = decision.metadata.get(key);
     for (const violation of violationsOf(key, rule, value, request.now)) found.push(`${key} ${violation}: ${value}`);
-    const requested = request.metadata.get(key);
-    const setBy = [rule, otherRules[key]].flatMap((one) => (one ? settings(one) : []));
+    const sent = request.metadata.get(key.toLowerCase());
+    const requested = typeof sent === "string" ? normal(key, sent) : undefined;
+    const setBy = [rule, otherRules[key]].flatMap((one) => (one ? settings(one) : [])).map((text) => normal(key, text));
     if (rule.deny && value !== undefined && value === requested && !setBy.includes(value)) found.push(`${key} deny`);
   }
 
   const custom: { allow?: string[]; maxLength?: number } | undefined = rules["*"];
   for (const [key, value] of decision.metadata) {
+    if (value !== normal(key, value)) found.push(`${key} is not normal: ${JSON.stringify(value)}`);
+    if (value.includes("%undecodable%")) found.push(`${key} was not decoded`);
+    if (value === "" && STREAM_KEYS.has(key) && key !== "requiresignedurls") found.push(`${key} is empty`);
     if (STREAM_KEYS.has(key) || key in rules || !custom) continue;
     if (!custom.allow?.includes(key)) found.push(`${key} is not allowed`);
     if ([...value].length > (custom.maxLength ?? Infinity)) found.push(`${key} is too long for *`);
   }
   return found;
+}
+
+/** A text in NFC; a name and a custom key without control characters, a custom key with tab and line feed. */
+function normal(key: string, text: string): string {
+  if (STREAM_KEYS.has(key) && key !== "name") return text;
+  const isLine = (character: string) => key !== "name" && (character === "\t" || character === "\n");
+  const isControl = (code: number) =>
+    code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e);
+  const kept = [...text].filter((character) => isLine(character) || !isControl(character.codePointAt(0) ?? 0));
+  return kept.join("").normalize("NFC");
 }
 
 function rulesOf({ metadata, custom }: Record<string, unknown>): Record<string, Rule> {
@@ -77,7 +91,7 @@ function* violationsOf(key: string, rule: Rule, value: string | undefined, now: 
   if (rule.force === false) yield "force false";
   if (rule.force !== undefined && !time && typeof rule.force !== "boolean") {
     const forced = Array.isArray(rule.force) ? rule.force.join(",") : String(rule.force);
-    if (value !== forced) yield "force";
+    if (value !== normal(key, forced)) yield "force";
   }
   const amount = time ? Date.parse(value) / 1000 - now : Number(value);
   const least = key === "expiry" ? 120 : 2_592_000;
@@ -88,7 +102,7 @@ function* violationsOf(key: string, rule: Rule, value: string | undefined, now: 
   if (rule.max !== undefined && !(amount <= bound(rule.max))) yield "max";
   if (rule.maxLength !== undefined && [...value].length > rule.maxLength) yield "maxLength";
   if (rule.pattern !== undefined && !new RegExp(`^(?:${rule.pattern})$`, "u").test(value)) yield "pattern";
-  if (rule.oneOf && !rule.oneOf.map(String).includes(value)) yield "oneOf";
+  if (rule.oneOf && !rule.oneOf.map((choice) => normal(key, String(choice))).includes(value)) yield "oneOf";
   for (const host of rule.within ? value.split(",") : []) {
     const allowed = rule.within?.some(
       (pattern) =>

@@ -27,7 +27,7 @@ const [tenants, grants] = [documents("policy"), documents("grant")];
 const times = DURATIONS.flatMap((duration) => [0, 60].map((margin) => time((parseDuration(duration) ?? 0) + margin)));
 const REQUESTS: Readonly<Record<string, readonly string[]>> = {
   name: TEXTS,
-  project: TEXTS,
+  projectId: TEXTS,
   watermark: ["w1", "w2"],
   maxdurationseconds: SECONDS.map(String),
   thumbnailtimestamppct: FRACTIONS.map(String),
@@ -82,7 +82,10 @@ describe("findContradiction, for any two documents", () => {
         const [parsedTenant, parsedGrant] = [readPolicy(json(tenant), "policy"), readPolicy(json(grant), "grant")];
         if (!parsedTenant.ok || !parsedGrant.ok) return;
         const policy = narrow([parsedTenant.value], parsedGrant.value);
-        const requests = [new Map<string, string>(), ...(REQUESTS[key] ?? []).map((text) => new Map([[key, text]]))];
+        const requests = [
+          new Map<string, string>(),
+          ...(REQUESTS[key] ?? []).map((text) => new Map([[key.toLowerCase(), text]])),
+        ];
         const possible = requests.some((metadata) =>
           (key === "expiry" ? LENGTHS : [0]).some((length) => isAccepted(policy, { metadata, length })),
         );

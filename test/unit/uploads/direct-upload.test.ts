@@ -184,7 +184,7 @@ describe("writeDirectUpload", () => {
         if (!result.ok) return;
         const again = read(writeDirectUpload(result.value.metadata, result.value.creator));
         const percentage = result.value.metadata.get("thumbnailtimestamppct");
-        const metadata = new Map(result.value.metadata);
+        const metadata = new Map([...result.value.metadata].map(([key, text]) => [key.toLowerCase(), text]));
         if (percentage !== undefined) metadata.set("thumbnailtimestamppct", Number(percentage).toFixed(6));
         expect(again).toMatchObject({ kind: "direct", metadata });
       }),
