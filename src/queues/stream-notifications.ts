@@ -3,6 +3,7 @@ import type { Telemetry } from "../core/ports/telemetry.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { PROBLEMS, problem } from "../core/shared/problem.ts";
 import { type Result, err } from "../core/shared/result.ts";
+import { errorMessage } from "../core/shared/text.ts";
 import {
   type RecordStreamNotificationPorts,
   recordStreamNotification,
@@ -33,13 +34,15 @@ const messageSchema = v.object({
 const NO_VIDEO = problem("body_invalid", "The message does not describe the state of a video.");
 
 /**
- * Records Stream notifications from a Queue, one by one. Retries a message after a 5xx; logs and acknowledges any other
- * failure, e.g. a message that does not describe a video.
+ * Records Stream notifications from a Queue, one by one. Retries a message after a 5xx, also one that throws, which would hold
+ * its batch; logs and acknowledges any other failure, e.g. a message that does not describe a video.
  */
 export async function consumeStreamNotifications(batch: MessageBatch, ports: StreamNotificationPorts): Promise<void> {
   for (const message of batch.messages) {
     const log = ports.telemetry.begin(message.id, "QUEUE");
-    const recorded = await recordMessage(ports, message.body, log);
+    const recorded = await recordMessage(ports, message.body, log).catch((error: unknown) =>
+      err(problem("internal_error", "", { facts: { reason: errorMessage(error) } })),
+    );
     if (!recorded.ok) log.setProblem(recorded.problem);
     const status = recorded.ok ? 200 : PROBLEMS[recorded.problem.code].status;
     if (status < 500) message.ack();

@@ -73,19 +73,24 @@ describe("a report that nests too deep", () => {
     );
     // A message of a batch in a test is copied, which the depth would break.
     const poison = bodies.shift();
+    const broken = {
+      get type(): string {
+        throw new Error("broken");
+      },
+    };
     const message = (body: unknown, id: string) => ({ id, timestamp: new Date(), attempts: 1, body: body ?? null });
     const batch = createMessageBatch(
       STREAM_NOTIFICATIONS,
       bodies.map((body, index) => message(body, `m${index}`)),
     );
     const acknowledged: string[] = [];
-    const messages = [message(poison, "poison"), ...batch.messages].map((one) => ({
+    const messages = [message(poison, "poison"), message(broken, "broken"), ...batch.messages].map((one) => ({
       ...message(one.body, one.id),
       ack: () => void acknowledged.push(one.id),
       retry: () => void acknowledged.push(`again: ${one.id}`),
     }));
     await worker.queue({ ...batch, queue: STREAM_NOTIFICATIONS, messages }, env, createExecutionContext());
-    expect(acknowledged).toEqual(["poison", "m0", "m1"]);
+    expect(acknowledged).toEqual(["poison", "again: broken", "m0", "m1"]);
     for (const { id } of uploads) expect(await documentOf(id)).toMatchObject({ state: "ready" });
   });
 
