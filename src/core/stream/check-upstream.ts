@@ -33,7 +33,5 @@ export async function checkNewUpstream(
   if (checked.ok) return ok([]);
   const { code, detail } = checked.problem;
   if (code === "upstream_credential_refused" || code === "upstream_account_unknown") return checked;
-  return ok([
-    { pointer: "", code: "upstream_unchecked", detail: `The upstream is stored without a check (${code}): ${detail}` },
-  ]);
+  return ok([{ pointer: "", code: "upstream_unchecked", detail: `Stored without a check (${code}): ${detail}` }]);
 }

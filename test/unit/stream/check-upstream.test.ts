@@ -48,7 +48,7 @@ describe("checkNewUpstream", () => {
           {
             pointer: "",
             code: "upstream_unchecked",
-            detail: `The upstream is stored without a check (${code}): It is down.`,
+            detail: `Stored without a check (${code}): It is down.`,
           },
         ]),
       );

@@ -20,19 +20,18 @@ export const displayName = v.pipe(
   v.regex(/^[^\p{Cc}\p{Cs}]{1,200}$/u, "must be 1 to 200 printable characters"),
 );
 
+export const FETCHABLE_URL = "must be an https URL of a public name, without user info";
+
 /** A URL that the gateway fetches. */
 export const fetchableUrl = (allowLoopback: boolean) =>
   v.pipe(
     v.string(),
-    v.check((url) => isFetchableUrl(url, allowLoopback), "must be an https URL of a public name, without user info"),
+    v.check((url) => isFetchableUrl(url, allowLoopback), FETCHABLE_URL),
   );
 
 /** A URL that webhook events may be sent to. */
 export const endpointUrl = (allowLoopback: boolean) =>
   v.pipe(
     v.string(),
-    v.check(
-      (url) => isEndpointUrl(url, allowLoopback),
-      "must be an https URL on port 443 of a public name, without user info",
-    ),
+    v.check((url) => isEndpointUrl(url, allowLoopback), `${FETCHABLE_URL}, on port 443`),
   );

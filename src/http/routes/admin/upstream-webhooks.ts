@@ -11,13 +11,14 @@ import { problem } from "../../../core/shared/problem.ts";
 import { type Result, err } from "../../../core/shared/result.ts";
 import { isFetchableUrl } from "../../../core/shared/fetched-url.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
+import { truncate } from "../../../core/shared/text.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import { registerStreamWebhook } from "../../../core/stream-events/register-stream-webhook.ts";
 import { WEBHOOK_SECRET } from "../../../core/stream/rules/defaults.ts";
 import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { fetchableUrl } from "./schemas.ts";
+import { FETCHABLE_URL } from "./schemas.ts";
 import { MANAGED_BY_ENVIRONMENT, NO_SUCH_UPSTREAM } from "./upstreams.ts";
 
 export interface UpstreamWebhookPorts {
@@ -41,7 +42,7 @@ export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Routes {
   const slugs = ["upstream"] as const;
   const putSchema = jsonObject({
     /** The gateway's public address. Absent: the address of this request. */
-    gateway: v.optional(fetchableUrl(ports.config.allowLoopback)),
+    gateway: v.optional(v.string()),
     force: v.optional(v.boolean(), false),
   });
 
@@ -57,19 +58,17 @@ export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Routes {
     }),
 
     PUT: handle({ slugs, body: putSchema }, async (c, { path, body }) => {
-      const { origin } = new URL(body.gateway ?? c.req.url);
-      if (!isFetchableUrl(origin, ports.config.allowLoopback))
+      const { gateway = c.req.url } = body;
+      if (!isFetchableUrl(gateway, ports.config.allowLoopback))
         return err(
-          problem("body_invalid", `gateway: must be an https URL of a public name (found: ${origin}).`, {
-            key: "gateway",
-          }),
+          problem("body_invalid", `gateway: ${FETCHABLE_URL} (found: ${truncate(gateway)}).`, { key: "gateway" }),
         );
       const upstream = await acquireUpstream(ports, path.upstream);
       if (!upstream.ok) return upstream;
       const { id } = upstream.value;
       if (id === DEFAULT_UPSTREAM) return err(MANAGED_BY_ENVIRONMENT);
 
-      const url = `${origin}/hooks/stream/${id}`;
+      const url = `${new URL(gateway).origin}/hooks/stream/${id}`;
       const registered = await registerStreamWebhook(ports.streamWebhooks, upstream.value, url, body.force);
       if (!registered.ok) return registered;
       const { secret, notificationUrl, replaced } = registered.value;
