@@ -77,7 +77,14 @@ const credential = v.pipe(optionalText, v.regex(PRINTABLE, "must be printable AS
 
 /** The Stream account of the upstream `default`. */
 const upstreamEnvironment = v.object({
-  STREAM_API_BASE: v.optional(v.pipe(v.string(), v.trim(), v.url()), STREAM_API_BASE),
+  STREAM_API_BASE: v.optional(
+    v.pipe(
+      v.string(),
+      v.trim(),
+      v.check((text) => URL.canParse(text)),
+    ),
+    STREAM_API_BASE,
+  ),
   STREAM_UPLOAD_HOSTS: v.optional(
     v.pipe(v.string(), v.transform(splitHosts), v.minLength(1, "must name a host")),
     STREAM_UPLOAD_HOSTS,

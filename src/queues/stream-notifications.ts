@@ -26,7 +26,7 @@ const MAX_RETRY_SECONDS = 3_600;
  * @see https://developers.cloudflare.com/queues/event-subscriptions/events-schemas/
  */
 const messageSchema = v.object({
-  type: v.pipe(v.string(), v.startsWith("cf.stream.video_state.")),
+  type: v.pipe(v.string(), v.regex(/^cf\.stream\.video_state\./)),
   payload: v.unknown(),
   metadata: v.optional(v.object({ accountId: v.optional(v.string()) })),
 });

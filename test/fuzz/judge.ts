@@ -1,4 +1,4 @@
-import { PROBLEMS, type ProblemCode } from "../../src/core/shared/problem.ts";
+import { PROBLEMS, type ProblemCode, titleOf } from "../../src/core/shared/problem.ts";
 import type { FuzzRequest } from "./requests.ts";
 import type { Answer } from "./send.ts";
 import { STRICT_ORIGIN, type World } from "./world.ts";
@@ -76,7 +76,7 @@ function checkProblem({ status, headers }: Answer, text: string, faults: string[
   const { code, detail, title } = problem;
   const known = PROBLEMS[code as ProblemCode] as (typeof PROBLEMS)[ProblemCode] | undefined;
   if (typeof code !== "string" || !known) faults.push(`code ${JSON.stringify(code)}`);
-  else if (known.status !== status || problem.status !== status || title !== known.title)
+  else if (known.status !== status || problem.status !== status || title !== titleOf(code))
     faults.push(`${code} with ${status}`);
   if (typeof detail !== "string" || detail === "" || detail.length > MAX_DETAIL_CHARACTERS)
     faults.push(`detail ${JSON.stringify(detail)}`);

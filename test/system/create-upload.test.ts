@@ -134,7 +134,7 @@ describe("POST /v1/:tenant/uploads, refused", () => {
     const detail = 'allowedorigins must be within *.acme.com (requested: "evil.example").';
     expect(await answer.json()).toEqual({
       type: "about:blank",
-      title: "Refused by policy",
+      title: "Policy violation",
       status: 403,
       code: "policy_violation",
       key: "allowedorigins",

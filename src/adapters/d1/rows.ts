@@ -219,7 +219,7 @@ const texts = v.array(v.string());
 const eventTypes = v.array(v.picklist(UPLOAD_EVENT_TYPES));
 const secretsSchema = v.array(v.object({ secret: v.string(), expiresAt: v.exactOptional(v.number()) }));
 const keySet = v.object({ keys: v.array(v.record(v.string(), v.unknown())) });
-const credentialSchema = v.variant("kind", [
+const credentialSchema = v.union([
   v.object({ kind: v.literal("token"), token: v.string() }),
   v.object({ kind: v.literal("key"), email: v.string(), key: v.string() }),
 ]);

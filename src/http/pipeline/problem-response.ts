@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { PROBLEMS, type Problem } from "../../core/shared/problem.ts";
+import { PROBLEMS, type Problem, titleOf } from "../../core/shared/problem.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
 import type { AppEnv } from "../app-env.ts";
 import { limitAuthFailures } from "../middleware/auth-failure-limit.ts";
@@ -20,10 +20,10 @@ export async function respondProblem(c: Context<AppEnv>, refusal: Problem): Prom
  * each find what they read. Facts are for the log only.
  */
 export function problemDocument(problem: Problem, requestId?: string): string {
-  const { status, title, cloudflare } = PROBLEMS[problem.code];
+  const { status, cloudflare } = PROBLEMS[problem.code];
   return JSON.stringify({
     type: "about:blank",
-    title,
+    title: titleOf(problem.code),
     status,
     detail: problem.detail,
     code: problem.code,

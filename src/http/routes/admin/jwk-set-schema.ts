@@ -14,15 +14,18 @@ const common = {
   key_ops: v.optional(v.pipe(v.array(label), v.maxLength(10))),
 };
 
+const KEY_TYPES = [
+  v.object({ kty: v.literal("RSA"), n: base64url, e: base64url, ...common }),
+  v.object({ kty: v.literal("EC"), crv: label, x: base64url, y: base64url, ...common }),
+  v.object({ kty: v.literal("OKP"), crv: label, x: base64url, ...common }),
+];
+const otherType = v.object({ kty: v.picklist(["RSA", "EC", "OKP"]) });
+
 /** Keeps the members that verification needs; drops certificates and other members. */
 const publicKey = v.pipe(
   v.custom<object>((key) => typeof key === "object" && key !== null, "must be an object"),
   v.check((key) => !PRIVATE_MEMBERS.some((member) => Object.hasOwn(key, member)), "must be a public key"),
-  v.variant("kty", [
-    v.object({ kty: v.literal("RSA"), n: base64url, e: base64url, ...common }),
-    v.object({ kty: v.literal("EC"), crv: label, x: base64url, y: base64url, ...common }),
-    v.object({ kty: v.literal("OKP"), crv: label, x: base64url, ...common }),
-  ]),
+  v.lazy((key) => KEY_TYPES.find(({ entries }) => v.is(v.looseObject({ kty: entries.kty }), key)) ?? otherType),
 );
 
 /** A JWK Set (RFC 7517 section 5) as an identity provider publishes it: public keys only. */
