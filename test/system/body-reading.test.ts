@@ -148,6 +148,20 @@ describe("a body that never ends", () => {
   );
 
   it(
+    "is not waited for with Expect: 100-continue",
+    async () => {
+      const expecting = [JSON_TYPE, "Expect: 100-continue", "Content-Length: 2"];
+      const refused = send("POST /v1/acme/grants", ["Authorization: Bearer junk", ...expecting], "");
+      expect(await refused.receive(COMPLETE)).toMatch(/^HTTP\/1.1 4(?:01|29) /m);
+      const accepted = send("POST /v1/acme/grants", [credential(), ...expecting], "");
+      await accepted.receive(/^HTTP\/1.1 100 /);
+      accepted.socket.write("{}");
+      await accepted.receive(/^HTTP\/1.1 201 /m);
+    },
+    AT_ONCE_MS,
+  );
+
+  it(
     "does not keep a client waiting that never stops sending",
     async () => {
       const body = new ReadableStream({
@@ -217,6 +231,11 @@ describe("a body that breaks off", () => {
       ]);
       expect(columns).not.toHaveProperty("error");
     }
+  });
+
+  it.each(READERS)("is logged as client_closed when %s announces more than it sends", async (requestLine, headers) => {
+    send(requestLine, [...headers(), "Content-Length: 100"], "{").socket.end();
+    await expect.poll(() => gateway.log).toEqual([expect.stringContaining('"problem":"client_closed"')]);
   });
 
   it("does not disturb the next request", async () => {
