@@ -63,6 +63,7 @@ describe("alarm of a ledger with a due upload", () => {
   });
 
   it("doubles the interval between checks up to half an hour", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
     const { ledger, location } = await reserveAtStream("made", "attached");
     await upload(location, "hello");
     const row = await settle(ledger);
