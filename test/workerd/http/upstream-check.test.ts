@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, inject, it } from "vitest";
-import { injectFault, requestsToStream } from "../support/local-stream-fixture.ts";
+import { injectFault, requestsToStream, stubResponse } from "../support/local-stream-fixture.ts";
 import { asOperator, codeOf } from "../support/worker.ts";
 
 const { url, accountId, apiBase, uploadHost, token } = inject("stream");
@@ -77,6 +77,12 @@ describe("PUT /admin/v1/upstreams/:id", () => {
       warnings: [{ detail: expect.stringContaining("(upstream_busy)") as string }],
     });
     expect(await calls()).toEqual(ONE_CALL);
+  });
+
+  it("accepts an account whose newest video has a long description", async () => {
+    const result = [{ uid: "0".repeat(32), meta: { notes: "x".repeat(200_000) } }];
+    await stubResponse(200, { success: true, result });
+    expect(await json(put())).toMatchObject({ warnings: [] });
   });
 
   it("does not ask Stream with ?check=false", async () => {
