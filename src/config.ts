@@ -206,7 +206,7 @@ function toUpstream(settings: v.InferOutput<typeof upstreamEnvironment>, allowLo
   const hosts = settings.STREAM_UPLOAD_HOSTS.map((host) => `https://${host}`);
   if (![settings.STREAM_API_BASE, ...hosts].every((url) => isFetchableUrl(url, allowLoopback)))
     throw new ConfigError(
-      "Configuration: STREAM_API_BASE must be https, and it and STREAM_UPLOAD_HOSTS must have public names.",
+      "Configuration: STREAM_API_BASE must be https, and it and STREAM_UPLOAD_HOSTS public names (loopback: with ALLOW_LOOPBACK).",
     );
   return {
     id: DEFAULT_UPSTREAM,
