@@ -42,8 +42,8 @@ describe("parsePolicy", () => {
     [{ origins: ["https://a:99999"] }, "policy.origins.0"],
     [{ origins: ["https://a..b"] }, "policy.origins.0"],
     [{ origins: ["https://a", "https://a:443"] }, "policy.origins.1"],
-    [{ metadata: { allowedorigins: { within: ["a", "a:99999"] } } }, "policy.metadata.allowedorigins.within"],
-    [{ metadata: { allowedorigins: { force: ["a:080"] } } }, "policy.metadata.allowedorigins.force"],
+    [{ metadata: { allowedorigins: { within: ["a", "a:99999"] } } }, "policy.metadata.allowedorigins.within.1"],
+    [{ metadata: { allowedorigins: { force: ["a:080"] } } }, "policy.metadata.allowedorigins.force.0"],
     [{ metadata: { allowedorigins: { default: ["a..b"] } } }, "policy.metadata.allowedorigins.default.0"],
     [{ upload: { fileTypes: ["video/mp4", "video"] } }, "policy.upload.fileTypes.1"],
     [{ upload: { fileTypes: ["*/*"] } }, "policy.upload.fileTypes.0"],
@@ -71,8 +71,8 @@ describe("parsePolicy", () => {
     expect(read.ok && read.value.origins).toEqual(origins);
     expect(faults.map(({ pointer, code, found }) => [pointer, code, found])).toEqual([
       ...origins.map((origin, index) => [`/policy/origins/${index}`, "setting_without_effect", origin]),
-      ["/policy/metadata/allowedorigins/default", "setting_without_effect", "a:99999"],
-      ["/policy/metadata/allowedorigins/within", "setting_without_effect", "a:99999"],
+      ["/policy/metadata/allowedorigins/default/0", "setting_without_effect", "a:99999"],
+      ["/policy/metadata/allowedorigins/within/0", "setting_without_effect", "a:99999"],
     ]);
   });
 

@@ -1,12 +1,13 @@
 import * as v from "valibot";
 import { within } from "./constraints.ts";
-import { HOST_EXPECTED, hasHostForm, parseHosts } from "./hosts.ts";
+import { parseHosts } from "./hosts.ts";
 import { type MetadataKey, choices, constant, ifSet } from "./metadata-key.ts";
 
 /** How Stream reads an absent or empty `allowedorigins`. Not a host, so no `within` allows it. */
 const ANYWHERE: readonly string[] = ["*"];
 
-const host = v.pipe(v.string(), v.check(hasHostForm, HOST_EXPECTED));
+/** What is no host is a fault of the document: see `compileRule`. */
+const hosts = choices(v.string());
 
 export const allowedOriginsKey: MetadataKey<readonly string[]> = {
   type: {
@@ -16,8 +17,8 @@ export const allowedOriginsKey: MetadataKey<readonly string[]> = {
     constraints: [],
     absence: ANYWHERE,
   },
-  setting: choices(host),
-  verbs: { within: choices(host) },
+  setting: hosts,
+  verbs: { within: hosts },
   resolve: (setting) => constant(Array.isArray(setting) ? setting.map(String) : []),
   constraints: (verbs) => ifSet(verbs.within, within),
 };

@@ -5,7 +5,7 @@ import { uploadBounds } from "../../quota/rules/upload-bounds.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { truncate } from "../../shared/text.ts";
 import { messageOf } from "./constraints.ts";
-import { type Faults, dotPath, fault, refuse, refuseIssues } from "./faults.ts";
+import { type Faults, dotPath, fault, refuse, refuseIssues, unmatched } from "./faults.ts";
 import { HOST_EXPECTED, isHost } from "./hosts.ts";
 import type { MetadataKey, Setting, Verbs } from "./metadata-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
@@ -74,10 +74,10 @@ export function compileRule(
   }
   if (oneOf.length > 0 && oneOf.every((choice) => findViolated(metadataKey, choice, constraints, context)))
     faults.push(fault(`${pointer}/oneOf`, "setting_without_effect", "has no value that the rule's other bounds allow"));
-  // Only lists of hosts.
+  // Lists are of hosts.
   for (const [verb, setting] of Object.entries({ force, default: fallback, within }))
-    for (const found of Array.isArray(setting) ? setting : [])
-      if (!isHost(found)) faults.push(fault(`${pointer}/${verb}`, "setting_without_effect", HOST_EXPECTED, { found }));
+    for (const [index, found] of Array.isArray(setting) ? setting.entries() : [])
+      if (!isHost(found)) faults.push(unmatched(`${pointer}/${verb}/${index}`, HOST_EXPECTED, found));
   return ok({
     path: dotPath(pointer),
     ...(force !== undefined && { force: metadataKey.resolve(force) }),

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type Err, err } from "../../shared/result.ts";
 import { problem } from "../../shared/problem.ts";
+import { truncate } from "../../shared/text.ts";
 import type { Warning } from "../../shared/warning.ts";
 
 /**
@@ -24,6 +25,11 @@ type Fault = Pick<Warning, "pointer" | "detail">;
 
 function faultAt(pointer: string, message: string): Fault {
   return { pointer, detail: `${dotPath(pointer)}: ${message}` };
+}
+
+/** A text that nothing ever equals. */
+export function unmatched(pointer: string, expected: string, found: string): Warning {
+  return fault(pointer, "setting_without_effect", `${expected} (found: "${truncate(found)}")`, { found });
 }
 
 /** Refuses a document for a fault at `pointer`. */

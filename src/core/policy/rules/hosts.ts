@@ -9,17 +9,12 @@ const MAX_HOST_CHARACTERS = 253;
 
 const MAX_PORT = 65_535;
 
-export const HOST_EXPECTED =
-  "must be a host name in lower case without a scheme, its port at most 65535; localhost needs its port";
-
-/** Also of hosts that no page can have, which an earlier version accepted in policies. */
-export function hasHostForm(text: string): boolean {
-  return text.length <= MAX_HOST_CHARACTERS && HOST.test(text) && text !== "localhost";
-}
+export const HOST_EXPECTED = "must be a host in lower case without a scheme; localhost needs its port";
 
 export function isHost(text: string): boolean {
   const [, port = "0"] = text.split(":");
-  return hasHostForm(text) && Number(port) <= MAX_PORT && String(Number(port)) === port;
+  const isPort = Number(port) <= MAX_PORT && String(Number(port)) === port;
+  return text.length <= MAX_HOST_CHARACTERS && HOST.test(text) && text !== "localhost" && isPort;
 }
 
 /**
@@ -63,7 +58,7 @@ export const NULL_ORIGIN = "null";
 const ORIGIN_HOST = /^(?:\[[\da-f:]+\]|[\w-]{1,63}(?:\.[\w-]{1,63})*)(?::\d+)?$/;
 
 /** Schemes of no page, or of pages that send `null`. */
-const WITHOUT_ORIGIN = /^(?:about|blob|data|file|ftp|javascript|wss?):/;
+const WITHOUT_ORIGIN = /^(?:blob|data|file|ftp|wss?):/;
 
 /**
  * Whether a browser or an app shell can send this text as `Origin`: a scheme and a host as URLs serialise them (lower case,
@@ -81,11 +76,4 @@ export function isOrigin(text: string): boolean {
 }
 
 export const ORIGIN_EXPECTED =
-  "must be an origin as it is sent: https://app.acme.com, https://*.acme.com, capacitor://localhost, or null (also for file:)";
-
-/** Also of origins that nobody sends, which an earlier version accepted in policies. */
-export function hasOriginForm(text: string): boolean {
-  return isOrigin(text) || FORMER_ORIGIN.test(text);
-}
-
-const FORMER_ORIGIN = /^https?:\/\/(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::\d{1,5})?$/;
+  "must be an origin as it is sent, such as https://app.acme.com, https://*.acme.com, or null for file:";

@@ -4,9 +4,9 @@ import { type Result, ok } from "../../shared/result.ts";
 import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { type RulesByKey, compileRules } from "./compile-rules.ts";
-import { type Faults, fault, refuse, refuseAll, refuseIssues } from "./faults.ts";
+import { type Faults, refuse, refuseAll, refuseIssues, unmatched } from "./faults.ts";
 import { FILE_TYPE } from "./file-types.ts";
-import { ORIGIN_EXPECTED, hasOriginForm, isOrigin } from "./hosts.ts";
+import { ORIGIN_EXPECTED, isOrigin } from "./hosts.ts";
 import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
 
 const MAX_ORIGINS = 100;
@@ -14,7 +14,6 @@ const MAX_FILE_TYPES = 50;
 
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const fileType = v.pipe(v.string(), v.regex(FILE_TYPE, "must be such as video/mp4, video/* or .mkv, in lower case"));
-const origin = v.pipe(v.string(), v.check(hasOriginForm, ORIGIN_EXPECTED));
 const rulesByKey = v.optional(
   v.custom<RulesByKey>((value) => typeof value === "object" && value !== null && !Array.isArray(value)),
   {},
@@ -33,7 +32,7 @@ const documentSchema = jsonObject({
   metadata: rulesByKey,
   custom: rulesByKey,
   creator: v.optional(jsonObject({ from: v.picklist(CREATOR_SOURCES) })),
-  origins: v.optional(v.pipe(v.array(origin), v.maxLength(MAX_ORIGINS))),
+  origins: v.optional(v.pipe(v.array(v.string()), v.maxLength(MAX_ORIGINS))),
 });
 
 /**
@@ -87,8 +86,7 @@ function compileDocument(
   }
 
   for (const [index, found] of origins?.entries() ?? [])
-    if (!isOrigin(found))
-      faults.push(fault(`/${source}/origins/${index}`, "setting_without_effect", ORIGIN_EXPECTED, { found }));
+    if (!isOrigin(found)) faults.push(unmatched(`/${source}/origins/${index}`, ORIGIN_EXPECTED, found));
 
   const rules = compileRules(source, { metadata, custom }, maxima, faults);
   if (!rules.ok) return rules;
