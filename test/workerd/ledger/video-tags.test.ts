@@ -181,6 +181,8 @@ describe("an unsigned tag, after the step to this version", () => {
   async function upgrade(ledger: LedgerStub, secondsLater: number): Promise<void> {
     await runInDurableObject(ledger, (_, { storage: { sql } }) => {
       sql.exec("ALTER TABLE ledger DROP COLUMN signed_from");
+      sql.exec("DROP TABLE handovers");
+      sql.exec("DROP TABLE checked_events");
       sql.exec("UPDATE schema SET steps = 5");
     });
     vi.setSystemTime(Date.now() + secondsLater * 1_000);
