@@ -36,7 +36,7 @@ export interface TestGateway {
   readonly operator: OperatorApi;
   /** Creates or replaces a tenant and returns a new key of it. */
   tenant(id: string, document?: object, key?: object): Promise<string>;
-  /** Lets all upload URLs expire earlier, as far as the gateway knows, and restarts it. */
+  /** Makes upload URLs, events and endpoints older, as far as the gateway knows, and restarts it. */
   age(seconds: number): Promise<void>;
   /** The rows of each ledger on disk. Restarts the gateway. */
   ledgers(): Promise<LedgerRow[][]>;
@@ -74,7 +74,7 @@ export async function startTestGateway(
   const operator = operatorApi(gateway.url);
   const whileStopped = async <T>(work: (path: string) => T): Promise<T[]> => {
     await gateway.stop();
-    const files = globSync("v3/do/**/*.sqlite", { cwd: statePath });
+    const files = globSync("v3/{do,d1}/**/*.sqlite", { cwd: statePath });
     const done = files.map((file) => work(join(statePath, file)));
     gateway = await start();
     return done;
@@ -90,10 +90,14 @@ export async function startTestGateway(
       return (await operator("POST", `/tenants/${id}/keys`, key))["key"] ?? "";
     },
     async age(seconds) {
-      await whileStopped((path) => onLedger(path, AGE, seconds));
+      await whileStopped((path) => {
+        onTable(path, "uploads", "UPDATE uploads SET expires = expires - ?", seconds);
+        onTable(path, "events", "UPDATE events SET created = created - ?", seconds);
+        onTable(path, "endpoints", "UPDATE endpoints SET created_at = created_at - ?", seconds * 1000);
+      });
     },
     async ledgers() {
-      const ledgers = await whileStopped((path) => onLedger(path, "SELECT * FROM uploads"));
+      const ledgers = await whileStopped((path) => onTable(path, "uploads", "SELECT * FROM uploads"));
       return ledgers.filter((rows) => rows.length > 0) as unknown as LedgerRow[][];
     },
     async stop() {
@@ -104,13 +108,11 @@ export async function startTestGateway(
   };
 }
 
-const AGE = "UPDATE uploads SET expires = expires - ?";
-
-/** @returns no rows from the database of another object */
-function onLedger(path: string, query: string, ...values: number[]): object[] {
+/** @returns no rows from a database without the table */
+function onTable(path: string, table: string, query: string, ...values: number[]): object[] {
   const database = new DatabaseSync(path);
-  const isLedger = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'uploads'").get() !== undefined;
-  const rows = isLedger ? database.prepare(query).all(...values) : [];
+  const exists = database.prepare("SELECT 1 FROM sqlite_master WHERE name = ?").get(table) !== undefined;
+  const rows = exists ? database.prepare(query).all(...values) : [];
   database.close();
   return rows;
 }
