@@ -8,8 +8,8 @@ export interface PublishEventsPorts<E extends PendingEvent> {
   readonly deliveries: DeliveryQueue;
   /** The oldest events that have to be sent to the queue. */
   readonly pending: () => readonly E[];
-  /** Marks these events as sent. @param withRecipients ids of those that were sent to an endpoint */
-  readonly done: (events: readonly E[], withRecipients: ReadonlySet<string>) => void;
+  /** Marks these events as sent. @param withRecipients those that were sent to an endpoint */
+  readonly done: (events: readonly E[], withRecipients: readonly E[]) => void;
 }
 
 /**
@@ -27,16 +27,17 @@ export async function publishEvents<E extends PendingEvent>(
     if (pending.length === 0) return true;
     const endpoints = await ports.registry.uncached.endpoints(tenant);
     if (!endpoints.ok) return false;
-    const deliveries = pending.flatMap((one) =>
-      endpoints.value
-        .filter((endpoint) => isRecipient(endpoint, one))
-        .map((endpoint) => deliveryTo(endpoint, one.event)),
-    );
+    const withRecipients: E[] = [];
+    const deliveries = pending.flatMap((one) => {
+      const recipients = endpoints.value.filter((endpoint) => isRecipient(endpoint, one));
+      if (recipients.length > 0) withRecipients.push(one);
+      return recipients.map((endpoint) => deliveryTo(endpoint, one.event));
+    });
     try {
       if (deliveries.length > 0) await ports.deliveries.send(deliveries);
     } catch {
       return false;
     }
-    ports.done(pending, new Set(deliveries.map(({ delivery }) => delivery.event.id)));
+    ports.done(pending, withRecipients);
   }
 }

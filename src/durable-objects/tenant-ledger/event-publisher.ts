@@ -7,6 +7,8 @@ import type { LedgerStore } from "./store.ts";
 
 /** Events per read. */
 const BATCH = 50;
+/** Events per read of a check, most of which are not sent. */
+const CHECK_BATCH = 500;
 
 /** Events that were sent once and never checked. */
 const UNCHECKED = "FROM events WHERE seq > (SELECT seq FROM checked_events) AND seq <= ? ORDER BY seq LIMIT ?";
@@ -70,25 +72,25 @@ export class EventPublisher {
     if ((this.nextHandover() ?? Infinity) > now) return;
     this.#lastCheck = now;
     const pending = () => this.#due(now);
-    const done = (events: readonly SentEvent[], withRecipients: ReadonlySet<string>) =>
-      this.#store.transaction(() => this.#markChecked(events, withRecipients, now));
+    const done = (events: readonly SentEvent[], lacking: readonly SentEvent[]) =>
+      this.#store.transaction(() => this.#markChecked(events, lacking, now));
     await publishEvents({ ...use(), pending, done }, this.#tenant);
   }
 
   /** The oldest events that are due to be checked. */
   #due(now: number): readonly SentEvent[] {
     const seqs = `SELECT event FROM handovers WHERE due <= ? UNION ALL SELECT * FROM (SELECT seq ${UNCHECKED})`;
-    const events = this.#outbox.sent(seqs, BATCH, now, this.#store.published, BATCH);
+    const events = this.#outbox.sent(seqs, CHECK_BATCH, now, this.#store.published, CHECK_BATCH);
     // A clock that went back leaves events in the future, which must not hold up those after them.
     const recent = events.findIndex(({ created }) => created <= now && created > now - HANDOVER_PAUSE_SECONDS);
     return recent < 0 ? events : events.slice(0, recent);
   }
 
-  /** @param withRecipients ids of the events that an endpoint lacked */
-  #markChecked(events: readonly SentEvent[], withRecipients: ReadonlySet<string>, now: number): void {
+  /** @param lacking those that an endpoint lacks */
+  #markChecked(events: readonly SentEvent[], lacking: readonly SentEvent[], now: number): void {
     this.#sql.exec("DELETE FROM handovers WHERE due <= ? AND event <= ?", now, lastOf(events));
-    for (const { seq, event, created } of events) {
-      const next = withRecipients.has(event.id) && nextHandover(created, now);
+    for (const { seq, created } of lacking) {
+      const next = nextHandover(created, now);
       if (next) this.#sql.exec("INSERT INTO handovers VALUES (?, ?)", next, seq);
     }
     this.#sql.exec("UPDATE checked_events SET seq = max(seq, ?)", lastOf(events));

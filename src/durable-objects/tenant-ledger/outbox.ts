@@ -64,9 +64,17 @@ export class Outbox {
         ...values,
       )
       .toArray()
-      .map((row) => {
-        const { seq, created } = row;
-        return { seq, created, event: this.#event(row), attempted: JSON.parse(row.attempted) as string[] };
+      .map(({ seq, body, created, attempted }) => {
+        // Parsed when it is needed: hardly ever, of up to thousands in one alarm.
+        const event = () => this.#event({ seq, body });
+        return {
+          seq,
+          created,
+          attempted: JSON.parse(attempted) as string[],
+          get event() {
+            return event();
+          },
+        };
       });
   }
 

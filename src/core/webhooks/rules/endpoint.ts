@@ -27,8 +27,9 @@ export function isSubscribed({ disabled, events }: Endpoint, { body }: WebhookEv
 }
 
 /** An event that was sent before goes only to endpoints that existed then and were never tried. */
-export function isRecipient(endpoint: Endpoint, { event, created = Infinity, attempted = [] }: PendingEvent): boolean {
-  return endpoint.created <= created && !attempted.includes(endpoint.id) && isSubscribed(endpoint, event);
+export function isRecipient(endpoint: Endpoint, pending: PendingEvent): boolean {
+  const { created = Infinity, attempted = [] } = pending;
+  return endpoint.created <= created && !attempted.includes(endpoint.id) && isSubscribed(endpoint, pending.event);
 }
 
 export function deliveryTo({ tenant, id, slow }: Endpoint, event: WebhookEvent): QueuedDelivery {
