@@ -1,4 +1,4 @@
-import { type JWTVerifyGetKey, createLocalJWKSet, createRemoteJWKSet, customFetch, errors } from "jose";
+import { type JSONWebKeySet, type JWTVerifyGetKey, createLocalJWKSet, errors } from "jose";
 import { mayFetch } from "../../core/shared/fetched-url.ts";
 import { errorMessage } from "../../core/shared/text.ts";
 import type { Issuer } from "../../core/auth/rules/issuer.ts";
@@ -48,33 +48,48 @@ export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWT
   };
 }
 
+/**
+ * The keys at a URL. While they are younger than `JWKS_MAX_AGE_MS`, tokens with a known `kid` need no request, so they stay valid
+ * while the provider is down. Requests share the keys, but not a read in progress: a Worker cannot wait for the I/O of another one.
+ */
 function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
-  let lastFailure: { readonly error: JwksUnavailable; readonly until: number } | undefined;
-  const keySet = createRemoteJWKSet(new URL(url), {
-    cacheMaxAge: JWKS_MAX_AGE_MS,
-    cooldownDuration: JWKS_COOLDOWN_MS,
-    timeoutDuration: JWKS_TIMEOUT_MS,
-    [customFetch]: async (target, init) => {
-      // Checked here, where a request is needed: tokens with a cached key stay valid while the provider is down.
-      if (lastFailure && Date.now() < lastFailure.until) throw lastFailure.error;
-      // Checked when it was configured, but perhaps by another version, or before the setting for loopback changed.
-      if (!mayFetch(target, allowLoopback)) throw new JwksUnavailable("The JWKS URL is not allowed.");
-      const response = await fetch(target, init);
-      const body = await readBounded(response.body, MAX_JWKS_BYTES);
-      if (body === undefined) throw new JwksUnavailable(`The key set must have at most ${MAX_JWKS_BYTES} bytes.`);
-      return new Response(body, response);
-    },
-  });
+  let current: { readonly keyOf: JWTVerifyGetKey; readonly readAt: number } | undefined;
+  let failure: { readonly error: JwksUnavailable; readonly until: number } | undefined;
 
-  return async (header, token) => {
+  const read = async () => {
+    if (failure && Date.now() < failure.until) throw failure.error;
     try {
-      return await keySet(header, token);
-    } catch (error) {
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error;
-      if (error instanceof errors.JOSENotSupported || error === lastFailure?.error) throw error;
-      const unavailable = new JwksUnavailable(errorMessage(error), { cause: error });
-      lastFailure = { error: unavailable, until: Date.now() + JWKS_RETRY_MS };
-      throw unavailable;
+      current = { keyOf: createLocalJWKSet(await fetchKeySet(url, allowLoopback)), readAt: Date.now() };
+      return current;
+    } catch (cause) {
+      const error = new JwksUnavailable(errorMessage(cause), { cause });
+      failure = { error, until: Date.now() + JWKS_RETRY_MS };
+      throw error;
     }
   };
+  const isYounger = (milliseconds: number) => current !== undefined && Date.now() < current.readAt + milliseconds;
+
+  return async (header, token) => {
+    const { keyOf } = current && isYounger(JWKS_MAX_AGE_MS) ? current : await read();
+    try {
+      return await keyOf(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || isYounger(JWKS_COOLDOWN_MS)) throw error;
+      return (await read()).keyOf(header, token);
+    }
+  };
+}
+
+async function fetchKeySet(url: string, allowLoopback: boolean): Promise<JSONWebKeySet> {
+  // Checked when it was configured, but perhaps by another version, or before the setting for loopback changed.
+  if (!mayFetch(url, allowLoopback)) throw new Error("The JWKS URL is not allowed.");
+  const response = await fetch(url, {
+    headers: { Accept: "application/json, application/jwk-set+json" },
+    redirect: "manual",
+    signal: AbortSignal.timeout(JWKS_TIMEOUT_MS),
+  });
+  if (response.status !== 200) throw new Error(`The JWKS URL answered ${response.status}.`);
+  const body = await readBounded(response.body, MAX_JWKS_BYTES);
+  if (body === undefined) throw new Error(`The key set must have at most ${MAX_JWKS_BYTES} bytes.`);
+  return new Response(body).json<JSONWebKeySet>();
 }
