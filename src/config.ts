@@ -104,7 +104,7 @@ const upstreamEnvironment = v.object({
   STREAM_CALLS_PER_WINDOW: v.pipe(
     v.optional(v.string(), String(DEFAULT_CALLS_PER_WINDOW)),
     v.transform(Number),
-    v.integer(),
+    v.safeInteger(),
     v.minValue(1),
     v.maxValue(MAX_CALLS_PER_WINDOW),
   ),
@@ -117,7 +117,7 @@ const upstreamEnvironment = v.object({
   STREAM_MAX_VIDEO_SECONDS: v.pipe(
     v.optional(v.string(), String(USUAL_MAXIMA.maxVideoSeconds)),
     v.transform(Number),
-    v.integer(),
+    v.safeInteger(),
     v.minValue(1),
     v.maxValue(ANY_ACCOUNT.maxVideoSeconds),
   ),
@@ -135,14 +135,14 @@ const environment = v.object({
   REGISTRY_CACHE_SECONDS: v.pipe(
     v.optional(v.string(), "10"),
     v.transform(Number),
-    v.integer(),
+    v.safeInteger(),
     v.minValue(0),
     v.maxValue(MAX_CACHE_SECONDS),
   ),
   STREAM_DEADLINE_MS: v.pipe(
     v.optional(v.string(), "10000"),
     v.transform(Number),
-    v.integer(),
+    v.safeInteger(),
     v.minValue(100),
     v.maxValue(MAX_DEADLINE_MS),
   ),

@@ -220,8 +220,8 @@ const eventTypes = v.array(v.picklist(UPLOAD_EVENT_TYPES));
 const secretsSchema = v.array(v.object({ secret: v.string(), expiresAt: v.exactOptional(v.number()) }));
 const keySet = v.object({ keys: v.array(v.record(v.string(), v.unknown())) });
 const credentialSchema = v.union([
-  v.object({ kind: v.literal("token"), token: v.string() }),
-  v.object({ kind: v.literal("key"), email: v.string(), key: v.string() }),
+  v.object({ kind: v.picklist(["token"]), token: v.string() }),
+  v.object({ kind: v.picklist(["key"]), email: v.string(), key: v.string() }),
 ]);
 
 function stored<S extends v.GenericSchema>(schema: S, json: string): v.InferOutput<S> {

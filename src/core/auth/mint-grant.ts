@@ -47,7 +47,7 @@ const reference = v.pipe(
 /** A grant's life. */
 export const grantSeconds = v.pipe(
   v.number(),
-  v.integer(),
+  v.safeInteger(),
   v.minValue(MIN_GRANT_SECONDS),
   v.maxValue(MAX_GRANT_SECONDS),
 );
@@ -60,7 +60,7 @@ export const mintGrantSchema = jsonObject({
   reference: v.optional(reference),
   /** How many files it is for. */
   uploads: v.optional(
-    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_GRANT_UPLOADS)),
+    v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(MAX_GRANT_UPLOADS)),
     DEFAULT_GRANT_UPLOADS,
   ),
   /** A policy document that narrows the tenant's. */

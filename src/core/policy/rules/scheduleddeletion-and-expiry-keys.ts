@@ -51,7 +51,7 @@ function timeKey(options: {
       ...(absence !== undefined && { absence }),
       ...(auto && { default: auto }),
     },
-    setting: auto ? v.union([v.literal(AUTO), duration]) : duration,
+    setting: auto ? v.union([v.picklist([AUTO]), duration]) : duration,
     verbs: { min: duration, max: duration },
     resolve: (setting) => {
       if (auto && setting === AUTO) return auto;

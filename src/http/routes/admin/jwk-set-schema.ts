@@ -15,9 +15,9 @@ const common = {
 };
 
 const KEY_TYPES = [
-  v.object({ kty: v.literal("RSA"), n: base64url, e: base64url, ...common }),
-  v.object({ kty: v.literal("EC"), crv: label, x: base64url, y: base64url, ...common }),
-  v.object({ kty: v.literal("OKP"), crv: label, x: base64url, ...common }),
+  v.object({ kty: v.picklist(["RSA"]), n: base64url, e: base64url, ...common }),
+  v.object({ kty: v.picklist(["EC"]), crv: label, x: base64url, y: base64url, ...common }),
+  v.object({ kty: v.picklist(["OKP"]), crv: label, x: base64url, ...common }),
 ];
 const otherType = v.object({ kty: v.picklist(["RSA", "EC", "OKP"]) });
 

@@ -53,10 +53,10 @@ const upstreamSchema = (allowLoopback: boolean) =>
         v.pipe(v.array(host(allowLoopback)), v.minLength(1), v.maxLength(20)),
         STREAM_UPLOAD_HOSTS.split(","),
       ),
-      callsPerWindow: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_CALLS_PER_WINDOW))),
+      callsPerWindow: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(MAX_CALLS_PER_WINDOW))),
       maxUploadBytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
       maxVideoSeconds: v.optional(
-        v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(ANY_ACCOUNT.maxVideoSeconds)),
+        v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(ANY_ACCOUNT.maxVideoSeconds)),
       ),
       apiToken: v.optional(secret),
       apiEmail: v.optional(secret),
