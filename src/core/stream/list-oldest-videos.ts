@@ -39,13 +39,12 @@ export async function listOldestVideos(
     const page = await stream.listVideosFrom(upstream, from, limit, { before: end });
     return page === "unreadable" ? ok(undefined) : page ? ok(page) : err(UNAVAILABLE);
   };
-  let failures = 0;
   for (const limit of PAGE_SIZES.filter((size) => size <= most)) {
     const page = await list(limit, before);
     if (page.ok) {
       if (page.value) return ok(page.value);
-      // One failure may be the deadline for a large page.
-    } else if (page.problem !== UNAVAILABLE || ++failures > 1) return page;
+      // The deadline may be too short for the first page.
+    } else if (page.problem !== UNAVAILABLE || limit < most) return page;
   }
   // Halves the time in which the oldest video was created. Until `readable`, there is none.
   let [readable, unreadable] = [from - 1, before];

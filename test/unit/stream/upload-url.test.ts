@@ -31,6 +31,7 @@ describe("parseLocation", () => {
     ["two valid upload URLs, since either may be meant", `${url}, ${url}2`],
     ["loopback over http outside development", "http://127.0.0.1:8787/tus/f8b2"],
     ["javascript", "javascript:alert(1)"],
+    ["a URL of 64 KiB", `${url}&a=${"a".repeat(65_536)}`],
   ])("rejects %s", (_, header) => {
     expect(parseLocation(header, [...hosts, "127.0.0.1:8787"], false)).toBeUndefined();
   });

@@ -14,9 +14,10 @@ export function parseLocation(header: string, hosts: readonly string[], allowLoo
 }
 
 /**
- * Matches the text and not a parsed URL, since the text is copied to a response header, and parsers repair invalid URLs.
+ * Matches the text and not a parsed URL, since the text is copied to a response header, and parsers repair invalid URLs. Its
+ * length is bounded, since the ledger stores it.
  */
-const UPLOAD_URL = /^https?:\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(?:[/?][\x21-\x7e]*)?$/;
+const UPLOAD_URL = /^https?:\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(?:[/?][\x21-\x7e]{0,4000})?$/;
 
 function isUploadUrl(value: string, hosts: readonly string[], allowLoopback: boolean): boolean {
   const url = UPLOAD_URL.exec(value);
