@@ -5,7 +5,7 @@ import { uploadBounds } from "../../quota/rules/upload-bounds.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { truncate } from "../../shared/text.ts";
 import { messageOf } from "./constraints.ts";
-import { type Faults, dotPath, fault, refuse, refuseIssues, unmatched } from "./faults.ts";
+import { type Faults, dotPath, refuse, refuseIssues, unmatched, withoutEffect } from "./faults.ts";
 import { HOST_EXPECTED, isHost } from "./hosts.ts";
 import type { MetadataKey, Setting, Verbs } from "./metadata-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
@@ -48,17 +48,14 @@ export function compileRule(
   const constraints = metadataKey.constraints(verbs);
   const stream = metadataKey.type.constraints;
   const all = [...constraints, ...stream];
+  const ends = all.filter(({ verb }) => verb === "min" || verb === "max");
   const { min, max, maxLength, oneOf = [], within }: Verbs = verbs;
   const context: Context = { now: 0, length: 0, bounds: uploadBounds(maxima, {}) };
   for (const [verb, setting, bounds, found = setting] of [
     ["force", force, all],
     ["default", fallback, all],
-    // Bounds that leave no value at all. The others have no effect where they are wider than Stream's.
-    ["min", min, all.filter(({ verb }) => verb === "max")],
-    ["max", max, all.filter(({ verb }) => verb === "min")],
-    ["min", min, stream],
-    ["max", max, stream],
-    ["within", within, stream],
+    ["min", min, ends],
+    ["max", max, ends],
     ["maxLength", maxLength && "x".repeat(Math.min(maxLength, MAX_TRIED_CHARACTERS)), stream, maxLength],
     ...oneOf.map((choice) => ["oneOf", choice, stream] as const),
   ] as const) {
@@ -67,13 +64,12 @@ export function compileRule(
     const bound = `${constraints.includes(violated) ? "the rule's" : "Stream's"} ${violated.verb}`;
     const message = `${messageOf(violated, context)}, ${bound} (found: ${truncate(JSON.stringify(found))})`;
     const at = `${pointer}/${verb}`;
-    if (bounds !== stream) return refuse(at, message);
-    faults.push(
-      fault(at, "setting_without_effect", message, { found: typeof found === "number" ? found : String(found) }),
-    );
+    // A bound that is wider than Stream's own has no effect; everything else leaves no value at all.
+    if (bounds !== stream && verb !== violated.verb) return refuse(at, message);
+    faults.push(withoutEffect(at, message, typeof found === "number" ? found : String(found)));
   }
   if (oneOf.length > 0 && oneOf.every((choice) => findViolated(metadataKey, choice, constraints, context)))
-    faults.push(fault(`${pointer}/oneOf`, "setting_without_effect", "has no value that the rule's other bounds allow"));
+    faults.push(withoutEffect(`${pointer}/oneOf`, "has no value that the rule's other bounds allow", oneOf.join()));
   // Lists are of hosts.
   for (const [verb, setting] of Object.entries({ force, default: fallback, within }))
     for (const [index, found] of Array.isArray(setting) ? setting.entries() : [])

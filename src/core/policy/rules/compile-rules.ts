@@ -5,7 +5,7 @@ import { nearestWord } from "../../shared/text.ts";
 import type { Warning } from "../../shared/warning.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { compileRule } from "./compile-rule.ts";
-import { type Faults, dotPath, fault, refuse, refuseIssues } from "./faults.ts";
+import { type Faults, dotPath, faultAt, refuse, refuseIssues, withoutEffect } from "./faults.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { PolicyDocument } from "./policy.ts";
 import { RESERVED_KEYS } from "./reserved-keys.ts";
@@ -86,8 +86,7 @@ function compileCustomKeys(
     const at = `${pointer}/allow/${index}`;
     const error = spell(name, spellings);
     if (error !== undefined) return refuse(at, error);
-    if (METADATA_KEYS.has(name.toLowerCase()))
-      faults.push(fault(at, "setting_without_effect", "is one of Stream's keys", { found: name }));
+    if (METADATA_KEYS.has(name.toLowerCase())) faults.push(withoutEffect(at, "is one of Stream's keys", name));
   }
   return ok({
     path: dotPath(pointer),
@@ -111,16 +110,13 @@ function spell(name: string, spellings: Map<string, string>): string | undefined
   return spelling === name ? undefined : `is the same key as "${spelling}"`;
 }
 
-function misplaced(pointer: string, name: string): Warning {
-  const nearest = nearestWord(name, METADATA_KEYS.keys());
-  const found = nearest === undefined ? "" : ` (nearest: "${nearest}")`;
-  return fault(
-    pointer,
-    "unknown_metadata_key",
-    `is not one of Stream's keys${found}; other keys belong under "custom"`,
-    {
-      found: name,
-      ...(nearest !== undefined && { nearest }),
-    },
-  );
+function misplaced(pointer: string, found: string): Warning {
+  const nearest = nearestWord(found, METADATA_KEYS.keys());
+  const hint = nearest === undefined ? "" : ` (nearest: "${nearest}")`;
+  return {
+    ...faultAt(pointer, `is not one of Stream's keys${hint}; other keys belong under "custom"`),
+    code: "unknown_metadata_key",
+    found,
+    ...(nearest !== undefined && { nearest }),
+  };
 }

@@ -10,26 +10,22 @@ import type { Warning } from "../../shared/warning.ts";
  */
 export type Faults = Warning[];
 
-/** @param pointer such as `/policy/metadata/name`: policy keys contain no slash */
-export function fault(
-  pointer: string,
-  code: Warning["code"],
-  message: string,
-  more: Pick<Warning, "found" | "nearest"> = {},
-): Warning {
-  return { ...faultAt(pointer, message), code, ...more };
+/** A setting that never has an effect. @param pointer of the setting, such as `/policy/metadata/expiry/max` */
+export function withoutEffect(pointer: string, message: string, found: number | string): Warning {
+  return { ...faultAt(pointer, message), code: "setting_without_effect", found };
 }
 
 /** A sentence about a place in a document. */
 type Fault = Pick<Warning, "pointer" | "detail">;
 
-function faultAt(pointer: string, message: string): Fault {
+/** @param pointer such as `/policy/metadata/name`: policy keys contain no slash */
+export function faultAt(pointer: string, message: string): Fault {
   return { pointer, detail: `${dotPath(pointer)}: ${message}` };
 }
 
 /** A text that nothing ever equals. */
 export function unmatched(pointer: string, expected: string, found: string): Warning {
-  return fault(pointer, "setting_without_effect", `${expected} (found: "${truncate(found)}")`, { found });
+  return withoutEffect(pointer, `${expected} (found: "${truncate(found)}")`, found);
 }
 
 /** Refuses a document for a fault at `pointer`. */
