@@ -1,8 +1,8 @@
 import { ASYMMETRIC_ALGORITHMS, SYMMETRIC_ALGORITHMS } from "../../core/auth/rules/issuer.ts";
 import type { IssuerStore } from "../../core/ports/admin-registry.ts";
+import { invalidField } from "../../core/shared/invalid-field.ts";
 import type { IssuerDocument, IssuerSettings } from "../../core/shared/admin-documents.ts";
-import { problem } from "../../core/shared/problem.ts";
-import { err, ok } from "../../core/shared/result.ts";
+import { ok } from "../../core/shared/result.ts";
 import type { Database } from "./database.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import type { Query } from "./query.ts";
@@ -50,7 +50,7 @@ export function createIssuerStore(database: Database, encryption: FieldEncryptio
     async put(id, settings) {
       const { secret, tenant = null } = settings;
       if (tenant !== null && !(await tenantExists(tenant)))
-        return err(problem("body_invalid", `tenant: there is no tenant "${tenant}".`, { key: "tenant" }));
+        return invalidField("tenant", `there is no tenant "${tenant}"`);
       const before = await find(id);
       if (before && before.tenant !== tenant) await revokeIssuer(before);
 

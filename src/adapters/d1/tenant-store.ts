@@ -1,7 +1,8 @@
 import type { TenantStore } from "../../core/ports/admin-registry.ts";
+import { invalidField } from "../../core/shared/invalid-field.ts";
 import type { TenantDocument } from "../../core/shared/admin-documents.ts";
 import { problem } from "../../core/shared/problem.ts";
-import { type Err, err, ok } from "../../core/shared/result.ts";
+import { err, ok } from "../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM, NO_SUCH_TENANT } from "../../core/shared/tenant.ts";
 import type { Database } from "./database.ts";
 import type { Query } from "./query.ts";
@@ -72,10 +73,10 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
           ([member, value]) => value === undefined && after && after[member as "policy" | "limits"] !== EMPTY,
         );
         if (missing)
-          return invalid(missing[0], "is required, since the tenant has one that is not empty; {} empties it");
+          return invalidField(missing[0], "is required, since the tenant has one that is not empty; {} empties it");
         return !before && !restore && (await wasDeleted(id))
           ? err(TENANT_ID_RETIRED)
-          : invalid("upstream", `there is no upstream "${upstream}"`);
+          : invalidField("upstream", `there is no upstream "${upstream}"`);
       }
       return after ? ok({ document: tenantDocument(after), created: !before }) : err(NO_SUCH_TENANT);
     },
@@ -94,10 +95,6 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
       return deleted > 0;
     },
   };
-}
-
-function invalid(key: string, reason: string): Err {
-  return err(problem("body_invalid", `${key}: ${reason}.`, { key }));
 }
 
 /** The column `abandoned` is the document's `unfinishedUploads`. */

@@ -1,7 +1,7 @@
 import type { AdminRegistry } from "../ports/admin-registry.ts";
 import type { SecretHashes } from "../ports/hashes.ts";
+import { invalidField } from "../shared/invalid-field.ts";
 import type { ApiKeyDocument, ApiKeySettings } from "../shared/admin-documents.ts";
-import { problem } from "../shared/problem.ts";
 import { formatTimestamp } from "../shared/time.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { NO_SUCH_TENANT } from "../shared/tenant.ts";
@@ -30,11 +30,7 @@ export async function createApiKey(
 ): Promise<Result<CreatedApiKey>> {
   const { expiresAt = Infinity } = settings;
   if (expiresAt <= nowMs())
-    return err(
-      problem("body_invalid", `expiresAt: must be in the future (found: ${formatTimestamp(expiresAt / 1000)}).`, {
-        key: "expiresAt",
-      }),
-    );
+    return invalidField("expiresAt", `must be in the future (found: ${formatTimestamp(expiresAt / 1000)})`);
   const id = randomBase62(randomBytes, API_KEY_ID_CHARACTERS);
   const key = formatApiKey(id, randomBase62(randomBytes, API_KEY_SECRET_CHARACTERS));
   const document = await adminRegistry.apiKeys.create(tenant, id, await hashes.digest(key.text), settings);

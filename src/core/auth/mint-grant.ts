@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { invalidField } from "../shared/invalid-field.ts";
 import { jsonObject } from "../shared/strict-object.ts";
 import {
   DEFAULT_GRANT_SECONDS,
@@ -16,7 +17,6 @@ import { parsePolicy } from "../policy/rules/parse-policy.ts";
 import { type PolicyDocument, narrow } from "../policy/rules/policy.ts";
 import { uploadBounds } from "../quota/rules/upload-bounds.ts";
 import { ANY_ACCOUNT } from "../stream/rules/defaults.ts";
-import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { truncate } from "../shared/text.ts";
 import type { Access } from "./authenticate.ts";
@@ -83,12 +83,9 @@ export async function mintGrant(
   body: v.InferOutput<typeof mintGrantSchema>,
 ): Promise<Result<MintedGrant>> {
   if (caller.subject !== undefined && body.subject !== undefined && body.subject !== caller.subject)
-    return err(
-      problem(
-        "body_invalid",
-        `subject: must be absent or the subject of your token, "${truncate(caller.subject)}" (found: "${truncate(body.subject)}").`,
-        { key: "subject" },
-      ),
+    return invalidField(
+      "subject",
+      `must be absent or the subject of your token, "${truncate(caller.subject)}" (found: "${truncate(body.subject)}")`,
     );
   const policy = parseGrantPolicy(body.policy);
   if (!policy.ok) return policy;
@@ -126,13 +123,7 @@ function parseGrantPolicy(json: unknown): Result<PolicyDocument | undefined> {
   const bytes = new TextEncoder().encode(JSON.stringify(json)).byteLength;
   return bytes <= MAX_GRANT_POLICY_BYTES
     ? policy
-    : err(
-        problem(
-          "body_invalid",
-          `policy: must have at most ${MAX_GRANT_POLICY_BYTES} bytes of JSON (found: ${bytes}).`,
-          { key: "policy" },
-        ),
-      );
+    : invalidField("policy", `must have at most ${MAX_GRANT_POLICY_BYTES} bytes of JSON (found: ${bytes})`);
 }
 
 /** A grant lasts at most until its key expires, or as long as its issuer allows. @returns seconds */
@@ -146,7 +137,5 @@ function lifeOf(
   if (seconds <= most) return ok(seconds);
   const why =
     maxGrantSeconds === undefined ? "since your API key expires then" : "the maxGrantSeconds of your token's issuer";
-  return err(
-    problem("body_invalid", `expiresIn: must be at most ${most}, ${why} (found: ${seconds}).`, { key: "expiresIn" }),
-  );
+  return invalidField("expiresIn", `must be at most ${most}, ${why} (found: ${seconds})`);
 }

@@ -1,6 +1,7 @@
 import type { Ledgers } from "../ports/ledger.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 import type { DeliveryQueue } from "../ports/webhooks.ts";
+import { invalidField } from "../shared/invalid-field.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { errorMessage } from "../shared/text.ts";
@@ -36,8 +37,7 @@ export async function redeliverEvent(
 
   const requested =
     endpointId === undefined ? undefined : endpoints.value.find((endpoint) => endpoint.id === endpointId);
-  if (endpointId !== undefined && !requested)
-    return err(problem("body_invalid", `endpoint: there is no "${endpointId}".`, { key: "endpoint" }));
+  if (endpointId !== undefined && !requested) return invalidField("endpoint", `there is no "${endpointId}"`);
   const targets = requested
     ? [requested].filter(({ disabled }) => !disabled)
     : endpoints.value.filter((endpoint) => isSubscribed(endpoint, event));

@@ -1,4 +1,3 @@
-import * as v from "valibot";
 import type { Faults } from "../../policy/rules/faults.ts";
 import { NULL_ORIGIN } from "../../policy/rules/hosts.ts";
 import { readPolicy } from "../../policy/rules/parse-policy.ts";
@@ -179,17 +178,16 @@ function smallestUpload(policy: PolicyDocument) {
   return { ...ANY_UPLOAD, bytes: policy.upload.minBytes, seconds };
 }
 
-/** The rule of `maxdurationseconds` as the operator wrote it, which `parsePolicy` has checked. */
-function durationRule({ json }: PolicyDocument): v.InferOutput<typeof durationSchema> {
-  const parsed = v.safeParse(v.object({ metadata: v.object({ maxdurationseconds: durationSchema }) }), json);
-  return parsed.success ? parsed.output.metadata.maxdurationseconds : {};
+/** The rule of `maxdurationseconds` as the operator wrote it, which `readPolicy` has checked. */
+function durationRule({ json }: PolicyDocument): DurationRule {
+  return (json as { metadata?: { maxdurationseconds?: DurationRule } }).metadata?.maxdurationseconds ?? {};
 }
 
-const seconds = v.optional(v.number());
-const durationSchema = v.object({
-  force: seconds,
-  default: seconds,
-  min: seconds,
-  max: seconds,
-  oneOf: v.optional(v.array(v.number())),
-});
+/** In seconds. */
+interface DurationRule {
+  readonly force?: number;
+  readonly default?: number;
+  readonly min?: number;
+  readonly max?: number;
+  readonly oneOf?: readonly number[];
+}

@@ -7,6 +7,7 @@ import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import type { Budget } from "../../../core/ports/budget.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import type { StreamWebhooks } from "../../../core/ports/stream.ts";
+import { invalidField } from "../../../core/shared/invalid-field.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { type Result, err } from "../../../core/shared/result.ts";
 import { isFetchableUrl } from "../../../core/shared/fetched-url.ts";
@@ -60,9 +61,7 @@ export function upstreamWebhookRoutes(ports: UpstreamWebhookPorts): Routes {
     PUT: handle({ slugs, body: putSchema }, async (c, { path, body }) => {
       const { gateway = c.req.url } = body;
       if (!isFetchableUrl(gateway, ports.config.allowLoopback))
-        return err(
-          problem("body_invalid", `gateway: ${FETCHABLE_URL} (found: ${truncate(gateway)}).`, { key: "gateway" }),
-        );
+        return invalidField("gateway", `${FETCHABLE_URL} (found: ${truncate(gateway)})`);
       const upstream = await acquireUpstream(ports, path.upstream);
       if (!upstream.ok) return upstream;
       const { id } = upstream.value;
