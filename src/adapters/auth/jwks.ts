@@ -1,4 +1,5 @@
-import { type JSONWebKeySet, type JWTVerifyGetKey, createLocalJWKSet, errors } from "jose";
+import { type JSONWebKeySet, type JWTVerifyGetKey, createLocalJWKSet } from "jose";
+import { JWKSNoMatchingKey } from "jose/errors";
 import { mayFetch } from "../../core/shared/fetched-url.ts";
 import { errorMessage } from "../../core/shared/text.ts";
 import type { Issuer } from "../../core/auth/rules/issuer.ts";
@@ -74,7 +75,7 @@ function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
     try {
       return await keyOf(header, token);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || isYounger(JWKS_COOLDOWN_MS)) throw error;
+      if (!(error instanceof JWKSNoMatchingKey) || isYounger(JWKS_COOLDOWN_MS)) throw error;
       return (await read()).keyOf(header, token);
     }
   };

@@ -1,4 +1,5 @@
-import { SignJWT, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose";
+import { SignJWT, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
+import { JWKSMultipleMatchingKeys, JWKSNoMatchingKey, JWTClaimValidationFailed, JWTExpired } from "jose/errors";
 import * as v from "valibot";
 import type { KeyRing } from "../../config.ts";
 import { DEFAULT_GRANT_UPLOADS } from "../../core/auth/rules/grant.ts";
@@ -22,7 +23,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
   const keySource = createKeySource(allowLoopback);
   const grantKeyOf = (header: { kid?: string }) => {
     const key = grantKeys.find(({ id }) => id === header.kid);
-    if (!key) throw new errors.JWKSNoMatchingKey();
+    if (!key) throw new JWKSNoMatchingKey();
     return key.bytes;
   };
 
@@ -133,12 +134,12 @@ function toProblem(error: unknown): Problem {
       facts,
       retryAfterSeconds: 10,
     });
-  if (error instanceof errors.JWTExpired) return problem("credential_expired", "The token has expired.", { facts });
-  if (error instanceof errors.JWTClaimValidationFailed && error.claim === "nbf")
+  if (error instanceof JWTExpired) return problem("credential_expired", "The token has expired.", { facts });
+  if (error instanceof JWTClaimValidationFailed && error.claim === "nbf")
     return problem("credential_not_yet_valid", "The token is not valid yet.", { facts });
-  if (error instanceof errors.JWTClaimValidationFailed && error.claim === "aud")
+  if (error instanceof JWTClaimValidationFailed && error.claim === "aud")
     return problem("credential_wrong_audience", "The aud of the token must be the audience of its issuer.", { facts });
-  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
+  if (error instanceof JWKSNoMatchingKey || error instanceof JWKSMultipleMatchingKeys)
     return problem("credential_unknown_key", "The token is signed with an unknown key.", { facts });
   return problem("credential_invalid", "The token is not valid.", { facts });
 }
