@@ -2,7 +2,7 @@ import type { KeyRing, RingKey } from "../../config.ts";
 import type { VideoTags } from "../../core/ports/video-tags.ts";
 import { secretHashes } from "../auth/hashing.ts";
 
-/** 96 bits, 16 characters: nobody can try tags offline, and Stream's metadata stays short. */
+/** 96 bits cannot be guessed, and are 16 characters without padding. */
 const MAC_BYTES = 12;
 
 const utf8 = new TextEncoder();

@@ -143,6 +143,17 @@ describe("an unsigned tag", () => {
     expect(await ledger.find(goldenId(6))).toMatchObject({ state: "ready", uid: goldenUid(6) });
     expect(await ledger.find(later.id)).toMatchObject({ state: "reserved" });
   });
+
+  it("finds nothing in a ledger that had no uploads before the step", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 });
+    const ledger = env.LEDGER.getByName("golden");
+    await load(ledger, `${STEP_5} DELETE FROM uploads; DELETE FROM ledger;`);
+    vi.setSystemTime((GOLDEN_TIME - 60) * 1000);
+    const { id } = reservationRequest();
+    await ledger.reserve(reservationRequest({ id }));
+    const tag = { tenant: "golden", uploadId: id };
+    expect(await ledger.record("default", streamVideo(goldenUid(6), "ready", { created: now(), tag }))).toBe(false);
+  });
 });
 
 describe("an idempotency key in the form of version 0.1", () => {
