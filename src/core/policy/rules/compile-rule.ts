@@ -69,7 +69,9 @@ export function compileRule(
     faults.push(withoutEffect(at, message, typeof found === "number" ? found : String(found)));
   }
   if (oneOf.length > 0 && oneOf.every((choice) => findViolated(metadataKey, choice, constraints, context)))
-    faults.push(withoutEffect(`${pointer}/oneOf`, "has no value that the rule's other bounds allow", oneOf.join()));
+    faults.push(
+      withoutEffect(`${pointer}/oneOf`, "has no value that the rule's other bounds allow", truncate(oneOf.join())),
+    );
   // Lists are of hosts.
   for (const [verb, setting] of Object.entries({ force, default: fallback, within }))
     for (const [index, found] of Array.isArray(setting) ? setting.entries() : [])
