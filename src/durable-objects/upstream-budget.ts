@@ -146,7 +146,7 @@ export class UpstreamBudget extends DurableObject<Env> {
     if (stored) {
       const made = JSON.parse(stored.made) as ReturnType<SlidingWindowLimiter["countsPerSecond"]>;
       for (const [at, calls] of [...made, [time, stored.ahead] as const])
-        for (let call = 0; call < calls; call++) window.count(UNKNOWN_TENANT, Math.min(at, time));
+        for (let call = 0; call < calls; call++) window.count(UNKNOWN_TENANT, at);
       // The calls ahead now have a time: without this write, the next restart would count them at a later one.
       if (stored.ahead > 0) this.#write(window, 0);
     }

@@ -64,7 +64,7 @@ export class BudgetModel {
 
   /** Restarts from the stored state. */
   start(now: number): void {
-    const stored = this.#stored.calls.map(({ at }) => Math.min(Math.ceil(at), now));
+    const stored = this.#stored.calls.map(({ at }) => Math.ceil(at));
     const ahead = Array.from({ length: this.#stored.ahead }, () => now);
     this.#counted = [...stored, ...ahead].map((at) => ({ tenant: UNKNOWN_TENANT, at }));
     if (this.#stored.ahead > 0) this.#stored = { calls: this.#counted, ahead: 0 };

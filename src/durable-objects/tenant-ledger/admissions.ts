@@ -94,7 +94,7 @@ export class Admissions {
     answerSeconds: number,
   ): IdempotencyOutcome {
     const { prefix = "" } = request.perGrant ?? {};
-    const countReachable = () => this.#queries.countReachable(prefix, time - answerSeconds);
+    const countReachable = () => this.#queries.countReachable(prefix, time, answerSeconds);
     return resolveIdempotency(request, existing, time, answerSeconds, countReachable);
   }
 
@@ -108,7 +108,7 @@ export class Admissions {
     time: number,
     answerSeconds: number,
   ): UploadRow[] {
-    const ofGrant = perGrant ? this.#queries.lostOfGrant(perGrant.prefix, time - answerSeconds) : [];
+    const ofGrant = perGrant ? this.#queries.lostOfGrant(perGrant.prefix, time, answerSeconds) : [];
     const others = ofGrant.filter(({ id }) => id !== existing?.id);
     return existing && isLive(existing.state) ? [existing, ...others] : others;
   }

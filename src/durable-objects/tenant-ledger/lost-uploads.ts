@@ -34,7 +34,7 @@ export class LostUploads {
   settle(): void {
     this.#store.transaction(() => {
       const now = this.#host.now();
-      for (const row of this.#queries.unanswered(now - UNANSWERED_SECONDS, BLOCK)) this.lose(row);
+      for (const row of this.#queries.unanswered(now, UNANSWERED_SECONDS, BLOCK)) this.lose(row);
       for (const row of this.#queries.lostUntil(now, BLOCK)) this.#writer.apply(row, { kind: "expired" });
     });
   }

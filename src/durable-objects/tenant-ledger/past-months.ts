@@ -4,6 +4,7 @@ import {
   type Totals,
   type Usage,
   applyToTotals,
+  countedAt,
   emptyTotals,
 } from "../../core/quota/rules/usage-totals.ts";
 import { startOfMonth } from "../../core/shared/time.ts";
@@ -51,7 +52,9 @@ export class PastMonths {
 
   /** Counts the change of an upload in its month, if that has ended and is kept. */
   count(before: CountedUpload | undefined, after: CountedUpload | undefined, age: LedgerAge, now: number): void {
-    const start = startOfMonth((before ?? after)?.created ?? now);
+    const upload = before ?? after;
+    if (!upload) return;
+    const start = startOfMonth(countedAt(upload));
     if (start >= age.totals.month.start || !isMonthKept(start, now)) return;
     const stored = this.find(start, age);
     if (!stored) return;

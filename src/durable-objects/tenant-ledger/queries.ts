@@ -38,6 +38,9 @@ const LIVE = `due IS NOT NULL AND state IN (${LIVE_STATES.map((state) => `'${sta
 /** The creation is in progress, or its Worker died. */
 const UNANSWERED = "due IS NOT NULL AND lost = 0 AND (state = 'reserved' OR uid IS NULL)";
 
+/** Created too long ago to be answered, or in the future: see `isLost`. */
+const TOO_FAR = "abs(created - ?) >= ?";
+
 /** The video has not been found yet. */
 export const LOST = "due IS NOT NULL AND uid IS NULL AND lost = 1";
 
@@ -73,24 +76,24 @@ export class LedgerQueries {
    * Number of uploads under a grant that a client can reach, or that are finished.
    *
    * @param prefix of the grant's keys
-   * @param answeredAfter a creation without an answer counts if it was reserved after this time
+   * @param answerSeconds how long a creation without an answer counts; see `isLost`
    */
-  countReachable(prefix: string, answeredAfter: number): number {
-    const reachable = "(state IN ('issued', 'ready', 'failed', 'deleted') OR (state = 'reserved' AND created > ?))";
+  countReachable(prefix: string, now: number, answerSeconds: number): number {
+    const reachable = `(state IN ('issued', 'ready', 'failed', 'deleted') OR (state = 'reserved' AND NOT ${TOO_FAR}))`;
     const query = `SELECT count(*) AS value FROM uploads WHERE ${OF_GRANT} AND ${reachable}`;
-    return this.#value(query, prefix, `${prefix}${AFTER_ALL_KEYS}`, answeredAfter) ?? 0;
+    return this.#value(query, prefix, `${prefix}${AFTER_ALL_KEYS}`, now, answerSeconds) ?? 0;
   }
 
   /** Live uploads under a grant whose URL no client has; parameters as for {@link countReachable}. */
-  lostOfGrant(prefix: string, answeredAfter: number): UploadRow[] {
-    const lost = "(state = 'unknown' OR (state = 'reserved' AND created <= ?))";
+  lostOfGrant(prefix: string, now: number, answerSeconds: number): UploadRow[] {
+    const lost = `(state = 'unknown' OR (state = 'reserved' AND ${TOO_FAR}))`;
     const query = `SELECT * FROM uploads WHERE ${OF_GRANT} AND ${lost}`;
-    return this.#all(query, prefix, `${prefix}${AFTER_ALL_KEYS}`, answeredAfter);
+    return this.#all(query, prefix, `${prefix}${AFTER_ALL_KEYS}`, now, answerSeconds);
   }
 
   /** Uploads reserved after a time, oldest first. */
   reservedAfter(time: number): RecentCreation[] {
-    const query = "SELECT id, creator, created FROM uploads WHERE id >= ? AND created > ? ORDER BY created";
+    const query = `SELECT id, creator, created FROM uploads WHERE id >= ? AND created > ? ORDER BY created LIMIT ${MAX_SCAN}`;
     // Other machines create the ids.
     return this.#sql.exec<RecentRow>(query, lowerBoundAt(time - CLOCK_SKEW_SECONDS), time).toArray();
   }
@@ -120,9 +123,9 @@ export class LedgerQueries {
       .toArray();
   }
 
-  /** Creations from before a time without an answer from Stream, that do not count as lost yet. */
-  unanswered(before: number, limit: number): UploadRow[] {
-    return this.#all(`SELECT * FROM uploads WHERE ${UNANSWERED} AND created <= ? LIMIT ?`, before, limit);
+  /** Creations without an answer from Stream after so many seconds, that do not count as lost yet. */
+  unanswered(now: number, seconds: number, limit: number): UploadRow[] {
+    return this.#all(`SELECT * FROM uploads WHERE ${UNANSWERED} AND ${TOO_FAR} LIMIT ?`, now, seconds, limit);
   }
 
   /** Lost creations that stop holding their reservation by now. */

@@ -1,3 +1,4 @@
+import { LatestTime } from "../../core/shared/latest-time.ts";
 import { type RecentCreation, RATE_WINDOW_SECONDS } from "../../core/quota/rules/check-limits.ts";
 
 /** Memory bound. An object handles about 1,000 requests a second; rate limits above this number have no effect. */
@@ -9,7 +10,8 @@ const MAX_RECENT = 10_000;
  */
 export class RecentCreations {
   readonly #load: (after: number) => RecentCreation[];
-  /** Oldest first. */
+  readonly #latest = new LatestTime(RATE_WINDOW_SECONDS);
+  /** In the order in which they were made. */
   #creations: RecentCreation[] | undefined;
 
   /** @param load reads the stored creations after a time, oldest first */
@@ -19,7 +21,10 @@ export class RecentCreations {
 
   at(time: number): readonly RecentCreation[] {
     const minute = time - RATE_WINDOW_SECONDS;
-    const creations = (this.#creations ??= this.#load(minute));
+    let creations = (this.#creations ??= this.#load(minute));
+    this.#latest.see(creations.at(-1)?.created ?? 0);
+    if (this.#latest.isCorrected(time))
+      creations = this.#creations = creations.filter(({ created }) => created <= time);
     while (creations[0] && creations[0].created <= minute) creations.shift();
     return creations;
   }

@@ -87,6 +87,9 @@ const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
   `CREATE TABLE handovers (due INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (due, event)) WITHOUT ROWID;
    CREATE TABLE checked_events (seq INTEGER NOT NULL);
    INSERT INTO checked_events SELECT coalesce(max(published), 0) FROM ledger;`,
+
+  // For uploads that were reserved while the clock was behind the totals.
+  "ALTER TABLE uploads ADD COLUMN day INTEGER",
 ];
 
 /** Copying a ledger of this size blocks it for one to five seconds, once. Larger ones keep the table with `seq`. */
@@ -200,6 +203,8 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly bytes: number;
   readonly seconds: number;
   readonly created: number;
+  /** Start of the day that it counts for, if `created` is before it; null: `created` decides. */
+  readonly day: number | null;
   readonly expires: number;
   /** When the video has to be checked or deleted at Stream; null: never. */
   readonly due: number | null;

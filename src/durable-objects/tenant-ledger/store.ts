@@ -3,6 +3,8 @@ import {
   type Totals,
   type Usage,
   applyToTotals,
+  countedAt,
+  dayStart,
   sameTotals,
   emptyTotals,
   startNewWindows,
@@ -59,6 +61,7 @@ interface LedgerRow extends Record<string, SqlStorageValue> {
 }
 
 interface CountedRow extends CountedUpload, Record<string, SqlStorageValue> {
+  readonly day: number | null;
   readonly lost: number;
 }
 
@@ -148,15 +151,18 @@ export class LedgerStore {
   insert(upload: NewUpload, now: number): void {
     this.#startNewMonth(now);
     if (this.#uncounted >= MAX_UNCOUNTED) this.#write({}, now);
-    const row = { ...upload, batch: this.#ledger.batch };
+    const { start } = this.totals(now).day;
+    // The clock has gone back, to before the day that has begun.
+    const isBehind = upload.created < start && upload.created >= dayStart(now);
+    const row = { ...upload, ...(isBehind && { day: start }), batch: this.#ledger.batch };
     const columns = Object.keys(row);
     this.#sql.exec(
       `INSERT INTO uploads (${columns.join(", ")}) VALUES (?${", ?".repeat(columns.length - 1)})`,
       ...Object.values(row),
     );
     this.#uncounted++;
-    this.#ledger = { ...this.#ledger, totals: applyToTotals(this.totals(now), undefined, upload) };
-    this.#months.count(undefined, upload, this.#ledger, now);
+    this.#ledger = { ...this.#ledger, totals: applyToTotals(this.totals(now), undefined, row) };
+    this.#months.count(undefined, row, this.#ledger, now);
     if (upload.id < this.#ledger.uncountedFrom) this.#write({}, now);
   }
 
@@ -233,7 +239,7 @@ export class LedgerStore {
 
   /** The totals computed from all rows; for tests and repair. */
   recount(now: number): Totals {
-    let totals = emptyTotals(now);
+    let totals = emptyTotals(this.totals(now).day.start);
     for (const row of this.#sql.exec<UploadRow>("SELECT * FROM uploads"))
       totals = applyToTotals(totals, undefined, row);
     return totals;
@@ -260,12 +266,13 @@ export class LedgerStore {
     let totals = row ? (JSON.parse(row.totals) as Totals) : emptyTotals(0);
     const uncounted = this.#sql
       .exec<CountedRow>(
-        "SELECT state, bytes, seconds, created, lost FROM uploads WHERE id >= ? AND batch = ?",
+        "SELECT state, bytes, seconds, created, day, lost FROM uploads WHERE id >= ? AND batch = ?",
         uncountedFrom,
         batch,
       )
       .toArray();
-    for (const upload of uncounted) totals = applyToTotals(startNewWindows(totals, upload.created), undefined, upload);
+    for (const upload of uncounted)
+      totals = applyToTotals(startNewWindows(totals, countedAt(upload)), undefined, upload);
     this.#uncounted = uncounted.length;
     return {
       version: row?.version ?? 0,

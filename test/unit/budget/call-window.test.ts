@@ -97,6 +97,48 @@ describe("SlidingWindowLimiter: any sequence of calls", () => {
   );
 });
 
+describe("SlidingWindowLimiter: a clock that goes back", () => {
+  const step = fc.record({
+    /** How much time passes. */
+    after: fc.constantFrom(0, 1, 30, 150, 299, 300),
+    back: fc.constantFrom(0, 0, 0, 0, 1, 60, 299, 301, 3_600, 86_400),
+    tenant: fc.constantFrom("a", "b", "c"),
+  });
+
+  it("never grants more calls in five minutes than the capacity, and grants calls again", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 10 }),
+        fc.array(step, { maxLength: 100, size: "max" }),
+        (capacity, steps) => {
+          const window = new SlidingWindowLimiter(capacity);
+          const calls: number[] = [];
+          let [passed, wrong] = [0, 10 ** 9];
+          for (const { after, back, tenant } of steps) {
+            passed += after;
+            wrong -= back;
+            const call = window.acquire(tenant, "foreground", passed + wrong);
+            if (call.granted) calls.push(passed);
+            else expect(call.retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
+          }
+          expect(densest(calls)).toBeLessThanOrEqual(capacity);
+          // The first call shows that the clock is behind.
+          window.acquire("d", "foreground", passed + wrong);
+          expect(window.acquire("d", "foreground", passed + wrong + 2 * WINDOW_SECONDS).granted).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it("counts the calls before a correction when the clock is set forward again", () => {
+    const window = new SlidingWindowLimiter(3);
+    for (const tenant of ["a", "a", "b"]) expect(window.acquire(tenant, "foreground", 10_000).granted).toBe(true);
+    for (const now of [6_400, 6_699, 10_299, 6_400, 10_001])
+      expect(window.acquire("a", "foreground", now).granted).toBe(false);
+    expect(window.acquire("a", "foreground", 10_300).granted).toBe(true);
+  });
+});
+
 /** Number of calls granted to a tenant at each of these times, if it calls until it is refused. */
 function grantedAt(window: SlidingWindowLimiter, tenant: string, times: readonly number[]): number[] {
   return times.map((now) => {

@@ -26,6 +26,7 @@ const upload: fc.Arbitrary<CountedUpload> = fc.record({
   bytes: fc.nat(1_000),
   seconds: SECONDS,
   created: fc.integer({ min: NOON - 40 * DAY, max: NOON }),
+  day: fc.constantFrom(null, null, null, dayStart(NOON), dayStart(NOON - DAY)),
 });
 const sum = (uploads: readonly CountedUpload[]) =>
   uploads.reduce((totals, one) => applyToTotals(totals, undefined, one), emptyTotals(NOON));
@@ -45,7 +46,8 @@ describe("applyToTotals", () => {
             const index = uploads.length === 0 ? 0 : which % uploads.length;
             const before = what === "add" ? undefined : uploads[index];
             // An upload keeps the day and month of its reservation.
-            const after = what === "remove" ? undefined : before ? { ...next, created: before.created } : next;
+            const { created, day } = before ?? next;
+            const after = what === "remove" ? undefined : { ...next, created, day: day ?? null };
             totals = applyToTotals(totals, before, after);
             if (before) uploads.splice(index, 1);
             if (after) uploads.push(after);
@@ -121,6 +123,11 @@ describe("startNewWindows", () => {
     });
   });
 
+  it("keeps the windows that have begun when the clock goes back", () => {
+    const totals = sum([{ state: "issued", bytes: 10, seconds: 60, created: NOON }]);
+    for (const seconds of [1, DAY, 400 * DAY]) expect(startNewWindows(totals, NOON - seconds)).toEqual(totals);
+  });
+
   it("starts windows at midnight UTC", () => {
     expect(new Date(dayStart(NOON) * 1000).toISOString()).toBe("2026-11-22T00:00:00.000Z");
     expect(new Date(startOfMonth(NOON) * 1000).toISOString()).toBe("2026-11-01T00:00:00.000Z");
@@ -172,6 +179,15 @@ describe("startNewWindows", () => {
 });
 
 describe("applyToTotals", () => {
+  it("counts an upload for the day that had begun when it was reserved, whatever the clock showed", () => {
+    const [created, day] = [NOON - 400 * DAY, dayStart(NOON)];
+    const upload: CountedUpload = { state: "ready", bytes: 10, seconds: 60, created, day };
+    expect(applyToTotals(emptyTotals(NOON), undefined, upload)).toMatchObject({
+      day: { uploads: 1, bytes: 10, seconds: 60 },
+      month: { uploads: 1, bytes: 10, seconds: 60 },
+    });
+  });
+
   it("counts an upload from the first second of its day on", () => {
     const upload: CountedUpload = { state: "ready", bytes: 10, seconds: 60, created: dayStart(NOON) };
     expect(applyToTotals(emptyTotals(NOON), undefined, upload).day.uploads).toBe(1);

@@ -23,7 +23,7 @@ const LIMITS = { pending: 4, pendingPerCreator: 2, storedSeconds: 300, quota: { 
 const uidOf = (id: string) => id.replaceAll("-", "");
 const otherUidOf = (id: string) => `f${uidOf(id).slice(1)}`;
 /** Far in the future, so that no alarm runs by itself. */
-const START = Date.UTC(2040, 10, 22, 23, 0, 0);
+const START = Date.UTC(2040, 10, 22, 23, 59, 30);
 const LIFE_SECONDS = 1_800;
 /** An upload is due one minute after its URL expired. */
 const DUE_SECONDS = LIFE_SECONDS + 60;
@@ -46,10 +46,14 @@ interface ModelUpload {
   readonly fingerprint: string;
   readonly creator: string | undefined;
   readonly created: number;
+  /** Start of the day that it counts for. */
+  readonly day: number;
   /** The ledger knows the uid of its video. */
   hasUid: boolean;
   /** The answer to its creation was lost. */
   lost: boolean;
+  /** From when on a lost one is waited for. */
+  lostAt: number;
   askedUntil: number;
   /** Stream certainly made no video for it. */
   hasNoVideo: boolean;
@@ -78,7 +82,7 @@ const isDead = ({ state }: ModelUpload) => state === "expired" || state === "can
 const isFree = (upload: ModelUpload) =>
   isDead(upload) ||
   upload.state === "unknown" ||
-  (upload.state === "reserved" && now() - upload.created >= ANSWER_SECONDS);
+  (upload.state === "reserved" && Math.abs(now() - upload.created) >= ANSWER_SECONDS);
 /** A client can reach it, or it is finished. */
 const isUsed = (upload: ModelUpload) => !isFree(upload);
 /** The uploads that hold a key of the grant. */
@@ -114,7 +118,7 @@ async function check(model: Model, real: Real): Promise<void> {
   expect(totals.storedSeconds).toBeLessThanOrEqual(LIMITS.storedSeconds);
   expect(totals.day.uploads).toBeLessThanOrEqual(LIMITS.quota.day.uploads);
   const today = [...model.uploads.values()].filter(
-    (upload) => upload.created >= totals.day.start && !(upload.lost && isDead(upload)),
+    (upload) => upload.day >= totals.day.start && !(upload.lost && isDead(upload)),
   );
   expect(totals.day.uploads).toBe(today.length);
 }
@@ -192,11 +196,13 @@ class Reserve implements Command {
         state: "reserved",
         hasUid: false,
         lost: false,
+        lostAt: 0,
         hasNoVideo: false,
         askedUntil: 0,
         reappeared: false,
       } as const;
-      model.uploads.set(id, { ...started, key, fingerprint, creator, created: now() });
+      const { day } = await stub(real).usage();
+      model.uploads.set(id, { ...started, key, fingerprint, creator, created: now(), day: day.start });
       if (key !== undefined) model.keys.set(key, id);
       const ofCreator = liveOnes(model).filter((live) => live.creator === creator);
       if (creator !== undefined) expect(ofCreator.length).toBeLessThanOrEqual(LIMITS.pendingPerCreator);
@@ -249,6 +255,7 @@ class Answer implements Command {
 function lose(upload: ModelUpload): void {
   if (upload.hasUid) return makeUnreachable(upload);
   upload.lost = true;
+  upload.lostAt = Math.min(upload.created, now());
   if (upload.state === "reserved") upload.state = "unknown";
 }
 
@@ -380,10 +387,25 @@ class Wake implements Command {
       const isUnanswered =
         upload.state === "reserved" ||
         (upload.state === "cancelled" && !upload.hasUid && !upload.lost && !upload.hasNoVideo);
-      if (isUnanswered && age >= UNANSWERED_SECONDS) lose(upload);
-      if (upload.state === "unknown" && age >= LOST_SECONDS) upload.state = "expired";
+      if (isUnanswered && Math.abs(age) >= UNANSWERED_SECONDS) lose(upload);
+      if (upload.state === "unknown" && now() >= upload.lostAt + LOST_SECONDS) upload.state = "expired";
       if (isLive(upload.state) && age >= DUE_SECONDS) upload.state = "expired";
     }
+    await check(model, real);
+  }
+}
+
+/** The clock is corrected, or the object moves to a machine with another one. */
+class StepClock implements Command {
+  readonly seconds: number;
+  constructor(seconds: number) {
+    this.seconds = seconds;
+  }
+  check = () => true;
+  toString = () => `clock ${this.seconds} s`;
+
+  async run(model: Model, real: Real): Promise<void> {
+    vi.setSystemTime(Date.now() + this.seconds * 1_000);
     await check(model, real);
   }
 }
@@ -445,8 +467,9 @@ describe("TenantLedger", () => {
             DUE_SECONDS,
           )
           .map((seconds) => new Wake(seconds)),
+        fc.constantFrom(60, -60, 86_400, -86_400).map((seconds) => new StepClock(seconds)),
       ],
-      { maxCommands: 30 },
+      { maxCommands: 30, size: "max" },
     );
     const { accountId, apiBase, uploadHost, token } = stream;
     await asOperator("PUT", "/upstreams/live?check=false", {
@@ -465,7 +488,7 @@ describe("TenantLedger", () => {
         const setup = () => ({ model: { uploads: new Map(), keys: new Map(), ids: [] } as Model, real: { name } });
         await fc.asyncModelRun(setup, sequence);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 });

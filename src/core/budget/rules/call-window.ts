@@ -22,6 +22,8 @@
  * 5. Cool-down: after a 429 of the upstream, no call is granted until the time that it stated.
  */
 
+import { LatestTime } from "../../shared/latest-time.ts";
+
 /** Cloudflare's window. https://developers.cloudflare.com/fundamentals/api/reference/limits/ */
 export const WINDOW_SECONDS = 300;
 /** Cloudflare's limit per user, over all of its tokens. */
@@ -66,7 +68,7 @@ interface Activity {
   since: number;
 }
 
-/** The calls of the last 300 seconds. Times are seconds since the epoch, with fractions, and never go back. */
+/** The calls of the last 300 seconds. Times are seconds since the epoch, with fractions. */
 export class SlidingWindowLimiter {
   /** Calls allowed in any window. Earlier calls still count after a change. */
   capacity: number;
@@ -76,6 +78,7 @@ export class SlidingWindowLimiter {
   /** Number of calls in the window by second, rounded up; oldest first. */
   readonly #perSecond = new Map<number, number>();
   readonly #tenants = new Map<string, Activity>();
+  readonly #latest = new LatestTime(WINDOW_SECONDS);
   #blockedUntil = 0;
 
   constructor(capacity: number) {
@@ -89,12 +92,16 @@ export class SlidingWindowLimiter {
 
   /** Decides a call, and counts it if it is granted. */
   acquire(tenant: string, callClass: CallClass, now: number): CallDecision {
+    if (this.#latest.isCorrected(now)) this.#forgetAfter(now);
     this.#removeExpired(now);
     const waitSeconds = Math.max(this.#blockedUntil - now, this.#waitFor(tenant, callClass, now));
     if (waitSeconds > 0)
       return {
         granted: false,
-        retryAfterSeconds: Math.max(MIN_RETRY_SECONDS, Math.ceil(waitSeconds - ROUNDING_SECONDS)),
+        retryAfterSeconds: Math.min(
+          WINDOW_SECONDS,
+          Math.max(MIN_RETRY_SECONDS, Math.ceil(waitSeconds - ROUNDING_SECONDS)),
+        ),
       };
     this.count(tenant, now);
     return { granted: true };
@@ -103,6 +110,7 @@ export class SlidingWindowLimiter {
   /** Counts a call without a decision. */
   count(tenant: string, at: number): void {
     this.#calls.push({ at, tenant });
+    this.#latest.see(at);
     const second = Math.ceil(at);
     this.#perSecond.set(second, (this.#perSecond.get(second) ?? 0) + 1);
     if (tenant === BACKGROUND_TENANT) return;
@@ -174,6 +182,14 @@ export class SlidingWindowLimiter {
     const part = Math.max(1, Math.floor((calls * PACE_SECONDS) / WINDOW_SECONDS));
     const call = this.size < part ? undefined : this.#calls[this.#calls.length - part];
     return call ? call.at + PACE_SECONDS - now : 0;
+  }
+
+  /** The clock was corrected: calls at later times have left the window, and a cool-down that was stated then is over. */
+  #forgetAfter(now: number): void {
+    const calls = this.#calls.slice(this.#first);
+    this.#calls = calls.filter((call) => call.at <= now || this.#remove(call));
+    this.#first = 0;
+    this.#blockedUntil = 0;
   }
 
   #removeExpired(now: number): void {

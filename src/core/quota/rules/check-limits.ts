@@ -179,7 +179,12 @@ export function rateUses(
   const limit = (name: RateUse["name"], allowed: number, counted: readonly RecentCreation[]): RateUse => {
     // The creation that has to leave the window before one more is allowed.
     const next = counted[Math.max(0, counted.length - allowed)]?.created ?? now;
-    return { name, allowed, used: counted.length, resetSeconds: next + RATE_WINDOW_SECONDS - now };
+    return {
+      name,
+      allowed,
+      used: counted.length,
+      resetSeconds: Math.min(RATE_WINDOW_SECONDS, next + RATE_WINDOW_SECONDS - now),
+    };
   };
   const all = [];
   if (rate.tenant !== undefined) all.push(limit("rate.tenant", rate.tenant, recent));

@@ -57,9 +57,12 @@ export function resolveIdempotency(
   return { kind: "expiring", upload: { id, uid, location, expires, upstream } };
 }
 
-/** A creation without an answer from Stream: no client has its URL, and none will get it. */
+/**
+ * A creation without an answer from Stream: no client has its URL, and none will get it. So is one from the future: the clock has
+ * gone back, and its age is not known.
+ */
 export function isLost({ state, created }: ExistingUpload, time: number, answerSeconds: number): boolean {
-  return state === "unknown" || (state === "reserved" && time >= created + answerSeconds);
+  return state === "unknown" || (state === "reserved" && Math.abs(time - created) >= answerSeconds);
 }
 
 /** No client can reach the upload, and it is not finished. */

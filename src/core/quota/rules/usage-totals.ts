@@ -24,8 +24,10 @@ export type CreatorUsage = Pick<Totals, "pending" | "videos" | "storedSeconds">;
 
 export interface CountedUpload extends UploadSize {
   readonly state: UploadState;
-  /** When it was reserved. Decides the day and month that it counts for. */
+  /** When it was reserved. */
   readonly created: number;
+  /** Start of the day that it counts for, if `created` is before it: the clock had gone back. */
+  readonly day?: number | null;
   /** The answer to the creation was lost, so that no client has its URL; or that as 0 or 1. */
   readonly lost?: boolean | number;
 }
@@ -47,7 +49,7 @@ export function emptyTotals(now: number): Totals {
   };
 }
 
-/** The totals at a later time: windows that have ended restart at zero. */
+/** The totals at a later time: windows that have ended restart at zero. If the clock has gone back, the later windows stay. */
 export function startNewWindows(totals: Totals, now: number): Totals {
   const fresh = emptyTotals(now);
   return {
@@ -68,6 +70,11 @@ export function applyToTotals(
   after: CountedUpload | undefined,
 ): Totals {
   return add(add(totals, before, -1), after, 1);
+}
+
+/** Decides the day and month that an upload counts for. */
+export function countedAt({ day, created }: Pick<CountedUpload, "day" | "created">): number {
+  return day ?? created;
 }
 
 /** Whether a change leaves all totals as they are, e.g. from one live state to another. */
@@ -96,7 +103,7 @@ function add(totals: Totals, upload: CountedUpload | undefined, sign: 1 | -1): T
   const seconds = counts ? roundToMilliseconds(upload.seconds) : 0;
   const isOutside = isLostAndOver(upload);
   const addTo = <Window extends Usage & { readonly start: number }>(window: Window): Window =>
-    isOutside || upload.created < window.start
+    isOutside || countedAt(upload) < window.start
       ? window
       : {
           ...window,

@@ -58,7 +58,9 @@ export function dueAfterTransition(
   now: number,
 ): number | null {
   if (isVideoLost(after))
-    return isLive(after.state) ? before.created + LOST_UPLOAD_SECONDS : before.expires + DUE_AFTER_EXPIRY_SECONDS;
+    return isLive(after.state)
+      ? Math.min(before.created, now) + LOST_UPLOAD_SECONDS
+      : before.expires + DUE_AFTER_EXPIRY_SECONDS;
   if (isLive(after.state)) return before.due;
   if (!after.deletionRequested) return null;
   switch (change.kind) {
