@@ -88,17 +88,21 @@ async function tryOne(
 }
 
 /** Later requests name what this one has made. */
-function remember({ uploads, keys }: World, { credential }: FuzzRequest, { status, headers, body }: Answer): void {
+function remember(
+  { uploads, keys }: World,
+  { credential, path }: FuzzRequest,
+  { status, headers, body }: Answer,
+): void {
   if (status !== 200 && status !== 201) return;
   const [id, uid] = [headers["sluice-upload-id"], headers["stream-media-id"]];
   if (typeof id === "string" && typeof uid === "string" && credential?.tenant !== undefined) {
     uploads.push({ tenant: credential.tenant, id, uid });
     if (uploads.length > MAX_UPLOADS) uploads.shift();
   }
-  const { key, id: keyId = "" } =
-    body.length > 0 ? (JSON.parse(body.toString("utf8")) as { key?: string; id?: string }) : {};
-  if (key === undefined) return;
-  keys.push(keyId);
+  const tenant = /^\/admin\/v1\/tenants\/([^/]+)\/keys/.exec(path)?.[1];
+  const made = (tenant === undefined ? {} : JSON.parse(body.toString("utf8"))) as { key?: string; id?: string };
+  if (tenant === undefined || made.key === undefined || made.id === undefined) return;
+  keys.push({ tenant, id: made.id });
   if (keys.length > MAX_KEYS) keys.shift();
 }
 

@@ -169,13 +169,14 @@ function spoil(random: Random, { token }: Credential) {
 
 function makePath(random: Random, { path }: Target, tenant: string, world: World): string {
   const upload = random.pick(world.uploads.filter((one) => one.tenant === tenant || random.chance(0.1)));
+  const key = path.endsWith(":key") ? random.pick(world.keys) : undefined;
   const ids: Readonly<Record<string, string>> = {
     tenant: tenant,
     id: random.chance(0.5) ? (upload?.id ?? "0") : (upload?.uid ?? "0"),
     upstream: random.pick(["default", ...SCRATCH]),
-    scratch: random.pick(SCRATCH),
+    scratch: key?.tenant ?? random.pick(SCRATCH),
     endpoint: random.pick(["e1", "e2"]),
-    key: random.pick(world.keys) ?? "0",
+    key: key?.id ?? "0",
     event: `evt_${tenant}_${random.below(50)}`,
   };
   const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? "0");
@@ -209,7 +210,7 @@ function makeBody(random: Random, world: World, target: Target, grant: string | 
     return Buffer.alloc(random.pick([1, 5_000, 70_000, 300_000]), random.pick(["a", "[", '"', "\u0000"]));
   if (!target.document) return random.chance(0.05) ? Buffer.from(random.pick(ODD_TEXTS)) : undefined;
   const document = structuredClone(world.documents[target.document]) as { uid?: string; meta?: object };
-  if (grant !== undefined && document.meta) Object.assign(document.meta, { grant });
+  if (grant !== undefined && target.document === "direct") Object.assign(document.meta ?? {}, { grant });
   if (document.uid !== undefined) document.uid = random.pick(world.uploads)?.uid ?? document.uid;
   const body = jsonBody(random, document);
   return random.chance(0.05) ? brokenBytes(random, body.toString("utf8")) : body;

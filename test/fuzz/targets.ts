@@ -58,6 +58,7 @@ export const OTHER_TARGETS: readonly Target[] = [
   { method: "GET", path: "/admin/v1/upstreams" },
   ...document("/admin/v1/upstreams/:scratch", "upstream"),
   { method: "POST", path: "/admin/v1/upstreams/:upstream/check" },
+  { method: "POST", path: "/admin/v1/upstreams/:upstream/check" },
   { method: "GET", path: "/admin/v1/upstreams/:upstream/webhook" },
   { method: "PUT", path: "/admin/v1/upstreams/:upstream/webhook", document: "webhook" },
   { method: "GET", path: "/admin/v1/upstreams/:upstream/reconciliation" },

@@ -27,8 +27,8 @@ export interface World {
   readonly credentials: readonly Credential[];
   /** The latest uploads of each tenant. */
   readonly uploads: { readonly tenant: string; readonly id: string; readonly uid: string }[];
-  /** Ids of the latest API keys that the fuzz has made. */
-  readonly keys: string[];
+  /** The latest API keys that the fuzz has made. */
+  readonly keys: { readonly tenant: string; readonly id: string }[];
   readonly documents: Documents;
   /** Texts that no answer and no line of the log may contain. */
   readonly secrets: readonly string[];

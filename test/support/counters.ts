@@ -1,5 +1,6 @@
 import { type Totals, applyToTotals, emptyTotals } from "../../src/core/quota/rules/usage-totals.ts";
 import type { TestGateway } from "./gateway.ts";
+
 import { bearer } from "./http.ts";
 
 interface Window {
@@ -13,13 +14,15 @@ interface Usage extends Pick<Totals, "pending" | "videos" | "storedSeconds"> {
   readonly month: Window;
 }
 
+type Gateway = Pick<TestGateway, "url" | "ledgers">;
+
 /**
  * Compares each tenant's counters with the rows of its ledger, which it reads from disk.
  *
  * @param keys an API key of each tenant
  * @returns the differences
  */
-export async function compareCounters(gateway: TestGateway, keys: Readonly<Record<string, string>>): Promise<string[]> {
+export async function compareCounters(gateway: Gateway, keys: Readonly<Record<string, string>>): Promise<string[]> {
   const tenants = Object.entries(keys);
   const usages = await Promise.all(
     tenants.map(([tenant, key]) => read<{ usage: Usage }>(gateway, tenant, key, "/usage")),
@@ -50,7 +53,7 @@ const windowOf = ({ since, uploads, bytes, seconds }: Window) => ({
   seconds,
 });
 
-async function read<T>({ url }: TestGateway, tenant: string, key: string, path: string): Promise<T> {
+async function read<T>({ url }: Gateway, tenant: string, key: string, path: string): Promise<T> {
   const answer = await fetch(`${url}/v1/${tenant}${path}`, { headers: bearer(key) });
   return (await answer.json()) as T;
 }

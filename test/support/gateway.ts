@@ -1,16 +1,14 @@
-import { globSync } from "node:fs";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { inject } from "vitest";
 import { startGateway } from "../../src/cli/gateway.ts";
 import { registerLocalWebhook } from "../../src/cli/local-webhook.ts";
-import type { CountedUpload } from "../../src/core/quota/rules/usage-totals.ts";
 import { type LocalStreamOptions, startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
 import { freePort } from "./free-port.ts";
 import type { GatewayTemplate } from "./gateway-template.ts";
+import { type LedgerRow, ageState, readLedgers } from "./ledgers.ts";
 import { OPERATOR_TOKEN, type OperatorApi, operatorApi } from "./operator-api.ts";
 
 /** Settings of a gateway in front of this Stream. */
@@ -43,11 +41,6 @@ export interface TestGateway {
   stop(): Promise<void>;
 }
 
-/** An upload as a ledger stores it, as far as totals count it. */
-export interface LedgerRow extends CountedUpload {
-  readonly id: string;
-}
-
 /** Starts a gateway on a copy of `template`. Programs that do not run in Vitest create their own template. */
 export async function startTestGateway(
   settings: Readonly<Record<string, string>> = {},
@@ -72,10 +65,9 @@ export async function startTestGateway(
     });
   let gateway = await start();
   const operator = operatorApi(gateway.url);
-  const whileStopped = async <T>(work: (path: string) => T): Promise<T[]> => {
+  const whileStopped = async <T>(work: () => T): Promise<T> => {
     await gateway.stop();
-    const files = globSync("v3/{do,d1}/**/*.sqlite", { cwd: statePath });
-    const done = files.map((file) => work(join(statePath, file)));
+    const done = work();
     gateway = await start();
     return done;
   };
@@ -89,32 +81,14 @@ export async function startTestGateway(
       await operator("PUT", `/tenants/${id}`, document);
       return (await operator("POST", `/tenants/${id}/keys`, key))["key"] ?? "";
     },
-    async age(seconds) {
-      await whileStopped((path) => {
-        onTable(path, "uploads", "UPDATE uploads SET expires = expires - ?", seconds);
-        onTable(path, "events", "UPDATE events SET created = created - ?", seconds);
-        onTable(path, "endpoints", "UPDATE endpoints SET created_at = created_at - ?", seconds * 1000);
-      });
-    },
-    async ledgers() {
-      const ledgers = await whileStopped((path) => onTable(path, "uploads", "SELECT * FROM uploads"));
-      return ledgers.filter((rows) => rows.length > 0) as unknown as LedgerRow[][];
-    },
+    age: (seconds) => whileStopped(() => ageState(statePath, seconds)),
+    ledgers: () => whileStopped(() => readLedgers(statePath)),
     async stop() {
       await gateway.stop();
       await stream.close();
       await rm(statePath, { recursive: true, force: true });
     },
   };
-}
-
-/** @returns no rows from a database without the table */
-function onTable(path: string, table: string, query: string, ...values: number[]): object[] {
-  const database = new DatabaseSync(path);
-  const exists = database.prepare("SELECT 1 FROM sqlite_master WHERE name = ?").get(table) !== undefined;
-  const rows = exists ? database.prepare(query).all(...values) : [];
-  database.close();
-  return rows;
 }
 
 /** Headers of the last creation that Stream received: lower-case names, the last one of each name. */

@@ -122,9 +122,10 @@ describe("SlidingWindowLimiter: a clock that goes back", () => {
             else expect(call.retryAfterSeconds).toBeLessThanOrEqual(WINDOW_SECONDS);
           }
           expect(densest(calls)).toBeLessThanOrEqual(capacity);
-          // The first call shows that the clock is behind.
-          window.acquire("d", "foreground", passed + wrong);
-          expect(window.acquire("d", "foreground", passed + wrong + 2 * WINDOW_SECONDS).granted).toBe(true);
+          // It shows that the clock is behind; or the clock has passed the latest call by then.
+          const tries = [0, 1, 2].map((windows) => passed + wrong + windows * WINDOW_SECONDS);
+          const isGranted = tries.map((now) => window.acquire("d", "foreground", now).granted);
+          expect(isGranted.slice(1)).toContain(true);
         },
       ),
     );
