@@ -100,7 +100,10 @@ function remember(
     if (uploads.length > MAX_UPLOADS) uploads.shift();
   }
   const tenant = /^\/admin\/v1\/tenants\/([^/]+)\/keys/.exec(path)?.[1];
-  const made = (tenant === undefined ? {} : JSON.parse(body.toString("utf8"))) as { key?: string; id?: string };
+  const made = (tenant === undefined || status !== 201 ? {} : JSON.parse(body.toString("utf8"))) as {
+    key?: string;
+    id?: string;
+  };
   if (tenant === undefined || made.key === undefined || made.id === undefined) return;
   keys.push({ tenant, id: made.id });
   if (keys.length > MAX_KEYS) keys.shift();
