@@ -4,13 +4,8 @@
  * times are wrong, and what they count has left the window.
  */
 export class LatestTime {
-  readonly #windowSeconds: number;
   #latest = 0;
   #behindSince = Infinity;
-
-  constructor(windowSeconds: number) {
-    this.#windowSeconds = windowSeconds;
-  }
 
   /** Something is counted at this time; seconds since the epoch. */
   see(time: number): void {
@@ -18,10 +13,10 @@ export class LatestTime {
   }
 
   /** @returns whether times after `now` are wrong: forget them */
-  isCorrected(now: number): boolean {
+  isCorrected(now: number, windowSeconds: number): boolean {
     this.#behindSince = now < this.#latest ? Math.min(this.#behindSince, now) : Infinity;
-    if (now - this.#behindSince < this.#windowSeconds) return false;
-    [this.#latest, this.#behindSince] = [now, Infinity];
-    return true;
+    const isCorrected = now - this.#behindSince >= windowSeconds;
+    if (isCorrected) this.#latest = 0;
+    return isCorrected;
   }
 }

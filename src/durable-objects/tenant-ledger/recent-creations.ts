@@ -10,7 +10,7 @@ const MAX_RECENT = 10_000;
  */
 export class RecentCreations {
   readonly #load: (after: number) => RecentCreation[];
-  readonly #latest = new LatestTime(RATE_WINDOW_SECONDS);
+  readonly #latest = new LatestTime();
   /** In the order in which they were made. */
   #creations: RecentCreation[] | undefined;
 
@@ -23,7 +23,7 @@ export class RecentCreations {
     const minute = time - RATE_WINDOW_SECONDS;
     let creations = (this.#creations ??= this.#load(minute));
     this.#latest.see(creations.at(-1)?.created ?? 0);
-    if (this.#latest.isCorrected(time))
+    if (this.#latest.isCorrected(time, RATE_WINDOW_SECONDS))
       creations = this.#creations = creations.filter(({ created }) => created <= time);
     while (creations[0] && creations[0].created <= minute) creations.shift();
     return creations;

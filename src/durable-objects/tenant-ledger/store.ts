@@ -4,7 +4,6 @@ import {
   type Usage,
   applyToTotals,
   countedAt,
-  dayStart,
   sameTotals,
   emptyTotals,
   startNewWindows,
@@ -153,7 +152,7 @@ export class LedgerStore {
     if (this.#uncounted >= MAX_UNCOUNTED) this.#write({}, now);
     const { start } = this.totals(now).day;
     // The clock has gone back, to before the day that has begun.
-    const isBehind = upload.created < start && upload.created >= dayStart(now);
+    const isBehind = now < start && upload.created === now;
     const row = { ...upload, ...(isBehind && { day: start }), batch: this.#ledger.batch };
     const columns = Object.keys(row);
     this.#sql.exec(

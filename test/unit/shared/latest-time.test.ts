@@ -3,7 +3,7 @@ import { LatestTime } from "../../../src/core/shared/latest-time.ts";
 
 describe("LatestTime", () => {
   const watch = (...seen: number[]) => {
-    const latest = new LatestTime(60);
+    const latest = new LatestTime();
     for (const time of seen) latest.see(time);
     return latest;
   };
@@ -16,6 +16,6 @@ describe("LatestTime", () => {
     ["catches up in between", [950, 1_000, 950, 1_009, 1_010], [false, false, false, false, false]],
   ])("when the clock %s", (_, times, expected) => {
     const latest = watch(1_000);
-    expect(times.map((time) => latest.isCorrected(time))).toEqual(expected);
+    expect(times.map((time) => latest.isCorrected(time, 60))).toEqual(expected);
   });
 });

@@ -78,7 +78,7 @@ export class SlidingWindowLimiter {
   /** Number of calls in the window by second, rounded up; oldest first. */
   readonly #perSecond = new Map<number, number>();
   readonly #tenants = new Map<string, Activity>();
-  readonly #latest = new LatestTime(WINDOW_SECONDS);
+  readonly #latest = new LatestTime();
   #blockedUntil = 0;
 
   constructor(capacity: number) {
@@ -92,7 +92,7 @@ export class SlidingWindowLimiter {
 
   /** Decides a call, and counts it if it is granted. */
   acquire(tenant: string, callClass: CallClass, now: number): CallDecision {
-    if (this.#latest.isCorrected(now)) this.#forgetAfter(now);
+    if (this.#latest.isCorrected(now, WINDOW_SECONDS)) this.#forgetAfter(now);
     this.#removeExpired(now);
     const waitSeconds = Math.max(this.#blockedUntil - now, this.#waitFor(tenant, callClass, now));
     if (waitSeconds > 0)
