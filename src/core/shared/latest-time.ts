@@ -16,7 +16,7 @@ export class LatestTime {
   isCorrected(now: number, windowSeconds: number): boolean {
     this.#behindSince = now < this.#latest ? Math.min(this.#behindSince, now) : Infinity;
     const isCorrected = now - this.#behindSince >= windowSeconds;
-    if (isCorrected) this.#latest = 0;
+    if (isCorrected) [this.#latest, this.#behindSince] = [now, Infinity];
     return isCorrected;
   }
 }

@@ -127,6 +127,6 @@ export interface Problem {
 const MAX_TEXT_CHARACTERS = 1_000;
 
 export function problem(code: ProblemCode, detail: string, more: Omit<Problem, "code" | "detail"> = {}): Problem {
-  const key = more.key !== undefined && { key: truncate(more.key, MAX_TEXT_CHARACTERS) };
+  const key = more.key && { key: truncate(more.key, MAX_TEXT_CHARACTERS) };
   return { code, detail: truncate(detail, MAX_TEXT_CHARACTERS), ...more, ...key };
 }

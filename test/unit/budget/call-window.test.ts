@@ -128,6 +128,7 @@ describe("SlidingWindowLimiter: a clock that goes back", () => {
           expect(isGranted.slice(1)).toContain(true);
         },
       ),
+      { numRuns: 1_000 },
     );
   });
 
