@@ -1,4 +1,5 @@
 import { publishEvents } from "../../core/webhooks/publish-events.ts";
+import { rfc3339 } from "../../core/shared/time.ts";
 import { HANDOVER_PAUSE_SECONDS, nextHandover } from "../../core/webhooks/rules/retry-policy.ts";
 import type { LedgerDependencies } from "../../dependencies.ts";
 import type { LedgerHost } from "./host.ts";
@@ -7,6 +8,8 @@ import type { LedgerStore } from "./store.ts";
 
 /** Events per read. */
 const BATCH = 50;
+/** Age of an event that its commit did not publish. */
+const LATE_SECONDS = 60;
 /** Events per read of a check, most of which are not sent. */
 const CHECK_BATCH = 500;
 
@@ -47,8 +50,12 @@ export class EventPublisher {
     this.#publishing = true;
     try {
       const pending = () => this.#outbox.after(this.#store.published, BATCH);
-      const done = (events: readonly NumberedEvent[]) =>
-        this.#store.transaction(() => this.#store.markPublished(lastOf(events), this.#host.now()));
+      const done = (events: readonly NumberedEvent[]) => {
+        const now = this.#host.now();
+        // What an outage has held up is no loss yet, however old it is.
+        if (events.some(({ event }) => event.body.timestamp < rfc3339(now - LATE_SECONDS))) this.#lastCheck = now;
+        this.#store.transaction(() => this.#store.markPublished(lastOf(events), now));
+      };
       return await publishEvents({ ...use(), pending, done }, this.#tenant);
     } finally {
       this.#publishing = false;

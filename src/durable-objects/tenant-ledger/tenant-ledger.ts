@@ -205,7 +205,6 @@ export class TenantLedger extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#alarm.stored(null);
     try {
-      // First: what is published now is no loss yet, however old it is.
       await this.#ledger.publisher.handOver(this.#use);
       await this.#publish();
       await this.#settleLost();

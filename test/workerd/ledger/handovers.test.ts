@@ -232,6 +232,21 @@ describe("the check for lost events", () => {
     expect(sent()).toEqual(["1 main", "2 main"]);
   });
 
+  it("waits 15 minutes after an outage of the queue, also before anything was checked", async () => {
+    const ledger = newLedger();
+    await asOperator("PUT", `/tenants/${ledger.name}`, {});
+    await asOperator("PUT", `/tenants/${ledger.name}/endpoints/main`, ENDPOINT);
+    send.mockRejectedValue(new Error("The queue is overloaded."));
+    await addEvent(ledger);
+    await vi.waitFor(() => expect(send).toHaveBeenCalled());
+    setTime(START + 3 * HOUR);
+    send.mockReset().mockResolvedValue({} as QueueSendBatchResponse);
+    await runDurableObjectAlarm(ledger);
+    expect(sent()).toEqual(["1 main"]);
+    expect(await ring(ledger)).toBe(3 * HOUR + 15 * MINUTE);
+    expect(sent()).toEqual(["1 main"]);
+  });
+
   it("is not held up by events from before a clock went back", async () => {
     const ledger = await ledgerWithEvent("main");
     setTime(START + 2 * DAY);
