@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { USUAL_MAXIMA } from "../../../src/core/stream/rules/defaults.ts";
 import type { Faults } from "../../../src/core/policy/rules/faults.ts";
+import { applyPolicy } from "../../../src/core/policy/rules/apply.ts";
 import { parsePolicy, readPolicy } from "../../../src/core/policy/rules/parse-policy.ts";
+import { NOON, STREAM_BOUNDS } from "../../support/policy-fixtures.ts";
+
+const REQUEST = { length: 1, caller: { tenant: "acme", kind: "api-key" }, now: NOON, bounds: STREAM_BOUNDS } as const;
 
 function faultOf(metadata: object) {
   const parsed = parsePolicy({ metadata }, "policy");
@@ -88,5 +92,26 @@ describe("compileRule", () => {
     { expiry: { default: "auto", max: "PT10M" } },
   ])("accepts %j", (metadata) => {
     expect(faultOf(metadata)).toBeUndefined();
+  });
+
+  it.each<[rule: object, sent: string | undefined]>([
+    [{ force: "Cafe\u0301", pattern: ".{5}" }, "Caf\u00e9"],
+    [{ default: "Cafe\u0301", pattern: "Cafe\\u0301" }, "Caf\u00e9"],
+    [{ force: "a\u0007", pattern: "a[\\u0000-\\u001f]" }, "a"],
+    [{ default: "\u202eab", pattern: "...", maxLength: 3, onViolation: "clamp" }, "ab"],
+    [{ force: `x${"\u0301".repeat(35)}`, maxLength: 36 }, `x${"\u0301".repeat(30)}\u034f${"\u0301".repeat(5)}`],
+    [{ default: "\u1112\u1161\u11ab", pattern: "[\u1100-\u11ff]{3}" }, "\ud55c"],
+    [{ force: "w\u0301e\u0301", pattern: "\\w\u0301e\u0301" }, "\u1e83\u00e9"],
+  ])("reads a stored rule whose own text fits it only before normalisation: %j", (rule, sent) => {
+    for (const member of ["metadata", "custom"]) {
+      const json = { [member]: { title: rule } };
+      const faults: Faults = [];
+      const read = readPolicy(json, "policy", faults);
+      if (!read.ok) throw new Error(read.problem.detail);
+      const { result } = applyPolicy([read.value], { ...REQUEST, metadata: new Map() });
+      expect(result.ok && result.value.metadata.get("title")).toBe(sent);
+      expect(faults.at(-1)).toMatchObject({ pointer: expect.stringContaining(`/policy/${member}/title/`) });
+      expect(parsePolicy(json, "policy")).toMatchObject({ ok: false, problem: { code: "body_invalid" } });
+    }
   });
 });

@@ -51,6 +51,8 @@ export function compileRule(
   const ends = all.filter(({ verb }) => verb === "min" || verb === "max");
   const { min, max, maxLength, oneOf = [], within }: Verbs = verbs;
   const context: Context = { now: 0, length: 0, bounds: uploadBounds(maxima, {}) };
+  /** A `force` or `default` that satisfied its rule before texts were normalised: the rule still takes it. */
+  let own: unknown;
   for (const [verb, setting, bounds, found = setting] of [
     ["force", force, all],
     ["default", fallback, all],
@@ -64,8 +66,9 @@ export function compileRule(
     const bound = `${constraints.includes(violated) ? "the rule's" : "Stream's"} ${violated.verb}`;
     const message = `${messageOf(violated, context)}, ${bound} (found: ${truncate(JSON.stringify(found))})`;
     const at = `${pointer}/${verb}`;
+    if (bounds === all && violated.allows(setting, context)) own = metadataKey.resolve(setting as Setting)(context);
     // A bound that is wider than Stream's own has no effect; everything else leaves no value at all.
-    if (bounds !== stream && verb !== violated.verb) return refuse(at, message);
+    else if (bounds !== stream && verb !== violated.verb) return refuse(at, message);
     faults.push(withoutEffect(at, message, typeof found === "number" ? found : String(found)));
   }
   if (oneOf.length > 0 && oneOf.every((choice) => findViolated(metadataKey, choice, constraints, context)))
@@ -82,7 +85,13 @@ export function compileRule(
     ...(fallback !== undefined && { default: metadataKey.resolve(fallback) }),
     required,
     ...(deny && { deny: `${dotPath(pointer)}.deny` }),
-    constraints,
+    constraints:
+      own === undefined
+        ? constraints
+        : constraints.map((constraint) => ({
+            ...constraint,
+            allows: (value, at) => value === own || constraint.allows(value, at),
+          })),
     onViolation,
   });
 }

@@ -79,10 +79,14 @@ export function maxLength(most: number): Constraint<string> {
   };
 }
 
-/** @param source a pattern that `compilePattern` accepts; any other matches nothing. In NFC, as the texts that it has to match */
+/** @param source a pattern that `compilePattern` accepts; any other matches nothing. Also read in NFC, as the texts are that it has to match */
 export function pattern(source: string): Constraint<string> {
-  const matches = compilePattern(source.normalize()) ?? (() => false);
-  return { verb: "pattern", message: `must match the pattern ${truncate(source)}`, allows: (value) => matches(value) };
+  const forms = [...new Set([source.normalize(), source])].map(compilePattern);
+  return {
+    verb: "pattern",
+    message: `must match the pattern ${truncate(source)}`,
+    allows: (value) => forms.some((matches) => matches?.(value)),
+  };
 }
 
 export function oneOf<V extends string | number>(choices: readonly V[]): Constraint<V> {
