@@ -15,8 +15,9 @@ export class LatestTime {
   /** @returns whether times after `now` are wrong: forget them */
   isCorrected(now: number, windowSeconds: number): boolean {
     this.#behindSince = now < this.#latest ? Math.min(this.#behindSince, now) : Infinity;
-    const isCorrected = now - this.#behindSince >= windowSeconds;
-    if (isCorrected) [this.#latest, this.#behindSince] = [now, Infinity];
-    return isCorrected;
+    if (now - this.#behindSince < windowSeconds) return false;
+    this.#latest = now;
+    this.#behindSince = Infinity;
+    return true;
   }
 }

@@ -151,9 +151,9 @@ export class LedgerStore {
     this.#startNewMonth(now);
     if (this.#uncounted >= MAX_UNCOUNTED) this.#write({}, now);
     const { start } = this.totals(now).day;
-    // The clock has gone back, to before the day that has begun.
-    const isBehind = now < start && upload.created === now;
-    const row = { ...upload, ...(isBehind && { day: start }), batch: this.#ledger.batch };
+    // If the clock has gone back, to before the day that has begun, it counts for that day.
+    const day = now < start && upload.created === now && { day: start };
+    const row = { ...upload, ...day, batch: this.#ledger.batch };
     const columns = Object.keys(row);
     this.#sql.exec(
       `INSERT INTO uploads (${columns.join(", ")}) VALUES (?${", ?".repeat(columns.length - 1)})`,

@@ -92,7 +92,11 @@ export class SlidingWindowLimiter {
 
   /** Decides a call, and counts it if it is granted. */
   acquire(tenant: string, callClass: CallClass, now: number): CallDecision {
-    if (this.#latest.isCorrected(now, WINDOW_SECONDS)) this.#forgetAfter(now);
+    // The clock was corrected: calls at later times have left the window, and a cool-down that was stated then is over.
+    if (this.#latest.isCorrected(now, WINDOW_SECONDS)) {
+      this.#calls = this.#calls.slice(this.#first).filter((call) => call.at <= now || this.#remove(call));
+      this.#first = this.#blockedUntil = 0;
+    }
     this.#removeExpired(now);
     const waitSeconds = Math.max(this.#blockedUntil - now, this.#waitFor(tenant, callClass, now));
     if (waitSeconds > 0)
@@ -182,14 +186,6 @@ export class SlidingWindowLimiter {
     const part = Math.max(1, Math.floor((calls * PACE_SECONDS) / WINDOW_SECONDS));
     const call = this.size < part ? undefined : this.#calls[this.#calls.length - part];
     return call ? call.at + PACE_SECONDS - now : 0;
-  }
-
-  /** The clock was corrected: calls at later times have left the window, and a cool-down that was stated then is over. */
-  #forgetAfter(now: number): void {
-    const calls = this.#calls.slice(this.#first);
-    this.#calls = calls.filter((call) => call.at <= now || this.#remove(call));
-    this.#first = 0;
-    this.#blockedUntil = 0;
   }
 
   #removeExpired(now: number): void {

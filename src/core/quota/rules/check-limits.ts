@@ -183,7 +183,7 @@ export function rateUses(
       name,
       allowed,
       used: counted.length,
-      resetSeconds: Math.min(RATE_WINDOW_SECONDS, next + RATE_WINDOW_SECONDS - now),
+      resetSeconds: RATE_WINDOW_SECONDS + Math.min(0, next - now),
     };
   };
   const all = [];
