@@ -16,6 +16,8 @@ const JWKS_MAX_AGE_MS = 10 * 60 * 1000;
 /** Tokens with unknown `kid`s cause at most one request in this time. */
 const JWKS_COOLDOWN_MS = 30 * 1000;
 const JWKS_TIMEOUT_MS = 5_000;
+/** How often a request looks whether another one has read the keys. */
+const JWKS_POLL_MS = 50;
 /** After a failure there is no request for this time, so that a provider that is down does not slow down every token. */
 const JWKS_RETRY_MS = 10 * 1000;
 /** Large providers publish a dozen keys, about 20 KB. */
@@ -51,32 +53,40 @@ export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWT
 
 /**
  * The keys at a URL. While they are younger than `JWKS_MAX_AGE_MS`, tokens with a known `kid` need no request, so they stay valid
- * while the provider is down. Requests share the keys, but not a read in progress: a Worker cannot wait for the I/O of another one.
+ * while the provider is down. One request reads the keys at a time. Others wait for its result with a timer: a Worker cannot wait
+ * for the I/O of another request, which may also end without a result.
  */
 function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
   let current: { readonly keyOf: JWTVerifyGetKey; readonly readAt: number } | undefined;
   let failure: { readonly error: JwksUnavailable; readonly until: number } | undefined;
+  let readingUntil = 0;
 
   const read = async () => {
-    if (failure && Date.now() < failure.until) throw failure.error;
+    readingUntil = Date.now() + JWKS_TIMEOUT_MS;
     try {
       current = { keyOf: createLocalJWKSet(await fetchKeySet(url, allowLoopback)), readAt: Date.now() };
-      return current;
     } catch (cause) {
-      const error = new JwksUnavailable(errorMessage(cause), { cause });
-      failure = { error, until: Date.now() + JWKS_RETRY_MS };
-      throw error;
+      failure = { error: new JwksUnavailable(errorMessage(cause), { cause }), until: Date.now() + JWKS_RETRY_MS };
+    }
+    readingUntil = 0;
+  };
+
+  /** Keys that are younger than this. */
+  const keysWithin = async (milliseconds: number) => {
+    for (;;) {
+      if (current && Date.now() < current.readAt + milliseconds) return current.keyOf;
+      if (failure && Date.now() < failure.until) throw failure.error;
+      await (Date.now() < readingUntil ? scheduler.wait(JWKS_POLL_MS) : read());
     }
   };
-  const isYounger = (milliseconds: number) => current !== undefined && Date.now() < current.readAt + milliseconds;
 
   return async (header, token) => {
-    const { keyOf } = current && isYounger(JWKS_MAX_AGE_MS) ? current : await read();
+    const keyOf = await keysWithin(JWKS_MAX_AGE_MS);
     try {
       return await keyOf(header, token);
     } catch (error) {
-      if (!(error instanceof JWKSNoMatchingKey) || isYounger(JWKS_COOLDOWN_MS)) throw error;
-      return (await read()).keyOf(header, token);
+      if (!(error instanceof JWKSNoMatchingKey)) throw error;
+      return (await keysWithin(JWKS_COOLDOWN_MS))(header, token);
     }
   };
 }

@@ -176,6 +176,43 @@ describe("Tokens.verifyJwt with a JWKS URL", () => {
     expect(provider).toHaveBeenCalledTimes(3);
   });
 
+  it("requests the keys once for tokens that arrive together, also for those with unknown kids and of a provider that is down", async () => {
+    const provider = vi.spyOn(globalThis, "fetch");
+    const here = createTokens(ring(["new", 1]), false);
+    const together = async (kids: readonly string[], answer: Response) => {
+      provider.mockReset().mockImplementation(async () => {
+        await scheduler.wait(100);
+        return answer;
+      });
+      const jwts = await Promise.all(kids.map(sign));
+      const codes = await Promise.all(jwts.map(async (jwt) => codeOf(await here.verifyJwt(jwt, issuer))));
+      return [...codes, provider.mock.calls.length];
+    };
+    expect(await together(["k1", "k1", "unknown", "unknown"], new Response(keySet))).toEqual([
+      "accepted",
+      "accepted",
+      "credential_unknown_key",
+      "credential_unknown_key",
+      1,
+    ]);
+    pass(30);
+    const rotated = keySet.replace('"k1"', '"k2"');
+    expect(await together(["k2", "k2", "k1", "unknown"], new Response(rotated))).toEqual([
+      "accepted",
+      "accepted",
+      "accepted",
+      "credential_unknown_key",
+      1,
+    ]);
+    pass(600);
+    expect(await together(["k2", "k2", "unknown"], new Response("down", { status: 503 }))).toEqual([
+      "jwks_unavailable",
+      "jwks_unavailable",
+      "jwks_unavailable",
+      1,
+    ]);
+  });
+
   it.each<[string, () => Response | Error]>([
     ["cannot be reached", () => new Error("no route")],
     ["redirects", () => Response.redirect("https://idp.example/other")],
