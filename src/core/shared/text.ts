@@ -24,12 +24,13 @@ const LIKENESS = 0.6;
 /**
  * The known word that `word` was meant to be: the one with the longest subsequence in common. Case, "_" and "-" do not count.
  *
+ * @param likeness the least share that they must have in common, of 1
  * @returns `undefined` if none is like it
  */
-export function nearestWord(word: string, known: Iterable<string>): string | undefined {
+export function nearestWord(word: string, known: Iterable<string>, likeness = LIKENESS): string | undefined {
   const letters = lettersOf(word);
   let nearest: string | undefined;
-  let most = LIKENESS;
+  let most = likeness;
   for (const candidate of known) {
     const other = lettersOf(candidate);
     const share = (2 * commonLetters(letters, other)) / (letters.length + other.length);

@@ -24,6 +24,7 @@ export const WARNING_CODES = [
   "unknown_metadata_key",
   "setting_without_effect",
   "policy_unreadable",
+  "custom_key_like_metadata_key",
 ] as const;
 
 export type WarningCode = (typeof WARNING_CODES)[number];

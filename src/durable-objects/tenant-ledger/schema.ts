@@ -14,79 +14,57 @@ import type { UploadState } from "../../core/uploads/rules/upload-state.ts";
  * - due uploads by creator: includes all live uploads (`pendingPerCreator`), and few others
  */
 const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
-  `CREATE TABLE IF NOT EXISTS uploads (
-     seq         INTEGER PRIMARY KEY,
-     id          TEXT NOT NULL UNIQUE,
-     state       TEXT NOT NULL,
-     creator     TEXT,
-     uid         TEXT,
-     location    TEXT,
-     idempotency TEXT,
-     fingerprint TEXT,
-     upstream    TEXT NOT NULL,
-     bytes       INTEGER NOT NULL,
-     seconds     REAL NOT NULL,
-     created     INTEGER NOT NULL,
-     expires     INTEGER NOT NULL,
-     due         INTEGER NOT NULL
-   );
-   CREATE UNIQUE INDEX IF NOT EXISTS uploads_by_idempotency ON uploads (idempotency) WHERE idempotency IS NOT NULL;
-   CREATE INDEX IF NOT EXISTS uploads_by_creator ON uploads (creator, seq) WHERE creator IS NOT NULL;
-   CREATE TABLE IF NOT EXISTS ledger (
-     one     INTEGER PRIMARY KEY CHECK (one = 1),
-     version INTEGER NOT NULL,
-     totals  TEXT NOT NULL
-   );`,
+  `
+  CREATE TABLE IF NOT EXISTS uploads (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
+  creator TEXT, uid TEXT, location TEXT, idempotency TEXT, fingerprint TEXT, upstream TEXT NOT NULL,
+  bytes INTEGER NOT NULL, seconds REAL NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL,
+  due INTEGER NOT NULL);
+  CREATE UNIQUE INDEX IF NOT EXISTS uploads_by_idempotency ON uploads (idempotency) WHERE idempotency IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS uploads_by_creator ON uploads (creator, seq) WHERE creator IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS ledger (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,
+  totals TEXT NOT NULL);`,
 
   // `due` becomes nullable: a settled upload has nothing left to do. Adds webhook events.
-  `DROP INDEX IF EXISTS live_uploads;
-   ALTER TABLE uploads RENAME COLUMN due TO was_due;
-   ALTER TABLE uploads ADD COLUMN due INTEGER;
-   UPDATE uploads SET due = was_due WHERE state IN ('reserved', 'unknown', 'issued');
-   ALTER TABLE uploads DROP COLUMN was_due;
-   ALTER TABLE uploads ADD COLUMN failure TEXT;
-   ALTER TABLE uploads ADD COLUMN video TEXT;
-   DROP INDEX uploads_by_creator;
-   CREATE INDEX uploads_by_creator ON uploads (creator, id) WHERE creator IS NOT NULL;
-   CREATE INDEX due_uploads ON uploads (creator, due) WHERE due IS NOT NULL;
-   CREATE INDEX uploads_by_uid ON uploads (uid) WHERE uid IS NOT NULL;
-   UPDATE ledger SET totals = json_set(totals, '$.videos', (SELECT count(*) FROM uploads WHERE state = 'ready'));
-   ALTER TABLE ledger ADD COLUMN has_endpoints INTEGER NOT NULL DEFAULT 0;
-   ALTER TABLE ledger ADD COLUMN published INTEGER NOT NULL DEFAULT 0;
-   CREATE TABLE events (
-     seq     INTEGER PRIMARY KEY,
-     created INTEGER NOT NULL,
-     body    TEXT NOT NULL
-   );
-   CREATE TABLE attempts (
-     event        INTEGER NOT NULL,
-     at           INTEGER NOT NULL,
-     endpoint     TEXT NOT NULL,
-     outcome      TEXT NOT NULL,
-     status       INTEGER,
-     reason       TEXT,
-     milliseconds INTEGER,
-     PRIMARY KEY (event, at, endpoint)
-   ) WITHOUT ROWID;`,
+  `
+  DROP INDEX IF EXISTS live_uploads;
+  ALTER TABLE uploads RENAME COLUMN due TO was_due;
+  ALTER TABLE uploads ADD COLUMN due INTEGER;
+  UPDATE uploads SET due = was_due WHERE state IN ('reserved', 'unknown', 'issued');
+  ALTER TABLE uploads DROP COLUMN was_due;
+  ALTER TABLE uploads ADD COLUMN failure TEXT;
+  ALTER TABLE uploads ADD COLUMN video TEXT;
+  DROP INDEX uploads_by_creator;
+  CREATE INDEX uploads_by_creator ON uploads (creator, id) WHERE creator IS NOT NULL;
+  CREATE INDEX due_uploads ON uploads (creator, due) WHERE due IS NOT NULL;
+  CREATE INDEX uploads_by_uid ON uploads (uid) WHERE uid IS NOT NULL;
+  UPDATE ledger SET totals = json_set(totals, '$.videos', (SELECT count(*) FROM uploads WHERE state = 'ready'));
+  ALTER TABLE ledger ADD COLUMN has_endpoints INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE ledger ADD COLUMN published INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE events (seq INTEGER PRIMARY KEY, created INTEGER NOT NULL, body TEXT NOT NULL);
+  CREATE TABLE attempts (event INTEGER NOT NULL, at INTEGER NOT NULL, endpoint TEXT NOT NULL, outcome TEXT NOT NULL,
+  status INTEGER, reason TEXT, milliseconds INTEGER, PRIMARY KEY (event, at, endpoint)) WITHOUT ROWID;`,
 
   // A video is deleted at Stream only on request. For uploads with nothing due, whether there was a request is not known.
-  `ALTER TABLE uploads ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
-   UPDATE uploads SET unwanted = 1 WHERE due IS NOT NULL AND state IN ('cancelled', 'deleted');
-   ALTER TABLE uploads ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
-   ALTER TABLE uploads ADD COLUMN bytes_measured INTEGER NOT NULL DEFAULT 0;
-   ALTER TABLE uploads ADD COLUMN seconds_measured INTEGER NOT NULL DEFAULT 0;`,
+  `
+  ALTER TABLE uploads ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
+  UPDATE uploads SET unwanted = 1 WHERE due IS NOT NULL AND state IN ('cancelled', 'deleted');
+  ALTER TABLE uploads ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE uploads ADD COLUMN bytes_measured INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE uploads ADD COLUMN seconds_measured INTEGER NOT NULL DEFAULT 0;`,
 
   // The stored totals include uploads up to this `seq`; the object adds newer ones when it starts.
-  `ALTER TABLE ledger ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
-   UPDATE ledger SET counted = (SELECT coalesce(max(seq), 0) FROM uploads);`,
+  `
+  ALTER TABLE ledger ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
+  UPDATE ledger SET counted = (SELECT coalesce(max(seq), 0) FROM uploads);`,
 
   addLostUploads,
   addSignedTags,
 
   // Events that are sent to the queue again: when, and up to which event all were checked for the first time.
-  `CREATE TABLE handovers (due INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (due, event)) WITHOUT ROWID;
-   CREATE TABLE checked_events (seq INTEGER NOT NULL);
-   INSERT INTO checked_events SELECT coalesce(max(published), 0) FROM ledger;`,
+  `
+  CREATE TABLE handovers (due INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (due, event)) WITHOUT ROWID;
+  CREATE TABLE checked_events (seq INTEGER NOT NULL);
+  INSERT INTO checked_events SELECT coalesce(max(published), 0) FROM ledger;`,
 
   // For uploads that were reserved while the clock was behind the totals.
   "ALTER TABLE uploads ADD COLUMN day INTEGER",
@@ -110,19 +88,19 @@ const INDEXES = `
  */
 function addLostUploads(sql: SqlStorage, now: number): void {
   sql.exec(`
-    ALTER TABLE uploads ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE uploads ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE uploads ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE uploads ADD COLUMN grant_id TEXT;
-    ALTER TABLE uploads ADD COLUMN reference TEXT;
-    ALTER TABLE uploads ADD COLUMN name TEXT;
-    ALTER TABLE uploads ADD COLUMN meta TEXT;
-    UPDATE uploads SET batch = 1 WHERE seq > (SELECT coalesce(max(counted), 0) FROM ledger);
-    ALTER TABLE ledger DROP COLUMN counted;
-    ALTER TABLE ledger ADD COLUMN batch INTEGER NOT NULL DEFAULT 1;
-    ALTER TABLE ledger ADD COLUMN uncounted_from TEXT NOT NULL DEFAULT '';
-    ALTER TABLE ledger ADD COLUMN rekeyed INTEGER NOT NULL DEFAULT 0;
-    CREATE TABLE months (start INTEGER PRIMARY KEY, totals TEXT NOT NULL);`);
+  ALTER TABLE uploads ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE uploads ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE uploads ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE uploads ADD COLUMN grant_id TEXT;
+  ALTER TABLE uploads ADD COLUMN reference TEXT;
+  ALTER TABLE uploads ADD COLUMN name TEXT;
+  ALTER TABLE uploads ADD COLUMN meta TEXT;
+  UPDATE uploads SET batch = 1 WHERE seq > (SELECT coalesce(max(counted), 0) FROM ledger);
+  ALTER TABLE ledger DROP COLUMN counted;
+  ALTER TABLE ledger ADD COLUMN batch INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE ledger ADD COLUMN uncounted_from TEXT NOT NULL DEFAULT '';
+  ALTER TABLE ledger ADD COLUMN rekeyed INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE months (start INTEGER PRIMARY KEY, totals TEXT NOT NULL);`);
   const { uploads } = sql.exec<{ uploads: number }>("SELECT count(*) AS uploads FROM uploads").one();
   if (uploads > 0) {
     const totals = JSON.stringify(emptyTotals(0));
@@ -135,38 +113,17 @@ function addLostUploads(sql: SqlStorage, now: number): void {
     bytes_measured, seconds_measured, deletions, failure, idempotency, fingerprint, grant_id, reference, name, location, meta,
     video`;
   sql.exec(`
-    CREATE TABLE copied_uploads (
-      id               TEXT PRIMARY KEY,
-      state            TEXT NOT NULL,
-      created          INTEGER NOT NULL,
-      expires          INTEGER NOT NULL,
-      due              INTEGER,
-      bytes            INTEGER NOT NULL,
-      seconds          REAL NOT NULL,
-      lost             INTEGER NOT NULL DEFAULT 0,
-      unwanted         INTEGER NOT NULL DEFAULT 0,
-      batch            INTEGER NOT NULL DEFAULT 0,
-      upstream         TEXT NOT NULL,
-      uid              TEXT,
-      creator          TEXT,
-      returns          INTEGER NOT NULL DEFAULT 0,
-      bytes_measured   INTEGER NOT NULL DEFAULT 0,
-      seconds_measured INTEGER NOT NULL DEFAULT 0,
-      deletions        INTEGER NOT NULL DEFAULT 0,
-      failure          TEXT,
-      idempotency      TEXT,
-      fingerprint      TEXT,
-      grant_id         TEXT,
-      reference        TEXT,
-      name             TEXT,
-      location         TEXT,
-      meta             TEXT,
-      video            TEXT
-    ) WITHOUT ROWID;
-    INSERT INTO copied_uploads (${columns}) SELECT ${columns} FROM uploads;
-    DROP TABLE uploads;
-    ALTER TABLE copied_uploads RENAME TO uploads;
-    ${INDEXES}`);
+  CREATE TABLE copied_uploads (id TEXT PRIMARY KEY, state TEXT NOT NULL, created INTEGER NOT NULL,
+  expires INTEGER NOT NULL, due INTEGER, bytes INTEGER NOT NULL, seconds REAL NOT NULL,
+  lost INTEGER NOT NULL DEFAULT 0, unwanted INTEGER NOT NULL DEFAULT 0, batch INTEGER NOT NULL DEFAULT 0,
+  upstream TEXT NOT NULL, uid TEXT, creator TEXT, returns INTEGER NOT NULL DEFAULT 0,
+  bytes_measured INTEGER NOT NULL DEFAULT 0, seconds_measured INTEGER NOT NULL DEFAULT 0,
+  deletions INTEGER NOT NULL DEFAULT 0, failure TEXT, idempotency TEXT, fingerprint TEXT, grant_id TEXT,
+  reference TEXT, name TEXT, location TEXT, meta TEXT, video TEXT) WITHOUT ROWID;
+  INSERT INTO copied_uploads (${columns}) SELECT ${columns} FROM uploads;
+  DROP TABLE uploads;
+  ALTER TABLE copied_uploads RENAME TO uploads;
+  ${INDEXES}`);
 }
 
 /** Adds when the tags of videos got signed, for ledgers with uploads; in others, no upload has an unsigned one. */

@@ -111,6 +111,19 @@ describe("tenantWarnings", () => {
     ]);
   });
 
+  it("warns of a custom key that is almost Stream's", () => {
+    const custom = { requiresignedurl: {}, max_duration_seconds: {}, project: {}, nam: {}, "*": { allow: ["expiri"] } };
+    expect(warn({ custom })).toMatchObject([
+      {
+        pointer: "/policy/custom/requiresignedurl",
+        code: "custom_key_like_metadata_key",
+        found: "requiresignedurl",
+        nearest: "requiresignedurls",
+      },
+      { pointer: "/policy/custom/max_duration_seconds", nearest: "maxdurationseconds" },
+    ]);
+  });
+
   it("warns of a policy that this version cannot read", () => {
     const warning = { pointer: "/policy", code: "policy_unreadable", detail: expect.stringContaining("policy.later") };
     expect(warn({ later: {} })).toEqual([warning]);

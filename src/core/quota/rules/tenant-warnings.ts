@@ -1,8 +1,10 @@
 import type { Faults } from "../../policy/rules/faults.ts";
 import { NULL_ORIGIN } from "../../policy/rules/hosts.ts";
 import { readPolicy } from "../../policy/rules/parse-policy.ts";
+import { METADATA_KEYS } from "../../policy/rules/metadata-keys.ts";
 import type { PolicyDocument } from "../../policy/rules/policy.ts";
 import type { TenantDocument } from "../../shared/admin-documents.ts";
+import { nearestWord } from "../../shared/text.ts";
 import type { Warning } from "../../shared/warning.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "../../uploads/rules/direct-upload.ts";
 import { type LimitName, type LimitRequest, limitRequests } from "./check-limits.ts";
@@ -19,6 +21,7 @@ export function tenantWarnings({ policy: json, limits }: Pick<TenantDocument, "p
   const policy = read.value;
   return [
     ...faults,
+    ...customKeysLikeStreams(policy),
     ...zeroLimits(limits),
     ...limitsBelowPolicy(policy, limits),
     ...settingsAboveLimits(policy, limits),
@@ -26,6 +29,23 @@ export function tenantWarnings({ policy: json, limits }: Pick<TenantDocument, "p
     ...refusedBasicLinks(policy, limits),
     ...nullOrigin(policy),
   ];
+}
+
+/** Share of letters from which on a custom key is probably meant to be Stream's. */
+const ALMOST_EQUAL = 0.9;
+
+function* customKeysLikeStreams({ rules, spellings }: PolicyDocument): Generator<Warning> {
+  for (const [key, found] of spellings) {
+    const nearest = nearestWord(found, METADATA_KEYS.keys(), ALMOST_EQUAL);
+    if (nearest !== undefined && rules.get(key)?.path === `policy.custom.${found}`)
+      yield {
+        pointer: `/policy/custom/${found}`,
+        code: "custom_key_like_metadata_key",
+        detail: `Stream gives ${found} no meaning: its own key is ${nearest}.`,
+        found,
+        nearest,
+      };
+  }
 }
 
 function* zeroLimits(limits: Limits): Generator<Warning> {
