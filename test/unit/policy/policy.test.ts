@@ -57,6 +57,13 @@ describe("parsePolicy", () => {
     expect(parsePolicy(json, "policy")).toMatchObject({ ok: false, problem: { code: "body_invalid", key } });
   });
 
+  it.each([
+    [{ metadata: ["name"] }, "policy.metadata: must be an object"] as const,
+    [{ custom: null }, "policy.custom: must be an object"] as const,
+  ])("says that the keys of %j must be an object", (json, detail) => {
+    expect(parsePolicy(json, "policy")).toMatchObject({ ok: false, problem: { detail } });
+  });
+
   it("accepts what a browser or an app shell sends as origin, and extensions as file types", () => {
     const origins = ["capacitor://localhost", "tauri://localhost", "app://-", "null", "http://[::1]:5173"];
     const fileTypes = ["video/*", "application/mxf", "video/x_y", ".mkv", ".m2ts"];

@@ -15,7 +15,10 @@ const MAX_FILE_TYPES = 50;
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const fileType = v.pipe(v.string(), v.regex(FILE_TYPE, "must be such as video/mp4, video/* or .mkv, in lower case"));
 const rulesByKey = v.optional(
-  v.custom<RulesByKey>((value) => typeof value === "object" && value !== null && !Array.isArray(value)),
+  v.custom<RulesByKey>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    "must be an object",
+  ),
   {},
 );
 
