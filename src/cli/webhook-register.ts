@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { createStreamClient } from "../adapters/stream/client.ts";
 import { createStreamWebhooks } from "../adapters/stream/webhooks.ts";
 import { parseDefaultUpstream } from "../config.ts";
+import { isFetchableUrl } from "../core/shared/fetched-url.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../core/shared/tenant.ts";
 import { registerStreamWebhook } from "../core/stream-events/register-stream-webhook.ts";
 import { ROOT } from "./paths.ts";
@@ -41,7 +42,8 @@ async function main(): Promise<void> {
     },
   });
   if (values.help) return console.log(HELP);
-  if (!values.gateway || !URL.canParse(values.gateway)) throw new Error(`Give the gateway's address.\n\n${HELP}`);
+  if (!values.gateway || !isFetchableUrl(values.gateway, true))
+    throw new Error(`--gateway must be an https URL of a public name, without user info.\n\n${HELP}`);
   if (!TENANT_ID.test(values.upstream)) throw new Error("--upstream must be the id of an upstream.");
   const gateway = new URL(values.gateway).origin;
   if (values.upstream === DEFAULT_UPSTREAM) await registerDefault(gateway, values.force, values.print);

@@ -69,7 +69,13 @@ describe("npm run webhook:register for the account of the environment", () => {
 
   it.each<[string, readonly string[], Record<string, string>, string]>([
     ["no gateway", [], {}, "--gateway"],
-    ["a gateway that is not a URL", ["--gateway", "uploads"], {}, "--gateway"],
+    ["a gateway that is not a URL", ["--gateway", "uploads"], {}, "--gateway must be an https URL"],
+    [
+      "a gateway without a public name",
+      ["--gateway", "https://10.0.0.1", "--force"],
+      {},
+      "--gateway must be an https URL",
+    ],
     ["an invalid upstream id", ["--gateway", GATEWAY, "--upstream", "A B"], {}, "--upstream"],
     ["no account", args, {}, "STREAM_ACCOUNT_ID"],
     ["no credential", args, { STREAM_ACCOUNT_ID: "a" }, "STREAM_API_TOKEN"],
