@@ -97,6 +97,7 @@ describe("compileRule", () => {
   it.each<[rule: object, sent: string | undefined]>([
     [{ force: "Cafe\u0301", pattern: ".{5}" }, "Caf\u00e9"],
     [{ default: "Cafe\u0301", pattern: "Cafe\\u0301" }, "Caf\u00e9"],
+    [{ force: "be\u0301\u0301", pattern: "[a-e\u0301]+" }, "b\u00e9\u0301"],
     [{ force: "a\u0007", pattern: "a[\\u0000-\\u001f]" }, "a"],
     [{ default: "\u202eab", pattern: "...", maxLength: 3, onViolation: "clamp" }, "ab"],
     [{ force: `x${"\u0301".repeat(35)}`, maxLength: 36 }, `x${"\u0301".repeat(30)}\u034f${"\u0301".repeat(5)}`],

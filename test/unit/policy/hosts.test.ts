@@ -87,6 +87,8 @@ describe("isOrigin", () => {
     "safari-web-extension://3F1C2D3E-0000-4000-8000-0123456789AB",
     "app://obsidian.md",
     "app://-",
+    // Of Electron.
+    "app://.",
     "null",
     longest,
   ])("accepts %s", (text) => {
@@ -118,6 +120,8 @@ describe("isOrigin", () => {
     "https://a..b",
     "https://.a",
     "https://a.",
+    "https://.",
+    "app://..",
     `https://a${label}.com`,
     `${longest}b`,
     "https://1.2.3",

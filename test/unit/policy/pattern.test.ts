@@ -13,6 +13,12 @@ describe("compilePattern", () => {
     ["\\p{L}{1,3}", "äöü", "a1"],
     ["a{100}", "a".repeat(100), "a".repeat(99)],
     ["a{0,100}b", "b", "a"],
+    // In NFD, as macOS writes it: only in NFC is it a range, a whole letter that repeats.
+    ["[a\u0300-u\u0308]+", "\u00ea\u00e8", "\u0301"],
+    ["e\u0301{2}", "\u00e9\u00e9", "e\u0301\u0301"],
+    ["[^e\u0301]", "e", "\u00e9"],
+    // In NFC, the escape would be of the letter with its accent.
+    ["\\w\u0301", "w\u0301", "w"],
     // At the limits: 200 characters, and 100,000 ways.
     ["a".repeat(200), "a".repeat(200), "a".repeat(199)],
     ["a{1,10}".repeat(5), "a".repeat(50), "a".repeat(51)],

@@ -68,6 +68,7 @@ describe("checkLength, checkFileType and checkOrigin", () => {
     [{ name: "A.MKV" }, "accepted"],
     [{ name: "Cats", filename: "a.mkv" }, "accepted"],
     [{ name: "a.mkv", filename: "a.exe" }, "filetype"],
+    [{ name: "a.mkv", filename: "\u0007" }, "accepted"],
     [{ filename: "a.mkv\u202e\0" }, "accepted"],
     [{ filename: "a.mkv", filetype: "" }, "accepted"],
     [{ filename: "a.mkv", filetype: "undefined", type: "null" }, "accepted"],

@@ -10,6 +10,7 @@ import { HOST_EXPECTED, isHost } from "./hosts.ts";
 import type { MetadataKey, Setting, Verbs } from "./metadata-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { AnyRule, Constraint, Context } from "./rule.ts";
+import { compileAsWritten } from "./pattern.ts";
 import { CUSTOM_KEY } from "./text-keys.ts";
 
 /** Verbs that mean the same for every key. */
@@ -49,7 +50,7 @@ export function compileRule(
   const stream = metadataKey.type.constraints;
   const all = [...constraints, ...stream];
   const ends = all.filter(({ verb }) => verb === "min" || verb === "max");
-  const { min, max, maxLength, oneOf = [], within }: Verbs = verbs;
+  const { min, max, maxLength, pattern = "", oneOf = [], within }: Verbs = verbs;
   const context: Context = { now: 0, length: 0, bounds: uploadBounds(maxima, {}) };
   /** A `force` or `default` that satisfied its rule before texts were normalised: the rule still takes it. */
   let own: unknown;
@@ -66,7 +67,9 @@ export function compileRule(
     const bound = `${constraints.includes(violated) ? "the rule's" : "Stream's"} ${violated.verb}`;
     const message = `${messageOf(violated, context)}, ${bound} (found: ${truncate(JSON.stringify(found))})`;
     const at = `${pointer}/${verb}`;
-    if (bounds === all && violated.allows(setting, context)) own = metadataKey.resolve(setting as Setting)(context);
+    const fitted =
+      violated.verb === "pattern" ? compileAsWritten(pattern)?.(String(setting)) : violated.allows(setting, context);
+    if (bounds === all && fitted) own = metadataKey.resolve(setting as Setting)(context);
     // A bound that is wider than Stream's own has no effect; everything else leaves no value at all.
     else if (bounds !== stream && verb !== violated.verb) return refuse(at, message);
     faults.push(withoutEffect(at, message, typeof found === "number" ? found : String(found)));

@@ -57,6 +57,9 @@ export const NULL_ORIGIN = "null";
 /** A name of labels, or an IPv6 address, and a port. */
 const ORIGIN_HOST = /^(?:\[[\da-f:]+\]|[\w-]{1,63}(?:\.[\w-]{1,63})*)(?::\d+)?$/;
 
+/** Of apps built with Electron, whose pages are `app://./index.html`. */
+const ELECTRON_ORIGIN = "app://.";
+
 /** Schemes of no page, or of pages that send `null`. */
 const WITHOUT_ORIGIN = /^(?:blob|data|file|ftp|wss?):/;
 
@@ -72,7 +75,7 @@ export function isOrigin(text: string): boolean {
   if (!url) return text === NULL_ORIGIN;
   const { protocol, host, hostname } = url;
   const isSerialized = `${protocol}//${host}` === origin && hostname.length <= MAX_HOST_CHARACTERS;
-  return isSerialized && ORIGIN_HOST.test(host) && !WITHOUT_ORIGIN.test(protocol);
+  return text === ELECTRON_ORIGIN || (isSerialized && ORIGIN_HOST.test(host) && !WITHOUT_ORIGIN.test(protocol));
 }
 
 export const ORIGIN_EXPECTED =

@@ -11,7 +11,8 @@ const MAX_COUNT = 100;
 export type Pattern = (value: string) => boolean;
 
 /**
- * Compiles the `pattern` verb: a regular expression that must match the whole value.
+ * Compiles the `pattern` verb: a regular expression that must match the whole value. It is read in NFC, as the texts are that it
+ * has to match; as it is written only if that is no expression: in NFC, an escape before a mark may be one of an accented letter.
  *
  * Tenants write policies into grants, and one backtracking `(a+)+$` or `(a|a)(a|a)…` would delay the requests of all
  * tenants. So a repetition may follow a single character or class, never a group; the total number of choices is bounded;
@@ -20,7 +21,14 @@ export type Pattern = (value: string) => boolean;
  * @returns `undefined` if `source` is not such an expression, or if matching could take long
  */
 export function compilePattern(source: string): Pattern | undefined {
-  if (source.length > MAX_PATTERN_CHARACTERS || countWays(source) > MAX_WAYS) return undefined;
+  return source.length > MAX_PATTERN_CHARACTERS
+    ? undefined
+    : (compileAsWritten(source.normalize()) ?? compileAsWritten(source));
+}
+
+/** Compiles a pattern as version 0.1 did, which did not normalise. */
+export function compileAsWritten(source: string): Pattern | undefined {
+  if (countWays(source) > MAX_WAYS) return undefined;
   try {
     const expression = new RegExp(`^(?:${source})$`, "u");
     return (value) => value.length <= MAX_MATCHED_CHARACTERS && expression.test(value);

@@ -76,10 +76,10 @@ export function checkFileType(policy: Policy, { metadata }: PolicyRequest, repor
   for (const { source, upload } of policy) {
     const { fileTypes } = upload;
     if (!fileTypes) continue;
-    const name = metadata.get(FILE_NAME_KEY) || metadata.get("name");
-    const fileName = typeof name === "string" ? normalizeName(name).toLowerCase() : "";
+    const names = [FILE_NAME_KEY, "name"].map((key) => metadata.get(key));
+    const fileName = names.map((name) => (typeof name === "string" ? normalizeName(name) : "")).find(Boolean) ?? "";
     const wrong = declared.find(
-      ([, value]) => typeof value === "object" || !fitsFileTypes(fileTypes, mediaTypeOf(value), fileName),
+      ([, value]) => typeof value === "object" || !fitsFileTypes(fileTypes, mediaTypeOf(value), fileName.toLowerCase()),
     );
     if (!wrong) continue;
     const [key, value] = wrong;
