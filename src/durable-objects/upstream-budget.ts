@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { parseConfig } from "../config.ts";
 import { type CallClass, type CallDecision, SlidingWindowLimiter } from "../core/budget/rules/call-window.ts";
 import type { Budget } from "../core/ports/budget.ts";
+import { MAX_RETRY_AFTER_SECONDS } from "../core/stream/rules/retry-after.ts";
 import { errorMessage } from "../core/shared/text.ts";
 import { searchLostUploads } from "../core/uploads/search-lost-uploads.ts";
 import { type SearchDependencies, createSearchDependencies } from "../dependencies.ts";
@@ -151,7 +152,8 @@ export class UpstreamBudget extends DurableObject<Env> {
       if (stored.ahead > 0) this.#write(window, 0);
     }
     const [gate] = sql.exec<{ closed_until: number }>("SELECT closed_until FROM gate").toArray();
-    if (gate) window.blockUntil(gate.closed_until);
+    // No cool-down is longer: the clock has gone back.
+    if (gate && gate.closed_until <= time + MAX_RETRY_AFTER_SECONDS) window.blockUntil(gate.closed_until);
     return window;
   }
 }

@@ -116,6 +116,8 @@ describe("isSweepDue", () => {
     expect(isSweepDue({ running: beginSweep(NOW), finished: ended }, NOW)).toBe(true);
     expect(isSweepDue({ finished: ended }, NOW + SWEEP_INTERVAL_SECONDS - 1)).toBe(false);
     expect(isSweepDue({ finished: ended }, NOW + SWEEP_INTERVAL_SECONDS)).toBe(true);
+    // The clock has gone back.
+    expect(isSweepDue({ finished: ended }, NOW - SWEEP_INTERVAL_SECONDS)).toBe(true);
   });
 
   it("keeps the last sweep that ended until another one has", () => {

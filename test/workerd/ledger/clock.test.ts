@@ -198,4 +198,16 @@ describe("UpstreamBudget, when its clock goes back", () => {
     step(1);
     expect([await acquire(), await acquire("other")]).toEqual([0, 0]);
   });
+
+  it("forgets a cool-down of a time that was wrong, also if it restarts before each call", async () => {
+    const budget = env.BUDGET.getByName(`clock-${++count}`);
+    const acquire = () => budget.acquire(100, "acme", "foreground");
+    step(DAY);
+    await acquire();
+    await budget.close(300);
+    expect(await acquire()).toBe(300);
+    step(-DAY);
+    await evictDurableObject(budget);
+    expect(await acquire()).toBe(0);
+  });
 });

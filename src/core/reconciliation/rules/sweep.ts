@@ -69,7 +69,8 @@ export const SETTLING_SECONDS = 600;
 export const MARGIN_SECONDS = 120;
 
 export function isSweepDue({ running, finished }: Reconciliation, now: number): boolean {
-  return running !== undefined || finished === undefined || finished.endedAt + SWEEP_INTERVAL_SECONDS <= now;
+  // The end is in the future if the clock has gone back.
+  return running !== undefined || !finished || Math.abs(now - finished.endedAt) >= SWEEP_INTERVAL_SECONDS;
 }
 
 export function beginSweep(now: number): Sweep {
