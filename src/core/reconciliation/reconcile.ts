@@ -139,9 +139,10 @@ async function comparePage(
   if (!compared.ok) return compared;
   const { to, failed, failure, unmanaged: forged, ...counts } = compared.value;
   const counted = listed.videos.filter((video) => countsFor({ ...slice, to }, video));
-  const unmanaged = counted
-    .filter((video) => "report" in video)
-    .filter(({ tag, report }) => !tag || !tenants.value.has(tag.tenant) || forged.includes(report.uid)).length;
+  const unmanaged = counted.filter(
+    (video) =>
+      "report" in video && (!video.tag || !tenants.value.has(video.tag.tenant) || forged.includes(video.report.uid)),
+  ).length;
   const skippedUids = counted.flatMap((video) => {
     if ("skipped" in video) return video.skipped;
     return video.tooDeep || failed.has(video.tag?.tenant) ? video.report.uid : [];
