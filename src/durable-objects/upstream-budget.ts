@@ -101,7 +101,7 @@ export class UpstreamBudget extends DurableObject<Env> {
 
   #search(tenants: readonly string[]) {
     const { name } = this.ctx.id;
-    if (name === undefined) throw new Error("A budget needs a name: use `getByName(<upstream id>)`.");
+    if (name === undefined) throw new Error("A budget needs a name.");
     this.#dependencies ??= createSearchDependencies(this.env, parseConfig(this.env));
     const { registry, stream, ledgers } = this.#dependencies;
     const acquire: Budget["acquire"] = (upstream, tenant, callClass) =>

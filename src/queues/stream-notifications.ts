@@ -31,7 +31,7 @@ const messageSchema = v.object({
   metadata: v.optional(v.object({ accountId: v.optional(v.string()) })),
 });
 
-const NO_VIDEO = problem("body_invalid", "The message does not describe the state of a video.");
+const NO_VIDEO = problem("body_invalid", "The body does not describe a video.");
 
 /**
  * Records Stream notifications from a Queue, one by one. Retries a message after a 5xx, also one that throws, which would hold

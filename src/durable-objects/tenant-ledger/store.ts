@@ -236,14 +236,6 @@ export class LedgerStore {
     this.#prunedTo = last && last.created < before ? last.id : "";
   }
 
-  /** The totals computed from all rows; for tests and repair. */
-  recount(now: number): Totals {
-    let totals = emptyTotals(this.totals(now).day.start);
-    for (const row of this.#sql.exec<UploadRow>("SELECT * FROM uploads"))
-      totals = applyToTotals(totals, undefined, row);
-    return totals;
-  }
-
   #count(before: UploadRow | undefined, after: UploadRow | undefined, now: number): void {
     this.#startNewMonth(now);
     this.#write({ totals: applyToTotals(this.totals(now), before, after) }, now);

@@ -51,7 +51,7 @@ export class TenantLedger extends DurableObject<Env> {
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
-    if (state.id.name === undefined) throw new Error("A ledger needs a name: get it with `getByName(<tenant id>)`.");
+    if (state.id.name === undefined) throw new Error("A ledger needs a name.");
     this.#tenant = state.id.name;
     this.#alarm = new AlarmClock(state);
     this.#ledger = new Ledger(state.storage, this.#tenant, {

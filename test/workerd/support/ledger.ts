@@ -5,8 +5,10 @@ import { expect } from "vitest";
 import { createVideoTags } from "../../../src/adapters/stream/video-tags.ts";
 import { parseConfig } from "../../../src/config.ts";
 import type { ReservationOutcome, ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
+import { applyToTotals, emptyTotals } from "../../../src/core/quota/rules/usage-totals.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import { parseTag } from "../../../src/core/stream/rules/video-tag.ts";
+import type { UploadRow } from "../../../src/durable-objects/tenant-ledger/schema.ts";
 import { LedgerStore } from "../../../src/durable-objects/tenant-ledger/store.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
 
@@ -88,8 +90,11 @@ export function alarmOf(ledger: LedgerStub): Promise<number | null> {
 /** The totals in memory and those on disk equal the sum over all rows. */
 export async function expectLedgerConsistent(ledger: LedgerStub): Promise<void> {
   const { inMemory, onDisk, recounted } = await runInDurableObject(ledger, (object: TenantLedger, { storage }) => {
-    const store = new LedgerStore(storage, now());
-    return { inMemory: object.usage(), onDisk: store.totals(now()), recounted: store.recount(now()) };
+    const onDisk = new LedgerStore(storage, now()).totals(now());
+    let recounted = emptyTotals(onDisk.day.start);
+    for (const row of storage.sql.exec<UploadRow>("SELECT * FROM uploads"))
+      recounted = applyToTotals(recounted, undefined, row);
+    return { inMemory: object.usage(), onDisk, recounted };
   });
   expect({ inMemory, onDisk }).toEqual({ inMemory: recounted, onDisk: recounted });
 }
