@@ -205,9 +205,7 @@ async function compareWithLedgers(
         failure = { ...answer.problem, detail: `${batch[index]}: ${answer.problem.detail}` };
         continue;
       }
-      total.settled += answer.value.settled;
-      total.imported += answer.value.imported;
-      total.missing += answer.value.missing;
+      for (const count of ["settled", "imported", "missing"] as const) total[count] += answer.value[count];
       total.unmanaged.push(...(answer.value.unmanaged ?? []));
       total.to = Math.min(total.to, answer.value.to ?? total.to);
     }
