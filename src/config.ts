@@ -205,9 +205,7 @@ function toUpstream(settings: v.InferOutput<typeof upstreamEnvironment>, allowLo
     throw new ConfigError("Configuration: set either STREAM_API_TOKEN, or both STREAM_API_EMAIL and STREAM_API_KEY.");
   const hosts = settings.STREAM_UPLOAD_HOSTS.map((host) => `https://${host}`);
   if (![settings.STREAM_API_BASE, ...hosts].every((url) => isFetchableUrl(url, allowLoopback)))
-    throw new ConfigError(
-      "Configuration: STREAM_API_BASE must be https, and it and STREAM_UPLOAD_HOSTS public names (loopback: with ALLOW_LOOPBACK).",
-    );
+    throw new ConfigError("Configuration: STREAM_API_BASE and STREAM_UPLOAD_HOSTS must be https and public names.");
   return {
     id: DEFAULT_UPSTREAM,
     accountId,

@@ -78,5 +78,4 @@ export function isOrigin(text: string): boolean {
   return text === ELECTRON_ORIGIN || (isSerialized && ORIGIN_HOST.test(host) && !WITHOUT_ORIGIN.test(protocol));
 }
 
-export const ORIGIN_EXPECTED =
-  "must be an origin as it is sent, such as https://app.acme.com, https://*.acme.com, or null for file:";
+export const ORIGIN_EXPECTED = "must be an origin as it is sent, such as https://app.acme.com or https://*.acme.com";
