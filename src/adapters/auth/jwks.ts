@@ -93,7 +93,7 @@ function remoteKeySet(url: string, allowLoopback: boolean): JWTVerifyGetKey {
 
 async function fetchKeySet(url: string, allowLoopback: boolean): Promise<JSONWebKeySet> {
   // Checked when it was configured, but perhaps by another version, or before the setting for loopback changed.
-  if (!mayFetch(url, allowLoopback)) throw new Error("The JWKS URL is not allowed.");
+  if (!mayFetch(url, allowLoopback)) throw new Error("the URL is not allowed");
   const response = await fetch(url, {
     headers: { Accept: "application/json, application/jwk-set+json" },
     redirect: "manual",

@@ -56,7 +56,7 @@ export function createStreamClient({ deadlineMs, allowLoopback, onRateLimited }:
   /** A redirect is returned like any other answer: following it could send the credential to another host. */
   async function send(url: string, method: string, headers: Readonly<Record<string, string>>, body: string | null) {
     // Checked when it was configured, but perhaps by another version, or before the setting for loopback changed.
-    if (!mayFetch(url, allowLoopback)) throw new UrlNotAllowed("The URL of the upstream is not allowed.");
+    if (!mayFetch(url, allowLoopback)) throw new UrlNotAllowed("the URL is not allowed");
     return fetch(url, { method, headers, body, redirect: "manual", signal: AbortSignal.timeout(deadlineMs) });
   }
 

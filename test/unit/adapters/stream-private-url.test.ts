@@ -31,4 +31,4 @@ describe.each(["https://10.0.0.1", "https://stream.default.svc", "http://localho
   },
 );
 
-const NOT_ALLOWED = "The URL of the upstream is not allowed.";
+const NOT_ALLOWED = "the URL is not allowed";
