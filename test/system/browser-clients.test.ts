@@ -26,7 +26,8 @@ beforeAll(async () => {
   const policy = {
     upload: { minBytes: 1, fileTypes: ["video/*"] },
     origins: [browser.origin],
-    metadata: { maxdurationseconds: { max: 60, onViolation: "reject" }, "*": { onViolation: "reject" } },
+    metadata: { maxdurationseconds: { max: 60, onViolation: "reject" } },
+    custom: { "*": { onViolation: "reject" } },
   };
   key = await harness.tenant("acme", { policy });
 });
