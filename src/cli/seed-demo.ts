@@ -33,7 +33,9 @@ export async function seedDemo(url: string, operatorToken: string, knownKey?: st
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     if (!response.ok && response.status !== 404)
-      throw new Error(`The operator API answered ${response.status} to ${method} ${path}: ${await response.text()}`);
+      throw new Error(
+        `The operator API answered ${response.status} to ${method} ${new URL(response.url).pathname}: ${await response.text()}`,
+      );
     return response;
   };
 

@@ -119,6 +119,18 @@ describe("npm start", () => {
     });
   });
 
+  it("says which setting is wrong, and which request failed", async () => {
+    const cli = run("start.ts", [], {
+      PORT: await freePortText(),
+      STREAM_API_BASE: "https://stream.prod.svc/client/v4",
+      STREAM_ACCOUNT_ID: "an-account",
+      STREAM_API_TOKEN: "a-token-of-this-account",
+    });
+    expect(await cli.exited).toBe(1);
+    expect(cli.printed.stderr).toContain("STREAM_API_BASE and STREAM_UPLOAD_HOSTS must be https and public names.");
+    expect(cli.printed.stderr).toContain("answered 500 to GET /admin/v1/tenants/demo: ");
+  });
+
   it("stores its secrets in a file that only its owner can read", async () => {
     await start({ STREAM_PORT: await freePortText() });
     const file = join(state, "settings.json");
