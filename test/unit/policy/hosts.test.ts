@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hostMatches, isHost, isOrigin, originMatches, parseHosts } from "../../../src/core/policy/rules/hosts.ts";
+import { isHost, isOrigin, matchesWildcard, parseHosts } from "../../../src/core/policy/rules/hosts.ts";
 
 describe("isHost", () => {
   const label = "a".repeat(61);
@@ -35,7 +35,7 @@ describe("parseHosts", () => {
   });
 });
 
-describe("hostMatches", () => {
+describe("matchesWildcard", () => {
   it.each([
     ["*.acme.com", "x.acme.com", true],
     ["*.acme.com", "*.x.acme.com", true],
@@ -45,11 +45,11 @@ describe("hostMatches", () => {
     ["*.acme.com", "evilacme.com", false],
     ["acme.com", "x.acme.com", false],
   ])("%s matches %s: %s", (pattern, host, expected) => {
-    expect(hostMatches(pattern, host)).toBe(expected);
+    expect(matchesWildcard(pattern, host)).toBe(expected);
   });
 });
 
-describe("originMatches", () => {
+describe("matchesWildcard", () => {
   it.each([
     ["https://*.acme.com", "https://x.acme.com", true],
     ["https://*.acme.com", "https://.acme.com", false],
@@ -57,7 +57,7 @@ describe("originMatches", () => {
     ["https://acme.com", "https://acme.com", true],
     ["https://acme.com", "https://x.acme.com", false],
   ])("%s matches %s: %s", (pattern, origin, expected) => {
-    expect(originMatches(pattern, origin)).toBe(expected);
+    expect(matchesWildcard(pattern, origin)).toBe(expected);
   });
 });
 

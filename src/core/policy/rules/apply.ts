@@ -6,12 +6,11 @@ import { decideCreator } from "./creator.ts";
 import { customKeysOf, decideCustomKey } from "./decide-custom-key.ts";
 import { decideKey } from "./decide-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
-import { normalizeName } from "./normalize-text.ts";
 import type { Decision, Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { Policy } from "./policy.ts";
 import { FILE_NAME_KEY, isNoFileType } from "./reserved-keys.ts";
 import type { Context, Rule } from "./rule.ts";
-import { checkFileType, checkLength, checkOrigin } from "./upload-checks.ts";
+import { checkFileType, checkLength, checkOrigin, firstName } from "./upload-checks.ts";
 
 export interface PolicyResult {
   readonly result: Result<Decision>;
@@ -70,13 +69,8 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
 
 /** The client's value of a Stream key. An empty text counts as absent, except for a flag, which is set by its presence. */
 function requestedValue({ metadata }: PolicyRequest, key: string): MetadataValue | undefined {
-  if (key === "name") return ["name", FILE_NAME_KEY].map((key) => metadata.get(key)).find(isName);
+  if (key === "name") return firstName(metadata, "name", FILE_NAME_KEY);
   return key === "requiresignedurls" ? metadata.get(key) : metadata.get(key) || undefined;
-}
-
-/** Nothing but control characters is no name. */
-function isName(value: MetadataValue | undefined): boolean {
-  return typeof value === "string" ? normalizeName(value) !== "" : value !== undefined;
 }
 
 /** The rule of each document for a key that Stream gives a meaning. */

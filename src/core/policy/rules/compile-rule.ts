@@ -46,14 +46,12 @@ export function compileRule(
   if (required && (fallback !== undefined || deny))
     return refuse(pointer, "required cannot be combined with default or deny");
 
-  const constraints = metadataKey.constraints(verbs);
+  let constraints = metadataKey.constraints(verbs);
   const stream = metadataKey.type.constraints;
   const all = [...constraints, ...stream];
   const ends = all.filter(({ verb }) => verb === "min" || verb === "max");
   const { min, max, maxLength, pattern = "", oneOf = [], within }: Verbs = verbs;
   const context: Context = { now: 0, length: 0, bounds: uploadBounds(maxima, {}) };
-  /** A `force` or `default` that satisfied its rule before texts were normalised: the rule still takes it. */
-  let own: unknown;
   for (const [verb, setting, bounds, found = setting] of [
     ["force", force, all],
     ["default", fallback, all],
@@ -69,7 +67,14 @@ export function compileRule(
     const at = `${pointer}/${verb}`;
     const fitted =
       violated.verb === "pattern" ? compileAsWritten(pattern)?.(String(setting)) : violated.allows(setting, context);
-    if (bounds === all && fitted) own = metadataKey.resolve(setting as Setting)(context);
+    if (bounds === all && fitted) {
+      // It satisfied its rule before texts were normalised: the rule still takes it.
+      const own = metadataKey.resolve(setting as Setting)(context);
+      constraints = constraints.map((constraint) => ({
+        ...constraint,
+        allows: (value, at) => value === own || constraint.allows(value, at),
+      }));
+    }
     // A bound that is wider than Stream's own has no effect; everything else leaves no value at all.
     else if (bounds !== stream && verb !== violated.verb) return refuse(at, message);
     faults.push(withoutEffect(at, message, typeof found === "number" ? found : String(found)));
@@ -88,13 +93,7 @@ export function compileRule(
     ...(fallback !== undefined && { default: metadataKey.resolve(fallback) }),
     required,
     ...(deny && { deny: `${dotPath(pointer)}.deny` }),
-    constraints:
-      own === undefined
-        ? constraints
-        : constraints.map((constraint) => ({
-            ...constraint,
-            allows: (value, at) => value === own || constraint.allows(value, at),
-          })),
+    constraints,
     onViolation,
   });
 }

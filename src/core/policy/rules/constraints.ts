@@ -1,5 +1,5 @@
 import { truncate } from "../../shared/text.ts";
-import { hostMatches } from "./hosts.ts";
+import { matchesWildcard } from "./hosts.ts";
 import { compilePattern } from "./pattern.ts";
 import type { Constraint, Context } from "./rule.ts";
 
@@ -95,7 +95,7 @@ export function oneOf<V extends string | number>(choices: readonly V[]): Constra
 }
 
 export function within(patterns: readonly string[]): Constraint<readonly string[]> {
-  const isAllowed = (host: string) => patterns.some((pattern) => hostMatches(pattern, host));
+  const isAllowed = (host: string) => patterns.some((pattern) => matchesWildcard(pattern, host));
   return {
     verb: "within",
     message: `must be within ${patterns.join(", ")}`,

@@ -9,7 +9,7 @@ const MAX_HOST_CHARACTERS = 253;
 
 const MAX_PORT = 65_535;
 
-export const HOST_EXPECTED = "must be a host in lower case without a scheme; localhost needs its port";
+export const HOST_EXPECTED = "must be a host in lower case without a scheme";
 
 export function isHost(text: string): boolean {
   const [, port = "0"] = text.split(":");
@@ -31,24 +31,20 @@ export function parseHosts(text: string): readonly string[] | undefined {
   return hosts.length > 0 && hosts.every(isHost) ? [...new Set(hosts)] : undefined;
 }
 
-/** Whether `pattern` matches every page that `host`, which may have a wildcard too, matches. */
-export function hostMatches(pattern: string, host: string): boolean {
-  if (pattern === host) return true;
-  return pattern.startsWith("*.") && host.length > pattern.length - 1 && host.endsWith(pattern.slice(1));
-}
-
-/** @param pattern an entry of a policy's `origins`: `https://app.acme.com`, or `https://*.acme.com` for any subdomain */
-export function originMatches(pattern: string, origin: string): boolean {
-  if (pattern === origin) return true;
-  const wildcard = pattern.indexOf("//*.");
-  if (wildcard < 0) return false;
-  const scheme = pattern.slice(0, wildcard + 2);
-  return origin.startsWith(scheme) && hostMatches(pattern.slice(scheme.length), origin.slice(scheme.length));
+/**
+ * Whether a host or an origin is the one that `pattern` names, or is below it: `*.acme.com` and `https://*.acme.com` stand for any
+ * subdomain. `text` may have a wildcard, too: then all that it stands for.
+ */
+export function matchesWildcard(pattern: string, text: string): boolean {
+  const [start = "", end] = pattern.split("*");
+  return end === undefined
+    ? pattern === text
+    : text.length >= pattern.length && text.startsWith(start) && text.endsWith(end);
 }
 
 /** Whether a list of origins has one that another list has, too. */
 export function originsMeet(a: readonly string[], b: readonly string[]): boolean {
-  return a.some((origin) => b.some((other) => originMatches(origin, other) || originMatches(other, origin)));
+  return a.some((origin) => b.some((other) => matchesWildcard(origin, other) || matchesWildcard(other, origin)));
 }
 
 /** Sent by pages without an origin of their own: sandboxed ones, those of `file:` and `data:`, and after some redirects. */

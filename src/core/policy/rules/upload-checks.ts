@@ -1,8 +1,8 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { quoteRequested, truncate } from "../../shared/text.ts";
-import { DECODABLE } from "../../uploads/rules/metadata-value.ts";
+import { DECODABLE, type MetadataValue, type UploadMetadata } from "../../uploads/rules/metadata-value.ts";
 import { fitsFileTypes, mediaTypeOf } from "./file-types.ts";
-import { originMatches } from "./hosts.ts";
+import { matchesWildcard } from "./hosts.ts";
 import type { Upstream } from "../../stream/rules/upstream.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
 import type { Policy, PolicyDocument } from "./policy.ts";
@@ -14,7 +14,7 @@ export type Report = (explanation: Explanation, refusal?: Problem) => void;
 
 /** Whether pages of this origin may create uploads. */
 export function originAllowed(policy: Policy, origin: string): boolean {
-  return policy.every(({ origins }) => !origins || origins.some((pattern) => originMatches(pattern, origin)));
+  return policy.every(({ origins }) => !origins || origins.some((pattern) => matchesWildcard(pattern, origin)));
 }
 
 /** The problem of a request from a page whose origin is not allowed. */
@@ -76,10 +76,10 @@ export function checkFileType(policy: Policy, { metadata }: PolicyRequest, repor
   for (const { source, upload } of policy) {
     const { fileTypes } = upload;
     if (!fileTypes) continue;
-    const names = [FILE_NAME_KEY, "name"].map((key) => metadata.get(key));
-    const fileName = names.map((name) => (typeof name === "string" ? normalizeName(name) : "")).find(Boolean) ?? "";
+    const name = firstName(metadata, FILE_NAME_KEY, "name");
+    const fileName = typeof name === "string" ? normalizeName(name).toLowerCase() : "";
     const wrong = declared.find(
-      ([, value]) => typeof value === "object" || !fitsFileTypes(fileTypes, mediaTypeOf(value), fileName.toLowerCase()),
+      ([, value]) => typeof value === "object" || !fitsFileTypes(fileTypes, mediaTypeOf(value), fileName),
     );
     if (!wrong) continue;
     const [key, value] = wrong;
@@ -93,4 +93,11 @@ export function checkFileType(policy: Policy, { metadata }: PolicyRequest, repor
       problem(code, `${key} ${required}must be ${expected}${quoteRequested(requested || undefined)}.`, { key }),
     );
   }
+}
+
+/** The value of the first of these keys that is a name. Nothing but control characters is none. */
+export function firstName(metadata: UploadMetadata, ...keys: readonly string[]): MetadataValue | undefined {
+  return keys
+    .map((key) => metadata.get(key))
+    .find((value) => (typeof value === "string" ? normalizeName(value) : value));
 }
