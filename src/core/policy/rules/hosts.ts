@@ -9,7 +9,7 @@ const MAX_HOST_CHARACTERS = 253;
 
 const MAX_PORT = 65_535;
 
-export const HOST_EXPECTED = "must be a host in lower case without a scheme";
+export const HOST_EXPECTED = "must be a host in lower case without a scheme; localhost needs its port";
 
 export function isHost(text: string): boolean {
   const [, port = "0"] = text.split(":");

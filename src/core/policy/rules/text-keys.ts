@@ -16,7 +16,7 @@ export const patternSchema = v.pipe(
   v.string(),
   v.check(
     (source) => compilePattern(source) !== undefined,
-    "must be a regular expression without repeated groups",
+    "must be a regular expression without repeated groups, and with few choices",
   ),
 );
 
