@@ -9,10 +9,14 @@ import type { Delivery } from "../core/webhooks/rules/delivery.ts";
 const DEAD_RETRY_SECONDS = 60;
 
 /**
- * How long a batch waits for its deliveries, which is all that an endpoint can hold up others: with 60 deliveries to endpoints
- * that answer late or never, a neighbour's event comes within five seconds, also where one batch is consumed at a time.
+ * How long a batch waits for its deliveries, divided by one more than those of the isolate that no batch waits for. This is all
+ * that endpoints can hold up others: behind 300 deliveries to endpoints that answer late, a neighbour's event comes as soon as
+ * behind 300 to endpoints that answer at once, also where one batch is consumed at a time (without the division: 12 seconds later).
  */
 const HOLD_SECONDS = 0.25;
+
+/** Deliveries of this isolate that were acknowledged before they were over. */
+let unfinished = 0;
 
 /** The fields that route a message. The event's body is not checked further: an older version may have written it. */
 const deliverySchema = v.object({
@@ -65,10 +69,14 @@ async function each(
       const number = spent + parsed.output.attempt + message.attempts - 1;
       const work = deliver(ports, parsed.output as unknown as Delivery, number, waitUntil === undefined);
       if (waitUntil && number === 1) {
-        const isLong = await Promise.race([work.then(() => false), ports.wait(HOLD_SECONDS).then(() => true)]);
+        const isLong = await Promise.race([
+          work.then(() => false),
+          ports.wait(HOLD_SECONDS / (1 + unfinished)).then(() => true),
+        ]);
         if (isLong) {
           message.ack();
-          waitUntil(work);
+          unfinished++;
+          waitUntil(work.finally(() => unfinished--));
           return;
         }
       }

@@ -60,6 +60,5 @@ async function sign(secret: string, content: Uint8Array): Promise<string> {
 
 /** A fixed text, because the runtime's message may contain the URL. */
 function explain(error: unknown): string {
-  const timedOut = error instanceof DOMException && error.name === "TimeoutError";
-  return timedOut ? `no answer within ${DEADLINE_MS / 1000} s` : "it cannot be reached";
+  return (error as Error).name === "TimeoutError" ? `no answer within ${DEADLINE_MS / 1000} s` : "it cannot be reached";
 }

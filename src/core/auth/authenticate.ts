@@ -89,9 +89,7 @@ interface PresentedToken {
 
 function readToken({ authorization, grant }: Credentials, scope: Scope): Result<PresentedToken> {
   if (authorization !== undefined && grant !== undefined)
-    return err(
-      problem("credential_invalid", "Send either Authorization or a grant in the metadata; the request has both."),
-    );
+    return err(problem("credential_invalid", "Send Authorization or a grant in the metadata, not both."));
   if (grant !== undefined) return checkSize({ text: grant, sentIn: "metadata" });
   if (authorization === undefined)
     return err(problem("credential_missing", scope === "uploads:create" ? CREATION_CREDENTIAL : CREDENTIAL));

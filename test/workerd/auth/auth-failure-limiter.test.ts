@@ -36,7 +36,7 @@ describe("AuthFailureLimiter.countFailure", () => {
     const failures = createAuthFailureLimiter({ limit }, Date.now);
     for (const address of ["2001:0db8::0001", "2001:db8::2", "192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:202", ""])
       await failures.countFailure(address);
-    expect(keys).toEqual(["2001:db8:0:0::/64", "2001:db8:0:0::/64", "192.0.2.1", "192.0.2.1", "192.0.2.2", ""]);
+    expect(keys).toEqual(["2001:db8:0:0", "2001:db8:0:0", "c000:201", "c000:201", "c000:202", ""]);
   });
 
   it("returns undefined if the binding fails", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { MAX_ATTEMPTS, RETRY_DELAYS_SECONDS } from "../../../src/core/webhooks/rules/retry-policy.ts";
+import { MAX_ATTEMPTS, RETRY_DELAYS_SECONDS, SLOW_SECONDS } from "../../../src/core/webhooks/rules/retry-policy.ts";
 import { problem } from "../../../src/core/shared/problem.ts";
 import { err } from "../../../src/core/shared/result.ts";
 import { consumeDeadDeliveries, consumeDeliveries, consumeSlowDeliveries } from "../../../src/queues/deliveries.ts";
@@ -86,6 +86,23 @@ describe("the queue for all endpoints", () => {
     await Promise.all(rest);
     expect(context.attempts).toMatchObject([["acme", "event-1", { outcome: "delivered" }]]);
     expect(context.sent).toEqual([]);
+  });
+
+  it("waits less for a batch the more deliveries it has not waited for", async () => {
+    const holds: number[] = [];
+    const wait = (seconds: number) => {
+      if (seconds < SLOW_SECONDS) holds.push(seconds);
+      return scheduler.wait(20);
+    };
+    context.ports = { ...context.ports, wait };
+    const respond = stubPendingEndpoint();
+    const consumed = [await fast([DELIVERY]), await fast([DELIVERY])];
+    respond();
+    await Promise.all(consumed.flatMap(({ rest }) => rest));
+    await fast([DELIVERY]);
+    const [first = 0, meanwhile = 0, afterwards] = holds;
+    expect(meanwhile).toBeLessThan(first);
+    expect(afterwards).toBe(first);
   });
 
   it("moves a first attempt that takes long and then fails", async () => {
