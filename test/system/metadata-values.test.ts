@@ -163,7 +163,7 @@ describe("origins of app shells and development servers", () => {
     expect(warnings).toMatchObject([{ pointer: "/policy/origins/2", code: "null_origin", found: "null" }]);
   });
 
-  it.each(["https://a:99999", "https://a..b", "https://app.acme.com:443", "file://", "app.acme.com"])(
+  it.each(["https://a:99999", "https://a..b", "https://app.acme.com:443", "file://server", "app.acme.com"])(
     "refuses a policy with %s, which nobody sends",
     async (origin) => {
       const answer = await harness.operator("PUT", "/tenants/wrong", { policy: { origins: [origin] } }).catch(String);

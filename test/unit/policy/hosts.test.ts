@@ -91,6 +91,8 @@ describe("isOrigin", () => {
     "app://.",
     "null",
     longest,
+    "https://app.acme.com.",
+    "file://",
   ])("accepts %s", (text) => {
     expect(isOrigin(text)).toBe(true);
   });
@@ -119,8 +121,9 @@ describe("isOrigin", () => {
     "https://a:",
     "https://a..b",
     "https://.a",
-    "https://a.",
     "https://.",
+    "https://a..",
+    "https://a.",
     "app://..",
     `https://a${label}.com`,
     `${longest}b`,
@@ -142,7 +145,6 @@ describe("isOrigin", () => {
     "capacitor://localhost/",
     "capacitor://localhost:99999",
     "capacitor:localhost",
-    "file://",
     "file://server",
     "blob://a",
     "data://a",

@@ -38,7 +38,7 @@ describe("parsePolicy", () => {
     [{ custom: keys(65) }, "policy.custom"],
     [{ creator: { from: "origin" } }, "policy.creator.from"],
     [{ origins: ["app.acme.com"] }, "policy.origins.0"],
-    [{ origins: ["https://app.acme.com", "file://"] }, "policy.origins.1"],
+    [{ origins: ["https://app.acme.com", "file://server"] }, "policy.origins.1"],
     [{ origins: ["https://a:99999"] }, "policy.origins.0"],
     [{ origins: ["https://a..b"] }, "policy.origins.0"],
     [{ origins: ["https://a", "https://a:443"] }, "policy.origins.1"],

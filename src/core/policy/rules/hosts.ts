@@ -50,11 +50,11 @@ export function originsMeet(a: readonly string[], b: readonly string[]): boolean
 /** Sent by pages without an origin of their own: sandboxed ones, those of `file:` and `data:`, and after some redirects. */
 export const NULL_ORIGIN = "null";
 
-/** A name of labels, or an IPv6 address, and a port. */
-const ORIGIN_HOST = /^(?:\[[\da-f:]+\]|[\w-]{1,63}(?:\.[\w-]{1,63})*)(?::\d+)?$/;
+/** A name of labels, of more than one perhaps with a dot at the end, or an IPv6 address; and a port. */
+const ORIGIN_HOST = /^(?:\[[\da-f:]+\]|[\w-]{1,63}(?:(?:\.[\w-]{1,63})+\.?)?)(?::\d+)?$/;
 
-/** Of apps built with Electron, whose pages are `app://./index.html`. */
-const ELECTRON_ORIGIN = "app://.";
+/** Of apps built with Electron, whose pages are `app://./index.html`, and of pages of `file:` in Android's WebView. */
+const OTHER_ORIGINS = ["app://.", "file://"];
 
 /** Schemes of no page, or of pages that send `null`. */
 const WITHOUT_ORIGIN = /^(?:blob|data|file|ftp|wss?):/;
@@ -71,7 +71,7 @@ export function isOrigin(text: string): boolean {
   if (!url) return text === NULL_ORIGIN;
   const { protocol, host, hostname } = url;
   const isSerialized = `${protocol}//${host}` === origin && hostname.length <= MAX_HOST_CHARACTERS;
-  return text === ELECTRON_ORIGIN || (isSerialized && ORIGIN_HOST.test(host) && !WITHOUT_ORIGIN.test(protocol));
+  return OTHER_ORIGINS.includes(text) || (isSerialized && ORIGIN_HOST.test(host) && !WITHOUT_ORIGIN.test(protocol));
 }
 
 export const ORIGIN_EXPECTED = "must be an origin as it is sent, such as https://app.acme.com or https://*.acme.com";
