@@ -54,7 +54,7 @@ export const NULL_ORIGIN = "null";
 const ORIGIN_HOST = /^(?:\[[\da-f:]+\]|[\w-]{1,63}(?:(?:\.[\w-]{1,63})+\.?)?)(?::\d+)?$/;
 
 /** Of apps built with Electron, whose pages are `app://./index.html`, and of pages of `file:` in Android's WebView. */
-const OTHER_ORIGINS = ["app://.", "file://"];
+const OTHER_ORIGINS: ReadonlySet<string> = new Set(["app://.", "file://"]);
 
 /** Schemes of no page, or of pages that send `null`. */
 const WITHOUT_ORIGIN = /^(?:blob|data|file|ftp|wss?):/;
@@ -71,7 +71,7 @@ export function isOrigin(text: string): boolean {
   if (!url) return text === NULL_ORIGIN;
   const { protocol, host, hostname } = url;
   const isSerialized = `${protocol}//${host}` === origin && hostname.length <= MAX_HOST_CHARACTERS;
-  return OTHER_ORIGINS.includes(text) || (isSerialized && ORIGIN_HOST.test(host) && !WITHOUT_ORIGIN.test(protocol));
+  return OTHER_ORIGINS.has(text) || (isSerialized && ORIGIN_HOST.test(host) && !WITHOUT_ORIGIN.test(protocol));
 }
 
 export const ORIGIN_EXPECTED = "must be an origin as it is sent, such as https://app.acme.com or https://*.acme.com";
