@@ -212,7 +212,6 @@ export class Ledger {
     return this.#admissions.limitUses(limits, upload);
   }
 
-  /** Number of videos whose deletion Stream has not confirmed. */
   countPendingDeletions(): number {
     return this.#queries.countPendingDeletions();
   }

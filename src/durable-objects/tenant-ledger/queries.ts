@@ -12,8 +12,8 @@ import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { type Condition, LIST, conjunction, rowConditions } from "./list-conditions.ts";
 import type { UploadRow } from "./schema.ts";
 
-/** Upper bound for the difference between the clocks of two machines. */
-const CLOCK_SKEW_SECONDS = 60;
+/** Other machines create the ids, and their clocks may be this much slow. */
+export const CLOCK_SKEW_SECONDS = 60;
 
 /**
  * How far an id's time may be from its upload's `created`: the time from the id to the ledger (or to Stream, for imported
@@ -94,7 +94,6 @@ export class LedgerQueries {
   /** Uploads reserved after a time, oldest first. */
   reservedAfter(time: number): RecentCreation[] {
     const query = `SELECT id, creator, created FROM uploads WHERE id >= ? AND created > ? ORDER BY created LIMIT ${MAX_SCAN}`;
-    // Other machines create the ids.
     return this.#sql.exec<RecentRow>(query, lowerBoundAt(time - CLOCK_SKEW_SECONDS), time).toArray();
   }
 

@@ -13,7 +13,7 @@ import type { TimeRange } from "../../core/uploads/rules/time-ranges.ts";
 import { lowerBoundAt } from "../../core/uploads/rules/upload-id.ts";
 import { KEEP_FINISHED_SECONDS } from "../../core/uploads/rules/upload-record.ts";
 import { PastMonths } from "./past-months.ts";
-import { LOST, isLastLook } from "./queries.ts";
+import { CLOCK_SKEW_SECONDS, LOST, isLastLook } from "./queries.ts";
 import { type NewUpload, type UploadRow, migrateLedger } from "./schema.ts";
 import type { UploadChange } from "./row-mapping.ts";
 
@@ -25,9 +25,6 @@ const PRUNE_ROWS = 500;
  * one row write per creation.
  */
 const MAX_UNCOUNTED = 64;
-
-/** Other machines create the ids, and their clocks may be this much slow. An upload with an older id is counted at once. */
-const CLOCK_SKEW_SECONDS = 60;
 
 /** The single row of `ledger`. */
 interface LedgerState {
@@ -282,6 +279,7 @@ export class LedgerStore {
       ...this.#ledger,
       ...change,
       batch: this.#ledger.batch + 1,
+      // An upload with an older id is counted at once.
       uncountedFrom: lowerBoundAt(now - CLOCK_SKEW_SECONDS),
     };
     this.#sql.exec(
