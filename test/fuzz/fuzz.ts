@@ -41,13 +41,14 @@ export async function fuzz(world: World, { seed, requests, onProgress }: FuzzOpt
   let next = 0;
   const client = async () => {
     while (next < requests && findings.length < MAX_FINDINGS) {
-      const request = makeRequest(world, seed, next++);
+      const index = next++;
+      const request = makeRequest(world, seed, index);
       const finding = await tryOne(world, request, (outcome, isSuccess) => {
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
         if (isSuccess && request.method === request.target.method) opened.add(nameOf(request));
       });
       if (finding) findings.push(finding);
-      if (next % 1_000 === 0) onProgress?.(next);
+      if ((index + 1) % 1_000 === 0) onProgress?.(index + 1);
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, client));

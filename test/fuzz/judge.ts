@@ -46,8 +46,9 @@ export function judge(world: World, request: FuzzRequest, answer: Answer): { cod
   const text = answer.body.toString("utf8");
   const isRefusal = answer.status >= 400;
   const isHead = methodsOf(request).includes("HEAD");
-  // The runtime's own answer to a request that it cannot parse.
-  if (RUNTIME_ANSWERS.has(`${answer.status} ${text}`)) return { faults };
+  // The runtime's own answer to a request that it cannot parse; to HEAD, it has no text. The Worker's refusals are problems.
+  const shown = isHead && answer.headers["content-type"] === "text/plain" ? "invalid URI" : text;
+  if (RUNTIME_ANSWERS.has(`${answer.status} ${shown}`)) return { faults };
 
   const code = isRefusal && !isHead ? checkProblem(answer, text, faults) : undefined;
   if (answer.status >= 500 && !TROUBLE_ELSEWHERE.has(code as ProblemCode))
