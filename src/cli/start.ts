@@ -56,7 +56,11 @@ async function main(): Promise<void> {
     onLog: (line) => console.error(line),
   });
   const operatorToken = worker.OPERATOR_TOKEN;
-  const key = await seedDemo(gateway.url, operatorToken, settings.demoKey);
+  const key = await seedDemo(gateway.url, operatorToken, settings.demoKey).catch(async (error: unknown) => {
+    // The Worker's log, which says more, arrives before the gateway has stopped.
+    await gateway.stop();
+    throw error;
+  });
   if (key !== settings.demoKey) await saveSettings(STATE, { ...settings, demoKey: key });
 
   if (flags.json) console.log(JSON.stringify({ url: gateway.url, operatorToken, tenant: DEMO_TENANT, key }));
