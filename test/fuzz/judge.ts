@@ -22,9 +22,6 @@ const TROUBLE_ELSEWHERE: ReadonlySet<ProblemCode> = new Set([
   "upstream_unknown",
 ]);
 
-/** The runtime's answers to requests that it does not pass on to the Worker. */
-const RUNTIME_ANSWERS: ReadonlySet<string> = new Set(["400 invalid URI"]);
-
 /** Answers may quote what was sent, but not at length. */
 const MAX_DETAIL_CHARACTERS = 1_001;
 /** The fuzz does not change these tenants, so their origins are known. */
@@ -46,9 +43,9 @@ export function judge(world: World, request: FuzzRequest, answer: Answer): { cod
   const text = answer.body.toString("utf8");
   const isRefusal = answer.status >= 400;
   const isHead = methodsOf(request).includes("HEAD");
-  // The runtime's own answer to a request that it cannot parse; to HEAD, it has no text. The Worker's refusals are problems.
-  const shown = isHead && answer.headers["content-type"] === "text/plain" ? "invalid URI" : text;
-  if (RUNTIME_ANSWERS.has(`${answer.status} ${shown}`)) return { faults };
+  // The runtime's own answer to a request that it does not pass on to the Worker. To HEAD, it has only its type.
+  const isUnparsed = isHead ? answer.headers["content-type"] === "text/plain" : text === "invalid URI";
+  if (answer.status === 400 && isUnparsed) return { faults };
 
   const code = isRefusal && !isHead ? checkProblem(answer, text, faults) : undefined;
   if (answer.status >= 500 && !TROUBLE_ELSEWHERE.has(code as ProblemCode))

@@ -55,7 +55,7 @@ describe("names", () => {
   });
 });
 
-describe("keys that nobody reads", () => {
+describe("keys that are not read", () => {
   it.each([
     ["without padding", "relativePath YQ"],
     ["in base64url", "relativePath _-8="],
@@ -164,7 +164,7 @@ describe("origins of app shells and development servers", () => {
   });
 
   it.each(["https://a:99999", "https://a..b", "https://app.acme.com:443", "file://server", "app.acme.com"])(
-    "refuses a policy with %s, which nobody sends",
+    "refuses a policy with the origin %s, which no client sends",
     async (origin) => {
       const answer = await harness.operator("PUT", "/tenants/wrong", { policy: { origins: [origin] } }).catch(String);
       expect(answer).toContain("policy.origins.0: must be an origin as it is sent");

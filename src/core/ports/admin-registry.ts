@@ -58,7 +58,7 @@ export interface TenantStore {
   get(id: string): Promise<TenantDocument | undefined>;
   /**
    * Fails with `body_invalid` if the upstream does not exist or if a member is absent that the tenant has and that is not `{}`
-   * (`policy` or `limits`: nobody empties them by leaving them out), with `conflict` if a tenant of this id was deleted earlier.
+   * (`policy` or `limits`, which are not emptied by leaving them out), with `conflict` if a tenant of this id was deleted earlier.
    *
    * @param restore creates a tenant even if one of this id was deleted earlier; it takes over that tenant's ledger
    */

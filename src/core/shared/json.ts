@@ -15,6 +15,11 @@ function isContainer(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
+/** Whether a value is a JSON object, and not a list. */
+export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return isContainer(value) && !Array.isArray(value);
+}
+
 /** @returns the value of a JSON text in UTF-8, with or without a byte order mark; `undefined` if it is none */
 export function parseJson(bytes: Uint8Array): { readonly value: unknown } | undefined {
   try {

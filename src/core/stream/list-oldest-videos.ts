@@ -13,7 +13,7 @@ export interface ListOldestPorts {
   readonly budget: Pick<Budget, "acquire">;
 }
 
-/** Videos per list: Stream's limit, about 2 MB, and what to try where metadata of maximum length makes a page too large to read. */
+/** Videos per list: Stream's limit, and what to try where metadata of maximum length makes a page too large to read. */
 const PAGE_SIZES = [1_000, 250, 50, 1];
 
 const UNAVAILABLE = problem("stream_unavailable", "Stream gave no usable list of videos.");

@@ -70,7 +70,7 @@ describe("parsePolicy", () => {
     expect(parsePolicy({ origins, upload: { fileTypes } }, "policy").ok).toBe(true);
   });
 
-  it("reads origins and hosts that nobody has, which version 0.1 accepted, as faults", () => {
+  it("reports origins and hosts that do not exist, which version 0.1 accepted, as faults", () => {
     const origins = ["https://a:99999", "https://a..b", "https://a:443", "http://a:80", "https://1.2.3"];
     const allowedorigins = { default: ["a:99999"], within: ["a:99999", "a"] };
     const faults: Faults = [];

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { jsonObject } from "../../shared/strict-object.ts";
+import { isJsonObject } from "../../shared/json.ts";
 import { type Result, ok } from "../../shared/result.ts";
 import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
@@ -14,13 +15,7 @@ const MAX_FILE_TYPES = 50;
 
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const fileType = v.pipe(v.string(), v.regex(FILE_TYPE, "must be such as video/mp4, video/* or .mkv, in lower case"));
-const rulesByKey = v.optional(
-  v.custom<RulesByKey>(
-    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-    "must be an object",
-  ),
-  {},
-);
+const rulesByKey = v.optional(v.custom<RulesByKey>(isJsonObject, "must be an object"), {});
 
 /** A document without its rules: these are compiled key by key, since each key has verbs of its own. */
 const documentSchema = jsonObject({

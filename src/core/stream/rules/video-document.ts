@@ -1,4 +1,5 @@
 import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
+import { isJsonObject } from "../../shared/json.ts";
 import { rfc3339 } from "../../shared/time.ts";
 import type { Upload, UploadState } from "../../uploads/rules/upload-state.ts";
 
@@ -58,7 +59,7 @@ export function videoDocument(upload: Upload & { readonly video?: VideoJson }): 
     ...(ready && { duration: seconds, size: bytes }),
     status: {
       ...(failure !== undefined && { errorReasonCode: failure }),
-      ...(isRecord(video["status"]) && video["status"]),
+      ...(isJsonObject(video["status"]) && video["status"]),
       state: statusOf(state, video["status"]),
     },
   };
@@ -73,7 +74,7 @@ function isShown(state: UploadState): state is keyof typeof SHOWN {
 
 /** Only Stream has the exact status of a running upload. */
 function statusOf(state: keyof typeof SHOWN, lastStatus: unknown): string {
-  const lastState = isRecord(lastStatus) ? lastStatus["state"] : undefined;
+  const lastState = isJsonObject(lastStatus) ? lastStatus["state"] : undefined;
   const isRunning =
     state === "issued" && typeof lastState === "string" && lastState !== "ready" && lastState !== "error";
   return isRunning ? lastState : SHOWN[state];
@@ -82,10 +83,6 @@ function statusOf(state: keyof typeof SHOWN, lastStatus: unknown): string {
 /** Removes the tag by which the gateway recognizes the video, so that clients do not see it. */
 export function withoutTag(video: VideoJson): VideoJson {
   const { meta } = video;
-  if (!isRecord(meta)) return video;
+  if (!isJsonObject(meta)) return video;
   return { ...video, meta: Object.fromEntries(Object.entries(meta).filter(([key]) => key !== SLUICE_KEY)) };
-}
-
-function isRecord(value: unknown): value is VideoJson {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
