@@ -24,11 +24,11 @@ const JWT_LIFETIME = "1h";
 /** Identity providers with a shared secret, an elliptic-curve key and an RSA key, keys inline, and a token of each. */
 export async function makeIssuers(tenant: string): Promise<TestIssuer[]> {
   const sharedKey = new TextEncoder().encode(SHARED_SECRET);
-  const issuers = [await testIssuer("HS256", tenant, sharedKey, { secret: SHARED_SECRET })];
+  const issuers = [await testIssuer("HS256", tenant, sharedKey, { keys: { secrets: [SHARED_SECRET] } })];
   for (const algorithm of ["ES256", "RS256"]) {
     const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
     const jwk = { ...(await exportJWK(publicKey)), kid: "k1", alg: algorithm };
-    const keys = { algorithms: [algorithm], jwks: { keys: [jwk] } };
+    const keys = { algorithms: [algorithm], keys: { jwks: { keys: [jwk] } } };
     issuers.push(await testIssuer(algorithm, tenant, privateKey, keys));
   }
   return issuers;
@@ -52,5 +52,5 @@ async function testIssuer(
     .setIssuedAt()
     .setExpirationTime(JWT_LIFETIME)
     .sign(signingKey);
-  return { id, document: { issuer, audience: AUDIENCE, tenant, ...keys }, jwt };
+  return { id, document: { issuer, audiences: [AUDIENCE], tenant: { fixed: tenant }, ...keys }, jwt };
 }

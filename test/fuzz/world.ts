@@ -75,10 +75,10 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
   const expired = await operator("POST", "/tenants/plain/keys", { name: "expired", expiresAt });
 
   const secret = randomBytes(24).toString("hex");
-  const issuer = { issuer: "https://idp.example/", audience: "sluice", secret };
-  await operator("PUT", "/issuers/fuzz", { ...issuer, tenantClaim: "org", scopes: [...SCOPES] });
+  const issuer = { issuer: "https://idp.example/", audiences: ["sluice"], keys: { secrets: [secret] } };
+  await operator("PUT", "/issuers/fuzz", { ...issuer, tenant: { claim: "org" }, scopes: [...SCOPES] });
   const jwt = (claims: object) =>
-    new SignJWT({ iss: issuer.issuer, aud: issuer.audience, sub: "user-1", org: "plain", ...claims })
+    new SignJWT({ iss: issuer.issuer, aud: "sluice", sub: "user-1", org: "plain", ...claims })
       .setProtectedHeader({ alg: "HS256" })
       .setExpirationTime("exp" in claims ? 1_000 : Math.floor(Date.now() / 1_000) + DAY_SECONDS)
       .sign(new TextEncoder().encode(secret));

@@ -6,7 +6,7 @@ const SECRET = "a-secret-of-32-bytes-for-the-test";
 /** An issuer whose JWTs are signed with a shared secret. */
 export const hmacIssuer = {
   /** Its document in the operator API. */
-  document: { issuer: ISSUER, audience: "sluice", secret: SECRET },
+  document: { issuer: ISSUER, audiences: ["sluice"], keys: { secrets: [SECRET] } },
   /** A JWT of this subject, valid for a minute. */
   sign: (subject: string) =>
     new SignJWT({ iss: ISSUER, aud: "sluice", sub: subject })

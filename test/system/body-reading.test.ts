@@ -252,7 +252,12 @@ describe("an answer that never ends", () => {
   it("of an identity provider is given up after 5 seconds", async () => {
     const provider = await startDrippingServer();
     const idp = await startIdentityProvider();
-    const issuer = { issuer: "https://idp.example/", audience: "sluice", jwksUrl: provider.url, tenant: "acme" };
+    const issuer = {
+      issuer: "https://idp.example/",
+      audiences: ["sluice"],
+      keys: { jwksUrl: provider.url },
+      tenant: { fixed: "acme" },
+    };
     await gateway.operator("PUT", "/issuers/slow", issuer);
     const startedAt = Date.now();
     const answer = await fetch(`${gateway.url}/v1/acme/usage`, { headers: bearer(await idp.sign({})) });

@@ -16,20 +16,24 @@ beforeAll(async () => {
   key = await harness.tenant("acme");
   await harness.tenant("other");
   idp = await startIdentityProvider();
-  const issuer = { audience: "sluice", jwksUrl: idp.jwksUrl };
+  const issuer = { audiences: ["sluice"], keys: { jwksUrl: idp.jwksUrl } };
   await harness.operator("PUT", "/issuers/operator", {
     ...issuer,
     issuer: "https://idp.example/",
-    tenantClaim: "org",
+    tenant: { claim: "org" },
     scopes: ["uploads:create", "grants:create"],
   });
   await harness.operator("PUT", "/issuers/operator-too", {
     ...issuer,
     issuer: "https://idp.example/",
-    audience: "another-api",
-    tenantClaim: "org",
+    audiences: ["another-api"],
+    tenant: { claim: "org" },
   });
-  await harness.operator("PUT", "/issuers/of-other", { ...issuer, issuer: "https://other.example/", tenant: "other" });
+  await harness.operator("PUT", "/issuers/of-other", {
+    ...issuer,
+    issuer: "https://other.example/",
+    tenant: { fixed: "other" },
+  });
 });
 afterAll(async () => {
   idp.stop();
@@ -90,9 +94,9 @@ describe("JWT", () => {
   it("returns 503 while the keys of its issuer are unreachable", async () => {
     await harness.operator("PUT", "/issuers/down", {
       issuer: "https://down.example/",
-      audience: "sluice",
-      tenant: "acme",
-      jwksUrl: "http://127.0.0.1:9/jwks",
+      audiences: ["sluice"],
+      tenant: { fixed: "acme" },
+      keys: { jwksUrl: "http://127.0.0.1:9/jwks" },
     });
     const answer = await upload(await idp.sign({ iss: "https://down.example/" }));
     expect([answer.status, (await problemOf(answer)).code]).toEqual([503, "jwks_unavailable"]);

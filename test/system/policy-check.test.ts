@@ -80,7 +80,7 @@ describe("POST /v1/:tenant/policy/check", () => {
   });
 
   it("uses the subject of the JWT for the grant, like minting", async () => {
-    const issuer = { ...hmacIssuer.document, tenant: "acme", scopes: ["policy:read"] };
+    const issuer = { ...hmacIssuer.document, tenant: { fixed: "acme" }, scopes: ["policy:read"] };
     await harness.operator("PUT", "/issuers/idp", issuer);
     const token = await hmacIssuer.sign("user-7");
     expect((await check({ length: 1, grant: {} }, token)).body).toMatchObject({ creator: "user-7" });

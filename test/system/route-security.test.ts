@@ -27,20 +27,24 @@ beforeAll(async () => {
   const settings = { name: "old", expiresAt: new Date(expiresAt).toISOString() };
   expiredKey = (await harness.operator("POST", "/tenants/acme/keys", settings))["key"] ?? "";
   idp = await startIdentityProvider();
-  const issuer = { audience: "sluice", jwksUrl: idp.jwksUrl };
+  const issuer = { audiences: ["sluice"], keys: { jwksUrl: idp.jwksUrl } };
   await harness.operator("PUT", "/issuers/operator", {
     ...issuer,
     issuer: "https://idp.example/",
-    tenantClaim: "org",
+    tenant: { claim: "org" },
     scopes: ["uploads:create", "grants:create"],
   });
   await harness.operator("PUT", "/issuers/operator-too", {
     ...issuer,
     issuer: "https://idp.example/",
-    audience: "another-api",
-    tenantClaim: "org",
+    audiences: ["another-api"],
+    tenant: { claim: "org" },
   });
-  await harness.operator("PUT", "/issuers/of-other", { ...issuer, issuer: "https://other.example/", tenant: "other" });
+  await harness.operator("PUT", "/issuers/of-other", {
+    ...issuer,
+    issuer: "https://other.example/",
+    tenant: { fixed: "other" },
+  });
   await setTimeout(expiresAt - Date.now());
 });
 afterAll(async () => {

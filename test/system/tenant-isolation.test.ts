@@ -19,7 +19,7 @@ beforeAll(async () => {
   otherKey = await harness.tenant("other");
   await harness.operator("PUT", "/issuers/users", {
     ...hmacIssuer.document,
-    tenant: "acme",
+    tenant: { fixed: "acme" },
     scopes: ["uploads:create", "uploads:read", "uploads:delete", "usage:read"],
   });
 });

@@ -10,7 +10,11 @@ const limits = { pending: 9 };
 beforeAll(async () => {
   harness = await startTestGateway();
   key = await harness.tenant("acme", { limits });
-  await harness.operator("PUT", "/issuers/idp", { ...hmacIssuer.document, tenant: "acme", scopes: ["usage:read"] });
+  await harness.operator("PUT", "/issuers/idp", {
+    ...hmacIssuer.document,
+    tenant: { fixed: "acme" },
+    scopes: ["usage:read"],
+  });
   for (const creator of ["user-1", "user-1", "user-2"])
     await create(harness.url, "acme", { ...bearer(key), "Upload-Creator": creator, "Upload-Metadata": DURATION });
 });

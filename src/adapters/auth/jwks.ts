@@ -39,8 +39,10 @@ export function createKeySource(allowLoopback: boolean): (issuer: Issuer) => JWT
 
   return ({ keys }) => {
     switch (keys.kind) {
-      case "secret":
-        return keys.secret;
+      case "secrets":
+        return keys.secrets[0] ?? new Uint8Array();
+      case "discovery":
+        return () => Promise.reject(new JwksUnavailable("discovery is not supported yet"));
       case "jwks":
         return cached(JSON.stringify(keys.jwks), () => createLocalJWKSet({ keys: [...keys.jwks.keys] }));
       case "jwks-url":

@@ -44,7 +44,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
       return verify(async () => {
         const { payload } = await jwtVerify(token, keySource(issuer), {
           issuer: issuer.iss,
-          audience: issuer.audience,
+          audience: [...issuer.audiences],
           // The issuer's setting, never the token's `alg`: else an RSA public key would pass for an HMAC secret.
           algorithms: [...issuer.algorithms],
           clockTolerance: CLOCK_TOLERANCE_SECONDS,

@@ -1,6 +1,6 @@
 import type { Config } from "../../config.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
-import { ISS, type Issuer } from "../../core/auth/rules/issuer.ts";
+import { ISS, type Issuer, TENANT_PART, issuerPartOf } from "../../core/auth/rules/issuer.ts";
 import type { CachedRegistry, Trust, Registry } from "../../core/ports/registry.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { registryUnavailable } from "../../core/shared/registry-unavailable.ts";
@@ -10,11 +10,11 @@ import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tena
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
+import { type IssuerRow, readIssuer } from "./issuer-row.ts";
 import { LookupCache } from "./lookup-cache.ts";
 import {
   type ApiKeyRow,
   type EndpointRow,
-  type IssuerRow,
   type TenantRow,
   type TenantVersion,
   type UpstreamRow,
@@ -22,8 +22,6 @@ import {
   credentialContext,
   endpointOf,
   endpointSecretsContext,
-  issuerOf,
-  issuerSecretContext,
   tenantOf,
   upstreamOf,
   webhookContext,
@@ -47,8 +45,20 @@ const API_KEY = `
   SELECT api_keys.*, tenants.version AS tenant_version
   FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant WHERE api_keys.id = ?`;
 const ISSUERS = `
-  SELECT issuers.*, tenants.version AS tenant_version
-  FROM issuers LEFT JOIN tenants ON tenants.id = issuers.tenant WHERE iss = ? ORDER BY issuers.id`;
+  SELECT issuers.*, tenants.version AS tenant_version FROM issuers LEFT JOIN tenants ON tenants.id = issuers.tenant WHERE `;
+/**
+ * Issuers that a token's \`iss\` alone does not find: those that name a header, those with a part that varies, and all whose \`iss\`
+ * begins like one of the latter. Their tokens need no look-up for each directory, which made-up directories could exhaust.
+ */
+const SPECIAL_ISSUERS = `
+  WITH special AS (
+    SELECT id, instr(iss, '${TENANT_PART}') AS at, substr(iss, 1, instr(iss, '${TENANT_PART}') - 1) AS start FROM issuers
+    WHERE instr(iss, '${TENANT_PART}') OR json_extract(document, '$.header') NOTNULL
+  )
+  ${ISSUERS} issuers.id IN (
+    SELECT id FROM special
+    UNION SELECT alike.id FROM special JOIN issuers alike ON at AND alike.iss BETWEEN start AND start || char(127)
+  ) ORDER BY issuers.id`;
 const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
 
 /**
@@ -66,6 +76,7 @@ export function createRegistry(
   const tenants = new LookupCache<Result<Tenant>>(lifetimeMs, now);
   const apiKeys = new LookupCache<Result<ApiKeyRecord>>(lifetimeMs, now);
   const issuers = new LookupCache<Result<readonly Issuer[]>>(lifetimeMs, now);
+  const specialIssuers = new LookupCache<Result<readonly SpecialIssuer[]>>(lifetimeMs, now);
   const upstreams = new LookupCache<Result<Upstream>>(lifetimeMs, now);
   const endpoints = new LookupCache<Result<readonly Endpoint[]>>(lifetimeMs, now);
   let newest: D1SessionBookmark | undefined;
@@ -98,11 +109,25 @@ export function createRegistry(
 
   const lookUps = (bypassCache: boolean): Registry => {
     /** Any replica that has seen this isolate's changes will do; its lag adds to the age of other changes. */
-    const prepare = (sql: string, name: string) =>
-      db
-        .withSession(bypassCache ? "first-primary" : (newest ?? "first-unconstrained"))
-        .prepare(sql)
-        .bind(name);
+    const session = () => db.withSession(bypassCache ? "first-primary" : (newest ?? "first-unconstrained"));
+    const prepare = (sql: string, name: string) => session().prepare(sql).bind(name);
+
+    const lookUpSpecial = async () => {
+      const load = async () => {
+        const { results } = await session().prepare(SPECIAL_ISSUERS).all<IssuerRow & TenantVersion>();
+        // One that cannot be read does not keep out the tokens of others.
+        return ok(
+          await Promise.all(
+            results.map(async (row) => ({
+              iss: row.iss,
+              issuer: await attempt(() => readIssuer(row, encryption), registryUnavailable),
+            })),
+          ),
+        );
+      };
+      const found = await lookUp(specialIssuers, "", load, bypassCache, "trusted");
+      return found.ok ? ok(found.value ?? []) : found;
+    };
 
     return {
       async tenant(id, trust) {
@@ -123,19 +148,29 @@ export function createRegistry(
       },
 
       async issuers(iss, trust) {
-        if (!ISS.test(iss)) return ok([]);
+        if (!ISS.test(iss) || iss.includes(TENANT_PART)) return ok([]);
         const load = async () => {
-          const { results } = await prepare(ISSUERS, iss).all<IssuerRow & TenantVersion>();
+          const { results } = await prepare(`${ISSUERS} iss = ? ORDER BY issuers.id`, iss).all<
+            IssuerRow & TenantVersion
+          >();
           if (results.length === 0) return undefined;
-          const secrets = await Promise.all(
-            results.map(async (row) =>
-              row.sealed_secret ? encryption.open(row.sealed_secret, issuerSecretContext(row)) : undefined,
-            ),
-          );
-          return parse(() => results.map((row, index) => issuerOf(row, secrets[index])));
+          return attempt(() => Promise.all(results.map((row) => readIssuer(row, encryption))), registryUnavailable);
         };
-        const found = await lookUp(issuers, iss, load, bypassCache, trust);
+        const byIss = () => lookUp(issuers, iss, load, bypassCache, trust);
+        // A name that may be made up is looked up only if it has to be: that counts.
+        const [special, known] = await Promise.all([lookUpSpecial(), issuers.get(iss) && byIss()]);
+        if (!special.ok) return special;
+        const alike = special.value.filter((found) => found.iss === iss || issuerPartOf(found, iss) !== undefined);
+        if (alike.some((found) => found.iss !== iss)) return allOf(alike.map(({ issuer }) => issuer));
+        const found = known ?? (await byIss());
         return found.ok ? ok(found.value ?? []) : found;
+      },
+
+      async issuersWithHeader() {
+        const special = await lookUpSpecial();
+        return special.ok
+          ? ok(special.value.flatMap(({ issuer }) => (issuer.ok && issuer.value.header ? issuer.value : [])))
+          : special;
       },
 
       async upstream(id, trust) {
@@ -175,9 +210,19 @@ export function createRegistry(
     invalidate: (bookmark) => {
       // Bookmarks sort by age, as text. Writes may return in another order than they were made in.
       if (bookmark && (newest === undefined || bookmark > newest)) newest = bookmark;
-      for (const cache of [tenants, apiKeys, issuers, upstreams, endpoints]) cache.expire();
+      for (const cache of [tenants, apiKeys, issuers, specialIssuers, upstreams, endpoints]) cache.expire();
     },
   };
+}
+
+interface SpecialIssuer {
+  readonly iss: string;
+  readonly issuer: Result<Issuer>;
+}
+
+function allOf<T>(results: readonly Result<T>[]): Result<readonly T[]> {
+  const failed = results.find((result) => !result.ok);
+  return failed ?? ok(results.flatMap((result) => (result.ok ? [result.value] : [])));
 }
 
 /** An unreadable row becomes a problem and is cached like a value: it stays unreadable until it is written again. */

@@ -1,20 +1,84 @@
-import { ASYMMETRIC_ALGORITHMS, SYMMETRIC_ALGORITHMS } from "../../core/auth/rules/issuer.ts";
 import type { IssuerStore } from "../../core/ports/admin-registry.ts";
 import { invalidField } from "../../core/shared/invalid-field.ts";
-import type { IssuerDocument, IssuerSettings } from "../../core/shared/admin-documents.ts";
-import { ok } from "../../core/shared/result.ts";
+import { problem } from "../../core/shared/problem.ts";
+import { RegistryUnavailable } from "../../core/shared/registry-unavailable.ts";
+import { type Err, err, ok } from "../../core/shared/result.ts";
 import type { Database } from "./database.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
+import { type IssuerRow, issuerDocument, issuerRow } from "./issuer-row.ts";
 import type { Query } from "./query.ts";
-import { type IssuerRow, issuerSecretContext, maxGrantSecondsOf } from "./rows.ts";
 
 /** Revoked issuers, or issuers of many tenants: no ledger has to be notified of them. Every document has a scope. */
-const REVOKED = "(tenant IS NULL OR scopes = '[]')";
+const REVOKED = "(issuers.tenant IS NULL OR issuers.scopes = '[]')";
+
+/** The namespace that a document names. */
+const NAMED = "iif(document ISNULL, 'tenant', document ->> '$.subject.namespace')";
+/**
+ * Ids and namespaces are one name space, so that no issuer takes over the persons of another: issuers whose id the new document
+ * names as its namespace while they name another or none, or which name the new issuer's id while its document does not.
+ */
+const CONFLICTING = `FROM issuers WHERE id <> ?1 AND
+  (id = ?2 AND ${NAMED} IS NOT ?2 OR ${NAMED} = ?1 AND ?1 IS NOT ?2)`;
+
+/** All but `id`. */
+const COLUMNS = [
+  "iss",
+  "audience",
+  "algorithms",
+  "jwks_url",
+  "jwks",
+  "sealed_secret",
+  "tenant",
+  "tenant_claim",
+  "subject_claim",
+  "scopes",
+  "max_grant_seconds",
+  "document",
+] as const satisfies (keyof IssuerRow)[];
+
+/**
+ * One statement, because others may put or delete issuers and plans at the same time. An issuer of another tenant that another
+ * call has put in between stays.
+ */
+const PUT = `
+  INSERT INTO issuers (id, ${COLUMNS.join()}) SELECT ?1, ${COLUMNS.map((_, index) => `?${index + 4}`).join()}
+    WHERE (?3 ISNULL OR EXISTS (SELECT 1 FROM plans WHERE id = ?3)) AND NOT EXISTS (SELECT 1 ${CONFLICTING})
+  ON CONFLICT (id) DO UPDATE SET ${COLUMNS.map((column) => `${column} = excluded.${column}`).join()}
+    WHERE issuers.tenant = excluded.tenant OR ${REVOKED}`;
+
+/** Issuers that the version before wrote, and that may speak for a tenant of this one, if that version wrote it, too. */
+const SHARING = `
+  SELECT b.id FROM issuers a JOIN issuers b ON a.id <> b.id AND (a.tenant = b.tenant OR a.tenant ISNULL OR b.tenant ISNULL)
+  WHERE a.id = ? AND a.document ISNULL AND b.document ISNULL ORDER BY b.id LIMIT 5`;
 
 export function createIssuerStore(database: Database, encryption: FieldEncryption): IssuerStore {
   const { all, first, write, writeFor, bumpVersion } = database;
   const find = (id: string) => first<IssuerRow>("SELECT * FROM issuers WHERE id = ?", [id]);
-  const tenantExists = async (id: string) => (await first("SELECT 1 FROM tenants WHERE id = ?", [id])) !== null;
+  const exists = async (table: "tenants" | "plans", id: string) =>
+    (await first(`SELECT 1 FROM ${table} WHERE id = ?`, [id])) !== null;
+
+  /** Why the document cannot be stored beside what is in the registry. */
+  const findConflict = async (
+    id: string,
+    namespace: string | null,
+    tenant: string | null,
+    plan: string | null,
+  ): Promise<Err | undefined> => {
+    if (tenant !== null && !(await exists("tenants", tenant)))
+      return invalidField("tenant.fixed", `there is no tenant "${tenant}"`);
+    if (plan !== null && !(await exists("plans", plan)))
+      return invalidField("provision.plan", `there is no plan "${plan}"`);
+    const other = await first<{ id: string }>(`SELECT id ${CONFLICTING}`, [id, namespace]);
+    return other
+      ? err(
+          problem(
+            "conflict",
+            `The issuer "${other.id}" and this one would share persons, and both must name that namespace (subject.namespace).`,
+            { key: "subject.namespace" },
+          ),
+        )
+      : undefined;
+  };
 
   /**
    * Takes all scopes from an issuer and notifies the ledger of its tenant. Only then may the row move to another tenant or be
@@ -48,81 +112,30 @@ export function createIssuerStore(database: Database, encryption: FieldEncryptio
     },
 
     async put(id, settings) {
-      const { secret, tenant = null } = settings;
-      if (tenant !== null && !(await tenantExists(tenant)))
-        return invalidField("tenant", `there is no tenant "${tenant}"`);
+      const { namespace = null } = settings.subject;
+      const plan = settings.provision?.plan ?? null;
+      const row = await issuerRow(id, settings, encryption);
+      const { tenant } = row;
+      const refused = await findConflict(id, namespace, tenant, plan);
+      if (refused) return refused;
       const before = await find(id);
       if (before && before.tenant !== tenant) await revokeIssuer(before);
 
-      const sealed = secret === undefined ? null : await encryption.seal(secret, issuerSecretContext({ id }));
-      const row = issuerRow(id, settings, sealed);
-      const queries: Query[] = tenant === null ? [] : [bumpVersion(tenant)];
-      queries.push(
-        // An issuer that another call has put in between stays, and the INSERT fails.
-        [`DELETE FROM issuers WHERE id = ? AND (tenant = ? OR ${REVOKED})`, [id, tenant]],
-        [
-          `INSERT INTO issuers
-             (id, iss, audience, algorithms, jwks_url, jwks, sealed_secret, tenant, tenant_claim, subject_claim, scopes,
-              max_grant_seconds)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          [
-            id,
-            row.iss,
-            row.audience,
-            row.algorithms,
-            row.jwks_url,
-            row.jwks,
-            row.sealed_secret,
-            tenant,
-            row.tenant_claim,
-            row.subject_claim,
-            row.scopes,
-            row.max_grant_seconds,
-          ],
-        ],
-      );
-      const { iss: issuer, audience, jwks_url: jwksUrl, tenant_claim: tenantClaim } = row;
-      const details = { issuer, audience, jwksUrl, tenantClaim, maxGrantSeconds: settings.maxGrantSeconds };
+      const query: Query = [PUT, [id, namespace, plan, ...COLUMNS.map((column) => row[column])]];
+      const queries = tenant === null ? [query] : [bumpVersion(tenant), query];
+      const { id: _, ...details } = issuerDocument(row);
       const entry = { action: "issuer.put", target: id, tenant, details } as const;
-      await (tenant === null ? write(queries, entry) : writeFor(tenant, queries, entry));
-      return ok({ document: issuerDocument(row), created: !before });
+      const written = await (tenant === null ? write(queries, entry) : writeFor(tenant, queries, entry));
+      if (written > 0) return ok({ document: issuerDocument(row), created: !before });
+      const lost = await findConflict(id, namespace, tenant, plan);
+      if (lost) return lost;
+      throw new RegistryUnavailable("Another call has changed the issuer.");
     },
 
     delete: deleteIssuer,
-  };
-}
 
-function issuerRow(id: string, settings: IssuerSettings, sealedSecret: string | null): IssuerRow {
-  const { secret, algorithms = secret === undefined ? ASYMMETRIC_ALGORITHMS : SYMMETRIC_ALGORITHMS } = settings;
-  return {
-    id,
-    iss: settings.issuer,
-    audience: settings.audience,
-    algorithms: JSON.stringify(algorithms),
-    jwks_url: settings.jwksUrl ?? null,
-    jwks: settings.jwks ? JSON.stringify(settings.jwks) : null,
-    sealed_secret: sealedSecret,
-    tenant: settings.tenant ?? null,
-    tenant_claim: settings.tenantClaim ?? null,
-    subject_claim: settings.subjectClaim,
-    scopes: JSON.stringify(settings.scopes),
-    max_grant_seconds: settings.maxGrantSeconds,
-  };
-}
-
-/** Without the secret. */
-function issuerDocument(row: IssuerRow): IssuerDocument {
-  return {
-    id: row.id,
-    issuer: row.iss,
-    audience: row.audience,
-    algorithms: JSON.parse(row.algorithms) as string[],
-    ...(row.jwks_url !== null && { jwksUrl: row.jwks_url }),
-    ...(row.jwks !== null && { jwks: JSON.parse(row.jwks) as object }),
-    ...(row.tenant !== null && { tenant: row.tenant }),
-    ...(row.tenant_claim !== null && { tenantClaim: row.tenant_claim }),
-    subjectClaim: row.subject_claim,
-    scopes: JSON.parse(row.scopes) as string[],
-    maxGrantSeconds: maxGrantSecondsOf(row),
+    async listSharing(id) {
+      return (await all<{ id: string }>(SHARING, [id])).map((row) => row.id);
+    },
   };
 }

@@ -7,8 +7,6 @@ import { readPolicy } from "../../core/policy/rules/parse-policy.ts";
 import type { Tenant } from "../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../core/webhooks/rules/upload-event.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
-import { DEFAULT_GRANT_SECONDS } from "../../core/auth/rules/grant.ts";
-import type { Issuer } from "../../core/auth/rules/issuer.ts";
 import { USUAL_MAXIMA } from "../../core/stream/rules/defaults.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 
@@ -44,21 +42,6 @@ export interface ApiKeyRow {
 /** The version of the tenant that a key or an issuer belongs to, read in the same query. */
 export interface TenantVersion {
   readonly tenant_version: number | null;
-}
-
-export interface IssuerRow {
-  readonly id: string;
-  readonly iss: string;
-  readonly audience: string;
-  readonly algorithms: string;
-  readonly jwks_url: string | null;
-  readonly jwks: string | null;
-  readonly sealed_secret: string | null;
-  readonly tenant: string | null;
-  readonly tenant_claim: string | null;
-  readonly subject_claim: string;
-  readonly scopes: string;
-  readonly max_grant_seconds: number | null;
 }
 
 export interface UpstreamRow {
@@ -103,10 +86,6 @@ export function webhookContext({ id, account_id }: Pick<UpstreamRow, "id" | "acc
   return `webhook:${id} ${account_id}`;
 }
 
-export function issuerSecretContext({ id }: Pick<IssuerRow, "id">): string {
-  return `issuer:${id}`;
-}
-
 /** The URL is part of it: a change in the database alone cannot make Sluice send signed events elsewhere. */
 export function endpointSecretsContext({ tenant, id, url }: Pick<EndpointRow, "tenant" | "id" | "url">): string {
   return `endpoint:${tenant}/${id} ${url}`;
@@ -136,33 +115,6 @@ export function apiKeyOf(row: ApiKeyRow & TenantVersion): ApiKeyRecord {
     revoked: row.revoked_at !== null,
     version: row.tenant_version ?? 0,
   };
-}
-
-export function issuerOf(row: IssuerRow & TenantVersion, secret: string | undefined): Issuer {
-  return {
-    id: row.id,
-    iss: row.iss,
-    audience: row.audience,
-    algorithms: stored(texts, row.algorithms),
-    keys: issuerKeysOf(row, secret),
-    tenant: row.tenant === null ? { kind: "claim", claim: row.tenant_claim ?? "" } : { kind: "fixed", id: row.tenant },
-    subjectClaim: row.subject_claim,
-    scopes: scopesOf(row.scopes),
-    maxGrantSeconds: maxGrantSecondsOf(row),
-    ...(row.tenant_version !== null && { version: row.tenant_version }),
-  };
-}
-
-/** Issuers of before this setting have none. */
-export function maxGrantSecondsOf({ max_grant_seconds }: Pick<IssuerRow, "max_grant_seconds">): number {
-  return max_grant_seconds ?? DEFAULT_GRANT_SECONDS;
-}
-
-function issuerKeysOf(row: IssuerRow, secret: string | undefined): Issuer["keys"] {
-  if (row.jwks_url !== null) return { kind: "jwks-url", url: row.jwks_url };
-  if (row.jwks !== null) return { kind: "jwks", jwks: stored(keySet, row.jwks) };
-  if (secret === undefined) throw new Error(`The secret of the issuer ${row.id} cannot be decrypted with MASTER_KEYS.`);
-  return { kind: "secret", secret: new TextEncoder().encode(secret) };
 }
 
 /** Without readable webhook secrets, Stream notifications are rejected and uploads continue. */
@@ -218,7 +170,6 @@ export function isoTime(milliseconds: number): string {
 const texts = v.array(v.string());
 const eventTypes = v.array(v.picklist(UPLOAD_EVENT_TYPES));
 const secretsSchema = v.array(v.object({ secret: v.string(), expiresAt: v.exactOptional(v.number()) }));
-const keySet = v.object({ keys: v.array(v.record(v.string(), v.unknown())) });
 const credentialSchema = v.union([
   v.object({ kind: v.picklist(["token"]), token: v.string() }),
   v.object({ kind: v.picklist(["key"]), email: v.string(), key: v.string() }),
@@ -229,7 +180,7 @@ function stored<S extends v.GenericSchema>(schema: S, json: string): v.InferOutp
 }
 
 /** Ignores the scopes of other versions. */
-function scopesOf(json: string): ReadonlySet<Scope> {
+export function scopesOf(json: string): ReadonlySet<Scope> {
   const names = new Set(stored(texts, json));
   return new Set(SCOPES.filter((scope) => names.has(scope)));
 }

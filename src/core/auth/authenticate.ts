@@ -178,12 +178,14 @@ async function verifyJwt(
   if (!verified.ok) return verified;
 
   const claims = verified.value;
-  const subject = claims[issuer.subjectClaim];
+  const [subjectClaim = ""] = issuer.subject.claims;
+  const subject = claims[subjectClaim];
   if (typeof subject !== "string" || subject === "")
-    return err(problem("credential_invalid", `The token must have a subject in the claim "${issuer.subjectClaim}".`));
+    return err(problem("credential_invalid", `The token must have a subject in the claim "${subjectClaim}".`));
   const tenant = issuer.tenant.kind === "fixed" ? issuer.tenant.id : claims[issuer.tenant.claim];
   if (typeof tenant !== "string") return err(problem("credential_invalid", "The token names no tenant."));
-  const { id, iss, scopes, maxGrantSeconds, version = ANY_VERSION } = issuer;
+  const { id, iss, maxGrantSeconds, version = ANY_VERSION } = issuer;
+  const scopes = issuer.scopes.kind === "fixed" ? issuer.scopes.scopes : new Set<Scope>();
   return ok({ tenant, kind: "jwt", credential: id, iss, subject, scopes, maxGrantSeconds, version });
 }
 
@@ -194,8 +196,12 @@ function chooseIssuer(
   tenantInPath: string,
 ): Issuer | undefined {
   const score = (issuer: Issuer) =>
-    (audiences.includes(issuer.audience) ? 2 : 0) + (isForTenant(issuer, tenantInPath) ? 1 : 0);
-  return issuers.toSorted((a, b) => score(b) - score(a))[0];
+    (audiences.some((audience) => issuer.audiences.includes(audience)) ? 2 : 0) +
+    (isForTenant(issuer, tenantInPath) ? 1 : 0);
+  const verifiable = issuers.filter(
+    ({ authorizedParties, require }) => authorizedParties.length + require.length === 0,
+  );
+  return verifiable.toSorted((a, b) => score(b) - score(a))[0];
 }
 
 function isForTenant(issuer: Issuer, tenant: string): boolean {
@@ -248,7 +254,7 @@ async function checkMinter(
   const issuers = await ports.registry.issuers(mintedBy.iss, "trusted");
   if (!issuers.ok) return issuers;
   const issuer = issuers.value.find(({ id }) => id === mintedBy.issuer);
-  if (!issuer?.scopes.has("grants:create") || !isForTenant(issuer, tenant))
+  if (issuer?.scopes.kind !== "fixed" || !issuer.scopes.scopes.has("grants:create") || !isForTenant(issuer, tenant))
     return err(problem("credential_revoked", "The issuer whose token minted this grant may no longer mint grants."));
   return ok(issuer.version ?? ANY_VERSION);
 }

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { integer } from "../shared/fields.ts";
 import { invalidField } from "../shared/invalid-field.ts";
 import { jsonObject } from "../shared/strict-object.ts";
 import {
@@ -44,25 +45,14 @@ const reference = v.pipe(
   ),
 );
 
-/** A grant's life. */
-export const grantSeconds = v.pipe(
-  v.number(),
-  v.safeInteger(),
-  v.minValue(MIN_GRANT_SECONDS),
-  v.maxValue(MAX_GRANT_SECONDS),
-);
-
 export const mintGrantSchema = jsonObject({
   subject: grantSubject,
   /** By default an hour, or as long as the minting credential allows. */
-  expiresIn: v.optional(grantSeconds),
+  expiresIn: v.optional(integer(MIN_GRANT_SECONDS, MAX_GRANT_SECONDS)),
   /** The backend's own id for what is uploaded. */
   reference: v.optional(reference),
   /** How many files it is for. */
-  uploads: v.optional(
-    v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(MAX_GRANT_UPLOADS)),
-    DEFAULT_GRANT_UPLOADS,
-  ),
+  uploads: v.optional(integer(1, MAX_GRANT_UPLOADS), DEFAULT_GRANT_UPLOADS),
   /** A policy document that narrows the tenant's. */
   policy: v.optional(v.unknown()),
 });

@@ -1,11 +1,10 @@
+import type { IssuerDocument, IssuerSettings } from "../auth/rules/issuer-document.ts";
 import type {
   ApiKeyDocument,
   ApiKeySettings,
   AuditDocument,
   EndpointDocument,
   EndpointSettings,
-  IssuerDocument,
-  IssuerSettings,
   TenantDocument,
   TenantSettings,
   UpstreamDocument,
@@ -81,9 +80,14 @@ export interface ApiKeyStore {
 export interface IssuerStore {
   list(page: Page): Promise<readonly IssuerDocument[]>;
   get(id: string): Promise<IssuerDocument | undefined>;
-  /** Fails with `body_invalid` if the tenant does not exist. */
+  /**
+   * Fails with `body_invalid` if the tenant or the plan does not exist, with `conflict` if it would take the persons of another
+   * issuer, or another one its persons.
+   */
   put(id: string, settings: IssuerSettings): Promise<Result<Put<IssuerDocument>>>;
   delete(id: string): Promise<boolean>;
+  /** Ids of up to 5 other issuers whose persons are the same, only because all of them were put by a version without namespaces. */
+  listSharing(id: string): Promise<readonly string[]>;
 }
 
 export interface UpstreamStore {

@@ -12,8 +12,10 @@ export type Trust = "trusted";
 export interface Registry {
   tenant(id: string, trust?: Trust): Promise<Result<Tenant | undefined>>;
   apiKey(id: string, trust?: Trust): Promise<Result<ApiKeyRecord | undefined>>;
-  /** All issuers whose tokens carry this `iss`. */
+  /** All issuers whose tokens carry this `iss`, including those whose `iss` has a part that varies. */
   issuers(iss: string, trust?: Trust): Promise<Result<readonly Issuer[]>>;
+  /** All issuers that name a header. One that cannot be read is left out. */
+  issuersWithHeader(): Promise<Result<readonly Issuer[]>>;
   upstream(id: string, trust?: Trust): Promise<Result<Upstream | undefined>>;
   /** All webhook endpoints of a tenant, including disabled ones. */
   endpoints(tenant: string): Promise<Result<readonly Endpoint[]>>;

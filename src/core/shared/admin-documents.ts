@@ -44,30 +44,6 @@ export interface ApiKeyDocument {
   readonly revokedAt?: string;
 }
 
-/** An identity provider. Exactly one of `jwksUrl`, `jwks` and `secret` is set, and one of `tenant` and `tenantClaim`. */
-export interface IssuerSettings {
-  /** The `iss` claim. */
-  readonly issuer: string;
-  readonly audience: string;
-  /** Absent: all that the kind of key allows. */
-  readonly algorithms?: readonly string[] | undefined;
-  readonly jwksUrl?: string | undefined;
-  readonly jwks?: object | undefined;
-  readonly secret?: string | undefined;
-  /** The one tenant that its tokens speak for. */
-  readonly tenant?: string | undefined;
-  /** The claim that names the tenant. */
-  readonly tenantClaim?: string | undefined;
-  readonly subjectClaim: string;
-  readonly scopes: readonly string[];
-  /** The longest life of a grant that its tokens mint. */
-  readonly maxGrantSeconds: number;
-}
-
-export interface IssuerDocument extends Omit<IssuerSettings, "secret"> {
-  readonly id: string;
-}
-
 export interface UpstreamSettings {
   readonly accountId: string;
   /** Without a trailing slash. */

@@ -25,6 +25,9 @@ export const WARNING_CODES = [
   "setting_without_effect",
   "policy_unreadable",
   "custom_key_like_metadata_key",
+  "any_audience",
+  "claim_written_by_users",
+  "namespace_shared",
 ] as const;
 
 export type WarningCode = (typeof WARNING_CODES)[number];

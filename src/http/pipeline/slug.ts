@@ -1,15 +1,10 @@
 import type { Context } from "hono";
-import * as v from "valibot";
+import { MUST_BE_SLUG } from "../../core/shared/fields.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, err, ok } from "../../core/shared/result.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
 import { quoteRequested } from "../../core/shared/text.ts";
 import type { AppEnv } from "../app-env.ts";
-
-const MUST_MATCH = "must match [a-z0-9][a-z0-9-]{0,31}";
-
-/** Id of a tenant, and of an issuer, upstream or endpoint, which follow the same pattern. */
-export const slug = v.pipe(v.string(), v.regex(TENANT_ID, MUST_MATCH));
 
 /** Reads path parameters that are such ids. */
 export function readSlugs<Name extends string>(
@@ -20,7 +15,7 @@ export function readSlugs<Name extends string>(
   for (const name of names) {
     const id = c.req.param(name) ?? "";
     if (!TENANT_ID.test(id))
-      return err(problem("bad_request", `${name} ${MUST_MATCH}${quoteRequested(id)}.`, { key: name }));
+      return err(problem("bad_request", `${name} ${MUST_BE_SLUG}${quoteRequested(id)}.`, { key: name }));
     slugs[name] = id;
   }
   return ok(slugs);

@@ -20,7 +20,10 @@ describe("authenticate for one upload", () => {
 
   it("lets no other credential do more than for the tenant", async () => {
     const scopes = new Set<Scope>(["uploads:create"]);
-    const ports = portsOf({ key: { ...keyRecord, scopes }, issuers: [{ ...issuer, scopes }] });
+    const ports = portsOf({
+      key: { ...keyRecord, scopes },
+      issuers: [{ ...issuer, scopes: { kind: "fixed", scopes } }],
+    });
     for (const token of [KEY, "jwt"])
       expect(await authenticate(ports, bearer(token), "uploads:read", "one upload")).toMatchObject({
         problem: { code: "scope_missing" },

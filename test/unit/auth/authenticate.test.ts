@@ -160,8 +160,8 @@ describe("authenticate with a JWT", () => {
   it("chooses the issuer by audience first, and then by tenant", async () => {
     const other = { kind: "fixed", id: "other" } as const;
     const issuers = [
-      { ...issuer, id: "neither", audience: "x", tenant: other },
-      { ...issuer, id: "tenant", audience: "x" },
+      { ...issuer, id: "neither", audiences: ["x"], tenant: other },
+      { ...issuer, id: "tenant", audiences: ["x"] },
       { ...issuer, id: "audience", tenant: other },
       { ...issuer, id: "both" },
     ];
@@ -227,7 +227,7 @@ describe("authenticate with a grant", () => {
   it.each<[what: string, issuers: readonly Issuer[]]>([
     ["is deleted", []],
     ["has another id", [{ ...issuer, id: "other" }]],
-    ["may no longer mint", [{ ...issuer, scopes: new Set<Scope>(["uploads:create"]) }]],
+    ["may no longer mint", [{ ...issuer, scopes: { kind: "fixed", scopes: new Set<Scope>(["uploads:create"]) } }]],
     ["is for another tenant", [{ ...issuer, tenant: { kind: "fixed", id: "other" } }]],
   ])("refuses a grant if the issuer that minted it %s", async (_, issuers) => {
     expect(await outcomeOf(portsOf({ grant: ofIssuer, issuers }), bearer("grant"))).toBe("credential_revoked");

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { SignJWT } from "jose";
 import { expect } from "vitest";
-import type { IssuerSettings } from "../../../src/core/shared/admin-documents.ts";
+import type { IssuerSettings } from "../../../src/core/auth/rules/issuer-document.ts";
 import type { Listeners } from "../../../src/adapters/d1/database.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import type { AdminRegistry } from "../../../src/core/ports/admin-registry.ts";
@@ -53,33 +53,35 @@ export const codeOf = async (outcome: ReturnType<ReturnType<typeof isolate>>) =>
 export const ADMITTED = "stream_unreachable";
 
 const SECRET = "a-secret-of-32-bytes-for-the-test";
-const IDP = { issuer: "https://idp.example/", audience: "sluice", scopes: ["uploads:create", "grants:create"] };
 export const ISSUER: IssuerSettings = {
-  ...IDP,
-  secret: SECRET,
-  tenant: "acme",
-  subjectClaim: "sub",
+  issuer: "https://idp.example/",
+  audiences: ["sluice"],
+  keys: { secrets: [SECRET] },
+  tenant: { fixed: "acme" },
+  subject: { claim: "sub" },
+  scopes: ["uploads:create", "grants:create"],
   maxGrantSeconds: 60,
 };
 
 /** Seeds two tenants, the first with an identity provider, and returns a token of that. */
 export async function seedIssuer(): Promise<string> {
   for (const id of ["acme", "other"]) await seedTenant(id);
-  const put = await asOperator("PUT", "/issuers/idp", { ...IDP, secret: SECRET, tenant: "acme" });
+  const put = await asOperator("PUT", "/issuers/idp", ISSUER);
   expect(put.status).toBe(201);
-  return new SignJWT({ iss: IDP.issuer, aud: IDP.audience, sub: "user-1" })
+  return new SignJWT({ iss: ISSUER.issuer, aud: "sluice", sub: "user-1" })
     .setProtectedHeader({ alg: "HS256" })
     .setExpirationTime("1h")
     .sign(new TextEncoder().encode(SECRET));
 }
 
-export const putIssuer = (to: object) => (store: AdminRegistry) => store.issuers.put("idp", { ...ISSUER, ...to });
+export const putIssuer = (to: Partial<IssuerSettings>) => (store: AdminRegistry) =>
+  store.issuers.put("idp", { ...ISSUER, ...to });
 /** Changes of an issuer that end its tokens for the tenant, with the code of the refusal. */
 export const ISSUER_CHANGES: [string, (store: AdminRegistry) => Promise<unknown>, string][] = [
   ["is deleted", (store) => store.issuers.delete("idp"), "credential_unknown_issuer"],
   ["is deleted with its tenant", (store) => store.tenants.delete("acme"), "credential_unknown_issuer"],
-  ["moves to another tenant", putIssuer({ tenant: "other" }), "tenant_mismatch"],
-  ["takes the tenant from a claim", putIssuer({ tenant: undefined, tenantClaim: "org" }), "credential_invalid"],
+  ["moves to another tenant", putIssuer({ tenant: { fixed: "other" } }), "tenant_mismatch"],
+  ["takes the tenant from a claim", putIssuer({ tenant: { claim: "org" } }), "credential_invalid"],
 ];
 
 export async function mint(token: string): Promise<string> {

@@ -55,9 +55,9 @@ describe("an issuer that a concurrent call puts", () => {
 
   it("stays as it was put, if the put comes during a move from another tenant", async () => {
     const token = await seedIssuer();
-    await operator().issuers.put("idp", { ...ISSUER, tenant: "other" });
+    await operator().issuers.put("idp", { ...ISSUER, tenant: { fixed: "other" } });
     const store = duringNotification(() => operator().issuers.put("idp", ISSUER));
-    const moved = store.issuers.put("idp", { ...ISSUER, tenant: undefined, tenantClaim: "org" });
+    const moved = store.issuers.put("idp", { ...ISSUER, tenant: { claim: "org" } });
     await expect(moved).rejects.toBeInstanceOf(RegistryUnavailable);
     expect(await codeOf(isolate()(token))).toBe(ADMITTED);
   });
@@ -108,7 +108,7 @@ describe.each(["before", "after"] as const)("an operator call that fails %s one 
 describe("a grant of an issuer", () => {
   it.each<[string, (store: AdminRegistry) => Promise<unknown>]>([
     ["is deleted", (store) => store.issuers.delete("idp")],
-    ["moves to another tenant", putIssuer({ tenant: "other" })],
+    ["moves to another tenant", putIssuer({ tenant: { fixed: "other" } })],
     ["may no longer mint", putIssuer({ scopes: ["uploads:create"] })],
   ])("is revoked if the issuer of the JWT that minted it %s", async (_, change) => {
     const token = await seedIssuer();
@@ -121,7 +121,7 @@ describe("a grant of an issuer", () => {
 
   it("stays valid if a change leaves the issuer its right to mint", async () => {
     const grant = await mint(await seedIssuer());
-    await operator().issuers.put("idp", { ...ISSUER, audience: "another" });
+    await operator().issuers.put("idp", { ...ISSUER, audiences: ["another"] });
     expect(await codeOf(isolate()(grant))).toBe(ADMITTED);
   });
 });

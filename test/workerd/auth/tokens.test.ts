@@ -12,14 +12,17 @@ const now = Math.floor(Date.now() / 1000);
 
 const fixed = {
   tenant: { kind: "fixed", id: "acme" },
-  subjectClaim: "sub",
-  scopes: new Set<Scope>(),
+  subject: { claims: ["sub"], namespace: "idp" },
+  scopes: { kind: "fixed", scopes: new Set<Scope>() },
+  authorizedParties: [],
+  anyAudience: false,
+  require: [],
   maxGrantSeconds: 60,
 } as const;
 const issuerWith = (keys: Issuer["keys"], algorithms: readonly string[]): Issuer => ({
   id: "idp",
   iss: "https://idp.example/",
-  audience: "sluice",
+  audiences: ["sluice"],
   algorithms,
   keys,
   ...fixed,
@@ -115,7 +118,7 @@ describe("Tokens.verifyJwt with a key for several algorithms", () => {
 
 describe("Tokens.verifyJwt with HS256", () => {
   const secret = new Uint8Array(32).fill(9);
-  const issuer = issuerWith({ kind: "secret", secret }, ["HS256"]);
+  const issuer = issuerWith({ kind: "secrets", secrets: [secret] }, ["HS256"]);
   const sign = (key = secret, alg = "HS256") => claims(new SignJWT()).setProtectedHeader({ alg }).sign(key);
 
   it("accepts only the issuer's secret", async () => {

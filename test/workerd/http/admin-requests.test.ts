@@ -5,15 +5,15 @@ import { asOperator, codeOf, request, seedTenant } from "../support/worker.ts";
 const UPSTREAM = { accountId: "account", apiToken: "stream-token" };
 const ISSUER = {
   issuer: "https://idp.example/",
-  audience: "sluice",
-  jwksUrl: "https://idp.example/jwks",
-  tenantClaim: "org",
+  audiences: ["sluice"],
+  keys: { jwksUrl: "https://idp.example/jwks" },
+  tenant: { claim: "org" },
 };
 const RSA_KEY = { kty: "RSA", n: "AQAB", e: "AQAB", kid: "k1" };
 const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
 const issuerWith = (change: object) => ({ ...ISSUER, ...change });
-const keysOf = (...keys: unknown[]) => issuerWith({ jwksUrl: undefined, jwks: { keys } });
+const keysOf = (...keys: unknown[]) => issuerWith({ keys: { jwks: { keys } } });
 
 describe("the body of an admin request", () => {
   it.each<[method: string, path: string, key: string | undefined, body: unknown]>([
@@ -68,35 +68,40 @@ describe("the body of an admin request", () => {
     ["PUT", "/upstreams/x", "uploadHosts.0", { ...UPSTREAM, uploadHosts: ["up.example:443"] }],
     ["PUT", "/issuers/x", "issuer", issuerWith({ issuer: "" })],
     ["PUT", "/issuers/x", "issuer", JSON.stringify(ISSUER).replace("https://idp.example/", "\\ud800")],
-    ["PUT", "/issuers/x", "audience", issuerWith({ audience: "x".repeat(501) })],
+    ["PUT", "/issuers/x", "audiences.0", issuerWith({ audiences: ["x".repeat(501)] })],
     ["PUT", "/issuers/x", "algorithms.0", issuerWith({ algorithms: ["none"] })],
-    ["PUT", "/issuers/x", "algorithms.0", issuerWith({ algorithms: ["HS256"] })],
+    ["PUT", "/issuers/x", "algorithms", issuerWith({ algorithms: ["HS256"] })],
     ["PUT", "/issuers/x", "algorithms", issuerWith({ algorithms: ["RS256", "RS256"] })],
-    ["PUT", "/issuers/x", "jwksUrl", issuerWith({ jwksUrl: "http://idp.example/jwks" })],
-    ["PUT", "/issuers/x", "jwksUrl", issuerWith({ jwksUrl: `https://idp.example/${"x".repeat(1_000)}` })],
-    ["PUT", "/issuers/x", "jwksUrl", issuerWith({ jwksUrl: "file:///etc/passwd" })],
-    ["PUT", "/issuers/x", "secret", issuerWith({ jwksUrl: undefined, secret: "s".repeat(31) })],
-    ["PUT", "/issuers/x", undefined, issuerWith({ secret: "s".repeat(32) })],
-    ["PUT", "/issuers/x", undefined, issuerWith({ jwksUrl: undefined, secret: "s".repeat(32), algorithms: ["RS256"] })],
-    ["PUT", "/issuers/x", undefined, issuerWith({ jwksUrl: undefined })],
-    ["PUT", "/issuers/x", undefined, issuerWith({ tenantClaim: undefined })],
-    ["PUT", "/issuers/x", undefined, issuerWith({ tenant: "t" })],
-    ["PUT", "/issuers/x", "tenant", issuerWith({ tenantClaim: undefined, tenant: "nobody" })],
-    ["PUT", "/issuers/x", "maxGrantSeconds", issuerWith({ maxGrantSeconds: 9 })],
-    ["PUT", "/issuers/x", "maxGrantSeconds", issuerWith({ maxGrantSeconds: 86_401 })],
-    ["PUT", "/issuers/x", "maxGrantSeconds", issuerWith({ maxGrantSeconds: "60" })],
-    ["PUT", "/issuers/x", "jwks.keys", keysOf()],
-    ["PUT", "/issuers/x", "jwks.keys.0", keysOf("key")],
-    ["PUT", "/issuers/x", "jwks.keys.0", keysOf({ ...RSA_KEY, d: "AQAB" })],
-    ["PUT", "/issuers/x", "jwks.keys.1", keysOf(RSA_KEY, { ...RSA_KEY, p: "AQAB", q: "AQAB" })],
-    ["PUT", "/issuers/x", "jwks.keys.0", keysOf({ kty: "oct", k: "AQAB" })],
-    ["PUT", "/issuers/x", "jwks.keys.0.n", keysOf({ kty: "RSA", e: "AQAB" })],
-    ["PUT", "/issuers/x", "jwks.keys.0.kty", keysOf({ kty: "OCTOPUS" })],
+    ["PUT", "/issuers/x", "keys.jwksUrl", issuerWith({ keys: { jwksUrl: "http://idp.example/jwks" } })],
     [
       "PUT",
       "/issuers/x",
-      "jwks.keys.0.n",
-      `{"issuer":"i","audience":"a","tenantClaim":"t","jwks":{"keys":[{"kty":"RSA","e":"AQAB","n":${nested(25_000)}}]}}`,
+      "keys.jwksUrl",
+      issuerWith({ keys: { jwksUrl: `https://idp.example/${"x".repeat(1_000)}` } }),
+    ],
+    ["PUT", "/issuers/x", "keys.jwksUrl", issuerWith({ keys: { jwksUrl: "file:///etc/passwd" } })],
+    ["PUT", "/issuers/x", "keys.secrets.0", issuerWith({ keys: { secrets: ["s".repeat(31)] } })],
+    ["PUT", "/issuers/x", "keys", issuerWith({ keys: { ...ISSUER.keys, secrets: ["s".repeat(32)] } })],
+    ["PUT", "/issuers/x", "algorithms", issuerWith({ keys: { secrets: ["s".repeat(32)] }, algorithms: ["RS256"] })],
+    ["PUT", "/issuers/x", "keys", issuerWith({ keys: undefined })],
+    ["PUT", "/issuers/x", "tenant", issuerWith({ tenant: undefined })],
+    ["PUT", "/issuers/x", "tenant", issuerWith({ tenant: { claim: "org", fixed: "t" } })],
+    ["PUT", "/issuers/x", "tenant.fixed", issuerWith({ tenant: { fixed: "nobody" } })],
+    ["PUT", "/issuers/x", "maxGrantSeconds", issuerWith({ maxGrantSeconds: 9 })],
+    ["PUT", "/issuers/x", "maxGrantSeconds", issuerWith({ maxGrantSeconds: 86_401 })],
+    ["PUT", "/issuers/x", "maxGrantSeconds", issuerWith({ maxGrantSeconds: "60" })],
+    ["PUT", "/issuers/x", "keys.jwks.keys", keysOf()],
+    ["PUT", "/issuers/x", "keys.jwks.keys.0", keysOf("key")],
+    ["PUT", "/issuers/x", "keys.jwks.keys.0", keysOf({ ...RSA_KEY, d: "AQAB" })],
+    ["PUT", "/issuers/x", "keys.jwks.keys.1", keysOf(RSA_KEY, { ...RSA_KEY, p: "AQAB", q: "AQAB" })],
+    ["PUT", "/issuers/x", "keys.jwks.keys.0", keysOf({ kty: "oct", k: "AQAB" })],
+    ["PUT", "/issuers/x", "keys.jwks.keys.0.n", keysOf({ kty: "RSA", e: "AQAB" })],
+    ["PUT", "/issuers/x", "keys.jwks.keys.0.kty", keysOf({ kty: "OCTOPUS" })],
+    [
+      "PUT",
+      "/issuers/x",
+      "keys.jwks.keys.0.n",
+      `{"issuer":"i","audiences":["a"],"tenant":{"claim":"t"},"keys":{"jwks":{"keys":[{"kty":"RSA","e":"AQAB","n":${nested(25_000)}}]}}}`,
     ],
   ])("rejects %s %s with the key %s: %j", async (method, path, key, body) => {
     await seedTenant("t");
@@ -166,7 +171,7 @@ describe("a URL of an admin request", () => {
       return status;
     };
     expect(await put("/tenants/t/endpoints/e", { url })).toBe(loopback ? 201 : 400);
-    expect(await put("/issuers/x", issuerWith({ jwksUrl: url }))).toBe(loopback ? 201 : 400);
+    expect(await put("/issuers/x", issuerWith({ keys: { jwksUrl: url } }))).toBe(loopback ? 201 : 400);
     expect(await put("/upstreams/x?check=false", { ...UPSTREAM, apiBase: url })).toBe(loopback ? 201 : 400);
     expect(await put("/upstreams/x?check=false", { ...UPSTREAM, uploadHosts: [host] })).toBe(
       host === "localhost" ? 200 : 400,

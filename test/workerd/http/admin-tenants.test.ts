@@ -15,9 +15,9 @@ const TENANT = {
 const UPSTREAM = { accountId: "account", apiToken: "stream-token" };
 const ISSUER = {
   issuer: "https://idp.example/",
-  audience: "sluice",
-  jwksUrl: "https://idp.example/jwks",
-  tenantClaim: "org",
+  audiences: ["sluice"],
+  keys: { jwksUrl: "https://idp.example/jwks" },
+  tenant: { claim: "org" },
 };
 
 describe("tenants of the admin API", () => {
@@ -45,9 +45,8 @@ describe("tenants of the admin API", () => {
   it("deletes the keys and the issuers of a deleted tenant, and no others", async () => {
     await seedTenant("acme");
     await seedTenant("other");
-    const { tenantClaim: _, ...issuer } = ISSUER;
-    await asOperator("PUT", "/issuers/of-acme", { ...issuer, tenant: "acme" });
-    await asOperator("PUT", "/issuers/of-other", { ...issuer, tenant: "other" });
+    await asOperator("PUT", "/issuers/of-acme", { ...ISSUER, tenant: { fixed: "acme" } });
+    await asOperator("PUT", "/issuers/of-other", { ...ISSUER, tenant: { fixed: "other" } });
     await asOperator("PUT", "/issuers/of-all", ISSUER);
     expect((await asOperator("DELETE", "/tenants/acme")).status).toBe(204);
     const rows = async (sql: string) => (await env.DB.prepare(sql).all()).results;

@@ -23,10 +23,11 @@ describe("GET /audit", () => {
     const made = await asOperator("POST", "/tenants/acme/keys", { name: "backend", scopes: ["policy:read"] });
     const { id, key } = await made.json<{ id: string; key: string }>();
     await asOperator("DELETE", `/tenants/acme/keys/${id}`);
-    const issuer = { issuer: "https://idp.example/", audience: "sluice" };
+    const issuer = { issuer: "https://idp.example/", audiences: ["sluice"] };
     const shared = "a-shared-secret-of-32-bytes-or-more";
-    await asOperator("PUT", "/issuers/idp", { ...issuer, tenant: "acme", secret: shared });
-    await asOperator("PUT", "/issuers/all", { ...issuer, tenantClaim: "org", jwksUrl: "https://idp.example/jwks" });
+    await asOperator("PUT", "/issuers/idp", { ...issuer, tenant: { fixed: "acme" }, keys: { secrets: [shared] } });
+    const keys = { jwksUrl: "https://idp.example/jwks" };
+    await asOperator("PUT", "/issuers/all", { ...issuer, tenant: { claim: "org" }, keys });
     await asOperator("DELETE", "/issuers/idp");
     await asOperator("DELETE", "/issuers/all");
     const endpoint = await asOperator("PUT", "/tenants/acme/endpoints/main", {

@@ -4,7 +4,8 @@ import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import { createAdminRegistry } from "../../../src/adapters/d1/admin-registry.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
 import type { KeyRing } from "../../../src/config.ts";
-import type { IssuerSettings, UpstreamSettings } from "../../../src/core/shared/admin-documents.ts";
+import type { IssuerSettings } from "../../../src/core/auth/rules/issuer-document.ts";
+import type { UpstreamSettings } from "../../../src/core/shared/admin-documents.ts";
 import type { Result } from "../../../src/core/shared/result.ts";
 import { TENANT_SETTINGS as tenant } from "../support/worker.ts";
 
@@ -78,11 +79,11 @@ const upstream: UpstreamSettings = {
 };
 const issuer: IssuerSettings = {
   issuer: "https://idp.example/",
-  audience: "sluice",
+  audiences: ["sluice"],
   algorithms: ["RS256"],
-  jwksUrl: "https://idp.example/jwks",
-  tenantClaim: "org",
-  subjectClaim: "sub",
+  keys: { jwksUrl: "https://idp.example/jwks" },
+  tenant: { claim: "org" },
+  subject: { claim: "sub" },
   scopes: ["uploads:create"],
   maxGrantSeconds: 60,
 };

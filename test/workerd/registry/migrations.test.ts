@@ -163,7 +163,7 @@ describe("the migrations, applied to a database of version 1", () => {
         { id: "by-url", keys: { kind: "jwks-url", url: "https://idp.example/jwks" } },
         {
           id: "shared",
-          keys: { kind: "secret", secret: new TextEncoder().encode("a-shared-secret-of-32-bytes-or-more") },
+          keys: { kind: "secrets", secrets: [new TextEncoder().encode("a-shared-secret-of-32-bytes-or-more")] },
           tenant: { kind: "fixed", id: "acme" },
           version: 0,
         },

@@ -56,7 +56,13 @@ async function seed() {
   const key = await seedTenant("with-key", on);
   await seedTenant("with-jwt", on);
   const scopes = ["uploads:create", "grants:create"];
-  const issuer = { issuer: "https://idp.example/", audience: "sluice", tenant: "with-jwt", secret: SECRET, scopes };
+  const issuer = {
+    issuer: "https://idp.example/",
+    audiences: ["sluice"],
+    tenant: { fixed: "with-jwt" },
+    keys: { secrets: [SECRET] },
+    scopes,
+  };
   await asOperator("PUT", "/issuers/idp", issuer);
   const jwt = await new SignJWT(claims(issuer.issuer))
     .setProtectedHeader({ alg: "HS256" })

@@ -11,7 +11,7 @@ import { asOperator, request, seedTenant } from "./worker.ts";
 
 export const JWT_ISSUER = {
   ...hmacIssuer.document,
-  tenant: "acme",
+  tenant: { fixed: "acme" },
   scopes: ["uploads:create", "uploads:read", "uploads:delete", "grants:create"],
 };
 

@@ -1,3 +1,5 @@
+import { uniqueSubset } from "../../shared/fields.ts";
+
 /**
  * What a credential may be used for. An API key stores its scopes: those that it was created with, or all that existed then. A
  * scope that is added here later is not added to existing keys.
@@ -12,6 +14,8 @@ export const SCOPES = [
 ] as const;
 
 export type Scope = (typeof SCOPES)[number];
+
+export const scopes = uniqueSubset(SCOPES);
 
 /** What a grant may do in the tenant. */
 export const GRANT_SCOPES: ReadonlySet<Scope> = new Set(["uploads:create"] as const);

@@ -4,7 +4,7 @@ import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { slug } from "../../pipeline/slug.ts";
+import { slug } from "../../../core/shared/fields.ts";
 
 /** Ids of entries are numbers. */
 const AUDIT_CURSOR = /^\d{0,15}$/;

@@ -9,7 +9,8 @@ import { NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../../core/webhooks/rules/upload-event.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { displayName, endpointUrl, uniqueSubset } from "./schemas.ts";
+import { displayName, endpointUrl } from "./schemas.ts";
+import { uniqueSubset } from "../../../core/shared/fields.ts";
 
 /** The Standard Webhooks specification requires 24 to 64. */
 const SECRET_BYTES = 32;

@@ -11,7 +11,7 @@ import type { DeliveryAttempt, WebhookEvent } from "../../../core/webhooks/rules
 import { handle } from "../../pipeline/handle.ts";
 import { pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { slug } from "../../pipeline/slug.ts";
+import { slug } from "../../../core/shared/fields.ts";
 
 /** The ids and cursors that ledgers create. */
 const EVENT_ID = /^[\w-]{1,64}$/;

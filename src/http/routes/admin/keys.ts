@@ -11,7 +11,8 @@ import { parseTimestamp } from "../../../core/shared/time.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { displayName, scopes } from "./schemas.ts";
+import { scopes } from "../../../core/auth/rules/scopes.ts";
+import { displayName } from "./schemas.ts";
 
 /** The latest time that RFC 3339 can express. */
 const LATEST_EXPIRY_MS = Date.UTC(9999, 11, 31, 23, 59, 59);

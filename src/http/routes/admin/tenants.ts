@@ -14,7 +14,7 @@ import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { flag } from "../../pipeline/query.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { slug } from "../../pipeline/slug.ts";
+import { slug } from "../../../core/shared/fields.ts";
 import { displayName } from "./schemas.ts";
 
 const listQuery = v.object(pageParameters());

@@ -19,7 +19,7 @@ import { WEBHOOK_SECRET } from "../../../core/stream/rules/defaults.ts";
 import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { FETCHABLE_URL } from "./schemas.ts";
+import { FETCHABLE_URL } from "../../../core/shared/fields.ts";
 import { MANAGED_BY_ENVIRONMENT, NO_SUCH_UPSTREAM } from "./upstreams.ts";
 
 export interface UpstreamWebhookPorts {

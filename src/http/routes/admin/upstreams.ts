@@ -24,7 +24,7 @@ import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { flagOn } from "../../pipeline/query.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { fetchableUrl } from "./schemas.ts";
+import { fetchableUrl } from "../../../core/shared/fields.ts";
 
 /** Goes into a request header as it is. */
 const secret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,500}$/, "must be printable ASCII without blanks"));

@@ -12,6 +12,8 @@ const common = {
   use: v.optional(label),
   alg: v.optional(label),
   key_ops: v.optional(v.pipe(v.array(label), v.maxLength(10))),
+  /** Entra ID publishes the keys of several directories as one set, and says whose each key is. */
+  issuer: v.optional(label),
 };
 
 const KEY_TYPES = [
