@@ -6,6 +6,7 @@ import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { type RulesByKey, compileRules } from "./compile-rules.ts";
 import { type Faults, refuse, refuseAll, refuseIssues, unmatched } from "./faults.ts";
+import { PREFIX_EXPECTED, isCreatorPrefix } from "./creator.ts";
 import { FILE_TYPE } from "./file-types.ts";
 import { ORIGIN_EXPECTED, isOrigin } from "./hosts.ts";
 import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
@@ -29,7 +30,12 @@ const documentSchema = jsonObject({
   ),
   metadata: rulesByKey,
   custom: rulesByKey,
-  creator: v.optional(jsonObject({ from: v.picklist(CREATOR_SOURCES) })),
+  creator: v.optional(
+    jsonObject({
+      from: v.exactOptional(v.picklist(CREATOR_SOURCES)),
+      prefix: v.exactOptional(v.pipe(v.string(), v.check(isCreatorPrefix, PREFIX_EXPECTED))),
+    }),
+  ),
   origins: v.optional(v.pipe(v.array(v.string()), v.maxLength(MAX_ORIGINS))),
 });
 
@@ -93,7 +99,7 @@ function compileDocument(
     json,
     upload: { minBytes, maxBytes, ...(fileTypes && { fileTypes }) },
     ...rules.value,
-    ...(creator && { creator: creator.from }),
+    ...(creator && { creator }),
     ...(origins && { origins }),
   });
 }
