@@ -127,7 +127,7 @@ describe("authenticate with a JWT", () => {
       kind: "jwt",
       credential: "idp",
       iss: ISS,
-      person: { namespace: "tenant", subject: "user-1" },
+      person: { namespace: "idp", subject: "user-1" },
       scopes: ALL_SCOPES,
       maxGrantSeconds: 3_600,
       version: 3,
