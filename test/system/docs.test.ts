@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ROOT } from "../../src/cli/paths.ts";
 import { DEMO_POLICY } from "../../src/cli/seed-demo.ts";
@@ -12,10 +12,14 @@ import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer } from "../support/http.ts";
 import { OPERATOR_TOKEN } from "../support/operator-api.ts";
 import { type Fence, fencesOf } from "../support/markdown.ts";
+import { DOCUMENTS, signToken } from "../support/provider-tokens.ts";
 
 const fences = PAGES.flatMap(fencesOf);
 const curlExamples = fences.filter(({ language, text }) => language === "sh" && /\bcurl\b/.test(text));
-const jsonExamples = fences.filter(({ language }) => language.startsWith("json"));
+/** Those of the identity providers have a test of their own. */
+const jsonExamples = fences.filter(
+  ({ language, label }) => language.startsWith("json") && !/^(?:provider|token) /.test(label),
+);
 
 /** The demo tenant's policy, and all that a tenant may restrict: an example must work there, too. */
 const FULL_POLICY = { ...DEMO_POLICY, upload: { ...DEMO_POLICY.upload, minBytes: 1, fileTypes: ["video/*"] } };
@@ -87,6 +91,7 @@ describe("curl examples", () => {
 
   beforeAll(async () => {
     const [link, upload] = await Promise.all([createLink(), createLink()]);
+    await writeFile(join(folder, "issuer.json"), JSON.stringify(DOCUMENTS["auth0"]));
     outcomes = await runAll(
       curlExamples.map(({ text }) => text),
       {
@@ -97,6 +102,7 @@ describe("curl examples", () => {
         UPLOAD_URL: link["uploadURL"] ?? "",
         UPLOAD_ID: upload["id"] ?? "",
         EVENT_ID: await firstEvent(),
+        TOKEN: await signToken("auth0"),
       },
     );
   });
@@ -116,7 +122,8 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
   limits: (limits) => gateway.operator("PUT", "/tenants/example", { limits, policy: {} }),
   tenant: (document) => gateway.operator("PUT", "/tenants/example", document),
   key: (document) => gateway.operator("POST", "/tenants/acme/keys", document),
-  issuer: (document) => gateway.operator("PUT", "/issuers/example", document),
+  // Under the id that its namespace names.
+  issuer: (document) => gateway.operator("PUT", "/issuers/auth0", document),
   endpoint: (document) => gateway.operator("PUT", "/tenants/acme/endpoints/example", document),
   upstream: (document) => gateway.operator("PUT", "/upstreams/example?check=false", document),
   async "upstream-check"(document) {
