@@ -1,7 +1,12 @@
 import * as v from "valibot";
 import { DEFAULT_GRANT_SECONDS } from "../../core/auth/rules/grant.ts";
-import { ASYMMETRIC_ALGORITHMS, type Issuer, SYMMETRIC_ALGORITHMS } from "../../core/auth/rules/issuer.ts";
-import { type IssuerDocument, type IssuerSettings, issuerSchema } from "../../core/auth/rules/issuer-document.ts";
+import type { Issuer } from "../../core/auth/rules/issuer.ts";
+import {
+  type IssuerDocument,
+  type IssuerSettings,
+  algorithmsOf,
+  issuerSchema,
+} from "../../core/auth/rules/issuer-document.ts";
 import { TENANT_NAMESPACE } from "../../core/auth/rules/person.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import { type TenantVersion, scopesOf } from "./rows.ts";
@@ -29,7 +34,13 @@ export interface IssuerRow {
 }
 
 /** What the version before verifies tokens with. */
-const ALGORITHMS_BEFORE: readonly string[] = ["RS256", "PS256", "ES256", "EdDSA", "HS256"];
+const ALGORITHMS_BEFORE = /^(?:[RPEH]S256|EdDSA)$/;
+
+/**
+ * Where the old columns cannot say what the document says. No algorithm: the version before refuses every token. Some scope, as none
+ * means revoked, but not `grants:create`: it does not tell apart the persons of grants.
+ */
+const REFUSED_BEFORE = { algorithms: "[]", scopes: '["uploads:read"]' };
 
 /** The URL of keys is judged before each request, so any is read. */
 const storedSchema = issuerSchema(true);
@@ -48,7 +59,7 @@ export async function readIssuer(row: IssuerRow & TenantVersion, encryption: Fie
     authorizedParties = [],
     anyAudience = false,
     keys,
-    algorithms = keys.secrets ? SYMMETRIC_ALGORITHMS : ASYMMETRIC_ALGORITHMS,
+    algorithms = algorithmsOf(keys),
     tenant: { fixed, claim = "", ...mapping },
     subject,
     scopes,
@@ -91,22 +102,18 @@ function keysOf({ jwksUrl, jwks, secrets }: IssuerSettings["keys"]): Issuer["key
 const isRevoked = (row: IssuerRow) => scopesOf(row.scopes).size === 0;
 
 export function issuerDocument(row: IssuerRow): IssuerDocument {
-  const document = row.document === null ? documentBefore(row) : (JSON.parse(row.document) as IssuerSettings);
-  return { id: row.id, ...document, ...(isRevoked(row) && { scopes: [] }) } as IssuerDocument;
+  const document = row.document === null ? documentBefore(row) : (JSON.parse(row.document) as object);
+  return { id: row.id, ...document, ...(isRevoked(row) && { scopes: [] }) } as unknown as IssuerDocument;
 }
 
-/** Of a row that the version before wrote: its persons are those of API keys and of other such issuers. */
-function documentBefore(row: IssuerRow): Omit<IssuerDocument, "id"> {
+/** What the version before reads: the persons are those of API keys and of other such issuers. In the order of the schema. */
+function documentBefore(row: IssuerRow): object {
+  const keys = row.jwks === null ? { secrets: 1 } : { jwks: JSON.parse(row.jwks) as object };
   return {
     issuer: row.iss,
     audiences: [row.audience],
-    keys:
-      row.jwks_url === null
-        ? row.jwks === null
-          ? { secrets: 1 }
-          : { jwks: JSON.parse(row.jwks) as IssuerDocument["keys"]["jwks"] & object }
-        : { jwksUrl: row.jwks_url },
-    algorithms: JSON.parse(row.algorithms) as IssuerDocument["algorithms"] & object,
+    keys: row.jwks_url === null ? keys : { jwksUrl: row.jwks_url },
+    algorithms: JSON.parse(row.algorithms) as unknown,
     tenant: row.tenant === null ? { claim: wholeName(row.tenant_claim ?? "") } : { fixed: row.tenant },
     subject: { claim: wholeName(row.subject_claim), namespace: TENANT_NAMESPACE },
     scopes: [...scopesOf(row.scopes)],
@@ -120,41 +127,31 @@ function wholeName(name: string): string {
 }
 
 export async function issuerRow(id: string, settings: IssuerSettings, encryption: FieldEncryption): Promise<IssuerRow> {
-  const { keys, tenant, subject, audiences: [audience = ""] = [], scopes } = settings;
-  const { jwksUrl = null, jwks, secrets } = keys;
-  const isReadable = isReadableBefore(settings);
-  const algorithms = settings.algorithms ?? ALGORITHMS_BEFORE.filter((name) => name.startsWith("HS") === !!secrets);
+  const { audiences: [audience = ""] = [], keys, tenant, subject, scopes } = settings;
+  const { jwksUrl = null, jwks = { keys: [] }, secrets } = keys;
+  const algorithms = (settings.algorithms ?? algorithmsOf(keys)).filter((name) => ALGORITHMS_BEFORE.test(name));
+  const document = { ...settings, keys: secrets ? { secrets: secrets.length } : keys };
   const secret = secrets?.length === 1 ? secrets[0] : secrets && JSON.stringify(secrets);
-  return {
+  const row = {
     id,
     iss: settings.issuer,
     audience,
-    // Without an algorithm, the version before refuses every token.
-    algorithms: JSON.stringify(isReadable ? algorithms.filter((name) => ALGORITHMS_BEFORE.includes(name)) : []),
+    algorithms: JSON.stringify(algorithms),
     jwks_url: jwksUrl,
-    jwks: jwks || keys.discovery ? JSON.stringify(jwks ?? { keys: [] }) : null,
+    jwks: jwksUrl === null && !secrets ? JSON.stringify(jwks) : null,
     sealed_secret: secret === undefined ? null : await encryption.seal(secret, secretContext(id)),
     tenant: tenant.fixed ?? null,
     tenant_claim: tenant.claim ?? null,
     subject_claim: [subject.claim].flat()[0] ?? "",
-    // Some scope, as none means revoked, but not `grants:create`: the version before does not tell apart the persons of grants.
-    scopes: JSON.stringify(isReadable ? scopes : ["uploads:read"]),
+    scopes: JSON.stringify(Array.isArray(scopes) ? scopes : []),
     max_grant_seconds: settings.maxGrantSeconds,
-    document: JSON.stringify({ ...settings, keys: secrets ? { secrets: secrets.length } : keys }),
+    document: JSON.stringify(document),
   };
+  const isReadable = Array.isArray(scopes) && comparable(documentBefore(row)) === comparable(document);
+  return isReadable ? row : { ...row, ...REFUSED_BEFORE };
 }
 
-/** Whether the old columns say all that the document says. */
-function isReadableBefore(settings: IssuerSettings): boolean {
-  const { audiences, authorizedParties, keys, tenant, subject, scopes, ...others } = settings;
-  const { issuerPart, require, provision, header } = others;
-  return (
-    audiences?.length === 1 &&
-    keys.secrets?.length !== 2 &&
-    Array.isArray(scopes) &&
-    subject.namespace === TENANT_NAMESPACE &&
-    [tenant.claim ?? "", subject.claim].every((claim) => typeof claim === "string" && !claim.startsWith("/")) &&
-    !(authorizedParties || keys.discovery || tenant.map || tenant.transform) &&
-    !(issuerPart !== undefined || require || provision || header)
-  );
+/** What two documents must have in common. Algorithms and scopes are compared on their own. */
+function comparable(document: object): string {
+  return JSON.stringify({ ...document, algorithms: undefined, scopes: undefined });
 }

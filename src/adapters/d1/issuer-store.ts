@@ -9,76 +9,28 @@ import { type IssuerRow, issuerDocument, issuerRow } from "./issuer-row.ts";
 import type { Query } from "./query.ts";
 
 /** Revoked issuers, or issuers of many tenants: no ledger has to be notified of them. Every document has a scope. */
-const REVOKED = "(issuers.tenant IS NULL OR issuers.scopes = '[]')";
+const REVOKED = "(tenant ISNULL OR scopes = '[]')";
 
 /** The namespace that a document names. */
 const NAMED = "iif(document ISNULL, 'tenant', document ->> '$.subject.namespace')";
 /**
- * Ids and namespaces are one name space, so that no issuer takes over the persons of another: issuers whose id the new document
- * names as its namespace while they name another or none, or which name the new issuer's id while its document does not.
+ * What a document of the id ?1, with the namespace ?2 and the tenant ?3, may not be stored beside. Ids and namespaces are one name
+ * space, so that no issuer takes over the persons of another: an issuer whose id it names as its namespace must name that, too, and
+ * the other way round. An issuer of another tenant, which a concurrent call has put, must be revoked first.
  */
-const CONFLICTING = `FROM issuers WHERE id <> ?1 AND
-  (id = ?2 AND ${NAMED} IS NOT ?2 OR ${NAMED} = ?1 AND ?1 IS NOT ?2)`;
-
-/** All but `id`. */
-const COLUMNS = [
-  "iss",
-  "audience",
-  "algorithms",
-  "jwks_url",
-  "jwks",
-  "sealed_secret",
-  "tenant",
-  "tenant_claim",
-  "subject_claim",
-  "scopes",
-  "max_grant_seconds",
-  "document",
-] as const satisfies (keyof IssuerRow)[];
-
-/**
- * One statement, because others may put or delete issuers and plans at the same time. An issuer of another tenant that another
- * call has put in between stays.
- */
-const PUT = `
-  INSERT INTO issuers (id, ${COLUMNS.join()}) SELECT ?1, ${COLUMNS.map((_, index) => `?${index + 4}`).join()}
-    WHERE (?3 ISNULL OR EXISTS (SELECT 1 FROM plans WHERE id = ?3)) AND NOT EXISTS (SELECT 1 ${CONFLICTING})
-  ON CONFLICT (id) DO UPDATE SET ${COLUMNS.map((column) => `${column} = excluded.${column}`).join()}
-    WHERE issuers.tenant = excluded.tenant OR ${REVOKED}`;
+const IN_THE_WAY = `FROM issuers WHERE
+  iif(id = ?1, tenant IS NOT ?3 AND NOT ${REVOKED}, id = ?2 AND ${NAMED} IS NOT ?2 OR ${NAMED} = ?1 AND ?1 IS NOT ?2)`;
 
 /** Issuers that the version before wrote, and that may speak for a tenant of this one, if that version wrote it, too. */
 const SHARING = `
-  SELECT b.id FROM issuers a JOIN issuers b ON a.id <> b.id AND (a.tenant = b.tenant OR a.tenant ISNULL OR b.tenant ISNULL)
+  SELECT b.id FROM issuers a JOIN issuers b ON a.id <> b.id AND coalesce(a.tenant = b.tenant, 1)
   WHERE a.id = ? AND a.document ISNULL AND b.document ISNULL ORDER BY b.id LIMIT 5`;
 
 export function createIssuerStore(database: Database, encryption: FieldEncryption): IssuerStore {
   const { all, first, write, writeFor, bumpVersion } = database;
   const find = (id: string) => first<IssuerRow>("SELECT * FROM issuers WHERE id = ?", [id]);
-  const exists = async (table: "tenants" | "plans", id: string) =>
-    (await first(`SELECT 1 FROM ${table} WHERE id = ?`, [id])) !== null;
-
-  /** Why the document cannot be stored beside what is in the registry. */
-  const findConflict = async (
-    id: string,
-    namespace: string | null,
-    tenant: string | null,
-    plan: string | null,
-  ): Promise<Err | undefined> => {
-    if (tenant !== null && !(await exists("tenants", tenant)))
-      return invalidField("tenant.fixed", `there is no tenant "${tenant}"`);
-    if (plan !== null && !(await exists("plans", plan)))
-      return invalidField("provision.plan", `there is no plan "${plan}"`);
-    const other = await first<{ id: string }>(`SELECT id ${CONFLICTING}`, [id, namespace]);
-    return other
-      ? err(
-          problem(
-            "conflict",
-            `The issuer "${other.id}" and this one would share persons, and both must name that namespace (subject.namespace).`,
-            { key: "subject.namespace" },
-          ),
-        )
-      : undefined;
-  };
+  const exists = async (table: "tenants" | "plans", id: string | null) =>
+    id === null || (await first(`SELECT 1 FROM ${table} WHERE id = ?`, [id])) !== null;
 
   /**
    * Takes all scopes from an issuer and notifies the ledger of its tenant. Only then may the row move to another tenant or be
@@ -112,22 +64,38 @@ export function createIssuerStore(database: Database, encryption: FieldEncryptio
     },
 
     async put(id, settings) {
-      const { namespace = null } = settings.subject;
-      const plan = settings.provision?.plan ?? null;
       const row = await issuerRow(id, settings, encryption);
       const { tenant } = row;
-      const refused = await findConflict(id, namespace, tenant, plan);
-      if (refused) return refused;
+      const plan = settings.provision?.plan ?? null;
+      const place = [id, settings.subject.namespace ?? null, tenant];
+      const findFault = async (): Promise<Err | undefined> => {
+        if (!(await exists("tenants", tenant))) return invalidField("tenant.fixed", `there is no tenant "${tenant}"`);
+        if (!(await exists("plans", plan))) return invalidField("provision.plan", `there is no plan "${plan}"`);
+        const other = await first<{ id: string }>(`SELECT id ${IN_THE_WAY} ORDER BY id = ?1`, place);
+        if (!other || other.id === id) return undefined;
+        const detail = `The issuer "${other.id}" would share persons: both must name that namespace (subject.namespace).`;
+        return err(problem("conflict", detail, { key: "subject.namespace" }));
+      };
+      const fault = await findFault();
+      if (fault) return fault;
       const before = await find(id);
       if (before && before.tenant !== tenant) await revokeIssuer(before);
 
-      const query: Query = [PUT, [id, namespace, plan, ...COLUMNS.map((column) => row[column])]];
+      // One statement, because others may put or delete issuers and plans at the same time.
+      const query: Query = [
+        `REPLACE INTO issuers (${Object.keys(row).join()}) SELECT ${Object.keys(row)
+          .map((_, index) => `?${index + 5}`)
+          .join()}
+           WHERE NOT EXISTS (SELECT 1 ${IN_THE_WAY}) AND (?4 ISNULL OR EXISTS (SELECT 1 FROM plans WHERE id = ?4))`,
+        [...place, plan, ...Object.values<IssuerRow[keyof IssuerRow]>({ ...row })],
+      ];
       const queries = tenant === null ? [query] : [bumpVersion(tenant), query];
-      const { id: _, ...details } = issuerDocument(row);
+      const document = issuerDocument(row);
+      const { id: _, ...details } = document;
       const entry = { action: "issuer.put", target: id, tenant, details } as const;
       const written = await (tenant === null ? write(queries, entry) : writeFor(tenant, queries, entry));
-      if (written > 0) return ok({ document: issuerDocument(row), created: !before });
-      const lost = await findConflict(id, namespace, tenant, plan);
+      if (written > 0) return ok({ document, created: !before });
+      const lost = await findFault();
       if (lost) return lost;
       throw new RegistryUnavailable("Another call has changed the issuer.");
     },

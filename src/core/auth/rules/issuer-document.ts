@@ -4,7 +4,17 @@ import { ASYMMETRIC_ALGORITHMS, ISS, SYMMETRIC_ALGORITHMS, TENANT_PART } from ".
 import { publicKeySet } from "./jwk-set.ts";
 import { scopes } from "./scopes.ts";
 import { isFetchableUrl } from "../../shared/fetched-url.ts";
-import { fetchableUrl, integer, listOf, mapOf, pathTo, printable, slug, uniqueSubset } from "../../shared/fields.ts";
+import {
+  FETCHABLE_URL,
+  fetchableUrl,
+  integer,
+  listOf,
+  mapOf,
+  pathTo,
+  printable,
+  slug,
+  uniqueSubset,
+} from "../../shared/fields.ts";
 import { jsonObject } from "../../shared/strict-object.ts";
 
 /** Audiences, authorized parties, required claims, values of one: a provider issues tokens to a few clients. */
@@ -28,14 +38,14 @@ const DEFAULT_PROVISIONED = 1_000;
 const MAX_PROVISIONED_PER_MINUTE = 10_000;
 const DEFAULT_PROVISIONED_PER_MINUTE = 60;
 
-/** Headers that clients, proxies or the gateway give a meaning: none of them may carry a token. */
+/** Beginnings of headers that clients, proxies or the gateway give a meaning: none of them may carry a token. */
 const HEADER_IN_USE =
-  /^(?:authorization|x-api-key|cookie2?|host|origin|referer|date|range|te|trailer|upgrade|via|forwarded|connection|keep-alive|idempotency-key|user-agent|traceparent|tracestate|x-http-method-override|x-real-ip|true-client-ip|(?:upload|tus|content|accept|access-control|if|sec|proxy|transfer|x-forwarded|webhook)(?:-.*)?|cf-(?!access-).*)$/;
+  /^(?:accept|access-|authorization|cf-(?!access-)|connection|content-|cookie|date|forwarded|host|idempotency-|if-|origin|proxy-|range|referer|sec-|te$|transfer-|tus-|upgrade|upload-|user-agent|via|webhook-|x-(?:api-key|forwarded|http-method|real-ip))/;
 
 /** The name of a claim, taken whole, or a JSON Pointer (RFC 6901), which begins with "/". */
 const claim = v.pipe(
   printable(MAX_CLAIM_CHARACTERS),
-  v.check((path) => !/^\/.*~(?![01])/.test(path), 'must have ~0 for "~" and ~1 for "/" in a JSON Pointer'),
+  v.check((path) => !/^\/.*~(?![01])/.test(path), 'must have ~0 for "~" in a JSON Pointer'),
 );
 const value = printable(MAX_VALUE_CHARACTERS);
 /** `iss`, `aud` and names of clients, which are compared exactly. */
@@ -51,13 +61,15 @@ const secret = v.pipe(
 const exactlyOne = <T extends object>(...names: (keyof T & string)[]) =>
   v.check<T, string>(
     (document) => names.filter((name) => name in document).length === 1,
-    `must have exactly one of ${names.join(", ").replace(/, (?=\w+$)/, " and ")}`,
+    `must have exactly one of ${names.join(", ")}`,
   );
+
+const yes = v.exactOptional(v.literal(true));
 
 const keys = (allowLoopback: boolean) =>
   v.pipe(
     jsonObject({
-      discovery: v.exactOptional(v.literal(true)),
+      discovery: yes,
       jwksUrl: v.exactOptional(fetchableUrl(allowLoopback)),
       jwks: v.exactOptional(publicKeySet),
       secrets: v.exactOptional(listOf(secret, MAX_SECRETS)),
@@ -114,7 +126,7 @@ export const issuerSchema = (allowLoopback: boolean) =>
       issuerPart: v.exactOptional(claim),
       audiences: identifiers,
       authorizedParties: identifiers,
-      anyAudience: v.exactOptional(v.boolean()),
+      anyAudience: yes,
       keys: keys(allowLoopback),
       algorithms: v.exactOptional(uniqueSubset([...ASYMMETRIC_ALGORITHMS, ...SYMMETRIC_ALGORITHMS])),
       tenant,
@@ -156,27 +168,30 @@ export type IssuerSettings = v.InferOutput<ReturnType<typeof issuerSchema>>;
 function* contradictions(document: IssuerSettings, allowLoopback: boolean): Iterable<readonly [string, string]> {
   const { issuer, issuerPart, audiences, authorizedParties, anyAudience, keys, tenant, provision, name } = document;
   const bound = audiences ?? authorizedParties;
-  if (anyAudience && bound) yield ["anyAudience", "cannot be combined with audiences or authorizedParties"];
-  if (!anyAudience && !bound) yield ["audiences", "is required without authorizedParties, unless anyAudience is true"];
+  if (anyAudience ? bound : !bound)
+    yield ["audiences", "is required without authorizedParties, except with anyAudience alone"];
 
-  const fitting: readonly string[] = keys.secrets ? SYMMETRIC_ALGORITHMS : ASYMMETRIC_ALGORITHMS;
+  const fitting: readonly string[] = algorithmsOf(keys);
   const misfit = document.algorithms?.find((algorithm) => !fitting.includes(algorithm));
-  if (misfit) yield ["algorithms", `${misfit} does not fit the kind of keys (fitting: ${fitting.join(", ")})`];
+  if (misfit) yield ["algorithms", `${misfit} does not fit the kind of keys`];
   if (keys.discovery && !(isFetchableUrl(issuer, allowLoopback) && /^[^?#]*$/.test(issuer)))
-    yield ["issuer", "must be an https URL of a public name without a query, for keys by discovery"];
+    yield ["issuer", `${FETCHABLE_URL} and query, for keys by discovery`];
 
   const parts = issuer.split(TENANT_PART).length - 1;
   if (parts > 1) yield ["issuer", `must have ${TENANT_PART} at most once`];
-  if (parts > 0 && !(keys.jwksUrl || keys.jwks))
-    yield ["keys", `must be jwksUrl or jwks with ${TENANT_PART} in issuer`];
-  if (parts > 0 && !(tenant.map || provision))
-    yield ["tenant", `needs map, or provision, with ${TENANT_PART} in issuer`];
-  if (parts > 0 !== (issuerPart !== undefined))
-    yield ["issuerPart", `is for an issuer with ${TENANT_PART}, and required there`];
+  if (parts > 0 && !(keys.jwksUrl || keys.jwks)) yield ["keys", `must be jwksUrl or jwks${WITH_PART}`];
+  if (parts > 0 && !(tenant.map || provision)) yield ["tenant", `needs map, or provision,${WITH_PART}`];
+  if (parts > 0 !== (issuerPart !== undefined)) yield ["issuerPart", `is required${WITH_PART}, and only there`];
 
-  if (provision && !tenant.claim) yield ["provision", "needs a tenant.claim"];
+  if (provision && !tenant.claim) yield ["provision", "needs tenant.claim"];
   if (name && !provision) yield ["name", "needs provision"];
 }
+
+const WITH_PART = ` with ${TENANT_PART} in issuer`;
+
+/** All that the kind of keys allows. */
+export const algorithmsOf = ({ secrets }: Pick<IssuerSettings["keys"], "secrets">) =>
+  secrets ? SYMMETRIC_ALGORITHMS : ASYMMETRIC_ALGORITHMS;
 
 /** What the API returns: the number of secrets in their place, and no scopes if the issuer is being revoked. */
 export interface IssuerDocument extends Omit<IssuerSettings, "keys"> {

@@ -22,7 +22,7 @@ export function issuerWarnings(document: IssuerDocument, sharing: readonly strin
       .map((found) => ({
         pointer,
         code: "claim_written_by_users",
-        detail: `Users write this claim themselves: with it they choose what they are or may do.`,
+        detail: "Users write this claim themselves.",
         found,
       })),
   );
@@ -30,13 +30,13 @@ export function issuerWarnings(document: IssuerDocument, sharing: readonly strin
     warnings.push({
       pointer: "/anyAudience",
       code: "any_audience",
-      detail: "Tokens are accepted whatever client they were issued to: the keys must be of one client alone.",
+      detail: "The keys must belong to one client alone: tokens of any client are accepted.",
     });
   if (sharing.length > 0)
     warnings.push({
       pointer: "/subject/namespace",
       code: "namespace_shared",
-      detail: `Equal subjects of this issuer and of others that may speak for the same tenant are one person: ${sharing.join(", ")}.`,
+      detail: `Equal subjects of issuers that may speak for one tenant are one person: ${sharing.join(", ")}.`,
     });
   return warnings;
 }
