@@ -3,6 +3,7 @@ import { createDeliveryQueue } from "./adapters/webhooks/delivery-queue.ts";
 import { createAuthFailureLimiter } from "./adapters/auth/auth-failure-limiter.ts";
 import {
   type LostUploadSearches,
+  announcePlan,
   createBudget,
   createLostUploadSearches,
 } from "./adapters/durable-objects/budget-client.ts";
@@ -128,6 +129,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
   const encryption = createFieldEncryption(config.masterKeys);
   const adminRegistry = createAdminRegistry(env.DB, encryption, Date.now, {
     onWrite: (bookmark) => registry.invalidate(bookmark),
+    onPlanChanged: (plan, version, upstreams) => announcePlan(env.BUDGET, plan, version, upstreams),
     onTenantChanged: (tenant, version, hasEndpoints) => ledgers.syncTenantVersion(tenant, version, hasEndpoints),
   });
   return {

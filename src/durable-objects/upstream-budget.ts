@@ -1,8 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseConfig } from "../config.ts";
-import { type CallClass, type CallDecision, SlidingWindowLimiter } from "../core/budget/rules/call-window.ts";
+import {
+  type CallClass,
+  type CallDecision,
+  STALE_PLAN,
+  SlidingWindowLimiter,
+} from "../core/budget/rules/call-window.ts";
 import type { Budget } from "../core/ports/budget.ts";
 import { MAX_RETRY_AFTER_SECONDS } from "../core/stream/rules/retry-after.ts";
+import type { PlanVersion } from "../core/shared/tenant.ts";
 import { errorMessage } from "../core/shared/text.ts";
 import { searchLostUploads } from "../core/uploads/search-lost-uploads.ts";
 import { type SearchDependencies, createSearchDependencies } from "../dependencies.ts";
@@ -37,6 +43,8 @@ export class UpstreamBudget extends DurableObject<Env> {
   #granted = 0;
   /** Calls that are written ahead and not yet granted. */
   #ahead = 0;
+  /** Newest known version by plan. Read when the first call names a plan. */
+  #plans: Map<string, number> | undefined;
   #dependencies: SearchDependencies | undefined;
 
   constructor(state: DurableObjectState, env: Env) {
@@ -46,7 +54,8 @@ export class UpstreamBudget extends DurableObject<Env> {
         one INTEGER PRIMARY KEY CHECK (one = 1), made TEXT NOT NULL, ahead INTEGER NOT NULL
       );
       CREATE TABLE IF NOT EXISTS gate (one INTEGER PRIMARY KEY CHECK (one = 1), closed_until REAL NOT NULL);
-      CREATE TABLE IF NOT EXISTS searches (tenant TEXT PRIMARY KEY) WITHOUT ROWID`);
+      CREATE TABLE IF NOT EXISTS searches (tenant TEXT PRIMARY KEY) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS plans (id TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID`);
   }
 
   /**
@@ -54,11 +63,24 @@ export class UpstreamBudget extends DurableObject<Env> {
    * further calls.
    *
    * @param capacity the upstream's configured calls per window
-   * @returns 0 if the call is granted, else the seconds after which to try again
+   * @param plan that the call was decided by
+   * @returns 0 if the call is granted, else the seconds after which to try again, or `STALE_PLAN`
    */
-  acquire(capacity: number, tenant: string, callClass: CallClass): number {
+  acquire(capacity: number, tenant: string, callClass: CallClass, plan?: PlanVersion): number {
+    if (plan && this.learnPlan(plan.id, plan.version) > plan.version) return STALE_PLAN;
     const call = this.#acquire(capacity, tenant, callClass);
     return call.granted ? 0 : call.retryAfterSeconds;
+  }
+
+  /** Refuses, from now on, calls that were decided by an older version of the plan. @returns the newest version it knows */
+  learnPlan(id: string, version: number): number {
+    const { sql } = this.ctx.storage;
+    this.#plans ??= new Map(sql.exec("SELECT id, version FROM plans").raw<[string, number]>());
+    const known = this.#plans.get(id) ?? 0;
+    if (version <= known) return known;
+    sql.exec("INSERT OR REPLACE INTO plans (id, version) VALUES (?, ?)", id, version);
+    this.#plans.set(id, version);
+    return version;
   }
 
   /** Gives back the tenant's newest call. Has no effect on calls from before a restart. */

@@ -14,7 +14,7 @@ export const NOON = Date.UTC(2026, 10, 22, 12) / 1000;
 export const STREAM_BOUNDS = uploadBounds(USUAL_MAXIMA, {});
 
 /** Parses a valid policy document. */
-export function policyOf(json: unknown, source: "policy" | "grant" = "policy"): PolicyDocument {
+export function policyOf(json: unknown, source: PolicyDocument["source"] = "policy"): PolicyDocument {
   const parsed = parsePolicy(json, source);
   if (!parsed.ok) throw new Error(`${parsed.problem.detail} ${JSON.stringify(json)}`);
   return parsed.value;

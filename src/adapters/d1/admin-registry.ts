@@ -6,6 +6,7 @@ import { createEndpointHealth } from "./endpoint-health.ts";
 import { createEndpointStore } from "./endpoint-store.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import { createIssuerStore } from "./issuer-store.ts";
+import { createPlanStore } from "./plan-store.ts";
 import { createTenantStore } from "./tenant-store.ts";
 import { createUpstreamStore } from "./upstream-store.ts";
 
@@ -23,6 +24,7 @@ export function createAdminRegistry(
   const database = createDatabase(db, now, listeners);
   return {
     tenants: createTenantStore(database),
+    plans: createPlanStore(database),
     apiKeys: createApiKeyStore(database),
     issuers: createIssuerStore(database, encryption),
     upstreams: createUpstreamStore(database, encryption),

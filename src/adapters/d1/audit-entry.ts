@@ -13,7 +13,7 @@ export interface AuditEntry {
 }
 
 export type AuditAction =
-  | `${"tenant" | "issuer" | "upstream" | "endpoint"}.${"put" | "delete"}`
+  | `${"tenant" | "plan" | "issuer" | "upstream" | "endpoint"}.${"put" | "delete"}`
   | "key.create"
   | "key.revoke"
   | "upstream.register"

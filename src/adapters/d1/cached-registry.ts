@@ -9,12 +9,15 @@ import { attempt } from "../attempt.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
+import type { PolicyDocument } from "../../core/policy/rules/policy.ts";
+import { setBounded } from "../../platform/bounded-map.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import { type IssuerRow, readIssuer } from "./issuer-row.ts";
 import { LookupCache } from "./lookup-cache.ts";
 import {
   type ApiKeyRow,
   type EndpointRow,
+  type TenantPlan,
   type TenantRow,
   type TenantVersion,
   type UpstreamRow,
@@ -22,6 +25,7 @@ import {
   credentialContext,
   endpointOf,
   endpointSecretsContext,
+  policyOf,
   tenantOf,
   upstreamOf,
   webhookContext,
@@ -59,7 +63,14 @@ const SPECIAL_ISSUERS = `
     SELECT id FROM special
     UNION SELECT alike.id FROM special JOIN issuers alike ON at AND alike.iss BETWEEN start AND start || char(127)
   ) ORDER BY issuers.id`;
+const TENANT = `
+  SELECT tenants.*, plans.policy AS plan_policy, plans.limits AS plan_limits, plans.upstream AS plan_upstream,
+    plans.version AS plan_version
+  FROM tenants LEFT JOIN plans ON plans.id = tenants.plan WHERE tenants.id = ?`;
 const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
+
+/** Policies of plans per isolate. A service has a few plans; each takes a few KB. */
+const MAX_PLANS = 100;
 
 /**
  * Reads tenants, keys, issuers, upstreams and endpoints from D1, through a cache that bounds both the age of the values and the
@@ -79,7 +90,15 @@ export function createRegistry(
   const specialIssuers = new LookupCache<Result<readonly SpecialIssuer[]>>(lifetimeMs, now);
   const upstreams = new LookupCache<Result<Upstream>>(lifetimeMs, now);
   const endpoints = new LookupCache<Result<readonly Endpoint[]>>(lifetimeMs, now);
+  const planPolicies = new Map<string, PolicyDocument>();
   let newest: D1SessionBookmark | undefined;
+
+  /** Parses the policy of a plan once for all of its tenants. */
+  function readPlan(json: string): PolicyDocument {
+    const policy = planPolicies.get(json) ?? policyOf(JSON.parse(json), "plan");
+    setBounded(planPolicies, json, policy, MAX_PLANS);
+    return policy;
+  }
 
   async function lookUp<T>(
     cache: LookupCache<Result<T>>,
@@ -133,8 +152,8 @@ export function createRegistry(
       async tenant(id, trust) {
         if (!TENANT_ID.test(id)) return ok(undefined);
         const load = async () => {
-          const row = await prepare("SELECT * FROM tenants WHERE id = ?", id).first<TenantRow>();
-          return row ? parse(() => tenantOf(row)) : undefined;
+          const row = await prepare(TENANT, id).first<TenantRow & TenantPlan>();
+          return row ? parse(() => tenantOf(row, readPlan)) : undefined;
         };
         return lookUp(tenants, id, load, bypassCache, trust);
       },

@@ -1,4 +1,5 @@
 import { RegistryUnavailable } from "../../core/shared/registry-unavailable.ts";
+import { DEFAULT_UPSTREAM } from "../../core/shared/tenant.ts";
 import { errorMessage } from "../../core/shared/text.ts";
 import { type AuditEntry, auditQuery } from "./audit-entry.ts";
 import type { Query } from "./query.ts";
@@ -13,6 +14,13 @@ export interface Listeners {
   onWrite(bookmark: D1SessionBookmark | null): void;
   /** After a change to a tenant or to anything that belongs to it. */
   onTenantChanged(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
+  /**
+   * After a change to a plan.
+   *
+   * @param upstreams ids of all upstreams
+   * @returns the newest version of the plan that any upstream's budget object knows
+   */
+  onPlanChanged(plan: string, version: number, upstreams: readonly string[]): Promise<number>;
 }
 
 /** Runs the registry's statements on D1; a batch is a transaction. Every method throws `RegistryUnavailable` if D1 fails. */
@@ -29,6 +37,8 @@ export interface Database {
    * `version` it had.
    */
   readonly writeFor: (tenant: string, queries: readonly Query[], entry?: AuditEntry) => Promise<number>;
+  /** Sends a plan's version to the budget objects of all upstreams. @returns the newest version that any of them knows */
+  readonly announcePlan: (plan: string, version: number) => Promise<number>;
   /** Writes a row that no request is decided by, so caches stay valid. */
   readonly note: (...query: Query) => Promise<void>;
   /** The query that increases a tenant's version. */
@@ -42,9 +52,9 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
   /** @returns how many rows the last of the queries changed, and the row it returned */
   const run = async (queries: readonly Query[], entry?: AuditEntry) => {
     const session = db.withSession("first-primary");
-    const all = entry ? [...queries, auditQuery(entry, now())] : queries;
+    const recorded = entry ? [...queries, auditQuery(entry, now())] : queries;
     try {
-      const statements = all.map((query) => prepare(session, query));
+      const statements = recorded.map((query) => prepare(session, query));
       const results = await orUnavailable(session.batch<{ version?: number }>(statements));
       const last = results[queries.length - 1];
       return { changes: last?.meta.changes ?? 0, row: last?.results[0] };
@@ -53,12 +63,20 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
     }
   };
 
+  const all = async <Row>(...query: Query) => (await orUnavailable(prepare(db, query).all<Row>())).results;
+
   return {
     now,
     first,
+    all,
     write: async (queries, entry) => (await run(queries, entry)).changes,
     note: async (...query) => void (await orUnavailable(prepare(db, query).run())),
-    all: async <Row>(...query: Query) => (await orUnavailable(prepare(db, query).all<Row>())).results,
+
+    async announcePlan(plan, version) {
+      const stored = await all<{ id: string }>("SELECT id FROM upstreams", []);
+      const upstreams = [DEFAULT_UPSTREAM, ...stored.map(({ id }) => id)];
+      return orUnavailable(listeners.onPlanChanged(plan, version, upstreams));
+    },
 
     async writeFor(tenant, queries, entry) {
       const { changes, row: before } = await run(queries, entry);

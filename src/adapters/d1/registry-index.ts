@@ -5,6 +5,11 @@ import { type Result, ok } from "../../core/shared/result.ts";
 import { attempt } from "../attempt.ts";
 import { DEFAULT_UPSTREAM } from "../../core/shared/tenant.ts";
 
+/** The tenants that have the upstream `?1` from their plan. */
+export const INHERITING = `
+  SELECT tenants.id FROM plans JOIN tenants ON tenants.plan = plans.id
+  WHERE tenants.upstream = '' AND coalesce(plans.upstream, '${DEFAULT_UPSTREAM}') = ?1`;
+
 /** Lists ids from D1. */
 export function createRegistryIndex(
   db: D1Database,
@@ -21,7 +26,12 @@ export function createRegistryIndex(
 
   return {
     listTenantIds: (upstream, { after, limit }) =>
-      selectIds("SELECT id FROM tenants WHERE upstream = ? AND id > ? ORDER BY id LIMIT ?", upstream, after, limit),
+      selectIds(
+        `SELECT id FROM tenants WHERE upstream = ?1 AND id > ?2 UNION ALL ${INHERITING} AND tenants.id > ?2 ORDER BY id LIMIT ?3`,
+        upstream,
+        after,
+        limit,
+      ),
 
     async filterExistingTenants(tenants) {
       const sql = "SELECT id FROM tenants WHERE id IN (SELECT value FROM json_each(?))";

@@ -3,11 +3,16 @@ import { DEFAULT_CALLS_PER_WINDOW } from "../../core/budget/rules/call-window.ts
 import { SCOPES, type Scope } from "../../core/auth/rules/scopes.ts";
 import { type Endpoint, type EndpointSecret, secretsAt } from "../../core/webhooks/rules/endpoint.ts";
 import { limitsSchema } from "../../core/quota/rules/limits.ts";
+import { combineLimits } from "../../core/quota/rules/combine-limits.ts";
+import { uploadBounds } from "../../core/quota/rules/upload-bounds.ts";
+import { combineDocuments } from "../../core/policy/rules/combine-documents.ts";
 import { readPolicy } from "../../core/policy/rules/parse-policy.ts";
-import type { Tenant } from "../../core/shared/tenant.ts";
+import type { PolicyDocument } from "../../core/policy/rules/policy.ts";
+import type { TenantDocument, TenantSettings } from "../../core/shared/admin-documents.ts";
+import { DEFAULT_UPSTREAM, type Tenant } from "../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../core/webhooks/rules/upload-event.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
-import { USUAL_MAXIMA } from "../../core/stream/rules/defaults.ts";
+import { ANY_ACCOUNT, USUAL_MAXIMA } from "../../core/stream/rules/defaults.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 
 /**
@@ -26,6 +31,28 @@ export interface TenantRow {
   readonly created_at: number;
   readonly updated_at: number;
   readonly version: number;
+  readonly plan: string | null;
+  /** The policy and limits of a tenant on a plan, as JSON. NULL: they are in the older columns. */
+  readonly document: string | null;
+}
+
+export interface PlanRow {
+  readonly id: string;
+  readonly name: string | null;
+  readonly policy: string;
+  readonly limits: string;
+  readonly upstream: string | null;
+  readonly created_at: number;
+  readonly updated_at: number;
+  readonly version: number;
+}
+
+/** The plan of a tenant, read in the same query. */
+export interface TenantPlan {
+  readonly plan_policy: string | null;
+  readonly plan_limits: string | null;
+  readonly plan_upstream: string | null;
+  readonly plan_version: number | null;
 }
 
 export interface ApiKeyRow {
@@ -91,18 +118,65 @@ export function endpointSecretsContext({ tenant, id, url }: Pick<EndpointRow, "t
   return `endpoint:${tenant}/${id} ${url}`;
 }
 
-export function tenantOf(row: TenantRow): Tenant {
-  const policy = readPolicy(stored(v.unknown(), row.policy), "policy");
-  if (!policy.ok) throw new Error(`The policy of ${row.id} cannot be read: ${policy.problem.detail}`);
-  return {
+/** @param readPlan reads a plan's policy: the same one for many tenants */
+export function tenantOf(row: TenantRow & TenantPlan, readPlan: (json: string) => PolicyDocument): Tenant {
+  const own = ownSettings(row);
+  const policy = policyOf(own.policy, "policy");
+  const rest = {
     id: row.id,
-    policy: [policy.value],
-    limits: stored(limitsSchema, row.limits),
-    upstream: row.upstream,
     suspended: row.suspended !== 0,
     unfinishedUploads: row.abandoned,
     version: row.version,
   };
+  if (row.plan === null)
+    return { ...rest, policy: [policy], limits: v.parse(limitsSchema, own.limits), upstream: row.upstream };
+
+  const { plan_policy, plan_limits, plan_upstream, plan_version } = row;
+  if (plan_policy === null || plan_limits === null || plan_version === null)
+    throw new Error(`The plan of ${row.id} does not exist.`);
+  const limits = combineLimits(stored(limitsSchema, plan_limits), own.limits);
+  return {
+    ...rest,
+    policy: [combineDocuments(readPlan(plan_policy), policy, uploadBounds(ANY_ACCOUNT, limits))],
+    limits: v.parse(limitsSchema, limits),
+    upstream: row.upstream || (plan_upstream ?? DEFAULT_UPSTREAM),
+    plan: { id: row.plan, version: plan_version },
+  };
+}
+
+/** What a tenant's own document says. */
+export function ownSettings({
+  document,
+  policy,
+  limits,
+}: TenantRow): Required<Pick<TenantDocument, "policy" | "limits">> {
+  return JSON.parse(document ?? `{"policy":${policy},"limits":${limits}}`) as ReturnType<typeof ownSettings>;
+}
+
+/**
+ * The columns with a tenant's own settings. For a tenant on a plan, the version before, which cannot apply it, reads limits that
+ * refuse every creation and, without an upstream of the tenant's own, an upstream that does not exist. Its text is none that the
+ * version before writes: see the trigger of the migration.
+ */
+export function settingsColumns(
+  plan: string | null | undefined,
+  { policy = {}, limits = {}, upstream }: Pick<TenantSettings, "policy" | "limits" | "upstream">,
+): Pick<TenantRow, "policy" | "limits" | "upstream" | "document"> {
+  return typeof plan === "string"
+    ? { policy: "{}", limits: '{"pending": 0}', upstream: upstream ?? "", document: JSON.stringify({ policy, limits }) }
+    : {
+        policy: JSON.stringify(policy),
+        limits: JSON.stringify(limits),
+        upstream: upstream ?? DEFAULT_UPSTREAM,
+        document: null,
+      };
+}
+
+/** @throws if the stored policy cannot be read */
+export function policyOf(json: unknown, source: "policy" | "plan"): PolicyDocument {
+  const policy = readPolicy(json, source);
+  if (!policy.ok) throw new Error(`A stored policy cannot be read: ${policy.problem.detail}`);
+  return policy.value;
 }
 
 export function apiKeyOf(row: ApiKeyRow & TenantVersion): ApiKeyRecord {

@@ -6,13 +6,11 @@ import { err, ok } from "../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM, NO_SUCH_TENANT } from "../../core/shared/tenant.ts";
 import type { Database } from "./database.ts";
 import type { Query } from "./query.ts";
-import { type TenantRow, isoTime } from "./rows.ts";
+import { EMPTY, whyNotPut } from "./put-refusal.ts";
+import { type TenantRow, isoTime, ownSettings, settingsColumns } from "./rows.ts";
 
 /** Whether a tenant of this id was ever deleted: the ledger of that tenant is kept under the id. */
 const WAS_DELETED = "EXISTS (SELECT 1 FROM audit WHERE tenant = ?1 AND action = 'tenant.delete')";
-
-/** A policy or limits without members, as stored. */
-const EMPTY = "{}";
 
 const TENANT_ID_RETIRED = problem(
   "conflict",
@@ -35,48 +33,57 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
       return row ? tenantDocument(row) : undefined;
     },
 
-    async put(id, { name = null, policy, limits, upstream, suspended, unfinishedUploads }, restore = false) {
+    async put(id, { name = null, plan, policy, limits, upstream, suspended, unfinishedUploads }, restore = false) {
       const before = await find(id);
-      // One statement, because the upstream or the tenant may be changed or deleted at the same time.
+      const columns = settingsColumns(plan, { policy, limits, upstream });
+      const isGiven = [policy, limits, plan].map((member) => (member === undefined ? 0 : 1));
+      // One statement, because plan, upstream or tenant may be changed or deleted at the same time.
       const query: Query = [
-        `INSERT INTO tenants (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version)
-         SELECT ?1, ?2, coalesce(?3, '${EMPTY}'), coalesce(?4, '${EMPTY}'), ?5, ?6, ?7, ?8, ?8, ?8
-           WHERE (?5 = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5))
+        `INSERT INTO tenants
+           (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version, plan, document)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?10, ?11
+           WHERE (?5 IN ('${DEFAULT_UPSTREAM}', '') OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5))
+             AND (?10 ISNULL OR EXISTS (SELECT 1 FROM plans WHERE id = ?10))
              AND (?9 OR EXISTS (SELECT 1 FROM tenants WHERE id = ?1) OR NOT ${WAS_DELETED})
-         ON CONFLICT (id) DO UPDATE SET name = ?2, policy = excluded.policy, limits = excluded.limits, upstream = ?5,
-           suspended = ?6, abandoned = ?7, updated_at = ?8, version = max(version + 1, ?8)
-           WHERE (?3 NOTNULL OR policy = '${EMPTY}') AND (?4 NOTNULL OR limits = '${EMPTY}')`,
+         ON CONFLICT (id) DO UPDATE SET name = ?2, policy = ?3, limits = ?4, upstream = ?5, suspended = ?6, abandoned = ?7,
+           updated_at = ?8, version = max(version + 1, ?8), plan = ?10, document = ?11
+           WHERE (?12 OR coalesce(document ->> 'policy', policy) = '${EMPTY}')
+             AND (?13 OR coalesce(document ->> 'limits', limits) = '${EMPTY}') AND (?14 OR plan ISNULL)`,
         [
           id,
           name,
-          policy === undefined ? null : JSON.stringify(policy),
-          limits === undefined ? null : JSON.stringify(limits),
-          upstream,
+          columns.policy,
+          columns.limits,
+          columns.upstream,
           suspended ? 1 : 0,
           unfinishedUploads,
           now(),
           restore ? 1 : 0,
+          plan ?? null,
+          columns.document,
+          ...isGiven,
         ],
       ];
       const details = {
         name,
+        ...(typeof plan === "string" && { plan }),
         policy: policy ?? {},
         limits: limits ?? {},
-        upstream,
+        upstream: columns.upstream || null,
         suspended,
         abandoned: unfinishedUploads,
       };
       const written = await writeFor(id, [query], { action: "tenant.put", target: id, tenant: id, details });
       const after = await find(id);
       if (written === 0) {
-        const missing = Object.entries({ policy, limits }).find(
-          ([member, value]) => value === undefined && after && after[member as "policy" | "limits"] !== EMPTY,
-        );
-        if (missing)
-          return invalidField(missing[0], "is required, since the tenant has one that is not empty; {} empties it");
-        return !before && !restore && (await wasDeleted(id))
-          ? err(TENANT_ID_RETIRED)
-          : invalidField("upstream", `there is no upstream "${upstream}"`);
+        if (!before && !restore && (await wasDeleted(id))) return err(TENANT_ID_RETIRED);
+        if (plan === undefined && after?.plan != null)
+          return invalidField("plan", `is required, since the tenant is on ${after.plan}; null takes it off`);
+        if (typeof plan === "string" && !(await first("SELECT 1 FROM plans WHERE id = ?", [plan])))
+          return invalidField("plan", `there is no plan "${plan}"`);
+        const own = after && ownSettings(after);
+        const stored = own && { policy: JSON.stringify(own.policy), limits: JSON.stringify(own.limits) };
+        return whyNotPut("tenant", { policy, limits }, stored, upstream);
       }
       return after ? ok({ document: tenantDocument(after), created: !before }) : err(NO_SUCH_TENANT);
     },
@@ -102,9 +109,9 @@ function tenantDocument(row: TenantRow): TenantDocument {
   return {
     id: row.id,
     ...(row.name !== null && { name: row.name }),
-    policy: JSON.parse(row.policy) as unknown,
-    limits: JSON.parse(row.limits) as TenantDocument["limits"],
-    upstream: row.upstream,
+    ...(row.plan !== null && { plan: row.plan }),
+    ...ownSettings(row),
+    ...(row.upstream && { upstream: row.upstream }),
     suspended: row.suspended !== 0,
     unfinishedUploads: row.abandoned,
     createdAt: isoTime(row.created_at),

@@ -5,7 +5,10 @@ import { err, ok } from "../../core/shared/result.ts";
 import type { Database } from "./database.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import type { Query } from "./query.ts";
+import { INHERITING } from "./registry-index.ts";
 import { type UpstreamRow, credentialContext, webhookContext, webhookSecretsOf } from "./rows.ts";
+
+const HAS_TENANTS = "EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)";
 
 /** The newest secret and the one it replaces. */
 const ROTATED_SECRETS = 2;
@@ -47,7 +50,7 @@ export function createUpstreamStore(database: Database, encryption: FieldEncrypt
          ON CONFLICT (id) DO UPDATE SET account_id = ?2, api_base = ?3, upload_hosts = ?4, sealed_credential = ?5,
            calls_per_window = ?6, max_upload_bytes = ?9, max_video_seconds = ?10, sealed_webhook_secrets =
              CASE WHEN ?8 THEN ?7 WHEN account_id = ?2 THEN sealed_webhook_secrets END
-           WHERE account_id = ?2 OR NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)`,
+           WHERE account_id = ?2 OR NOT (${HAS_TENANTS} OR EXISTS (${INHERITING}))`,
         [
           id,
           accountId,
@@ -76,12 +79,12 @@ export function createUpstreamStore(database: Database, encryption: FieldEncrypt
     },
 
     async delete(id) {
-      // One statement, because a tenant may be put on the upstream at the same time.
-      const sql = "DELETE FROM upstreams WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tenants WHERE upstream = ?1)";
+      // One statement, because a tenant or plan may be put on the upstream at the same time.
+      const sql = `DELETE FROM upstreams WHERE id = ?1 AND NOT ${HAS_TENANTS} AND NOT EXISTS (SELECT 1 FROM plans WHERE upstream = ?1)`;
       const deleted = await write([[sql, [id]]], { action: "upstream.delete", target: id });
       if (deleted > 0) return ok(true);
       return (await find(id))
-        ? err(problem("conflict", "The upstream is in use by tenants; it cannot be deleted."))
+        ? err(problem("conflict", "The upstream is in use by tenants or plans; it cannot be deleted."))
         : ok(false);
     },
 

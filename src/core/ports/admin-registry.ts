@@ -5,6 +5,8 @@ import type {
   AuditDocument,
   EndpointDocument,
   EndpointSettings,
+  PlanDocument,
+  PlanSettings,
   TenantDocument,
   TenantSettings,
   UpstreamDocument,
@@ -23,6 +25,7 @@ import type { EndpointHealth } from "./webhooks.ts";
  */
 export interface AdminRegistry {
   readonly tenants: TenantStore;
+  readonly plans: PlanStore;
   readonly apiKeys: ApiKeyStore;
   readonly issuers: IssuerStore;
   readonly upstreams: UpstreamStore;
@@ -56,14 +59,27 @@ export interface TenantStore {
   list(page: Page): Promise<readonly TenantDocument[]>;
   get(id: string): Promise<TenantDocument | undefined>;
   /**
-   * Fails with `body_invalid` if the upstream does not exist or if a member is absent that the tenant has and that is not `{}`
-   * (`policy` or `limits`, which are not emptied by leaving them out), with `conflict` if a tenant of this id was deleted earlier.
+   * Fails with `body_invalid` if the plan or the upstream does not exist, or if a member is absent that the tenant has and that is
+   * not `{}` (`plan`, `policy` or `limits`, which are not emptied by leaving them out); with `conflict` if a tenant of this id was
+   * deleted earlier.
    *
    * @param restore creates a tenant even if one of this id was deleted earlier; it takes over that tenant's ledger
    */
   put(id: string, settings: TenantSettings, restore?: boolean): Promise<Result<Put<TenantDocument>>>;
   /** Also deletes the tenant's keys, its endpoints and the issuers that speak only for it. */
   delete(id: string): Promise<boolean>;
+}
+
+export interface PlanStore {
+  list(page: Page): Promise<readonly PlanDocument[]>;
+  get(id: string): Promise<PlanDocument | undefined>;
+  /**
+   * Resolves after every upstream's budget object refuses creations that were decided by an older version. Fails with `body_invalid`
+   * as a tenant's `put`.
+   */
+  put(id: string, settings: PlanSettings): Promise<Result<Put<PlanDocument>>>;
+  /** Fails with `conflict` while tenants or issuers use the plan. */
+  delete(id: string): Promise<Result<boolean>>;
 }
 
 export interface ApiKeyStore {

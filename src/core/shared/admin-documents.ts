@@ -1,5 +1,5 @@
 import type { Scope } from "../auth/rules/scopes.ts";
-import type { Limits } from "../quota/rules/limits.ts";
+import type { Limits, LimitsPatch } from "../quota/rules/limits.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { UnfinishedUploads } from "../uploads/rules/upload-state.ts";
 import type { UploadEventType } from "../webhooks/rules/upload-event.ts";
@@ -11,17 +11,38 @@ import type { UploadEventType } from "../webhooks/rules/upload-event.ts";
 
 export interface TenantSettings {
   readonly name?: string | undefined;
+  /** Id of a plan. Null: none. Absent: the tenant has none. */
+  readonly plan?: string | null | undefined;
   /** A policy document as JSON; `parsePolicy` accepts it. Absent: the tenant's is `{}`. */
   readonly policy?: unknown;
-  /** Absent: the tenant's are `{}`. */
-  readonly limits?: Limits | undefined;
-  /** Id of an upstream. */
-  readonly upstream: string;
+  /** Absent: the tenant's are `{}`. Only a tenant on a plan may have a limit that is null. */
+  readonly limits?: LimitsPatch | undefined;
+  /** Id of an upstream. Absent: the plan's, or the default. */
+  readonly upstream?: string | undefined;
   readonly suspended: boolean;
   readonly unfinishedUploads: UnfinishedUploads;
 }
 
 export interface TenantDocument extends TenantSettings {
+  readonly id: string;
+  readonly plan?: string;
+  readonly limits: LimitsPatch;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** What tenants have in common. Each tenant may replace entries. */
+export interface PlanSettings {
+  readonly name?: string | undefined;
+  /** A policy document as JSON. Absent: the plan's is `{}`. */
+  readonly policy?: unknown;
+  /** Absent: the plan's are `{}`. */
+  readonly limits?: Limits | undefined;
+  /** Id of the upstream of tenants that name none. Absent: the default. */
+  readonly upstream?: string | undefined;
+}
+
+export interface PlanDocument extends PlanSettings {
   readonly id: string;
   readonly limits: Limits;
   readonly createdAt: string;

@@ -22,4 +22,12 @@ export interface Tenant {
   readonly unfinishedUploads: UnfinishedUploads;
   /** Increases with every change: see `Ledgers.syncTenantVersion`. */
   readonly version: number;
+  /** The plan that `policy` and `limits` were combined with. Its budget object refuses older versions: see `Budget.acquire`. */
+  readonly plan?: PlanVersion;
+}
+
+export interface PlanVersion {
+  readonly id: string;
+  /** Increases with every change. */
+  readonly version: number;
 }

@@ -1,6 +1,5 @@
 import { versionOf } from "../auth/authenticate.ts";
 import type { Caller } from "../auth/rules/caller.ts";
-import { storedOwner } from "../auth/rules/person-key.ts";
 import type { Decision } from "../policy/rules/policy-decision.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Ledgers } from "../ports/ledger.ts";
@@ -86,7 +85,8 @@ async function admitOrAsk(
 
 /**
  * Reserves quota in the tenant's ledger and a call in the upstream's budget, in parallel. If one refuses, the other is
- * given back. A replayed creation needs no call.
+ * given back. A replayed creation needs no call. The ledger knows the newest version of the tenant, and the budget that of its
+ * plan: either may answer that the creation was decided by an older one.
  *
  * All tenants of an upstream share one budget. A tenant that its ledger has recently refused therefore waits for the
  * ledger first, so that its repeated requests do not load the budget.
@@ -104,7 +104,7 @@ async function tryAdmit(
     bytes: decision.length,
     seconds: decision.maxDurationSeconds,
     expires: decision.expiresAt,
-    ...storedOwner(decision, tenant.id),
+    ...(decision.creator !== undefined && { creator: decision.creator }),
     ...(idempotency && { idempotency }),
     ...correlate(caller, decision),
     answerSeconds,
@@ -113,7 +113,13 @@ async function tryAdmit(
     const reservation = await reserving;
     if (reservation.kind !== "reserved") return reservation;
   }
-  const [reservation, call] = await Promise.all([reserving, budget.acquire(upstream, tenant.id, "foreground")]);
+  const [reservation, call] = await Promise.all([
+    reserving,
+    budget.acquire(upstream, tenant.id, "foreground", tenant.plan),
+  ]);
+  const isStale = !call.granted && call.isStale;
+  // What the older version of the plan refused may be allowed by now. A replay was decided before.
+  if (isStale && reservation.kind === "refused") return { kind: "stale" };
   if (reservation.kind !== "reserved") {
     refusals.note(tenant.id);
     if (call.granted) await budget.refund(upstream, tenant.id);
@@ -121,7 +127,7 @@ async function tryAdmit(
   }
   if (call.granted) return { ...reservation, id };
   await ledgers.release(tenant.id, id, "unsent");
-  return { kind: "refused", problem: upstreamBusy(call.retryAfterSeconds) };
+  return isStale ? { kind: "stale" } : { kind: "refused", problem: upstreamBusy(call.retryAfterSeconds) };
 }
 
 /** What the tenant's backend knows the upload by. */

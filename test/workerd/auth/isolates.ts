@@ -5,6 +5,7 @@ import type { IssuerSettings } from "../../../src/core/auth/rules/issuer-documen
 import type { Listeners } from "../../../src/adapters/d1/database.ts";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
 import type { AdminRegistry } from "../../../src/core/ports/admin-registry.ts";
+import { announcePlan } from "../../../src/adapters/durable-objects/budget-client.ts";
 import { createAdminRegistry } from "../../../src/adapters/d1/admin-registry.ts";
 import { TimedRequestLog } from "../../../src/adapters/telemetry/request-log.ts";
 import { createFieldEncryption } from "../../../src/adapters/d1/field-encryption.ts";
@@ -27,13 +28,13 @@ export const encryption = createFieldEncryption(config.masterKeys);
 export function isolate() {
   const dependencies = createDependencies(env, config);
   const registry = createRegistry(env.DB, config, encryption, Date.now);
-  return (credential: string) => {
+  return (credential: string, tenant = "acme") => {
     const headers: Record<string, string> = {
       authorization: `Bearer ${credential}`,
       "tus-resumable": "1.0.0",
       "upload-length": "5",
     };
-    const request = { tenant: "acme", header: (name: string) => headers[name], waitUntil: () => undefined };
+    const request = { tenant, header: (name: string) => headers[name], waitUntil: () => undefined };
     return createUpload({ ...dependencies, registry }, request, new TimedRequestLog("request", "POST"));
   };
 }
@@ -41,9 +42,17 @@ export function isolate() {
 export const onTenantChanged: Listeners["onTenantChanged"] = (tenant, version) =>
   env.LEDGER.getByName(tenant).learn(version, false);
 
+export const onPlanChanged: Listeners["onPlanChanged"] = (plan, version, upstreams) =>
+  announcePlan(env.BUDGET, plan, version, upstreams);
+
 /** The operator, in another isolate. */
-export function operator(now = Date.now) {
-  return createAdminRegistry(env.DB, encryption, now, { onWrite: () => {}, onTenantChanged });
+export function operator(now = Date.now, listeners: Partial<Listeners> = {}) {
+  return createAdminRegistry(env.DB, encryption, now, {
+    onWrite: () => {},
+    onTenantChanged,
+    onPlanChanged,
+    ...listeners,
+  });
 }
 
 export const codeOf = async (outcome: ReturnType<ReturnType<typeof isolate>>) => {

@@ -33,6 +33,7 @@ describe("an issuer that a concurrent call puts", () => {
     let other: typeof work | undefined = work;
     return createAdminRegistry(env.DB, encryption, Date.now, {
       onWrite: () => {},
+      onPlanChanged: async () => 0,
       async onTenantChanged(...change) {
         await onTenantChanged(...change);
         const now = other;
@@ -82,6 +83,7 @@ function interrupted(at: number, when: "before" | "after"): AdminRegistry {
   const db = { prepare: (sql: string) => env.DB.prepare(sql), withSession } as unknown as D1Database;
   return createAdminRegistry(db, encryption, Date.now, {
     onWrite: () => {},
+    onPlanChanged: async () => 0,
     onTenantChanged: (...change) => step(() => onTenantChanged(...change)),
   });
 }

@@ -1,8 +1,9 @@
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createBudget } from "../../../src/adapters/durable-objects/budget-client.ts";
 import { WINDOW_SECONDS } from "../../../src/core/budget/rules/call-window.ts";
+import type { UpstreamBudget } from "../../../src/durable-objects/upstream-budget.ts";
 import type { Upstream } from "../../../src/core/stream/rules/upstream.ts";
 
 afterEach(() => vi.useRealTimers());
@@ -92,7 +93,74 @@ describe("UpstreamBudget", () => {
   );
 });
 
+describe("UpstreamBudget, of calls that a plan decided", () => {
+  const STALE = -1;
+  const free = (version: number) => ({ id: "free", version });
+  const acquire = (budget: Budget, plan?: { id: string; version: number }) =>
+    budget.acquire(CAPACITY, "tenant", "foreground", plan);
+  const writtenRows = (budget: Budget, work: (object: UpstreamBudget) => unknown) =>
+    runInDurableObject(budget, async (object: UpstreamBudget, { storage }) => {
+      let written = 0;
+      const exec = vi.spyOn(storage.sql, "exec").mockImplementation((...query: Parameters<SqlStorage["exec"]>) => {
+        exec.mockRestore();
+        const cursor = storage.sql.exec(...query);
+        written += cursor.rowsWritten;
+        return cursor;
+      });
+      await work(object);
+      exec.mockRestore();
+      return written;
+    });
+
+  it("refuses those of an older version, of this plan only, also after a restart", async () => {
+    const budget = newBudget();
+    expect(await acquire(budget, free(5))).toBe(0);
+    expect(await budget.learnPlan("free", 6)).toBe(6);
+    for (let restart = 0; restart < 2; restart++) {
+      expect(await acquire(budget, free(5))).toBe(STALE);
+      expect(await acquire(budget, free(6))).toBe(0);
+      expect(await acquire(budget, { id: "pro", version: 1 })).toBe(0);
+      expect(await acquire(budget)).toBe(0);
+      await evictDurableObject(budget);
+    }
+  });
+
+  it("keeps the newest version, and learns it from calls, too", async () => {
+    const budget = newBudget();
+    await budget.learnPlan("free", 6);
+    expect(await budget.learnPlan("free", 5)).toBe(6);
+    expect(await acquire(budget, free(7))).toBe(0);
+    expect(await acquire(budget, free(6))).toBe(STALE);
+  });
+
+  it("counts no call for them", async () => {
+    const budget = newBudget();
+    await budget.learnPlan("free", 6);
+    for (let call = 0; call < 2 * CAPACITY; call++) await acquire(budget, free(5));
+    expect(await granted(budget, CAPACITY)).toBe(CAPACITY);
+  });
+
+  it("stores nothing for a version that it knows", async () => {
+    const budget = newBudget();
+    for (let call = 0; call < 3; call++) await acquire(budget, free(5));
+    const stored = () =>
+      runInDurableObject(budget, (_, { storage }) => storage.sql.exec("SELECT * FROM plans").toArray());
+    expect(await stored()).toEqual([{ id: "free", version: 5 }]);
+    expect(await writtenRows(budget, (object) => object.learnPlan("free", 5))).toBe(0);
+    expect(await writtenRows(budget, (object) => object.learnPlan("free", 6))).toBe(1);
+  });
+});
+
 describe("createBudget", () => {
+  it("reads that the plan has changed", async () => {
+    const upstream = { id: `upstream-${++budgets}`, callsPerWindow: 10 } as Upstream;
+    await env.BUDGET.getByName(upstream.id).learnPlan("free", 6);
+    const acquire = (version: number) =>
+      createBudget(env.BUDGET).acquire(upstream, "tenant", "foreground", { id: "free", version });
+    expect(await acquire(5)).toEqual({ granted: false, retryAfterSeconds: 1, isStale: true });
+    expect(await acquire(6)).toEqual({ granted: true });
+  });
+
   it("refuses for one second when the object cannot be reached", async () => {
     const moving = { getByName: () => ({ acquire: () => Promise.reject(new Error("The object is moving.")) }) };
     const budget = createBudget(moving as unknown as Env["BUDGET"]);

@@ -64,6 +64,7 @@ function isolate(cacheSeconds = CACHE_SECONDS) {
   const registry = createRegistry(db, { registryCacheSeconds: cacheSeconds }, encryption, now);
   const store = createAdminRegistry(env.DB, encryption, now, {
     onWrite: (bookmark) => registry.invalidate(bookmark),
+    onPlanChanged: async () => 0,
     onTenantChanged: async () => {},
   });
   return { registry, store, sessions, hold, pass: (seconds: number) => void (time += seconds * 1000) };

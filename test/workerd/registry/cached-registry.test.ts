@@ -20,6 +20,7 @@ function isolate() {
   const registry = createRegistry(env.DB, { registryCacheSeconds: CACHE_SECONDS }, encryption, now);
   const store = createAdminRegistry(env.DB, encryption, now, {
     onWrite: () => registry.invalidate(),
+    onPlanChanged: async () => 0,
     onTenantChanged: async () => {},
   });
   return { registry, store, pass: (seconds: number) => (time += seconds * 1000) };

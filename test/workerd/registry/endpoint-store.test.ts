@@ -22,6 +22,7 @@ function isolate() {
   const registry = createRegistry(env.DB, config, encryption, now);
   const store = createAdminRegistry(env.DB, encryption, now, {
     onWrite: () => registry.invalidate(),
+    onPlanChanged: async () => 0,
     onTenantChanged: async (tenant, version, hasEndpoints) => {
       notified.push([tenant, hasEndpoints]);
       versions.push(version);
@@ -160,7 +161,7 @@ describe("the endpoint store", () => {
         },
       },
       Date.now,
-      { onWrite: () => {}, onTenantChanged: async () => {} },
+      { onWrite: () => {}, onPlanChanged: async () => 0, onTenantChanged: async () => {} },
     );
     expect(await slow.endpoints.put("acme", "main", { ...NEW, description: "Another" }, "")).toMatchObject({
       ok: false,

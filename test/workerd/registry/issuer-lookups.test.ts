@@ -43,6 +43,7 @@ function isolate() {
   const registry = createRegistry(db, { registryCacheSeconds: CACHE_SECONDS }, encryption, now);
   const store = createAdminRegistry(env.DB, encryption, now, {
     onWrite: (bookmark) => registry.invalidate(bookmark),
+    onPlanChanged: async () => 0,
     onTenantChanged: async () => {},
   });
   return { registry, store, queries: () => queries, pass: (seconds: number) => void (time += seconds * 1000) };

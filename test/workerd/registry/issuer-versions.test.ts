@@ -12,7 +12,11 @@ import { asOperator, seedTenant } from "../support/worker.ts";
 const config = parseConfig(env);
 const encryption = createFieldEncryption(config.masterKeys);
 const stores = () =>
-  createAdminRegistry(env.DB, encryption, Date.now, { onWrite: () => {}, onTenantChanged: async () => {} });
+  createAdminRegistry(env.DB, encryption, Date.now, {
+    onWrite: () => {},
+    onPlanChanged: async () => 0,
+    onTenantChanged: async () => {},
+  });
 const lookUp = async () => {
   const found = await createRegistry(env.DB, config, encryption, Date.now).issuers("https://idp.example/");
   if (!found.ok) throw new Error(found.problem.detail);

@@ -87,7 +87,11 @@ const config = parseConfig(env);
 const encryption = createFieldEncryption(config.masterKeys);
 const openRegistry = () => createRegistry(env.DB, config, encryption, Date.now);
 const openAdminRegistry = () =>
-  createAdminRegistry(env.DB, encryption, Date.now, { onWrite: () => {}, onTenantChanged: async () => {} });
+  createAdminRegistry(env.DB, encryption, Date.now, {
+    onWrite: () => {},
+    onPlanChanged: async () => 0,
+    onTenantChanged: async () => {},
+  });
 const FIRST_PAGE = { cursor: "", limit: 100 };
 
 describe("the migrations, applied to a database of version 1", () => {

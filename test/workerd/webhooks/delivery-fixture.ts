@@ -45,6 +45,7 @@ export function useDeliveries(): void {
     const registry = createRegistry(env.DB, config, encryption, now);
     context.store = createAdminRegistry(env.DB, encryption, now, {
       onWrite: () => {},
+      onPlanChanged: async () => 0,
       onTenantChanged: async () => {},
     });
     context.ports = {

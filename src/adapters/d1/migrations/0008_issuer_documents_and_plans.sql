@@ -21,5 +21,9 @@ ALTER TABLE tenants ADD COLUMN document TEXT;
 ALTER TABLE tenants ADD COLUMN provisioned_by TEXT;
 ALTER TABLE tenants ADD COLUMN provisioned_at INTEGER;
 
+-- The version before writes only the older columns, and no limits with a blank: the tenant then leaves the plan.
+CREATE TRIGGER tenant_leaves_plan AFTER UPDATE OF limits ON tenants WHEN new.document NOTNULL AND new.limits <> '{"pending": 0}'
+BEGIN UPDATE tenants SET plan = NULL, document = NULL WHERE id = new.id; END;
+
 CREATE INDEX tenants_by_plan ON tenants (plan);
 CREATE INDEX tenants_by_provisioner ON tenants (provisioned_by, provisioned_at);

@@ -54,7 +54,15 @@ export type CallClass = "foreground" | "background";
 export type CallDecision =
   | { readonly granted: true }
   /** Seconds after which the call would be granted if no other calls are made. */
-  | { readonly granted: false; readonly retryAfterSeconds: number };
+  | {
+      readonly granted: false;
+      readonly retryAfterSeconds: number;
+      /** The creation was decided by a version of its plan that has changed since. */
+      readonly isStale?: true;
+    };
+
+/** What a budget object answers instead of seconds to a creation that was decided by an older version of its plan. */
+export const STALE_PLAN = -1;
 
 interface Call {
   /** Seconds since the epoch. */

@@ -7,7 +7,7 @@ import { customKeysOf, decideCustomKey } from "./decide-custom-key.ts";
 import { decideKey } from "./decide-key.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { Decision, Explanation, PolicyRequest } from "./policy-decision.ts";
-import type { Policy } from "./policy.ts";
+import { type Policy, tenantDocument } from "./policy.ts";
 import { FILE_NAME_KEY, isNoFileType } from "./reserved-keys.ts";
 import type { Context, Rule } from "./rule.ts";
 import { checkFileType, checkLength, checkOrigin, firstName } from "./upload-checks.ts";
@@ -26,7 +26,8 @@ export interface PolicyResult {
  */
 export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResult {
   const explanations: Explanation[] = [];
-  const refusals: Problem[] = [];
+  const { conflict } = tenantDocument(policy);
+  const refusals: Problem[] = conflict ? [conflict] : [];
   const report = (explanation: Explanation, refusal?: Problem) => {
     explanations.push(explanation);
     if (refusal) refusals.push(refusal);
@@ -60,7 +61,6 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
     length: request.length,
     metadata,
     ...(creator.value !== undefined && { creator: creator.value }),
-    ...(creator.person && { person: creator.person }),
     // Both keys have a default in METADATA_KEYS, so an accepted creation has them.
     maxDurationSeconds: Number(metadata.get("maxdurationseconds")),
     expiresAt: Number(parseTimestamp(metadata.get("expiry") ?? "")),

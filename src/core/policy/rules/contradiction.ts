@@ -7,7 +7,7 @@ import { type KeyInput, decideKey } from "./decide-key.ts";
 import { originsMeet } from "./hosts.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { PolicyRequest } from "./policy-decision.ts";
-import { type Policy, tenantDocument } from "./policy.ts";
+import { type InheritableMember, type Policy, memberPath, tenantDocument } from "./policy.ts";
 import type { Context, KeyType, Rule } from "./rule.ts";
 import { lengthOfAutoExpiry } from "./scheduleddeletion-and-expiry-keys.ts";
 import { CUSTOM_KEY } from "./text-keys.ts";
@@ -53,12 +53,14 @@ function lengthsOf(policy: Policy, { maxBytes }: UploadBounds): Lengths {
 
 function findListConflict(policy: Policy): Problem | undefined {
   const tenant = tenantDocument(policy);
-  for (const { source, upload, origins } of policy.slice(1)) {
+  for (const grant of policy.slice(1)) {
+    const { upload, origins } = grant;
+    const paths = (member: InheritableMember) => `${memberPath(tenant, member)} and ${memberPath(grant, member)}`;
     if (tenant.upload.fileTypes && upload.fileTypes && !fileTypesMeet(tenant.upload.fileTypes, upload.fileTypes))
-      return conflict("fileTypes", `policy.upload.fileTypes and ${source}.upload.fileTypes have no type in common`);
+      return conflict("fileTypes", `${paths("upload.fileTypes")} have no type in common`);
     // A document that lists origins is for browsers. An empty list is for other clients: they send no origin.
     if (tenant.origins && origins && origins.length > 0 && !originsMeet(tenant.origins, origins))
-      return conflict("origins", `policy.origins and ${source}.origins have no origin in common`);
+      return conflict("origins", `${paths("origins")} have no origin in common`);
   }
   return undefined;
 }
@@ -126,5 +128,5 @@ function canBeRequested<V>({ type, rules, context }: KeyInput<V>): boolean {
 }
 
 function conflict(key: string, reason: string): Problem {
-  return problem("policy_conflict", `A grant with this policy can never create an upload: ${reason}.`, { key });
+  return problem("policy_conflict", `This policy can never allow an upload: ${reason}.`, { key });
 }

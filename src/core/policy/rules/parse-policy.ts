@@ -4,9 +4,9 @@ import { isJsonObject } from "../../shared/json.ts";
 import { type Result, ok } from "../../shared/result.ts";
 import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
+import { takeRemovals } from "./combine-documents.ts";
 import { type RulesByKey, compileRules } from "./compile-rules.ts";
 import { type Faults, refuse, refuseAll, refuseIssues, unmatched } from "./faults.ts";
-import { PREFIX_EXPECTED, isCreatorPrefix } from "./creator.ts";
 import { FILE_TYPE } from "./file-types.ts";
 import { ORIGIN_EXPECTED, isOrigin } from "./hosts.ts";
 import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
@@ -30,12 +30,7 @@ const documentSchema = jsonObject({
   ),
   metadata: rulesByKey,
   custom: rulesByKey,
-  creator: v.optional(
-    jsonObject({
-      from: v.exactOptional(v.picklist(CREATOR_SOURCES)),
-      prefix: v.exactOptional(v.pipe(v.string(), v.check(isCreatorPrefix, PREFIX_EXPECTED))),
-    }),
-  ),
+  creator: v.optional(jsonObject({ from: v.picklist(CREATOR_SOURCES) })),
   origins: v.optional(v.pipe(v.array(v.string()), v.maxLength(MAX_ORIGINS))),
 });
 
@@ -75,7 +70,8 @@ function compileDocument(
   maxima: AccountMaxima,
   faults: Faults,
 ): Result<PolicyDocument> {
-  const parsed = v.safeParse(documentSchema, json);
+  const { kept, removes } = source === "policy" ? takeRemovals(json) : { kept: json, removes: false };
+  const parsed = v.safeParse(documentSchema, kept);
   if (!parsed.success) return refuseIssues(`/${source}`, parsed.issues);
   const { upload, metadata, custom, creator, origins } = parsed.output;
 
@@ -99,7 +95,8 @@ function compileDocument(
     json,
     upload: { minBytes, maxBytes, ...(fileTypes && { fileTypes }) },
     ...rules.value,
-    ...(creator && { creator }),
+    ...(creator && { creator: creator.from }),
     ...(origins && { origins }),
+    ...(removes && { removes }),
   });
 }

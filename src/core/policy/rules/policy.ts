@@ -1,3 +1,4 @@
+import type { Problem } from "../../shared/problem.ts";
 import type { AnyRule, CustomKeysRule } from "./rule.ts";
 
 /** The tenant's document, then a grant's if there is one. A creation must satisfy all of them. */
@@ -5,8 +6,8 @@ export type Policy = readonly [tenant: PolicyDocument, ...narrowedBy: PolicyDocu
 
 /** One policy document, compiled. */
 export interface PolicyDocument {
-  /** Whose document: `policy` is the tenant's, `grant` a grant's. Rule paths in explanations begin with it. */
-  readonly source: "policy" | "grant";
+  /** Whose document: `policy` is the tenant's, `plan` its plan's, `grant` a grant's. Rule paths in explanations begin with it. */
+  readonly source: "policy" | "plan" | "grant";
   /** The document as it was written. */
   readonly json: unknown;
   readonly upload: {
@@ -23,13 +24,22 @@ export interface PolicyDocument {
   readonly spellings: ReadonlyMap<string, string>;
   /** The rule `*`, for custom keys that have no rule of their own. */
   readonly customKeys?: CustomKeysRule;
-  readonly creator?: {
-    readonly from?: CreatorSource;
-    /** Before every creator, so that those of two tenants differ at Stream. */
-    readonly prefix?: string;
-  };
+  readonly creator?: CreatorSource;
   /** Browser origins that may create uploads; absent: any. */
   readonly origins?: readonly string[];
+  /** A tenant's document only: it has entries that are `null`, which remove those of its plan. */
+  readonly removes?: true;
+  /** What a document that was combined with a plan's has from there, besides rules: these have paths of their own. */
+  readonly inherited?: ReadonlySet<InheritableMember>;
+  /** Why no creation can satisfy a document that was combined with a plan's. */
+  readonly conflict?: Problem;
+}
+
+export type InheritableMember = `upload.${"minBytes" | "maxBytes" | "fileTypes"}` | "creator" | "origins";
+
+/** The path of what is no rule of a key, such as `plan.upload.maxBytes`. */
+export function memberPath({ source, inherited }: PolicyDocument, member: InheritableMember): string {
+  return `${inherited?.has(member) ? "plan" : source}.${member}`;
 }
 
 export const CREATOR_SOURCES = ["caller", "client", "tenant", "none"] as const;

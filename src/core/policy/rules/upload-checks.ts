@@ -5,7 +5,7 @@ import { fitsFileTypes, mediaTypeOf } from "./file-types.ts";
 import { matchesWildcard } from "./hosts.ts";
 import type { Upstream } from "../../stream/rules/upstream.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
-import type { Policy, PolicyDocument } from "./policy.ts";
+import { type Policy, type PolicyDocument, memberPath, tenantDocument } from "./policy.ts";
 import { normalizeName } from "./normalize-text.ts";
 import { FILE_NAME_KEY, FILE_TYPE_KEY, declaredFileTypes } from "./reserved-keys.ts";
 
@@ -38,7 +38,10 @@ const STREAM_LENGTH = "stream.length";
 export function checkOrigin(policy: Policy, { origin }: PolicyRequest, report: Report): void {
   if (origin === undefined) return;
   if (originAllowed(policy, origin)) return report({ key: "origin", outcome: "accepted", requested: origin });
-  report({ key: "origin", outcome: "refused", requested: origin, rule: "policy.origins" }, originNotAllowed(origin));
+  report(
+    { key: "origin", outcome: "refused", requested: origin, rule: memberPath(tenantDocument(policy), "origins") },
+    originNotAllowed(origin),
+  );
 }
 
 export function checkLength(policy: Policy, { kind, length, bounds }: PolicyRequest, report: Report): void {
@@ -55,11 +58,12 @@ export function checkLength(policy: Policy, { kind, length, bounds }: PolicyRequ
       ),
     );
   if (length > bounds.maxBytes) return refuseAsTooLarge(STREAM_LENGTH, bounds.maxBytes, ", Stream's limit");
-  for (const { source, upload } of policy) {
-    if (length > upload.maxBytes) return refuseAsTooLarge(`${source}.upload.maxBytes`, upload.maxBytes);
+  for (const document of policy) {
+    const { upload } = document;
+    if (length > upload.maxBytes) return refuseAsTooLarge(memberPath(document, "upload.maxBytes"), upload.maxBytes);
     if (length < upload.minBytes)
       return report(
-        { key: "length", outcome: "refused", requested, rule: `${source}.upload.minBytes` },
+        { key: "length", outcome: "refused", requested, rule: memberPath(document, "upload.minBytes") },
         problem("upload_too_small", `length must be at least ${upload.minBytes} bytes${quoteRequested(requested)}.`),
       );
   }
@@ -73,8 +77,8 @@ export function checkLength(policy: Policy, { kind, length, bounds }: PolicyRequ
 export function checkFileType(policy: Policy, { metadata }: PolicyRequest, report: Report): void {
   const declared = declaredFileTypes(metadata);
   if (declared.length === 0) declared.push([FILE_TYPE_KEY, ""]);
-  for (const { source, upload } of policy) {
-    const { fileTypes } = upload;
+  for (const document of policy) {
+    const { fileTypes } = document.upload;
     if (!fileTypes) continue;
     const name = firstName(metadata, FILE_NAME_KEY, "name");
     const fileName = typeof name === "string" ? normalizeName(name).toLowerCase() : "";
@@ -89,7 +93,7 @@ export function checkFileType(policy: Policy, { metadata }: PolicyRequest, repor
         : (["file_type_not_allowed", mediaTypeOf(value), `one of ${fileTypes.join(", ")}`] as const);
     const required = requested ? "" : "is required and ";
     return report(
-      { key, outcome: "refused", requested, rule: `${source}.upload.fileTypes` },
+      { key, outcome: "refused", requested, rule: memberPath(document, "upload.fileTypes") },
       problem(code, `${key} ${required}must be ${expected}${quoteRequested(requested || undefined)}.`, { key }),
     );
   }

@@ -1,31 +1,57 @@
 import type { Faults } from "../../policy/rules/faults.ts";
 import { NULL_ORIGIN } from "../../policy/rules/hosts.ts";
 import { readPolicy } from "../../policy/rules/parse-policy.ts";
+import { combineDocuments } from "../../policy/rules/combine-documents.ts";
 import { METADATA_KEYS } from "../../policy/rules/metadata-keys.ts";
 import type { PolicyDocument } from "../../policy/rules/policy.ts";
-import type { TenantDocument } from "../../shared/admin-documents.ts";
+import type { PlanDocument, TenantDocument } from "../../shared/admin-documents.ts";
 import { nearestWord } from "../../shared/text.ts";
 import type { Warning } from "../../shared/warning.ts";
+import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "../../uploads/rules/direct-upload.ts";
 import { type LimitName, type LimitRequest, limitRequests } from "./check-limits.ts";
+import { combineLimits } from "./combine-limits.ts";
 import type { Limits } from "./limits.ts";
+import { uploadBounds } from "./upload-bounds.ts";
 
 /**
  * What is accepted in a tenant's document, but refuses uploads that its operator may expect to work, or has no effect; and what a
- * stored document may have, but not one that is written.
+ * stored document may have, but not one that is written. For a tenant on a plan, of what results: a pointer that begins with
+ * `/effective` is to something that the tenant has from the plan.
  */
-export function tenantWarnings({ policy: json, limits }: Pick<TenantDocument, "policy" | "limits">): Warning[] {
+export function tenantWarnings(own: Pick<TenantDocument, "policy" | "limits">, plan?: PlanDocument): Warning[] {
   const faults: Faults = [];
-  const read = readPolicy(json, "policy", faults);
+  const read = readPolicy(own.policy, "policy", faults);
   if (!read.ok) return [{ pointer: "/policy", code: "policy_unreadable", detail: read.problem.detail }];
-  const policy = read.value;
+  if (!plan) return warningsOf(read.value, own.limits as Limits, faults);
+  const inherited = readPolicy(plan.policy, "plan");
+  if (!inherited.ok)
+    return [{ pointer: "/effective/policy", code: "policy_unreadable", detail: inherited.problem.detail }];
+  const limits = combineLimits(plan.limits, own.limits);
+  const policy = combineDocuments(inherited.value, read.value, uploadBounds(ANY_ACCOUNT, limits));
+  if (policy.conflict)
+    faults.push({ pointer: "/effective/policy", code: "policy_conflict", detail: policy.conflict.detail });
+  return warningsOf(policy, limits, faults).map((warning) => {
+    const isOwn = has(own, warning.pointer) || warning.pointer.startsWith("/effective");
+    return isOwn ? warning : { ...warning, pointer: `/effective${warning.pointer}` };
+  });
+}
+
+/** Whether a document has a value at a JSON pointer. Its keys contain no slash. */
+function has(document: object, pointer: string): boolean {
+  let value: unknown = document;
+  for (const name of pointer.slice(1).split("/")) value = (value as Record<string, unknown> | null | undefined)?.[name];
+  return value !== undefined;
+}
+
+function warningsOf(policy: PolicyDocument, limits: Limits, faults: Faults): Warning[] {
   return [
     ...faults,
     ...customKeysLikeStreams(policy),
     ...zeroLimits(limits),
     ...limitsBelowPolicy(policy, limits),
     ...settingsAboveLimits(policy, limits),
-    ...limitsWithoutEffect(limits),
+    ...limitsWithoutEffect(policy, limits),
     ...refusedBasicLinks(policy, limits),
     ...nullOrigin(policy),
   ];
@@ -37,7 +63,7 @@ const ALMOST_EQUAL = 0.9;
 function* customKeysLikeStreams({ rules, spellings }: PolicyDocument): Generator<Warning> {
   for (const [key, found] of spellings) {
     const nearest = nearestWord(found, METADATA_KEYS.keys(), ALMOST_EQUAL);
-    if (nearest !== undefined && rules.get(key)?.path === `policy.custom.${found}`)
+    if (nearest !== undefined && rules.get(key)?.path.endsWith(`.custom.${found}`))
       yield {
         pointer: `/policy/custom/${found}`,
         code: "custom_key_like_metadata_key",
@@ -55,7 +81,7 @@ function* zeroLimits(limits: Limits): Generator<Warning> {
     yield {
       pointer: pointerTo(name),
       code: "limit_zero",
-      detail: `${name} is 0: it refuses ${isPerCreator(name) ? "every creation of a person" : refused}.`,
+      detail: `${name} is 0: it refuses ${isPerCreator(name) ? "every creation with a creator" : refused}.`,
       found: allowed,
     };
   }
@@ -105,7 +131,7 @@ function* settingsAboveLimits(policy: PolicyDocument, limits: Limits): Generator
       };
 }
 
-function* limitsWithoutEffect(limits: Limits): Generator<Warning> {
+function* limitsWithoutEffect(policy: PolicyDocument, limits: Limits): Generator<Warning> {
   const all = new Map(limitRequests(limits, ANY_UPLOAD).map(({ name, allowed }) => [name, allowed]));
   for (const [name, other] of [
     ["pendingPerCreator", "pending"],
@@ -116,14 +142,11 @@ function* limitsWithoutEffect(limits: Limits): Generator<Warning> {
   ] as const) {
     const [found, nearest] = [all.get(name), all.get(other)];
     if (found === undefined) continue;
-    if (nearest !== undefined && found > nearest)
-      yield {
-        pointer: pointerTo(name),
-        code: "limit_without_effect",
-        detail: `${name} has no effect: ${other} is lower.`,
-        found,
-        nearest,
-      };
+    const at = { pointer: pointerTo(name), code: "limit_without_effect", found } as const;
+    if (isPerCreator(name) && policy.creator === "none")
+      yield { ...at, detail: `${name} has no effect: the policy gives no upload a creator.` };
+    else if (nearest !== undefined && found > nearest)
+      yield { ...at, detail: `${name} has no effect: ${other} is lower.`, nearest };
   }
 }
 
@@ -159,18 +182,6 @@ function* nullOrigin({ origins = [] }: PolicyDocument): Generator<Warning> {
 const ANY_UPLOAD = { bytes: 1, seconds: 1, creator: "any" };
 
 const DURATION = "/policy/metadata/maxdurationseconds";
-
-/** Limits of one person's uploads, which count none without a person. Its caller sees this nowhere else. */
-export function uncountedLimits(limits: Limits): Warning[] {
-  return limitRequests(limits, ANY_UPLOAD)
-    .filter(({ name }) => isPerCreator(name))
-    .map(({ name, allowed: found }) => ({
-      pointer: pointerTo(name),
-      code: "limit_not_counted",
-      detail: `${name} counts no upload without a person: of an API key without Upload-Creator, or of a grant without a subject.`,
-      found,
-    }));
-}
 
 function pointerTo(name: LimitName): string {
   return `/limits/${name.replaceAll(".", "/")}`;

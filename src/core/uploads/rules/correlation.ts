@@ -44,7 +44,6 @@ export function describeMetadata(
  */
 export function idempotencyKeyIn(ledgerKey: string, fingerprint: string | null): string | undefined {
   if (!ledgerKey.startsWith("[")) return undefined;
-  const [scope, , third, fourth] = JSON.parse(ledgerKey) as readonly string[];
-  const header = scope === "person" ? fourth : third;
+  const [, , header] = JSON.parse(ledgerKey) as readonly string[];
   return header === fingerprint ? undefined : header;
 }

@@ -18,19 +18,10 @@ export interface UploadRecord extends Upload {
   readonly video?: VideoJson;
 }
 
-/** Whose uploads. A ledger object receives these fields over RPC, so their names are fixed. */
-export interface CreatorFilter {
-  /** The key of a person; with `orLabel`, the subject of any, or what Stream is told of them. */
-  readonly creator?: string;
-  /** An object of the version before ignores it, and knows no uploads for which it makes a difference. */
-  readonly orLabel?: true;
-  /** Only those of which Stream is told this, and not the subject. */
-  readonly label?: string;
-}
-
 /** A ledger object receives these fields over RPC, so their names are fixed. */
-export interface UploadQuery extends CreatorFilter {
+export interface UploadQuery {
   readonly state?: UploadState;
+  readonly creator?: string;
   /** Created at or after; seconds since the epoch. */
   readonly from?: number;
   /** Created before; seconds since the epoch. */

@@ -17,6 +17,7 @@ import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
 import { issuerRoutes } from "./issuers.ts";
 import { keyRoutes } from "./keys.ts";
+import { planRoutes } from "./plans.ts";
 import { type ReconciliationPorts, reconciliationRoutes } from "./reconciliations.ts";
 import { tenantRoutes } from "./tenants.ts";
 import { type UpstreamWebhookPorts, upstreamWebhookRoutes } from "./upstream-webhooks.ts";
@@ -47,6 +48,7 @@ export function adminRoutes(ports: AdminPorts): Routes {
   routes.route("/tenants/:tenant/endpoints", endpointRoutes(adminRegistry, config));
   routes.route("/tenants/:tenant/events", eventRoutes(ports));
   routes.route("/tenants", tenantRoutes(ports));
+  routes.route("/plans", planRoutes(ports));
   routes.route("/issuers", issuerRoutes(adminRegistry, config));
   routes.route("/upstreams/:upstream/webhook", upstreamWebhookRoutes(ports));
   routes.route("/upstreams/:upstream/reconciliation", reconciliationRoutes(ports));

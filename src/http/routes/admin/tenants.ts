@@ -1,20 +1,19 @@
 import { Routes } from "../../routes.ts";
 import * as v from "valibot";
-import { parsePolicy } from "../../../core/policy/rules/parse-policy.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
-import { limitsSchema } from "../../../core/quota/rules/limits.ts";
-import { tenantWarnings } from "../../../core/quota/rules/tenant-warnings.ts";
+import { describeTenant } from "../../../core/quota/rules/effective-settings.ts";
+import { limitsPatchSchema } from "../../../core/quota/rules/limits.ts";
+import type { TenantDocument, TenantSettings } from "../../../core/shared/admin-documents.ts";
 import { err } from "../../../core/shared/result.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
-import { DEFAULT_UPSTREAM, NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
-import { USUAL_MAXIMA } from "../../../core/stream/rules/defaults.ts";
-import type { AccountMaxima } from "../../../core/stream/rules/upstream.ts";
+import { NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { flag } from "../../pipeline/query.ts";
 import { resource } from "../../pipeline/resource.ts";
 import { slug } from "../../../core/shared/fields.ts";
+import { checkSettings } from "./check-settings.ts";
 import { displayName } from "./schemas.ts";
 
 const listQuery = v.object(pageParameters());
@@ -25,23 +24,27 @@ const putQuery = v.object({
 
 const tenantSchema = jsonObject({
   name: v.optional(displayName),
+  plan: v.optional(v.nullable(slug)),
   /** Checked by `parsePolicy`. */
   policy: v.optional(v.unknown()),
-  limits: v.optional(limitsSchema),
-  upstream: v.optional(slug, DEFAULT_UPSTREAM),
+  limits: v.optional(limitsPatchSchema),
+  upstream: v.optional(slug),
   suspended: v.optional(v.boolean(), false),
   /** What happens to the video of an upload that was never finished. */
   unfinishedUploads: v.optional(v.picklist(["delete", "keep"]), "delete"),
 });
 
 export interface TenantRoutePorts {
-  readonly adminRegistry: Pick<AdminRegistry, "tenants">;
+  readonly adminRegistry: Pick<AdminRegistry, "tenants" | "plans">;
   readonly registry: CachedRegistry;
 }
 
 /** `tenants` and `tenants/:id`. */
-export function tenantRoutes({ adminRegistry: { tenants }, registry }: TenantRoutePorts): Routes {
+export function tenantRoutes({ adminRegistry: { tenants, plans }, registry }: TenantRoutePorts): Routes {
   const routes = new Routes();
+  const planOf = async ({ plan }: Pick<TenantSettings, "plan">) =>
+    typeof plan === "string" ? plans.get(plan) : undefined;
+  const describe = async (document: TenantDocument) => describeTenant(document, await planOf(document));
 
   resource(routes, "/", {
     GET: handle({ query: listQuery }, async (c, { query }) =>
@@ -52,17 +55,21 @@ export function tenantRoutes({ adminRegistry: { tenants }, registry }: TenantRou
   resource(routes, "/:id", {
     GET: handle({ slugs: ["id"] }, async (c, { path }) => {
       const document = await tenants.get(path.id);
-      return document ? c.json({ ...document, warnings: tenantWarnings(document) }) : err(NO_SUCH_TENANT);
+      return document ? c.json(await describe(document)) : err(NO_SUCH_TENANT);
     }),
 
     PUT: handle({ slugs: ["id"], query: putQuery, body: tenantSchema }, async (c, { path, query, body }) => {
-      const { policy: json = {}, upstream } = body;
-      const policy = parsePolicy(json, "policy", await accountMaxima(registry, upstream));
-      if (!policy.ok) return policy;
+      const plan = await planOf(body);
+      const checked = await checkSettings(
+        registry,
+        body,
+        body.upstream ?? plan?.upstream,
+        typeof body.plan === "string",
+      );
+      if (!checked.ok) return checked;
       const put = await tenants.put(path.id, body, query.restore);
       if (!put.ok) return put;
-      const { document, created } = put.value;
-      return c.json({ ...document, warnings: tenantWarnings(document) }, created ? 201 : 200);
+      return c.json(await describe(put.value.document), put.value.created ? 201 : 200);
     }),
 
     DELETE: handle({ slugs: ["id"] }, async (c, { path }) =>
@@ -70,10 +77,4 @@ export function tenantRoutes({ adminRegistry: { tenants }, registry }: TenantRou
     ),
   });
   return routes;
-}
-
-/** The maxima of the tenant's Stream account; Stream's usual ones if the upstream cannot be read. */
-async function accountMaxima({ uncached }: CachedRegistry, id: string): Promise<AccountMaxima> {
-  const upstream = await uncached.upstream(id, "trusted");
-  return (upstream.ok && upstream.value) || USUAL_MAXIMA;
 }

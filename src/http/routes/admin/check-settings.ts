@@ -1,0 +1,25 @@
+import { parsePolicy } from "../../../core/policy/rules/parse-policy.ts";
+import type { CachedRegistry } from "../../../core/ports/registry.ts";
+import { invalidField } from "../../../core/shared/invalid-field.ts";
+import { type Result, ok } from "../../../core/shared/result.ts";
+import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
+import { USUAL_MAXIMA } from "../../../core/stream/rules/defaults.ts";
+
+/**
+ * Checks what no schema checks of a tenant's or plan's document: its policy, by the maxima of the Stream account (Stream's usual ones
+ * if the upstream cannot be read), and that nothing is `null`, except for a tenant on a plan.
+ */
+export async function checkSettings(
+  { uncached }: CachedRegistry,
+  { policy: json = {}, limits = {} }: { readonly policy?: unknown; readonly limits?: object | undefined },
+  upstream: string | undefined,
+  mayRemove: boolean,
+): Promise<Result<unknown>> {
+  const account = await uncached.upstream(upstream ?? DEFAULT_UPSTREAM, "trusted");
+  const policy = parsePolicy(json, "policy", (account.ok && account.value) || USUAL_MAXIMA);
+  if (!policy.ok || mayRemove) return policy;
+  const removing = policy.value.removes ? "policy" : JSON.stringify(limits).includes("null") && "limits";
+  return removing
+    ? invalidField(removing, "only a tenant on a plan may have null, which removes an entry of the plan")
+    : ok(undefined);
+}
