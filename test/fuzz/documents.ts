@@ -107,12 +107,14 @@ export const documentsFor = (stream: LocalStream) => ({
   },
   tenant: {
     name: "Scratch",
+    plan: null,
     policy: POLICY,
     limits: LIMITS,
     upstream: "default",
     suspended: false,
     unfinishedUploads: "keep",
   },
+  plan: { name: "Scratch", policy: POLICY, limits: LIMITS, upstream: "default" },
   key: { name: "scratch", scopes: ["uploads:create"], expiresAt: hence(24) },
   endpoint: { url: "https://hooks.example/a", description: "Scratch", events: ["upload.ready"], disabled: true },
   issuer: {

@@ -53,6 +53,8 @@ export const OTHER_TARGETS: readonly Target[] = [
   { method: "GET", path: "/admin/v1/tenants/:tenant/events" },
   { method: "GET", path: "/admin/v1/tenants/:tenant/events/:event" },
   { method: "POST", path: "/admin/v1/tenants/:tenant/events/:event/redeliver", document: "redelivery" },
+  { method: "GET", path: "/admin/v1/plans" },
+  ...document("/admin/v1/plans/:scratch", "plan"),
   { method: "GET", path: "/admin/v1/issuers" },
   ...document("/admin/v1/issuers/:scratch", "issuer"),
   { method: "GET", path: "/admin/v1/upstreams" },

@@ -121,6 +121,7 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
   policy: (policy) => gateway.operator("PUT", "/tenants/example", { policy, limits: {} }),
   limits: (limits) => gateway.operator("PUT", "/tenants/example", { limits, policy: {} }),
   tenant: (document) => gateway.operator("PUT", "/tenants/example", document),
+  plan: (document) => gateway.operator("PUT", "/plans/example", document),
   key: (document) => gateway.operator("POST", "/tenants/acme/keys", document),
   // Under the id that its namespace names.
   issuer: (document) => gateway.operator("PUT", "/issuers/auth0", document),
