@@ -40,7 +40,7 @@ export interface Issuer {
     | {
         readonly kind: "claim";
         readonly claim: string;
-        /** Read with `Object.hasOwn`. */
+        /** The only values that are accepted, unless there is `transform` or `provision`, too. Read with `Object.hasOwn`. */
         readonly map?: Readonly<Record<string, string>>;
         readonly transform?: "slug";
       };
