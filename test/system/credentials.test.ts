@@ -5,6 +5,15 @@ import { metadataHeader } from "../support/metadata.ts";
 import { type IdentityProvider, startIdentityProvider } from "../support/identity-provider.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
 
+/** Such as Stream does not take. */
+const LONG_SUBJECTS = [
+  "x".repeat(100),
+  "zoë@example.com",
+  "https://idp.example/u/" + "1".repeat(60),
+  "🎬".repeat(255),
+  " a",
+];
+
 /** JWTs and grants: whom they speak for, and what they open. */
 
 let harness: TestGateway;
@@ -21,7 +30,7 @@ beforeAll(async () => {
     ...issuer,
     issuer: "https://idp.example/",
     tenant: { claim: "org" },
-    scopes: ["uploads:create", "grants:create"],
+    scopes: ["uploads:create", "uploads:read", "uploads:delete", "grants:create"],
   });
   await harness.operator("PUT", "/issuers/operator-too", {
     ...issuer,
@@ -68,8 +77,23 @@ describe("JWT", () => {
     expect(await codeOf(upload(token, "acme"))).toBe("tenant_mismatch");
   });
 
-  it("is rejected for a creation when its subject is no header value", async () => {
-    expect(await codeOf(upload(await idp.sign({ sub: "a\r\nb" })))).toBe("creator_invalid");
+  it.each(LONG_SUBJECTS)("of the subject %j creates, lists and cancels an upload", async (sub) => {
+    harness.stream.reset();
+    const token = await idp.sign({ org: "acme", sub });
+    const made = await upload(token);
+    expect(made.status).toBe(201);
+    expect(harness.stream.videos()[0]?.creator).toMatch(/^[\w-]{43}$/);
+    const id = made.headers.get("sluice-upload-id") ?? "";
+    const list = await fetch(`${harness.url}/v1/acme/uploads?creator=${encodeURIComponent(sub)}`, {
+      headers: bearer(token),
+    });
+    expect(await list.json()).toMatchObject({ uploads: [{ id, subject: sub, namespace: "operator" }] });
+    const cancelled = await fetch(`${harness.url}/v1/acme/uploads/${id}`, { method: "DELETE", headers: bearer(token) });
+    expect(await cancelled.json()).toMatchObject({ id, state: "cancelled", subject: sub });
+  });
+
+  it.each(["a\r\nb", "\ud800", "x".repeat(256)])("is rejected with the subject %j", async (sub) => {
+    expect((await upload(await idp.sign({ org: "acme", sub }))).status).toBe(401);
   });
 
   it("of an unknown key is rejected without fetching the keys each time", async () => {
@@ -129,6 +153,38 @@ describe("grant", () => {
     expect(harness.stream.videos()[0]?.meta).not.toHaveProperty("grant");
   });
 
+  it.each(LONG_SUBJECTS)("of the subject %j creates an upload of that person", async (subject) => {
+    harness.stream.reset();
+    const minted = await mint({ subject });
+    expect(minted).toMatchObject({ status: 201, subject, namespace: "tenant" });
+    const made = await uploadWith(minted.grant);
+    expect(made.status).toBe(201);
+    const [video] = harness.stream.videos();
+    expect(video?.creator).toMatch(/^[\w-]{43}$/);
+    const id = made.headers.get("sluice-upload-id") ?? "";
+    const get = (path: string) => fetch(`${harness.url}/v1/acme/uploads${path}`, { headers: bearer(key) });
+    const document = { id, creator: video?.creator, subject, namespace: "tenant" };
+    expect(await (await get(`/${id}`)).json()).toMatchObject(document);
+    for (const creator of [subject, video?.creator ?? ""])
+      expect(await (await get(`?creator=${encodeURIComponent(creator)}`)).json()).toMatchObject({
+        uploads: expect.arrayContaining([expect.objectContaining(document)]),
+      });
+    const own = await fetch(`${harness.url}/v1/acme/uploads/${id}`, { headers: bearer(minted.grant) });
+    expect(own.status).toBe(200);
+    await fetch(`${harness.url}/v1/acme/uploads/${id}`, { method: "DELETE", headers: bearer(key) });
+  });
+
+  it("creates an upload with the longest subject, reference and policy", async () => {
+    const policy = (force: string) => ({ metadata: { name: { force: "x".repeat(1_000) } }, custom: { a: { force } } });
+    await harness.operator("PUT", "/tenants/acme", { policy: { custom: { a: {} } } });
+    const left = 2_048 - JSON.stringify(policy("")).length;
+    const longest = { subject: "🎬".repeat(255), reference: "🎬".repeat(200), policy: policy("x".repeat(left)) };
+    const { grant } = await mint(longest);
+    expect((await uploadWith(grant)).status).toBe(201);
+    expect((await create(harness.url, "acme", bearer(grant))).status).toBe(201);
+    await harness.operator("PUT", "/tenants/acme", { policy: {} });
+  });
+
   it("narrows the policy", async () => {
     harness.stream.reset();
     const { grant } = await mint({ policy: { metadata: { maxdurationseconds: { max: 60 } } } });
@@ -180,7 +236,8 @@ describe("grant", () => {
     { expiresIn: 1.5 },
     { subject: "" },
     { subject: "a\nb" },
-    { subject: "s".repeat(65) },
+    { subject: "s".repeat(256) },
+    { subject: "\ud800" },
     { policy: { metadata: { sluice: {} } } },
     { policy: { metadata: { project: {} } } },
     { policy: [] },

@@ -19,6 +19,8 @@ beforeAll(async () => {
   otherKey = await harness.tenant("other");
   await harness.operator("PUT", "/issuers/users", {
     ...hmacIssuer.document,
+    // The backend's persons, too.
+    subject: { namespace: "tenant" },
     tenant: { fixed: "acme" },
     scopes: ["uploads:create", "uploads:read", "uploads:delete", "usage:read"],
   });
@@ -155,18 +157,23 @@ describe("JWT of an end user", () => {
     expect((await get("/v1/acme/usage?creator=user-8", key))["usage"]).toMatchObject({ pending: 1 });
   });
 
-  it.each(["client", "tenant", "none"])("lists no uploads when the policy takes the creator from %s", async (from) => {
+  it.each(["client", "tenant", "none"])("has its own uploads, and no others, with creators from %s", async (from) => {
     await harness.operator("PUT", "/tenants/acme", { policy: { creator: { from } } });
-    // A creator that a client chose does not say whose upload it is.
-    const token = await hmacIssuer.sign(from === "tenant" ? "acme" : "user-1");
-    await make("acme", key, "user-1");
-    const made = await make("acme", token, "user-1");
-    expect(await get("/v1/acme/uploads", token)).toEqual({ uploads: [] });
-    expect((await get(stream, token)).result).toEqual([]);
-    expect((await get(`${stream}/storage-usage`, token)).result).toMatchObject({ videoCount: 0 });
-    expect((await get("/v1/acme/usage?creator=user-1", token))["usage"]).toMatchObject({ pending: 0 });
-    for (const route of BY_ID) expect((await call(route, made.uid, token)).status, route.path).toBe(404);
-    expect((await get(`/v1/acme/uploads/${made.id}`, key))["state"]).toBe("issued");
+    // Also a subject like the creator of all others: what Stream is told does not say whose an upload is.
+    const subject = from === "tenant" ? "acme" : `own-${from}`;
+    const token = await hmacIssuer.sign(subject);
+    const theirs = await make("acme", await hmacIssuer.sign("user-9"), subject);
+    const byKey = await make("acme", key, "user-9");
+    const made = await make("acme", token, "user-9");
+    const uids = ({ uploads }: { uploads: Made[] }) => uploads.map(({ uid }) => uid);
+    expect(uids(await get("/v1/acme/uploads", token))).toEqual([made.uid]);
+    expect((await get(stream, token)).result.map(({ uid }) => uid)).toEqual([made.uid]);
+    expect((await get(`/v1/acme/usage?creator=${subject}`, token))["usage"]).toMatchObject({ pending: 1 });
+    for (const { uid } of [theirs, byKey])
+      for (const route of BY_ID) expect((await call(route, uid, token)).status, route.path).toBe(404);
+    for (const route of BY_ID.filter(({ method }) => method === "GET"))
+      expect((await call(route, made.uid, token)).status, route.path).toBe(200);
+    expect((await get(`/v1/acme/uploads/${theirs.id}`, key))["state"]).toBe("issued");
     await harness.operator("PUT", "/tenants/acme", { policy: {} });
   });
 });

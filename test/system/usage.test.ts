@@ -5,7 +5,7 @@ import { bearer, create } from "../support/http.ts";
 
 let harness: TestGateway;
 let key: string;
-const limits = { pending: 9 };
+const limits = { pending: 9, pendingPerCreator: 5, rate: { creator: 60 } };
 
 beforeAll(async () => {
   harness = await startTestGateway();
@@ -13,6 +13,7 @@ beforeAll(async () => {
   await harness.operator("PUT", "/issuers/idp", {
     ...hmacIssuer.document,
     tenant: { fixed: "acme" },
+    subject: { namespace: "tenant" },
     scopes: ["usage:read"],
   });
   for (const creator of ["user-1", "user-1", "user-2"])
@@ -65,6 +66,13 @@ describe("GET /v1/:tenant/usage?creator=", () => {
     expect(await usage("?creator=nobody")).toMatchObject({
       body: { usage: { pending: 0, videos: 0, storedSeconds: 0 } },
     });
+  });
+
+  it("says which limits count no upload without a person, to a caller without one", async () => {
+    const { body } = await usage("");
+    const names = ["/limits/pendingPerCreator", "/limits/rate/creator"];
+    expect(body).toMatchObject({ warnings: names.map((pointer) => ({ pointer, code: "limit_not_counted" })) });
+    expect((await usage("", await hmacIssuer.sign("user-2"))).body).not.toHaveProperty("warnings");
   });
 
   it("shows an end user only what that user uses", async () => {
