@@ -80,6 +80,7 @@ export function portsOf(world: Partial<World>, chosen: Issuer[] = []): Authentic
     hashes: {
       matches: (text, hash) => Promise.resolve(text === new TextDecoder().decode(hash)),
       digest: (text) => Promise.resolve(text),
+      shortDigest: (text) => Promise.resolve(text),
       equal: (a, b) => Promise.resolve(a === b),
     },
     tokens: {

@@ -91,7 +91,10 @@ export const policyJson: fc.Arbitrary<Record<string, unknown>> = fc
         },
       ),
       rules: few(rules, 4),
-      creator: fc.record({ from: fc.constantFrom("caller", "client", "tenant", "none") }),
+      creator: fc.record(
+        { from: fc.constantFrom("caller", "client", "tenant", "none"), prefix: fc.constantFrom("a/", "b".repeat(20)) },
+        { requiredKeys: [] },
+      ),
       origins: fc.subarray(["https://app.acme.com", "https://*.acme.com"]),
     },
     { requiredKeys: [] },
@@ -152,7 +155,7 @@ export const policyRequest: fc.Arbitrary<PolicyRequest> = fc
       filetype: fc.constantFrom("video/mp4", "audio/mpeg", "text/html"),
       caller: fc.constantFrom(
         { tenant: "acme", kind: "api-key" as const },
-        { tenant: "acme", kind: "jwt" as const, subject: "user-1" },
+        { tenant: "acme", kind: "jwt" as const, person: { namespace: "auth0", subject: "user-1" } },
         { tenant: "acme", kind: "grant" as const },
       ),
       creator: fc.oneof(

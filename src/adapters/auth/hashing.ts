@@ -2,6 +2,8 @@ import type { SecretHashes } from "../../core/ports/hashes.ts";
 
 export const secretHashes: SecretHashes = {
   digest: async (text) => new Uint8Array(await sha256(text)).toHex(),
+  shortDigest: async (text) =>
+    new Uint8Array(await sha256(text)).toBase64({ alphabet: "base64url", omitPadding: true }),
 
   async matches(text, hash) {
     const presented = await sha256(text);

@@ -3,6 +3,7 @@ import { JWKSMultipleMatchingKeys, JWKSNoMatchingKey, JWTClaimValidationFailed, 
 import * as v from "valibot";
 import type { KeyRing } from "../../config.ts";
 import { DEFAULT_GRANT_UPLOADS } from "../../core/auth/rules/grant.ts";
+import { TENANT_NAMESPACE } from "../../core/auth/rules/person.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
 import { type Problem, problem } from "../../core/shared/problem.ts";
 import { errorMessage } from "../../core/shared/text.ts";
@@ -63,13 +64,14 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
           clockTolerance: graceSeconds,
           requiredClaims: ["exp", "iat", "jti", "aud"],
         });
-        const { jti, aud, iat, exp, sub, policy, uploads, reference, mintedBy } = v.parse(grantClaims, payload);
+        const { jti, aud, iat, exp, sub, ns, policy, uploads, reference, mintedBy } = v.parse(grantClaims, payload);
         return {
           id: jti,
           tenant: aud,
           issuedAt: iat,
           expiresAt: exp,
-          ...(sub !== undefined && { subject: sub }),
+          ...(ns && { person: { namespace: ns[0], subject: ns[1] } }),
+          ...(sub !== undefined && { person: { namespace: TENANT_NAMESPACE, subject: sub } }),
           ...(policy !== undefined && { policy }),
           uploads,
           ...(reference !== undefined && { reference }),
@@ -80,8 +82,10 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
 
     async signGrant(grant) {
       const [signingKey] = grantKeys;
-      const { subject, policy, uploads, reference, mintedBy } = grant;
+      const { person, policy, uploads, reference, mintedBy } = grant;
+      const isTenants = person?.namespace === TENANT_NAMESPACE;
       const jwt = new SignJWT({
+        ...(person && !isTenants && { ns: [person.namespace, person.subject] }),
         ...(policy !== undefined && { policy }),
         ...(uploads !== DEFAULT_GRANT_UPLOADS && { uploads }),
         ...(reference !== undefined && { reference }),
@@ -93,7 +97,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
         .setJti(grant.id)
         .setIssuedAt(grant.issuedAt)
         .setExpirationTime(grant.expiresAt);
-      if (subject !== undefined) jwt.setSubject(subject);
+      if (isTenants) jwt.setSubject(person.subject);
       return jwt.sign(signingKey.bytes);
     },
   };
@@ -111,7 +115,10 @@ const grantClaims = v.object({
   aud: v.pipe(v.string(), v.regex(TENANT_ID)),
   iat: v.number(),
   exp: v.number(),
+  /** The subject of a person of the namespace `tenant`. */
   sub: v.optional(v.string()),
+  /** Namespace and subject of any other person. Not in `sub`, which the version before takes for the tenant's. */
+  ns: v.optional(v.tuple([v.string(), v.string()])),
   policy: v.optional(v.unknown()),
   uploads: v.optional(v.number(), DEFAULT_GRANT_UPLOADS),
   reference: v.optional(v.string()),

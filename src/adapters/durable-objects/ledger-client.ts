@@ -4,7 +4,7 @@ import { type Result, ok, err } from "../../core/shared/result.ts";
 import { OBJECT_RETRY_SECONDS, orElse } from "./or-else.ts";
 import { type StoredUpload, attemptOf, comparisonOf, storedAttempt, uploadRecordOf } from "./ledger-rpc.ts";
 import type { Ledgers } from "../../core/ports/ledger.ts";
-import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
+import type { CreatorFilter, UploadRecord } from "../../core/uploads/rules/upload-record.ts";
 
 /** The ledgers, one Durable Object per tenant. */
 export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
@@ -38,23 +38,28 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     expire: (tenant, id) => orProblem(of(tenant).expire(id)),
     usage: (tenant) => orProblem(of(tenant).usage()),
     usageOfMonth: (tenant, start) => orProblem(of(tenant).usageOfMonth(start)),
-    usageOfCreator: (tenant, creator) => orProblem(of(tenant).usageOfCreator(creator)),
+    usageOfCreator: (tenant, { creator, ...more }) => orProblem(of(tenant).usageOfCreator(creator, ...present(more))),
     limitUses: (tenant, limits, upload) => orProblem(of(tenant).limitUses(limits, upload)),
     deletionsPending: (tenant) => orProblem(of(tenant).deletionsPending()),
-    find: (tenant, idOrUid) => orProblem(of(tenant).find(idOrUid).then(recordOf)),
+    find: (tenant, idOrUid) =>
+      orProblem(
+        of(tenant)
+          .find(idOrUid)
+          .then((stored) => recordOf(stored, tenant)),
+      ),
     list: (tenant, query) =>
       orProblem(
         (query.video ? of(tenant).listVideos(query) : of(tenant).list(query)).then((page) => ({
           ...page,
-          uploads: page.uploads.map(uploadRecordOf),
+          uploads: page.uploads.map((stored) => uploadRecordOf(stored, tenant)),
         })),
       ),
-    storage: (tenant, creator) => orProblem(of(tenant).storage(creator)),
+    storage: (tenant, { creator, ...more }) => orProblem(of(tenant).storage(creator, ...present(more))),
     cancel: (tenant, id, version, unfinishedOnly) =>
       orProblem(
         of(tenant)
           .cancel(id, version, ...(unfinishedOnly ? [true] : []))
-          .then((cancelled) => (typeof cancelled === "string" ? cancelled : recordOf(cancelled))),
+          .then((cancelled) => (typeof cancelled === "string" ? cancelled : recordOf(cancelled, tenant))),
       ),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
     lostCreations: (tenant, upstream) =>
@@ -80,8 +85,14 @@ function readOutcome(json: string): ReservationOutcome {
   return JSON.parse(json) as ReservationOutcome;
 }
 
-function recordOf(stored: StoredUpload | undefined): UploadRecord | undefined {
-  return stored && uploadRecordOf(stored);
+function recordOf(stored: StoredUpload | undefined, tenant: string): UploadRecord | undefined {
+  return stored && uploadRecordOf(stored, tenant);
+}
+
+/** The parts of a filter that an object of the version before does not know. */
+function present({ orLabel, label }: CreatorFilter): [CreatorFilter] | [] {
+  if (orLabel) return [{ orLabel }];
+  return label === undefined ? [] : [{ label }];
 }
 
 function orProblem<T>(answer: Promise<T>): Promise<Result<T>> {

@@ -1,3 +1,4 @@
+import { ownerOf } from "../../core/auth/rules/person-key.ts";
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { Correlation } from "../../core/uploads/rules/correlation.ts";
@@ -14,7 +15,12 @@ export interface StoredUpload extends Correlation {
   readonly id: string;
   readonly state: UploadState;
   readonly uid?: string;
+  /** The key of a person of the namespace `tenant`: its subject. */
   readonly creator?: string;
+  /** The key of any other person, which a Worker of the version before must not take for a subject. */
+  readonly person?: string;
+  /** What Stream is told where that is not the subject; "": nothing. */
+  readonly label?: string;
   readonly bytes: number;
   readonly seconds: number;
   readonly created: number;
@@ -53,9 +59,11 @@ export interface StoredAttempt {
 /** The stored reason of exhausted attempts. It tells them from skipped ones, so it is never reworded. */
 const EXHAUSTED_REASON = "it was tried often enough";
 
-export function uploadRecordOf({ returns, unwanted, deleting = false, video, ...upload }: StoredUpload): UploadRecord {
+export function uploadRecordOf(stored: StoredUpload, tenant: string): UploadRecord {
+  const { returns, unwanted, deleting = false, video, creator, person = creator, label, ...upload } = stored;
   return {
     ...upload,
+    ...ownerOf({ creator: person, label }, tenant),
     restoredCount: returns,
     deletionRequested: unwanted,
     deletionPending: deleting,

@@ -2,6 +2,7 @@ import { type ApiKeyRecord, parseApiKey } from "./rules/api-key.ts";
 import type { Caller } from "./rules/caller.ts";
 import { type Grant, OWN_UPLOAD_GRACE_SECONDS } from "./rules/grant.ts";
 import type { Issuer } from "./rules/issuer.ts";
+import { isSubject } from "./rules/subject.ts";
 import { GRANT_SCOPES, OWN_UPLOAD_SCOPES, type Scope } from "./rules/scopes.ts";
 import { readPolicy } from "../policy/rules/parse-policy.ts";
 import { problem } from "../shared/problem.ts";
@@ -180,13 +181,14 @@ async function verifyJwt(
   const claims = verified.value;
   const [subjectClaim = ""] = issuer.subject.claims;
   const subject = claims[subjectClaim];
-  if (typeof subject !== "string" || subject === "")
+  if (typeof subject !== "string" || !isSubject(subject))
     return err(problem("credential_invalid", `The token must have a subject in the claim "${subjectClaim}".`));
   const tenant = issuer.tenant.kind === "fixed" ? issuer.tenant.id : claims[issuer.tenant.claim];
   if (typeof tenant !== "string") return err(problem("credential_invalid", "The token names no tenant."));
   const { id, iss, maxGrantSeconds, version = ANY_VERSION } = issuer;
   const scopes = issuer.scopes.kind === "fixed" ? issuer.scopes.scopes : new Set<Scope>();
-  return ok({ tenant, kind: "jwt", credential: id, iss, subject, scopes, maxGrantSeconds, version });
+  const person = { namespace: issuer.subject.namespace, subject };
+  return ok({ tenant, kind: "jwt", credential: id, iss, person, scopes, maxGrantSeconds, version });
 }
 
 /** Several issuers may have the same `iss`, for other tenants or audiences: chooses the best match. */
@@ -224,7 +226,7 @@ async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo
     credential: grant.id,
     scopes: ownOnly ? OWN_UPLOAD_SCOPES : GRANT_SCOPES,
     version: version.value,
-    ...(grant.subject !== undefined && { subject: grant.subject }),
+    ...(grant.person && { person: grant.person }),
     ...(policy && { policy: policy.value }),
     grant: { uploads: grant.uploads, ...(grant.reference !== undefined && { reference: grant.reference }) },
   });

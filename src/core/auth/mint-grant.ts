@@ -13,7 +13,6 @@ import {
   MIN_GRANT_SECONDS,
 } from "./rules/grant.ts";
 import { findContradiction } from "../policy/rules/contradiction.ts";
-import { isCreator } from "../policy/rules/creator.ts";
 import { parsePolicy } from "../policy/rules/parse-policy.ts";
 import { type PolicyDocument, narrow } from "../policy/rules/policy.ts";
 import { uploadBounds } from "../quota/rules/upload-bounds.ts";
@@ -22,6 +21,8 @@ import { type Result, ok, err } from "../shared/result.ts";
 import { truncate } from "../shared/text.ts";
 import type { Access } from "./authenticate.ts";
 import type { Caller } from "./rules/caller.ts";
+import { TENANT_NAMESPACE } from "./rules/person.ts";
+import { SUBJECT_EXPECTED, isSubject } from "./rules/subject.ts";
 import type { Tokens } from "../ports/tokens.ts";
 
 export interface MintGrantPorts {
@@ -31,10 +32,8 @@ export interface MintGrantPorts {
   readonly newGrantId: () => string;
 }
 
-/** The end user that a grant is for, and so the creator of its uploads. */
-export const grantSubject = v.optional(
-  v.pipe(v.string(), v.check(isCreator, "must be 1 to 64 printable ASCII characters")),
-);
+/** The end user that a grant is for, and who owns its uploads. */
+export const grantSubject = v.optional(v.pipe(v.string(), v.check(isSubject, SUBJECT_EXPECTED)));
 
 /** One line of text. Counts Unicode code points. */
 const reference = v.pipe(
@@ -72,18 +71,18 @@ export async function mintGrant(
   { caller, tenant }: Access,
   body: v.InferOutput<typeof mintGrantSchema>,
 ): Promise<Result<MintedGrant>> {
-  if (caller.subject !== undefined && body.subject !== undefined && body.subject !== caller.subject)
+  const own = caller.person?.subject;
+  if (own !== undefined && body.subject !== undefined && body.subject !== own)
     return invalidField(
       "subject",
-      `must be absent or the subject of your token, "${truncate(caller.subject)}" (found: "${truncate(body.subject)}")`,
+      `must be absent or the subject of your token, "${truncate(own)}" (found: "${truncate(body.subject)}")`,
     );
   const policy = parseGrantPolicy(body.policy);
   if (!policy.ok) return policy;
-  const subject = caller.subject ?? body.subject;
-  const asGrant = { tenant: tenant.id, kind: "grant" as const, ...(subject !== undefined && { subject }) };
+  const { person } = asGrant(caller, body.subject);
   const contradiction = findContradiction(
     narrow(tenant.policy, policy.value),
-    asGrant,
+    asGrant(caller, body.subject),
     uploadBounds(ANY_ACCOUNT, tenant.limits),
   );
   if (contradiction) return err(contradiction);
@@ -97,13 +96,22 @@ export async function mintGrant(
     tenant: tenant.id,
     issuedAt,
     expiresAt: issuedAt + seconds.value,
-    ...(subject !== undefined && { subject }),
+    ...(person && { person }),
     ...(body.policy !== undefined && { policy: body.policy }),
     uploads,
     ...(reference !== undefined && { reference }),
     mintedBy: caller.iss === undefined ? { key: caller.credential } : { issuer: caller.credential, iss: caller.iss },
   };
   return ok({ grant, token: await ports.tokens.signGrant(grant) });
+}
+
+/** The caller that a grant makes: a JWT mints grants for its own person only, an API key for anyone of the namespace `tenant`. */
+export function asGrant(
+  { tenant, person }: Caller,
+  subject: string | undefined,
+): Pick<Caller, "tenant" | "person"> & { readonly kind: "grant" } {
+  const of = person ?? (subject === undefined ? undefined : { namespace: TENANT_NAMESPACE, subject });
+  return { tenant, kind: "grant", ...(of && { person: of }) };
 }
 
 function parseGrantPolicy(json: unknown): Result<PolicyDocument | undefined> {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { jsonObject } from "../shared/strict-object.ts";
-import { applyPolicy } from "./rules/apply.ts";
+import { decideUpload } from "./decide-upload.ts";
 import { type Decision, type Explanation, sizeOf } from "./rules/policy-decision.ts";
 import { parsePolicy } from "./rules/parse-policy.ts";
 import { narrow } from "./rules/policy.ts";
@@ -13,8 +13,9 @@ import { encodeUploadMetadata, parseUploadMetadata } from "../uploads/rules/uplo
 import type { Access } from "../auth/authenticate.ts";
 import type { LimitUse } from "../quota/rules/check-limits.ts";
 import type { Ledgers } from "../ports/ledger.ts";
+import type { SecretHashes } from "../ports/hashes.ts";
 import type { Registry } from "../ports/registry.ts";
-import { grantSubject } from "../auth/mint-grant.ts";
+import { asGrant, grantSubject } from "../auth/mint-grant.ts";
 
 export const checkPolicySchema = jsonObject({
   /** Bytes. */
@@ -31,6 +32,7 @@ export const checkPolicySchema = jsonObject({
 export interface CheckPolicyPorts {
   readonly ledgers: Ledgers;
   readonly registry: Registry;
+  readonly hashes: SecretHashes;
   /** Seconds since the epoch. */
   readonly now: () => number;
 }
@@ -45,7 +47,7 @@ export interface PolicyCheck {
 
 /** Decides a tus creation as `createUpload` would and explains it key by key, without side effects. */
 export async function checkPolicy(
-  { ledgers, registry, now }: CheckPolicyPorts,
+  { ledgers, registry, hashes, now }: CheckPolicyPorts,
   { caller, tenant }: Access,
   body: v.InferOutput<typeof checkPolicySchema>,
 ): Promise<Result<PolicyCheck>> {
@@ -57,22 +59,20 @@ export async function checkPolicy(
   const upstream = requireUpstream(await registry.upstream(tenant.upstream, "trusted"));
   if (!upstream.ok) return upstream;
 
-  // A JWT mints grants for its own subject only.
-  const subject = caller.subject ?? body.grant?.subject;
-  const asGrant = { tenant: tenant.id, kind: "grant" as const, ...(subject !== undefined && { subject }) };
-  const { result, explanations } = applyPolicy(narrow(tenant.policy, grantPolicy?.value), {
+  const { result, explanations } = await decideUpload(hashes, narrow(tenant.policy, grantPolicy?.value), {
     length: body.length,
     metadata: metadata.value,
     ...(body.creator && { creator: body.creator }),
     ...(body.origin && { origin: body.origin }),
-    caller: body.grant ? asGrant : caller,
+    caller: body.grant ? asGrant(caller, body.grant.subject) : caller,
     now: now(),
     bounds: uploadBounds(upstream.value, tenant.limits),
   });
   if (!result.ok) return ok({ outcome: result, explanations, limits: [] });
-  const limits = await ledgers.limitUses(tenant.id, tenant.limits, sizeOf(result.value));
+  const size = sizeOf(result.value, tenant.id);
+  const limits = await ledgers.limitUses(tenant.id, tenant.limits, size);
   if (!limits.ok) return limits;
-  const unmeetable = unmeetableLimit(tenant.limits, sizeOf(result.value), "tus");
+  const unmeetable = unmeetableLimit(tenant.limits, size, "tus");
   const outcome = unmeetable
     ? err(unmeetable)
     : ok({ ...result.value, header: encodeUploadMetadata(result.value.metadata) });

@@ -6,4 +6,6 @@ export interface SecretHashes {
   equal(a: string, b: string): Promise<boolean>;
   /** The hash in hexadecimal. */
   digest(text: string): Promise<string>;
+  /** The hash in base64url: 43 characters. */
+  shortDigest(text: string): Promise<string>;
 }

@@ -5,7 +5,7 @@ import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../qu
 import type { Result } from "../shared/result.ts";
 import type { DeliveryAttempt, EventPage, EventQuery, WebhookEvent } from "../webhooks/rules/delivery.ts";
 import type { StreamVideo } from "../stream/rules/video.ts";
-import type { UploadRecord, UploadPage, UploadQuery } from "../uploads/rules/upload-record.ts";
+import type { CreatorFilter, UploadRecord, UploadPage, UploadQuery } from "../uploads/rules/upload-record.ts";
 import type { Comparison, VideoPage } from "../reconciliation/rules/comparison.ts";
 
 /** The ledgers: per tenant its uploads, their totals, and its events. A ledger decides which tenant versions are stale. */
@@ -32,7 +32,7 @@ export interface Ledgers {
    * @returns undefined if the ledger did not keep totals of past months yet
    */
   usageOfMonth(tenant: string, start: number): Promise<Result<Usage | undefined>>;
-  usageOfCreator(tenant: string, creator: string): Promise<Result<CreatorUsage>>;
+  usageOfCreator(tenant: string, filter: CreatorFilter & { readonly creator: string }): Promise<Result<CreatorUsage>>;
   /** What is used of the limits that count this upload, and whether they would admit it. Counts nothing. */
   limitUses(tenant: string, limits: Limits, upload: RequestedUpload): Promise<Result<readonly LimitUse[]>>;
   /** Number of videos whose deletion Stream has not confirmed. */
@@ -42,7 +42,10 @@ export interface Ledgers {
   find(tenant: string, idOrUid: string): Promise<Result<UploadRecord | undefined>>;
   list(tenant: string, query: UploadQuery): Promise<Result<UploadPage>>;
   /** Seconds and number of ready videos, of one creator or of the tenant. */
-  storage(tenant: string, creator?: string): Promise<Result<{ readonly seconds: number; readonly videos: number }>>;
+  storage(
+    tenant: string,
+    filter: CreatorFilter,
+  ): Promise<Result<{ readonly seconds: number; readonly videos: number }>>;
   /**
    * Cancels the upload, or deletes it if it was ready.
    *

@@ -1,5 +1,5 @@
 import type { Access } from "../auth/authenticate.ts";
-import { restrictToVisible, visibilityOf } from "../auth/rules/upload-visibility.ts";
+import { restrictToVisible } from "../auth/rules/upload-visibility.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, err, ok } from "../shared/result.ts";
@@ -43,7 +43,6 @@ export async function readCreatorUsage(
   { caller, tenant }: Access,
   creator: string,
 ): Promise<Result<CreatorUsage>> {
-  return restrictToVisible(visibilityOf(caller, tenant.policy), { creator })
-    ? ledgers.usageOfCreator(tenant.id, creator)
-    : ok({ pending: 0, videos: 0, storedSeconds: 0 });
+  const visible = restrictToVisible(caller, { creator });
+  return visible ? ledgers.usageOfCreator(tenant.id, visible) : ok({ pending: 0, videos: 0, storedSeconds: 0 });
 }

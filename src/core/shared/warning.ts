@@ -17,6 +17,7 @@ export const WARNING_CODES = [
   "limit_zero",
   "limit_below_policy",
   "limit_without_effect",
+  "limit_not_counted",
   "default_above_limit",
   "maximum_above_limit",
   "basic_links_refused",

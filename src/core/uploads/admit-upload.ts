@@ -1,5 +1,6 @@
 import { versionOf } from "../auth/authenticate.ts";
 import type { Caller } from "../auth/rules/caller.ts";
+import { storedOwner } from "../auth/rules/person-key.ts";
 import type { Decision } from "../policy/rules/policy-decision.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Ledgers } from "../ports/ledger.ts";
@@ -104,7 +105,7 @@ async function tryAdmit(
     bytes: decision.length,
     seconds: decision.maxDurationSeconds,
     expires: decision.expiresAt,
-    ...(decision.creator !== undefined && { creator: decision.creator }),
+    ...storedOwner(decision, tenant.id),
     ...(idempotency && { idempotency }),
     ...correlate(caller, decision),
     answerSeconds,

@@ -1,5 +1,5 @@
 import { type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
-import { applyPolicy } from "../policy/rules/apply.ts";
+import { decideUpload } from "../policy/decide-upload.ts";
 import { sizeOf } from "../policy/rules/policy-decision.ts";
 import { narrow } from "../policy/rules/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../policy/rules/reserved-keys.ts";
@@ -102,7 +102,7 @@ async function decideCreation(
   if (!upstream.ok) return upstream;
 
   const origin = header("origin");
-  const { result: decision, explanations } = applyPolicy(narrow(tenant.policy, caller.policy), {
+  const { result: decision, explanations } = await decideUpload(ports.hashes, narrow(tenant.policy, caller.policy), {
     ...creation,
     ...(origin !== undefined && { origin }),
     caller,
@@ -112,7 +112,7 @@ async function decideCreation(
   trace.annotate({ decision: summarizeDecision(explanations) });
   if (!decision.ok) return decision;
   trace.annotate({ maxDurationSeconds: decision.value.maxDurationSeconds });
-  const unmeetable = unmeetableLimit(tenant.limits, sizeOf(decision.value), creation.kind);
+  const unmeetable = unmeetableLimit(tenant.limits, sizeOf(decision.value, tenant.id), creation.kind);
   if (unmeetable) return err(unmeetable);
 
   const idempotency = await resolveIdempotencyKey(ports.hashes, caller, creation, header("idempotency-key"));

@@ -1,7 +1,7 @@
 import { acquireCall } from "../budget/acquire-call.ts";
 import { problem } from "../shared/problem.ts";
 import { requireUpstream } from "../stream/rules/upstream.ts";
-import { visibilityOf, canAccess } from "../auth/rules/upload-visibility.ts";
+import { canAccess } from "../auth/rules/upload-visibility.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { type VideoJson, videoDocument, withoutTag } from "../stream/rules/video-document.ts";
 import type { Access } from "../auth/authenticate.ts";
@@ -22,9 +22,7 @@ export async function findUpload(
 ): Promise<Result<UploadRecord>> {
   const record = await ledgers.find(tenant.id, idOrUid);
   if (!record.ok) return record;
-  return record.value && canAccess(visibilityOf(caller, tenant.policy), record.value)
-    ? ok(record.value)
-    : err(NO_SUCH_UPLOAD);
+  return record.value && canAccess(caller, record.value) ? ok(record.value) : err(NO_SUCH_UPLOAD);
 }
 
 /** Finds an upload by the uid of its video, if the Cloudflare-compatible API shows a video for it. */

@@ -1,5 +1,6 @@
 import type { Caller } from "../auth/rules/caller.ts";
 import { DEFAULT_GRANT_UPLOADS } from "../auth/rules/grant.ts";
+import { TENANT_NAMESPACE } from "../auth/rules/person.ts";
 import { GRANT_KEY } from "../policy/rules/reserved-keys.ts";
 import type { SecretHashes } from "../ports/hashes.ts";
 import type { IdempotencyRequest } from "../quota/rules/reservation.ts";
@@ -22,7 +23,7 @@ export function checkIdempotencyKey(header: string | undefined): Problem | undef
 
 /**
  * The key and fingerprint that identify a repeated creation. A client's `Idempotency-Key` counts within the tenant for API keys,
- * so that a repeat with another key of the tenant makes no second upload; within the subject for JWTs; and within the grant for
+ * so that a repeat with another key of the tenant makes no second upload; within the person for JWTs; and within the grant for
  * grants. Without it, a grant tells its files apart by their fingerprints.
  *
  * @returns `undefined` if the request has neither
@@ -52,10 +53,17 @@ export async function resolveIdempotencyKey(
       perGrant: { prefix: formerKey.slice(0, -1), uploads },
     });
   }
+  const { person } = caller;
+  if (person && person.namespace !== TENANT_NAMESPACE)
+    return ok({
+      key: JSON.stringify(["person", person.namespace, person.subject, header]),
+      fingerprint,
+      once: false,
+    });
   return ok({
-    key: JSON.stringify(["tenant", caller.subject ?? "", header]),
+    key: JSON.stringify(["tenant", person?.subject ?? "", header]),
     fingerprint,
     once: false,
-    formerKey: JSON.stringify([caller.kind, caller.subject ?? caller.credential, header]),
+    formerKey: JSON.stringify([caller.kind, person?.subject ?? caller.credential, header]),
   });
 }

@@ -1,4 +1,4 @@
-import { visibilityOf, restrictToVisible } from "../auth/rules/upload-visibility.ts";
+import { restrictToVisible } from "../auth/rules/upload-visibility.ts";
 import { type Result, ok } from "../shared/result.ts";
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
@@ -10,6 +10,6 @@ export async function listUploads(
   { caller, tenant }: Access,
   query: UploadQuery,
 ): Promise<Result<UploadPage>> {
-  const visible = restrictToVisible(visibilityOf(caller, tenant.policy), query);
+  const visible = restrictToVisible(caller, query);
   return visible ? ledgers.list(tenant.id, visible) : ok({ uploads: [] });
 }

@@ -1,5 +1,5 @@
 import { problem } from "../shared/problem.ts";
-import { visibilityOf, restrictToVisible } from "../auth/rules/upload-visibility.ts";
+import { restrictToVisible } from "../auth/rules/upload-visibility.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { type VideoDocument, type VideoStatus, stateOfStatus, videoDocument } from "../stream/rules/video-document.ts";
 import type { Access } from "../auth/authenticate.ts";
@@ -43,10 +43,10 @@ export async function listVideos(
   { caller, tenant }: Access,
   query: VideoQuery,
 ): Promise<Result<ListedVideos>> {
-  const visible = restrictToVisible(visibilityOf(caller, tenant.policy), query);
+  const visible = restrictToVisible(caller, query);
   if (!visible || visible.live) return ok({ videos: [], ...(query.counted && { total: 0 }) });
 
-  const { creator, status, filter, after, before, limit, ascending, counted } = visible;
+  const { creator, orLabel, label, status, filter, after, before, limit, ascending, counted } = visible;
   const videos: VideoDocument[] = [];
   let total = 0;
   let cursor: string | undefined;
@@ -55,6 +55,8 @@ export async function listVideos(
       limit: PAGE_UPLOADS,
       ascending,
       ...(creator !== undefined && { creator }),
+      ...(orLabel && { orLabel }),
+      ...(label !== undefined && { label }),
       ...(status && { state: stateOfStatus(status) }),
       ...(after > 0 && { from: after + 1 }),
       ...(before < Number.POSITIVE_INFINITY && { to: before }),

@@ -1,4 +1,4 @@
-import { visibilityOf, restrictToVisible } from "../auth/rules/upload-visibility.ts";
+import { restrictToVisible } from "../auth/rules/upload-visibility.ts";
 import { type Result, ok } from "../shared/result.ts";
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
@@ -16,7 +16,7 @@ export interface StorageUsage {
 /**
  * Returns the storage used by the uploads that the caller may see.
  *
- * @param requestedCreator restricts it to one creator; `undefined` for all
+ * @param requestedCreator restricts it to a subject, or to what Stream is told; `undefined` for all
  */
 export async function storageUsage(
   { ledgers }: { readonly ledgers: Ledgers },
@@ -24,11 +24,11 @@ export async function storageUsage(
   requestedCreator: string | undefined,
 ): Promise<Result<StorageUsage>> {
   const query = requestedCreator === undefined ? {} : { creator: requestedCreator };
-  const visible = restrictToVisible(visibilityOf(caller, tenant.policy), query);
-  const stored = visible ? await ledgers.storage(tenant.id, visible.creator) : ok({ seconds: 0, videos: 0 });
+  const visible = restrictToVisible(caller, query);
+  const stored = visible ? await ledgers.storage(tenant.id, visible) : ok({ seconds: 0, videos: 0 });
   if (!stored.ok) return stored;
   const { storedSeconds } = tenant.limits;
-  const creator = visible?.creator ?? requestedCreator;
+  const creator = requestedCreator ?? caller.person?.subject;
   return ok({
     ...(creator !== undefined && { creator }),
     totalStorageMinutes: stored.value.seconds / 60,

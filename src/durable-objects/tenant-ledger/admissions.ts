@@ -126,7 +126,7 @@ export class Admissions {
   /** @param superseded stop counting once the new upload supersedes them */
   #currentUsage({ limits, creator }: UsageRequest, superseded: readonly UploadRow[], time: number): CurrentUsage {
     const pending =
-      creator === undefined || limits.pendingPerCreator === undefined ? 0 : this.#queries.countPendingOf(creator);
+      creator === undefined || limits.pendingPerCreator === undefined ? 0 : this.#queries.countPendingOf({ creator });
     return {
       totals: superseded.reduce(
         (totals, row) => applyToTotals(totals, row, { ...row, state: "cancelled", lost: 1 }),

@@ -8,8 +8,9 @@ import {
 } from "../../core/uploads/rules/due-upload.ts";
 import { LIVE_STATES } from "../../core/uploads/rules/upload-state.ts";
 import { MAX_ID, lowerBoundAt, timestampOf } from "../../core/uploads/rules/upload-id.ts";
-import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
+import type { CreatorFilter, UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { type Condition, LIST, conjunction, rowConditions } from "./list-conditions.ts";
+import { creatorParts } from "./creator-conditions.ts";
 import type { UploadRow } from "./schema.ts";
 
 /** Other machines create the ids, and their clocks may be this much slow. */
@@ -98,8 +99,9 @@ export class LedgerQueries {
   }
 
   /** Number of live uploads of a creator. */
-  countPendingOf(creator: string): number {
-    return this.#value(`SELECT count(*) AS value FROM uploads WHERE creator = ? AND ${LIVE}`, creator) ?? 0;
+  countPendingOf(filter: CreatorFilter): number {
+    const [of, values] = this.#of(filter);
+    return this.#value(`SELECT count(*) AS value FROM uploads WHERE ${of} AND ${LIVE}`, ...values) ?? 0;
   }
 
   /** The earliest time at which a live upload, of one creator or of all, may stop holding its reservation. */
@@ -169,7 +171,7 @@ export class LedgerQueries {
 
   /** One page of uploads. Ids narrow the scan; `created` decides. @returns a cursor if there may be more */
   list(query: UploadQuery): { rows: UploadRow[]; cursor?: string } {
-    const { creator, from, to, ascending, cursor, limit, video = {} } = query;
+    const { from, to, ascending, cursor, limit, video = {} } = query;
     const order = ascending ? "ASC" : "DESC";
     const bottom = from === undefined ? "" : lowerBoundAt(from - ID_SLACK_SECONDS);
     const top = to === undefined ? MAX_ID : lowerBoundAt(to + ID_SLACK_SECONDS);
@@ -177,12 +179,14 @@ export class LedgerQueries {
     const above = ascending && cursor !== undefined && cursor > bottom ? cursor : bottom;
     const span = [from ?? 0, to ?? Number.MAX_SAFE_INTEGER];
     const indexed: Condition[] = [["id < ? AND id > ? AND created >= ? AND created < ?", below, above, ...span]];
-    if (creator !== undefined) indexed.push(["creator = ?", creator]);
     // Without the hint, SQLite would read the table in the order of the ids.
     const table = video.uids ? "uploads INDEXED BY uploads_by_uid" : "uploads";
     if (video.uids) indexed.push([`uid IN ${LIST}`, JSON.stringify(video.uids)]);
-    const [where, values] = conjunction(indexed);
-    const scannedRows = `SELECT * FROM ${table} WHERE ${where} ORDER BY id ${order} LIMIT ?`;
+    const parts = creatorParts(this.#sql, query).map((part) => conjunction([...indexed, ...part]));
+    const values = parts.flatMap(([, ofPart]) => ofPart);
+    // SQLite reads the parts in the order of the ids, too, until there are enough.
+    const union = parts.map(([where]) => `SELECT * FROM ${table} WHERE ${where}`).join(" UNION ALL ");
+    const scannedRows = `${union} ORDER BY id ${order} LIMIT ?`;
     const [filter, filterValues] = conjunction(rowConditions(query));
     if (filter === "") {
       const rows = this.#all(scannedRows, ...values, limit);
@@ -211,21 +215,22 @@ export class LedgerQueries {
   }
 
   /** Seconds and number of a creator's ready videos. */
-  storageOf(creator: string): { readonly seconds: number; readonly videos: number } {
+  storageOf(filter: CreatorFilter): { readonly seconds: number; readonly videos: number } {
+    const [of, values] = this.#of(filter);
     const { seconds, videos } = this.#sql
       .exec<{ seconds: number; videos: number }>(
         `SELECT coalesce(sum(seconds), 0) AS seconds, count(*) AS videos
-         FROM uploads WHERE creator = ? AND state = 'ready'`,
-        creator,
+         FROM uploads WHERE ${of} AND state = 'ready'`,
+        ...values,
       )
       .one();
     return { seconds: roundToMilliseconds(seconds), videos };
   }
 
   /** Seconds that live uploads reserve, of one creator or of all. */
-  reservedSeconds(creator?: string): number {
-    const query = `SELECT sum(seconds) AS value FROM uploads WHERE ${LIVE}`;
-    return (creator === undefined ? this.#value(query) : this.#value(`${query} AND creator = ?`, creator)) ?? 0;
+  reservedSeconds(filter: CreatorFilter = {}): number {
+    const [of, values] = this.#of(filter);
+    return this.#value(`SELECT sum(seconds) AS value FROM uploads WHERE ${LIVE} AND ${of}`, ...values) ?? 0;
   }
 
   /**
@@ -251,6 +256,12 @@ export class LedgerQueries {
         row.id < lowerBoundAt(reached + 1),
     );
     return { rows, to: reached };
+  }
+
+  #of(filter: CreatorFilter): [sql: string, values: (string | number)[]] {
+    const parts = creatorParts(this.#sql, filter).map(conjunction);
+    const any = parts.map(([sql]) => sql || "TRUE").join(" OR ");
+    return [`(${any})`, parts.flatMap(([, values]) => values)];
   }
 
   #all(query: string, ...values: (string | number)[]): UploadRow[] {

@@ -1,4 +1,5 @@
 import type { StoredComparison, StoredUpload } from "../../adapters/durable-objects/ledger-rpc.ts";
+import { type Owner, ownerOf, subjectOf } from "../../core/auth/rules/person-key.ts";
 import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../../core/quota/rules/upload-bounds.ts";
 import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
@@ -18,11 +19,12 @@ import type { NewUpload, UploadRow } from "./schema.ts";
 
 /** The keys become the columns of the INSERT, so absent values are left out. */
 export function reservedUpload(request: ReservationRequest, now: number): NewUpload {
-  const { id, creator, idempotency, upstream, bytes, seconds, expires, name, meta, grant, reference } = request;
+  const { id, creator, label, idempotency, upstream, bytes, seconds, expires, name, meta, grant, reference } = request;
   return {
     id,
     state: "reserved",
     ...(creator !== undefined && { creator }),
+    ...(label !== undefined && { label }),
     ...(idempotency && { idempotency: idempotency.key, fingerprint: idempotency.fingerprint }),
     ...(grant !== undefined && { grant_id: grant }),
     ...(reference !== undefined && { reference }),
@@ -38,13 +40,14 @@ export function reservedUpload(request: ReservationRequest, now: number): NewUpl
 }
 
 /**
- * An upload for a video that is at Stream but not in the ledger.
+ * An upload for a video that is at Stream but not in the ledger. Stream does not say whose it is: what it is told of a person
+ * decides nothing.
  *
  * @returns undefined if the gateway did not create the video, if it failed (it counts for nothing), or if it is pending for
  *   longer than the retention of finished uploads (the ledger may have had it before)
  */
 export function importedUpload(upstream: string, video: VerifiedVideo, now: number): NewUpload | undefined {
-  const { tag, report, creator = null, created = now, expires = now } = video;
+  const { tag, report, creator: label = null, created = now, expires = now } = video;
   if (!tag || !provesUpload(video) || report.kind === "failed") return undefined;
   if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
   const ready = report.kind === "ready";
@@ -52,7 +55,7 @@ export function importedUpload(upstream: string, video: VerifiedVideo, now: numb
   return {
     id: tag.uploadId,
     state: ready ? "ready" : "issued",
-    creator,
+    label,
     name,
     meta: meta ? JSON.stringify(meta) : null,
     uid: report.uid,
@@ -75,13 +78,12 @@ function metaOf({ meta }: VideoJson): object {
   return typeof meta === "object" && meta !== null ? meta : {};
 }
 
-export function uploadOf(row: UploadRow): Upload {
-  const { id, state, uid, creator, bytes, seconds, created, expires, failure } = row;
+function fieldsOf(row: UploadRow): Omit<Upload, keyof Owner> {
+  const { id, state, uid, bytes, seconds, created, expires, failure } = row;
   return {
     id,
     state,
     ...(uid !== null && { uid }),
-    ...(creator !== null && { creator }),
     bytes,
     seconds,
     created,
@@ -104,14 +106,21 @@ function correlationOf({ name, meta, grant_id, reference, idempotency, fingerpri
 }
 
 /** With Stream's last description of its video. */
-export function describedUpload(row: UploadRow): Upload & { readonly video?: VideoJson } {
-  return { ...uploadOf(row), ...(row.video !== null && { video: JSON.parse(row.video) as VideoJson }) };
+export function describedUpload(row: UploadRow, tenant: string): Upload & { readonly video?: VideoJson } {
+  return {
+    ...fieldsOf(row),
+    ...ownerOf(row, tenant),
+    ...(row.video !== null && { video: JSON.parse(row.video) as VideoJson }),
+  };
 }
 
 export function storedUpload(row: UploadRow): StoredUpload {
-  const { restoredCount, ...upload } = uploadOf(row);
+  const { restoredCount, ...upload } = fieldsOf(row);
+  const { creator: key, label } = row;
   return {
     ...upload,
+    ...(key !== null && { [subjectOf(key) === key ? "creator" : "person"]: key }),
+    ...(label !== null && { label }),
     upstream: row.upstream,
     returns: restoredCount,
     unwanted: row.unwanted !== 0,

@@ -10,7 +10,8 @@ import type { UploadState } from "../../core/uploads/rules/upload-state.ts";
  *
  * - by `idempotency`: repeated creations
  * - by `uid`: notifications from Stream, and requests by uid
- * - by creator and time: a creator's list
+ * - by creator and time: a person's list
+ * - by label and time: the list of what Stream is told; an ordinary creation has no label
  * - due uploads by creator: includes all live uploads (`pendingPerCreator`), and few others
  */
 const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
@@ -68,6 +69,12 @@ const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
 
   // For uploads that were reserved while the clock was behind the totals.
   "ALTER TABLE uploads ADD COLUMN day INTEGER",
+
+  // What Stream is told of a person whose subject it does not take, or for whom the policy says something else. From here on,
+  // `creator` is the key of a person: see `person-key.ts`.
+  `
+  ALTER TABLE uploads ADD COLUMN label TEXT;
+  CREATE INDEX uploads_by_label ON uploads (label, id) WHERE label <> '';`,
 ];
 
 /** Copying a ledger of this size blocks it for one to five seconds, once. Larger ones keep the table with `seq`. */
@@ -151,7 +158,10 @@ export function migrateLedger(sql: SqlStorage, now: number): void {
 export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly id: string;
   readonly state: UploadState;
+  /** The key of the person whose upload it is. */
   readonly creator: string | null;
+  /** What Stream is told; null: the subject, "": nothing. */
+  readonly label: string | null;
   readonly uid: string | null;
   readonly location: string | null;
   readonly idempotency: string | null;

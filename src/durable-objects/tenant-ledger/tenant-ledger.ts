@@ -8,7 +8,7 @@ import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/re
 import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import { errorMessage } from "../../core/shared/text.ts";
 import type { StreamVideo, VerifiedVideo } from "../../core/stream/rules/video.ts";
-import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
+import type { CreatorFilter, UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
 import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
 import { type LedgerDependencies, createLedgerDependencies } from "../../dependencies.ts";
@@ -107,8 +107,8 @@ export class TenantLedger extends DurableObject<Env> {
     return this.#ledger.usage.ofMonth(start);
   }
 
-  usageOfCreator(creator: string): CreatorUsage {
-    return this.#ledger.usage.ofCreator(creator);
+  usageOfCreator(creator: string, more: CreatorFilter = {}): CreatorUsage {
+    return this.#ledger.usage.ofCreator({ ...more, creator });
   }
 
   /** What is used of the limits that count an upload. Counts nothing. */
@@ -137,8 +137,11 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /** Seconds and number of ready videos. */
-  storage(creator: string | undefined): { readonly seconds: number; readonly videos: number } {
-    return this.#ledger.usage.storage(creator);
+  storage(
+    creator: string | undefined,
+    more: CreatorFilter = {},
+  ): { readonly seconds: number; readonly videos: number } {
+    return this.#ledger.usage.storage(creator === undefined ? {} : { ...more, creator });
   }
 
   /**

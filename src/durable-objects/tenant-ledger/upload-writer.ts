@@ -54,7 +54,7 @@ export class UploadWriter {
   /** Stores the event of an upload's state if the tenant has endpoints. */
   queueEvent(row: UploadRow): void {
     const now = this.#host.now();
-    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, describedUpload(row), now);
+    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, describedUpload(row, this.#tenant), now);
     if (!body) return;
     this.#outbox.add(body, now);
     this.#host.onEventQueued();

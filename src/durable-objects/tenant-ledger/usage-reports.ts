@@ -4,6 +4,7 @@ import {
   type Usage,
   roundToMilliseconds,
 } from "../../core/quota/rules/usage-totals.ts";
+import type { CreatorFilter } from "../../core/uploads/rules/upload-record.ts";
 import type { LedgerHost } from "./host.ts";
 import type { LedgerQueries } from "./queries.ts";
 import type { LedgerStore } from "./store.ts";
@@ -28,15 +29,15 @@ export class UsageReports {
     return this.#store.month(start);
   }
 
-  ofCreator(creator: string): CreatorUsage {
-    const { seconds, videos } = this.#queries.storageOf(creator);
-    const storedSeconds = roundToMilliseconds(seconds + this.#queries.reservedSeconds(creator));
-    return { pending: this.#queries.countPendingOf(creator), videos, storedSeconds };
+  ofCreator(filter: CreatorFilter): CreatorUsage {
+    const { seconds, videos } = this.#queries.storageOf(filter);
+    const storedSeconds = roundToMilliseconds(seconds + this.#queries.reservedSeconds(filter));
+    return { pending: this.#queries.countPendingOf(filter), videos, storedSeconds };
   }
 
-  /** Seconds and number of ready videos. @param creator absent: of all */
-  storage(creator?: string): { readonly seconds: number; readonly videos: number } {
-    if (creator !== undefined) return this.#queries.storageOf(creator);
+  /** Seconds and number of ready videos, of one creator or of all. */
+  storage(filter: CreatorFilter): { readonly seconds: number; readonly videos: number } {
+    if (filter.creator !== undefined) return this.#queries.storageOf(filter);
     const { storedSeconds, videos } = this.totals();
     return { seconds: roundToMilliseconds(storedSeconds - this.#queries.reservedSeconds()), videos };
   }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isCreator } from "../../core/policy/rules/creator.ts";
+import { SUBJECT_EXPECTED, isSubject } from "../../core/auth/rules/subject.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, err, ok } from "../../core/shared/result.ts";
 import { quoteRequested, truncate } from "../../core/shared/text.ts";
@@ -60,8 +60,8 @@ export const flagOn = v.optional(trueOrFalse, "true");
 export const oneOf = <const T extends string>(names: readonly T[]) =>
   v.picklist(names, `must be one of ${names.join(", ")}`);
 
-/** The creator of uploads. */
-export const creator = v.pipe(v.string(), v.check(isCreator, "must be 1 to 64 printable ASCII characters"));
+/** The subject of uploads, or what Stream is told of it. */
+export const creator = v.pipe(v.string(), v.check(isSubject, SUBJECT_EXPECTED));
 
 /** A month, as its start in seconds since the epoch. */
 export const month = v.pipe(

@@ -127,7 +127,7 @@ describe("authenticate with a JWT", () => {
       kind: "jwt",
       credential: "idp",
       iss: ISS,
-      subject: "user-1",
+      person: { namespace: "idp", subject: "user-1" },
       scopes: ALL_SCOPES,
       maxGrantSeconds: 3_600,
       version: 3,
@@ -149,7 +149,7 @@ describe("authenticate with a JWT", () => {
       expect(await outcomeOf(portsOf({ issuers: [shared], claims: { ...claims, org } }), bearer("jwt"))).toBe(code);
   });
 
-  it.each([undefined, "", 5])("refuses the subject %j", async (sub) => {
+  it.each([undefined, "", 5, "a\nb", "\ud800", "x".repeat(256)])("refuses the subject %j", async (sub) => {
     expect(await outcomeOf(portsOf({ claims: { sub } }), bearer("jwt"))).toBe("credential_invalid");
   });
 
@@ -184,14 +184,13 @@ describe("authenticate with a grant", () => {
     });
   });
 
-  it("returns the grant's subject and policy", async () => {
+  it("returns the grant's person and policy", async () => {
     const policy = { upload: { maxBytes: 5 } };
-    expect(await outcomeOf(portsOf({ grant: { ...grant, subject: "user-1", policy } }), bearer("grant"))).toMatchObject(
-      {
-        subject: "user-1",
-        policy: { source: "grant", json: policy },
-      },
-    );
+    const person = { namespace: "auth0", subject: "user-1" };
+    expect(await outcomeOf(portsOf({ grant: { ...grant, person, policy } }), bearer("grant"))).toMatchObject({
+      person,
+      policy: { source: "grant", json: policy },
+    });
   });
 
   it("returns what the grant says about its uploads", async () => {

@@ -16,6 +16,7 @@ function ports(first: number, tenantExists = true) {
     randomBytes: (count) => Uint8Array.from({ length: count }, () => next++ & 255),
     hashes: {
       digest: async (text) => `[${text}]`,
+      shortDigest: async (text) => `[${text}]`,
       matches: async () => false,
       equal: async () => false,
     },

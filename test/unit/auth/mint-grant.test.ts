@@ -17,10 +17,18 @@ const ports = {
   },
 };
 const accessOf = (caller: Partial<Access["caller"]>, policy = {}) =>
-  ({ caller, tenant: { id: "acme", limits: {}, policy: [policyOf(policy)] } }) as unknown as Access;
+  ({
+    caller: { tenant: "acme", ...caller },
+    tenant: { id: "acme", limits: {}, policy: [policyOf(policy)] },
+  }) as unknown as Access;
 const mint = (access: Access, body: object) => mintGrant(ports, access, v.parse(mintGrantSchema, body));
 const byKey = accessOf({ kind: "api-key", credential: "k1" });
-const jwt = { kind: "jwt", credential: "idp", iss: "https://idp.example/", subject: "user-1" } as const;
+const jwt = {
+  kind: "jwt",
+  credential: "idp",
+  iss: "https://idp.example/",
+  person: { namespace: "auth0", subject: "user-1" },
+} as const;
 const byJwt = accessOf({ ...jwt, maxGrantSeconds: 3_600 });
 
 describe("mintGrant", () => {
@@ -29,7 +37,11 @@ describe("mintGrant", () => {
 
   it.each([
     [byKey, { expiresIn: 60 }, { ...grant, mintedBy: { key: "k1" } }],
-    [byKey, { expiresIn: 60, subject: "user-2" }, { ...grant, subject: "user-2", mintedBy: { key: "k1" } }],
+    [
+      byKey,
+      { expiresIn: 60, subject: "user-2" },
+      { ...grant, person: { namespace: "tenant", subject: "user-2" }, mintedBy: { key: "k1" } },
+    ],
     [byKey, {}, { ...grant, expiresAt: NOON + 3_600, mintedBy: { key: "k1" } }],
     [
       byKey,
@@ -40,12 +52,12 @@ describe("mintGrant", () => {
     [
       byJwt,
       { expiresIn: 60 },
-      { ...grant, subject: "user-1", mintedBy: { issuer: "idp", iss: "https://idp.example/" } },
+      { ...grant, person: jwt.person, mintedBy: { issuer: "idp", iss: "https://idp.example/" } },
     ],
     [
       byJwt,
       { expiresIn: 60, subject: "user-1" },
-      { ...grant, subject: "user-1", mintedBy: { issuer: "idp", iss: "https://idp.example/" } },
+      { ...grant, person: jwt.person, mintedBy: { issuer: "idp", iss: "https://idp.example/" } },
     ],
   ])("mints for %j and %j the grant %j", async (access, body, expected) => {
     expect(await mint(access, body)).toEqual({

@@ -35,7 +35,7 @@ describe("readQuery", () => {
     ["?cursor=1", "cursor", 'cursor must be the cursor of the previous page (requested: "1").'],
     ["?all=yes", "all", 'all must be true or false (requested: "yes").'],
     ["?state=lost", "state", 'state must be one of ready, failed (requested: "lost").'],
-    ["?creator=", "creator", 'creator must be 1 to 64 printable ASCII characters (requested: "").'],
+    ["?creator=", "creator", 'creator must be 1 to 255 characters, without control characters (requested: "").'],
     ["?from=now", "from", 'from must be an RFC 3339 date-time, e.g. 2026-11-22T12:00:00Z (requested: "now").'],
     ["?limt=1", "limt", 'Unknown query parameter "limt". Supported: limit, cursor, all, state, creator, from.'],
     ["?limit=1&limit=1", "limit", 'Query parameter "limit" is given more than once.'],

@@ -18,7 +18,7 @@ import {
 } from "../../support/policy-arbitraries.ts";
 import { NOON, STREAM_BOUNDS, documentOf } from "../../support/policy-fixtures.ts";
 
-const caller = { tenant: "acme", kind: "grant" as const, subject: "user-1" };
+const caller = { tenant: "acme", kind: "grant" as const, person: { namespace: "tenant", subject: "user-1" } };
 const RUNS = { numRuns: 3_000 };
 
 const [tenants, grants] = [documents("policy"), documents("grant")];

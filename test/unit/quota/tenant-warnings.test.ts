@@ -64,14 +64,6 @@ describe("tenantWarnings", () => {
       5,
     ],
     [{}, { pending: 5, pendingPerCreator: 9 }, "/limits/pendingPerCreator", "limit_without_effect", 9, 5],
-    [
-      { creator: { from: "none" } },
-      { rate: { creator: 3 } },
-      "/limits/rate/creator",
-      "limit_without_effect",
-      3,
-      undefined,
-    ],
     [{ upload: { maxBytes: 10 * MB } }, {}, "/policy/upload/maxBytes", "basic_links_refused", 10 * MB, 200 * MB],
     [{}, { quota: { day: { bytes: 100 * MB } } }, "/limits/quota/day/bytes", "basic_links_refused", 100 * MB, 200 * MB],
     [{ origins: ["https://a", "null"] }, {}, "/policy/origins/1", "null_origin", "null", undefined],
@@ -142,7 +134,7 @@ describe("tenantWarnings", () => {
         const { result } = applyPolicy([policy.value], request);
         if (!result.ok) return;
         warned++;
-        expect(unmeetableLimit(limits, sizeOf(result.value), "tus")).toBeDefined();
+        expect(unmeetableLimit(limits, sizeOf(result.value, "acme"), "tus")).toBeDefined();
       }),
       { numRuns: 3_000 },
     );

@@ -9,8 +9,13 @@ import type { CreationRequest } from "../../../src/core/uploads/rules/tus-creati
 /** Returns its input, so that tests can read the fingerprint. */
 const hashes = { digest: (text: string) => Promise.resolve(text) } as Partial<SecretHashes> as SecretHashes;
 
-const caller = (kind: Caller["kind"], subject?: string) =>
-  ({ tenant: "acme", kind, credential: "c1", ...(subject !== undefined && { subject }) }) as Caller;
+const caller = (kind: Caller["kind"], subject?: string, namespace = "tenant") =>
+  ({
+    tenant: "acme",
+    kind,
+    credential: "c1",
+    ...(subject !== undefined && { person: { namespace, subject } }),
+  }) as Caller;
 
 const creation = (more: Partial<CreationRequest> = {}): CreationRequest => ({
   kind: "tus",
@@ -37,8 +42,13 @@ describe("resolveIdempotencyKey", () => {
     expect(await resolve(caller("api-key"), "k", creation({ creator: "u" }))).toMatchObject(expected);
   });
 
-  it("scopes Idempotency-Key to the subject for JWTs", async () => {
+  it("scopes Idempotency-Key to the person for JWTs", async () => {
     expect(await resolve(caller("jwt", "user-1"), "k")).toMatchObject({ key: '["tenant","user-1","k"]', once: false });
+    expect(await resolve(caller("jwt", "user-1", "auth0"), "k")).toEqual({
+      key: '["person","auth0","user-1","k"]',
+      fingerprint: '["tus",5,null,[]]',
+      once: false,
+    });
   });
 
   it("scopes Idempotency-Key to the grant, and uses the fingerprint without it", async () => {

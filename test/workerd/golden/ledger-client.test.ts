@@ -34,6 +34,17 @@ const FULL: ReservationRequest = {
 };
 const SINGLE_USE = { key: "api key acme/k1/8f14e45f", fingerprint: "b".repeat(64), once: true };
 
+const KEY = "user-1\u001fauth0";
+const OF_PERSON: ReservationRequest = {
+  ...MINIMAL,
+  id: id(21),
+  limits: { pendingPerCreator: 4 },
+  creator: KEY,
+  idempotency: { key: '["person","auth0","user-1","h"]', fingerprint: "c".repeat(64), once: false },
+  answerSeconds: 15,
+};
+const LABELLED: ReservationRequest = { ...MINIMAL, id: id(22), creator: "u_2", label: "a/u_2", answerSeconds: 15 };
+
 const READY: StreamVideo = {
   report: { kind: "ready", uid: uid(1), seconds: 12.5, bytes: 900 },
   tag: { tenant: TENANT, uploadId: id(1) },
@@ -70,6 +81,7 @@ const READY_UPLOAD: UploadRecord = {
   state: "ready",
   uid: uid(1),
   creator: "u_1",
+  person: { namespace: "tenant", subject: "u_1" },
   bytes: 900,
   seconds: 12.5,
   deletionRequested: false,
@@ -93,6 +105,21 @@ const CANCELLED_UPLOAD: UploadRecord = {
   uid: uid(5),
   deletionRequested: true,
   deletionPending: false,
+};
+
+const RESERVED = { ...stored, state: "reserved", deletionRequested: false, deletionPending: false } as const;
+const PERSONS_UPLOAD: UploadRecord = {
+  ...RESERVED,
+  id: id(21),
+  creator: "user-1",
+  person: { namespace: "auth0", subject: "user-1" },
+  idempotencyKey: "h",
+};
+const LABELLED_UPLOAD: UploadRecord = {
+  ...RESERVED,
+  id: id(22),
+  creator: "a/u_2",
+  person: { namespace: "tenant", subject: "u_2" },
 };
 
 const at = T * 1000;
@@ -184,8 +211,8 @@ const CASES: readonly [name: string, call: (ledgers: Ledgers) => Promise<unknown
       ledgers.list(TENANT, { state: "failed", from: T - 60, to: T + 60, ascending: true, cursor: id(1), limit: 2 }),
     ok({ uploads: [FAILED_UPLOAD] }),
   ],
-  ["storage of a creator", (ledgers) => ledgers.storage(TENANT, "u_1"), ok({ seconds: 12.5, videos: 1 })],
-  ["storage of the tenant", (ledgers) => ledgers.storage(TENANT), ok({ seconds: 12.5, videos: 1 })],
+  ["storage of a creator", (ledgers) => ledgers.storage(TENANT, { creator: "u_1" }), ok({ seconds: 12.5, videos: 1 })],
+  ["storage of the tenant", (ledgers) => ledgers.storage(TENANT, {}), ok({ seconds: 12.5, videos: 1 })],
   [
     "usage",
     (ledgers) => ledgers.usage(TENANT),
@@ -246,6 +273,39 @@ const CASES: readonly [name: string, call: (ledgers: Ledgers) => Promise<unknown
     "event with attempts",
     (ledgers) => ledgers.event(TENANT, EVENT),
     ok({ id: EVENT, body: expect.objectContaining({ type: "upload.created" }), attempts: ATTEMPTS }),
+  ],
+  ["reservation of a person", (ledgers) => ledgers.reserve(TENANT, OF_PERSON), { kind: "reserved" }],
+  ["reservation with a label", (ledgers) => ledgers.reserve(TENANT, LABELLED), { kind: "reserved" }],
+  ["upload of a person", (ledgers) => ledgers.find(TENANT, id(21)), ok(PERSONS_UPLOAD)],
+  [
+    "uploads of a person",
+    (ledgers) => ledgers.list(TENANT, { limit: 2, creator: KEY }),
+    ok({ uploads: [PERSONS_UPLOAD] }),
+  ],
+  [
+    "uploads of a subject or label",
+    (ledgers) => ledgers.list(TENANT, { limit: 2, creator: "a/u_2", orLabel: true }),
+    ok({ uploads: [LABELLED_UPLOAD] }),
+  ],
+  [
+    "uploads of a person with a label",
+    (ledgers) => ledgers.list(TENANT, { limit: 2, creator: KEY, label: "x" }),
+    ok({ uploads: [] }),
+  ],
+  [
+    "usage of a person",
+    (ledgers) => ledgers.usageOfCreator(TENANT, { creator: KEY }),
+    ok({ pending: 1, videos: 0, storedSeconds: 60 }),
+  ],
+  [
+    "usage of a subject or label",
+    (ledgers) => ledgers.usageOfCreator(TENANT, { creator: "user-1", orLabel: true }),
+    ok({ pending: 1, videos: 0, storedSeconds: 60 }),
+  ],
+  [
+    "storage of a person with a label",
+    (ledgers) => ledgers.storage(TENANT, { creator: KEY, label: "x" }),
+    ok({ seconds: 0, videos: 0 }),
   ],
   ["no event", (ledgers) => ledgers.event(TENANT, "evt_golden_99"), ok(undefined)],
 ];

@@ -29,11 +29,11 @@ async function withSignedTags(calls: readonly GoldenCall[]): Promise<GoldenCall[
   ) as GoldenCall[];
 }
 
-const NEW_FIELDS: ReadonlySet<string> = new Set(["deleting"]);
+const NEW_FIELDS: ReadonlySet<string> = new Set(["deleting", "subject", "namespace"]);
 
 /**
- * Outcomes of reservations are JSON. The texts of their problems may be reworded, and their pauses changed. Uploads may have
- * more fields, and lost creations do not count any more.
+ * Outcomes of reservations are JSON. The texts of their problems may be reworded, and their pauses changed. Uploads, also those of
+ * events, may have more fields, and lost creations do not count any more.
  */
 function withoutTexts(answer: unknown): unknown {
   if (typeof answer === "object")

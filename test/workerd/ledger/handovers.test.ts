@@ -276,7 +276,8 @@ describe("the check for lost events", () => {
     const ledger = await ledgerWithEvent("main");
     await runInDurableObject(ledger, (_, { storage: { sql } }) => {
       for (const table of ["handovers", "checked_events"]) sql.exec(`DROP TABLE ${table}`);
-      sql.exec("ALTER TABLE uploads DROP COLUMN day");
+      sql.exec("DROP INDEX uploads_by_label");
+      for (const column of ["day", "label"]) sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
       sql.exec("UPDATE schema SET steps = 6");
     });
     await evictDurableObject(ledger);

@@ -41,7 +41,7 @@ describe("TenantLedger.compare", () => {
     );
     expect(comparison).toEqual({ settled: 1, adopted: 2, missing: 0, unmanaged });
     expect(await ledger.find(id)).toMatchObject({ state: "ready" });
-    expect(await ledger.find(unknown)).toMatchObject({ state: "ready", seconds: 12, creator: "c" });
+    expect(await ledger.find(unknown)).toMatchObject({ state: "ready", seconds: 12, label: "c" });
     expect(await ledger.find(unknown)).toMatchObject({ name: "cats", meta: { project: "p1" } });
     expect(await ledger.find(other)).toMatchObject({ state: "issued", seconds: 30 });
     expect(await ledger.usage()).toMatchObject({ videos: 2, pending: 1, storedSeconds: 54 });

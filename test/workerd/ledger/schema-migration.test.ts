@@ -8,6 +8,7 @@ import STEP_2 from "../golden/ledger-step-2.sql?raw";
 import STEP_3 from "../golden/ledger-step-3.sql?raw";
 import STEP_4 from "../golden/ledger-step-4.sql?raw";
 import STEP_5 from "../golden/ledger-step-5.sql?raw";
+import STEP_8 from "../golden/ledger-step-8.sql?raw";
 import {
   LOCATION,
   type LedgerStub,
@@ -111,6 +112,7 @@ describe("migrateLedger", () => {
     [3, STEP_3],
     [4, STEP_4],
     [5, STEP_5],
+    [8, STEP_8],
   ])("reads the events and attempts written by step %i", async (_, sql) => {
     vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 });
     await load(env.LEDGER.getByName("golden"), sql);
@@ -121,6 +123,47 @@ describe("migrateLedger", () => {
       value: { attempts: [{ outcome: "failed" }, { outcome: "exhausted" }, { outcome: "skipped" }] },
     });
     expect(await ledgers.find("golden", goldenId(4))).toMatchObject({ value: { failure: "ERR_NON_VIDEO" } });
+  });
+});
+
+describe("the creators of a ledger written by step 8", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  const ledgers = createLedgers(env.LEDGER);
+  const open = async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: GOLDEN_TIME * 1000 });
+    const ledger = env.LEDGER.getByName("golden");
+    await load(ledger, STEP_8);
+    return ledger;
+  };
+  const ids = async (creator: string, more: object = {}) => {
+    const page = await ledgers.list("golden", { limit: 9, creator, ...more });
+    return page.ok && page.value.uploads.map(({ id }) => id);
+  };
+
+  it("are persons of the namespace tenant, whose uploads and keys stay theirs", async () => {
+    const ledger = await open();
+    expect(await ledgers.find("golden", goldenId(1))).toMatchObject({
+      value: { creator: "u_1", person: { namespace: "tenant", subject: "u_1" }, idempotencyKey: "key 1" },
+    });
+    expect(await ids("u_1")).toEqual([goldenId(1)]);
+    expect(await ids("u_1\u001fauth0")).toEqual([]);
+    const idempotency = { key: '["tenant","u_1","key 1"]', fingerprint: "f", once: false };
+    const replay = reservationRequest({ creator: "u_1", version: 3, answerSeconds: 15, idempotency });
+    expect(await reserve(ledger, replay)).toMatchObject({ kind: "replayed", id: goldenId(1) });
+    const limits = { pendingPerCreator: 1 };
+    expect(await reserve(ledger, reservationRequest({ creator: "u_1", version: 3, limits }))).toMatchObject({
+      problem: { code: "limit_exceeded" },
+    });
+  });
+
+  it("are no persons where they are the tenant's own id: a policy has stored it for everyone", async () => {
+    await open();
+    const upload = await ledgers.find("golden", goldenId(2));
+    expect(upload).toMatchObject({ value: { creator: "golden" } });
+    expect(upload).not.toHaveProperty("value.person");
+    expect(await ids("golden\u001ftenant")).toEqual([]);
+    expect(await ids("golden", { orLabel: true })).toEqual([goldenId(2)]);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { PolicyDocument } from "../../policy/rules/policy.ts";
 import type { Grant } from "./grant.ts";
+import type { Person } from "./person.ts";
 import type { Scope } from "./scopes.ts";
 
 /** The sender of a request, from its verified credential. */
@@ -10,8 +11,8 @@ export interface Caller {
   readonly credential: string;
   /** The `iss` of a JWT. */
   readonly iss?: string;
-  /** The end user: subject of a JWT or a grant. An API key acts for the whole tenant and has none. */
-  readonly subject?: string;
+  /** The end user, of a JWT or a grant. An API key acts for the whole tenant and has none. */
+  readonly person?: Person;
   readonly scopes: ReadonlySet<Scope>;
   /** When an API key expires, in milliseconds since the epoch; absent: never. */
   readonly expiresAt?: number;

@@ -1,3 +1,5 @@
+import type { Person } from "./person.ts";
+
 /**
  * A short-lived token that a tenant's backend mints for one upload of one end user, or for a few. It creates these uploads,
  * reads and cancels them, and nothing else; its policy can only narrow the tenant's.
@@ -6,8 +8,8 @@ export interface Grant {
   /** The `jti`. */
   readonly id: string;
   readonly tenant: string;
-  /** The end user, and so the creator of its uploads. */
-  readonly subject?: string;
+  /** The end user, who owns its uploads. */
+  readonly person?: Person;
   /** Seconds since the epoch. */
   readonly issuedAt: number;
   /** Seconds since the epoch. */

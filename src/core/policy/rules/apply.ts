@@ -61,6 +61,7 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
     length: request.length,
     metadata,
     ...(creator.value !== undefined && { creator: creator.value }),
+    ...(creator.person && { person: creator.person }),
     // Both keys have a default in METADATA_KEYS, so an accepted creation has them.
     maxDurationSeconds: Number(metadata.get("maxdurationseconds")),
     expiresAt: Number(parseTimestamp(metadata.get("expiry") ?? "")),

@@ -7,6 +7,7 @@ import type { AccountMaxima } from "../../stream/rules/upstream.ts";
 import { takeRemovals } from "./combine-documents.ts";
 import { type RulesByKey, compileRules } from "./compile-rules.ts";
 import { type Faults, refuse, refuseAll, refuseIssues, unmatched } from "./faults.ts";
+import { PREFIX_EXPECTED, isCreatorPrefix } from "./creator.ts";
 import { FILE_TYPE } from "./file-types.ts";
 import { ORIGIN_EXPECTED, isOrigin } from "./hosts.ts";
 import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
@@ -30,7 +31,12 @@ const documentSchema = jsonObject({
   ),
   metadata: rulesByKey,
   custom: rulesByKey,
-  creator: v.optional(jsonObject({ from: v.picklist(CREATOR_SOURCES) })),
+  creator: v.optional(
+    jsonObject({
+      from: v.exactOptional(v.picklist(CREATOR_SOURCES)),
+      prefix: v.exactOptional(v.pipe(v.string(), v.check(isCreatorPrefix, PREFIX_EXPECTED))),
+    }),
+  ),
   origins: v.optional(v.pipe(v.array(v.string()), v.maxLength(MAX_ORIGINS))),
 });
 
@@ -95,7 +101,7 @@ function compileDocument(
     json,
     upload: { minBytes, maxBytes, ...(fileTypes && { fileTypes }) },
     ...rules.value,
-    ...(creator && { creator: creator.from }),
+    ...(creator && { creator }),
     ...(origins && { origins }),
     ...(removes && { removes }),
   });

@@ -1,6 +1,8 @@
 import type { RequestedUpload } from "../../quota/rules/check-limits.ts";
 import type { UploadBounds } from "../../quota/rules/upload-bounds.ts";
 import type { Caller } from "../../auth/rules/caller.ts";
+import type { Person } from "../../auth/rules/person.ts";
+import { personKey } from "../../auth/rules/person-key.ts";
 import type { UploadMetadata } from "../../uploads/rules/metadata-value.ts";
 
 /** A creation, as far as a policy decides on it. */
@@ -12,9 +14,11 @@ export interface PolicyRequest {
   readonly metadata: UploadMetadata;
   /** The client's `Upload-Creator`. */
   readonly creator?: string;
+  /** Of the person that `personToDigest` returns. */
+  readonly creatorDigest?: string;
   /** The browser's `Origin`. */
   readonly origin?: string;
-  readonly caller: Pick<Caller, "tenant" | "kind" | "subject">;
+  readonly caller: Pick<Caller, "tenant" | "kind" | "person">;
   /** Seconds since the epoch. */
   readonly now: number;
   readonly bounds: UploadBounds;
@@ -27,6 +31,8 @@ export interface Decision {
   /** Stream's keys in lower case and custom keys as the policy spells them → text; "" is a bare key. */
   readonly metadata: ReadonlyMap<string, string>;
   readonly creator?: string;
+  /** Whose upload it is. */
+  readonly person?: Person;
   /** Seconds of the account's storage that the creation reserves. */
   readonly maxDurationSeconds: number;
   /** Seconds since the epoch at which the upload URL expires. */
@@ -34,8 +40,8 @@ export interface Decision {
 }
 
 /** What the limits count of an accepted creation. */
-export function sizeOf({ length, maxDurationSeconds, creator }: Decision): RequestedUpload {
-  return { bytes: length, seconds: maxDurationSeconds, creator };
+export function sizeOf({ length, maxDurationSeconds, person }: Decision, tenant: string): RequestedUpload {
+  return { bytes: length, seconds: maxDurationSeconds, creator: person && personKey(person, tenant) };
 }
 
 /** One line of the explanation: what was requested, what was applied, and which rule decided. */

@@ -24,7 +24,11 @@ export interface PolicyDocument {
   readonly spellings: ReadonlyMap<string, string>;
   /** The rule `*`, for custom keys that have no rule of their own. */
   readonly customKeys?: CustomKeysRule;
-  readonly creator?: CreatorSource;
+  readonly creator?: {
+    readonly from?: CreatorSource;
+    /** Before every creator, so that those of two tenants differ at Stream. */
+    readonly prefix?: string;
+  };
   /** Browser origins that may create uploads; absent: any. */
   readonly origins?: readonly string[];
   /** A tenant's document only: it has entries that are `null`, which remove those of its plan. */

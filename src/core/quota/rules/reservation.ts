@@ -13,7 +13,10 @@ export interface ReservationRequest {
   readonly version: number;
   readonly limits: Limits;
   readonly upstream: string;
+  /** The key of the person. */
   readonly creator?: string;
+  /** What Stream is told where that is not the subject. An object of the version before ignores it. */
+  readonly label?: string;
   readonly bytes: number;
   readonly seconds: number;
   readonly expires: number;

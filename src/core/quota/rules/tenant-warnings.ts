@@ -51,7 +51,7 @@ function warningsOf(policy: PolicyDocument, limits: Limits, faults: Faults): War
     ...zeroLimits(limits),
     ...limitsBelowPolicy(policy, limits),
     ...settingsAboveLimits(policy, limits),
-    ...limitsWithoutEffect(policy, limits),
+    ...limitsWithoutEffect(limits),
     ...refusedBasicLinks(policy, limits),
     ...nullOrigin(policy),
   ];
@@ -81,7 +81,7 @@ function* zeroLimits(limits: Limits): Generator<Warning> {
     yield {
       pointer: pointerTo(name),
       code: "limit_zero",
-      detail: `${name} is 0: it refuses ${isPerCreator(name) ? "every creation with a creator" : refused}.`,
+      detail: `${name} is 0: it refuses ${isPerCreator(name) ? "every creation of a person" : refused}.`,
       found: allowed,
     };
   }
@@ -131,7 +131,7 @@ function* settingsAboveLimits(policy: PolicyDocument, limits: Limits): Generator
       };
 }
 
-function* limitsWithoutEffect(policy: PolicyDocument, limits: Limits): Generator<Warning> {
+function* limitsWithoutEffect(limits: Limits): Generator<Warning> {
   const all = new Map(limitRequests(limits, ANY_UPLOAD).map(({ name, allowed }) => [name, allowed]));
   for (const [name, other] of [
     ["pendingPerCreator", "pending"],
@@ -142,11 +142,14 @@ function* limitsWithoutEffect(policy: PolicyDocument, limits: Limits): Generator
   ] as const) {
     const [found, nearest] = [all.get(name), all.get(other)];
     if (found === undefined) continue;
-    const at = { pointer: pointerTo(name), code: "limit_without_effect", found } as const;
-    if (isPerCreator(name) && policy.creator === "none")
-      yield { ...at, detail: `${name} has no effect: the policy gives no upload a creator.` };
-    else if (nearest !== undefined && found > nearest)
-      yield { ...at, detail: `${name} has no effect: ${other} is lower.`, nearest };
+    if (nearest !== undefined && found > nearest)
+      yield {
+        pointer: pointerTo(name),
+        code: "limit_without_effect",
+        detail: `${name} has no effect: ${other} is lower.`,
+        found,
+        nearest,
+      };
   }
 }
 
@@ -182,6 +185,18 @@ function* nullOrigin({ origins = [] }: PolicyDocument): Generator<Warning> {
 const ANY_UPLOAD = { bytes: 1, seconds: 1, creator: "any" };
 
 const DURATION = "/policy/metadata/maxdurationseconds";
+
+/** Limits of one person's uploads, which count none without a person. Its caller sees this nowhere else. */
+export function uncountedLimits(limits: Limits): Warning[] {
+  return limitRequests(limits, ANY_UPLOAD)
+    .filter(({ name }) => isPerCreator(name))
+    .map(({ name, allowed: found }) => ({
+      pointer: pointerTo(name),
+      code: "limit_not_counted",
+      detail: `${name} counts no upload without a person: of an API key without Upload-Creator, or of a grant without a subject.`,
+      found,
+    }));
+}
 
 function pointerTo(name: LimitName): string {
   return `/limits/${name.replaceAll(".", "/")}`;

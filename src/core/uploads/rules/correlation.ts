@@ -44,6 +44,7 @@ export function describeMetadata(
  */
 export function idempotencyKeyIn(ledgerKey: string, fingerprint: string | null): string | undefined {
   if (!ledgerKey.startsWith("[")) return undefined;
-  const [, , header] = JSON.parse(ledgerKey) as readonly string[];
+  const [scope, , third, fourth] = JSON.parse(ledgerKey) as readonly string[];
+  const header = scope === "person" ? fourth : third;
   return header === fingerprint ? undefined : header;
 }

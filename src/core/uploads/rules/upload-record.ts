@@ -18,10 +18,19 @@ export interface UploadRecord extends Upload {
   readonly video?: VideoJson;
 }
 
-/** A ledger object receives these fields over RPC, so their names are fixed. */
-export interface UploadQuery {
-  readonly state?: UploadState;
+/** Whose uploads. A ledger object receives these fields over RPC, so their names are fixed. */
+export interface CreatorFilter {
+  /** The key of a person; with `orLabel`, the subject of any, or what Stream is told of them. */
   readonly creator?: string;
+  /** An object of the version before ignores it, and knows no uploads for which it makes a difference. */
+  readonly orLabel?: true;
+  /** Only those of which Stream is told this, and not the subject. */
+  readonly label?: string;
+}
+
+/** A ledger object receives these fields over RPC, so their names are fixed. */
+export interface UploadQuery extends CreatorFilter {
+  readonly state?: UploadState;
   /** Created at or after; seconds since the epoch. */
   readonly from?: number;
   /** Created before; seconds since the epoch. */

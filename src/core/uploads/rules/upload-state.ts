@@ -1,3 +1,4 @@
+import type { Owner } from "../../auth/rules/person-key.ts";
 import type { Correlation } from "./correlation.ts";
 
 /**
@@ -48,12 +49,11 @@ export interface UploadSize {
 }
 
 /** An upload as its tenant may see it. Times are seconds since the epoch. */
-export interface Upload extends UploadSize, Correlation {
+export interface Upload extends UploadSize, Correlation, Owner {
   readonly id: string;
   readonly state: UploadState;
   /** Stream's identifier of the video; undefined until Stream has returned it. */
   readonly uid?: string;
-  readonly creator?: string;
   readonly created: number;
   /** Expiry of the upload URL. */
   readonly expires: number;

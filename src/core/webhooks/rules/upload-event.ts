@@ -36,7 +36,10 @@ export interface UploadEventBody {
       readonly id: string;
       readonly state: UploadState;
       readonly uid?: string;
+      /** What Stream is told of the person. */
       readonly creator?: string;
+      readonly subject?: string;
+      readonly namespace?: string;
       readonly bytes: number;
       readonly seconds: number;
       readonly createdAt: string;
@@ -81,13 +84,14 @@ type DescribedUpload = Upload & { readonly video?: VideoJson };
 
 /** The public fields of an upload, in events and responses; internal fields of the record are left out. */
 export function uploadDocument(upload: DescribedUpload): UploadEventBody["data"]["upload"] {
-  const { id, state, uid, creator, bytes, seconds, created, expires, failure } = upload;
+  const { id, state, uid, creator, person, bytes, seconds, created, expires, failure } = upload;
   const { name, meta, grant, reference, idempotencyKey, video } = upload;
   return {
     id,
     state,
     ...(uid !== undefined && { uid }),
     ...(creator !== undefined && { creator }),
+    ...(person && { subject: person.subject, namespace: person.namespace }),
     bytes,
     seconds,
     createdAt: rfc3339(created),

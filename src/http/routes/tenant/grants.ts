@@ -15,11 +15,11 @@ export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Routes {
       const minted = await mintGrant(ports, access, body);
       if (!minted.ok) return minted;
       const { grant, token } = minted.value;
-      const { id, subject, reference, uploads, expiresAt } = grant;
+      const { id, person, reference, uploads, expiresAt } = grant;
       const document = {
         id,
         grant: token,
-        ...(subject !== undefined && { subject }),
+        ...(person && { subject: person.subject, namespace: person.namespace }),
         ...(reference !== undefined && { reference }),
         uploads,
         expiresAt: rfc3339(expiresAt),

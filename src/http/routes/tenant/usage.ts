@@ -2,6 +2,7 @@ import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import { type ReadUsagePorts, readCreatorUsage, readMonth } from "../../../core/quota/read-usage.ts";
+import { uncountedLimits } from "../../../core/quota/rules/tenant-warnings.ts";
 import { formatMonth, rfc3339 } from "../../../core/shared/time.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { creator, month } from "../../pipeline/query.ts";
@@ -33,6 +34,7 @@ export function usageRoutes(ports: AuthenticatePorts & ReadUsagePorts): Routes {
     const [usage, deletions] = await Promise.all([ports.ledgers.usage(id), ports.ledgers.deletionsPending(id)]);
     if (!usage.ok) return usage;
     const { pending, videos, storedSeconds, day, month } = usage.value;
+    const warnings = access.caller.person ? [] : uncountedLimits(limits);
     const window = ({ start, ...counts }: typeof day) => ({ ...counts, since: rfc3339(start) });
     return c.json({
       tenant: id,
@@ -46,6 +48,7 @@ export function usageRoutes(ports: AuthenticatePorts & ReadUsagePorts): Routes {
         month: window(month),
       },
       limits,
+      ...(warnings.length > 0 && { warnings }),
     });
   });
   resource(routes, "/", { GET: read }, { preflight: true });
