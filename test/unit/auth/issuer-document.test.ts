@@ -193,6 +193,11 @@ describe("the document of an issuer", () => {
     expect(parse(change)).toMatch(fault);
   });
 
+  it("refuses a required number that JSON cannot store", () => {
+    const document: object = JSON.parse(JSON.stringify(BASE).replace("{", '{"require":{"a":1e999},'));
+    expect(v.safeParse(schema, document).success).toBe(false);
+  });
+
   it.each([
     "authorization",
     "x-api-key",

@@ -109,7 +109,11 @@ const claimedScopes = jsonObject({
   map: v.exactOptional(mapOf(value, scopes, MAX_MAP_ENTRIES)),
 });
 
-const scalar = v.union([value, v.number(), v.boolean()], "must be text, a number, true or false");
+/** JSON text may have numbers that only Infinity stands for, which JSON cannot store. */
+const scalar = v.union(
+  [value, v.custom<number | boolean>((found) => typeof found === "boolean" || Number.isFinite(found))],
+  "must be text, a number, true or false",
+);
 const scalars = listOf(scalar, MAX_ACCEPTED);
 
 const header = v.pipe(
