@@ -22,6 +22,8 @@ import {
 } from "../support/ledger.ts";
 
 const ledgers = createLedgers(env.LEDGER);
+/** Of tests with hundreds of calls. */
+const SLOW = { timeout: 60_000 };
 const isSame = (a: Person, b: Person) => a.namespace === b.namespace && a.subject === b.subject;
 
 async function idsOf(tenant: string, filter: CreatorFilter, more: object = {}): Promise<readonly string[]> {
@@ -30,38 +32,42 @@ async function idsOf(tenant: string, filter: CreatorFilter, more: object = {}): 
 }
 
 describe("persons in a ledger", () => {
-  it("are one person in lists, look-ups, limits, rates, usage and replays only if namespace and subject are the same", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(person, { minLength: 2, maxLength: 6 }), async (persons) => {
-        const { stub, name: tenant } = newLedgerOf();
-        const made: { id: string; person: Person }[] = [];
-        for (const one of persons) {
-          const key = personKey(one, tenant);
-          const before = made.filter(({ person: other }) => isSame(one, other)).length;
-          const { id } = await issueUpload(stub, storedOwner({ person: one, creator: one.subject }, tenant));
-          made.push({ id, person: one });
+  it(
+    "are one person in lists, look-ups, limits, rates, usage and replays only if namespace and subject are the same",
+    SLOW,
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(person, { minLength: 2, maxLength: 6 }), async (persons) => {
+          const { stub, name: tenant } = newLedgerOf();
+          const made: { id: string; person: Person }[] = [];
+          for (const one of persons) {
+            const key = personKey(one, tenant);
+            const before = made.filter(({ person: other }) => isSame(one, other)).length;
+            const { id } = await issueUpload(stub, storedOwner({ person: one, creator: one.subject }, tenant));
+            made.push({ id, person: one });
 
-          const limits = { pendingPerCreator: before + 2, rate: { creator: before + 2 } };
-          const uses = await ledgers.limitUses(tenant, limits, { bytes: 1, seconds: 1, creator: key });
-          expect(uses.ok && uses.value.map(({ used }) => used)).toEqual([before + 1, before + 1]);
-        }
-        for (const one of persons) {
-          const own = made.filter(({ person: other }) => isSame(one, other)).map(({ id }) => id);
-          const filter = { creator: personKey(one, tenant) };
-          expect((await idsOf(tenant, filter)).toReversed()).toEqual(own);
-          expect(await idsOf(tenant, { creator: one.subject, orLabel: true })).toEqual(
-            made
-              .filter(({ person: other }) => other.subject === one.subject)
-              .map(({ id }) => id)
-              .toReversed(),
-          );
-          expect(await ledgers.usageOfCreator(tenant, filter)).toMatchObject({ value: { pending: own.length } });
-          for (const id of own) expect(await ledgers.find(tenant, id)).toMatchObject({ value: { id, person: one } });
-        }
-      }),
-      { numRuns: 60 },
-    );
-  });
+            const limits = { pendingPerCreator: before + 2, rate: { creator: before + 2 } };
+            const uses = await ledgers.limitUses(tenant, limits, { bytes: 1, seconds: 1, creator: key });
+            expect(uses.ok && uses.value.map(({ used }) => used)).toEqual([before + 1, before + 1]);
+          }
+          for (const one of persons) {
+            const own = made.filter(({ person: other }) => isSame(one, other)).map(({ id }) => id);
+            const filter = { creator: personKey(one, tenant) };
+            expect((await idsOf(tenant, filter)).toReversed()).toEqual(own);
+            expect(await idsOf(tenant, { creator: one.subject, orLabel: true })).toEqual(
+              made
+                .filter(({ person: other }) => other.subject === one.subject)
+                .map(({ id }) => id)
+                .toReversed(),
+            );
+            expect(await ledgers.usageOfCreator(tenant, filter)).toMatchObject({ value: { pending: own.length } });
+            for (const id of own) expect(await ledgers.find(tenant, id)).toMatchObject({ value: { id, person: one } });
+          }
+        }),
+        { numRuns: 30 },
+      );
+    },
+  );
 
   it.each(LOOK_ALIKES)("stores and returns the subject %j as it is", async (subject) => {
     const { stub, name: tenant } = newLedgerOf();
