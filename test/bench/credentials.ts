@@ -1,8 +1,10 @@
 import { SignJWT, exportJWK, generateKeyPair } from "jose";
 
-/** One valid credential of each kind, all for the same tenant. */
+/** One valid credential of each kind for the measured tenant, and a key of the tenant on a plan. */
 export interface Credentials {
   readonly key: string;
+  /** Of the tenant on a plan. */
+  readonly planKey: string;
   readonly grant: string;
   /** By signing algorithm. */
   readonly jwts: ReadonlyMap<string, string>;
@@ -34,6 +36,9 @@ export async function makeIssuers(tenant: string): Promise<TestIssuer[]> {
   return issuers;
 }
 
+/** A namespace that a version without namespaces can read. */
+const SUBJECT = { claim: "sub", namespace: "tenant" };
+
 export const issuerOf = (algorithm: string): string => `https://${algorithm.toLowerCase()}.example/`;
 
 async function testIssuer(
@@ -52,5 +57,5 @@ async function testIssuer(
     .setIssuedAt()
     .setExpirationTime(JWT_LIFETIME)
     .sign(signingKey);
-  return { id, document: { issuer, audiences: [AUDIENCE], tenant: { fixed: tenant }, ...keys }, jwt };
+  return { id, document: { issuer, audiences: [AUDIENCE], tenant: { fixed: tenant }, subject: SUBJECT, ...keys }, jwt };
 }

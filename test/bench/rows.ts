@@ -2,7 +2,7 @@ import { formatApiKey } from "../../src/core/auth/rules/api-key.ts";
 import { encodeUploadMetadata } from "../../src/core/uploads/rules/upload-metadata.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ServerName } from "./servers.ts";
-import { TENANT, type TenantKey } from "./state.ts";
+import { PLAN_TENANT, TENANT, type TenantKey } from "./state.ts";
 
 /** One line of the table: a server's work against another server's, concurrently on the same processor. */
 export interface Row {
@@ -45,7 +45,7 @@ const METADATA = { filename: "holiday.mp4", filetype: "video/mp4", name: "holida
 export const METADATA_HEADER = encodeUploadMetadata(Object.entries(METADATA));
 
 /** The table, in order. */
-export function makeRows({ key, grant, jwts }: Credentials, others: readonly TenantKey[]): Row[] {
+export function makeRows({ key, planKey, grant, jwts }: Credentials, others: readonly TenantKey[]): Row[] {
   const create = creation(bearer(key));
   const creating = (server: ServerName): Work => ({ server, requests: [create], expect: [201] });
   const baseline = creating("baseline");
@@ -104,6 +104,13 @@ export function makeRows({ key, grant, jwts }: Credentials, others: readonly Ten
       isKey: true,
     },
     ...creations,
+    ...creations.map(({ id, title, subject }) => ({
+      id: `${id}-before`,
+      title: `${title} : the version before`,
+      subject,
+      against: { ...subject, server: "gateway-before" as const },
+      isKey: true,
+    })),
     {
       id: "admission",
       title: "creation, API key, full admission",
@@ -173,6 +180,16 @@ export function makeRows({ key, grant, jwts }: Credentials, others: readonly Ten
     refusal("unknown-key", "unknown key", creation(bearer(unknownKey)), 401, 429),
     refusal("metadata", "malformed metadata", creation({ ...bearer(key), "Upload-Metadata": "name a,name b" }), 400),
     refusal("policy", "against the policy", creation(bearer(key), { ...METADATA, maxdurationseconds: "36000" }), 403),
+    {
+      id: "plan",
+      title: "tenant on a plan : tenant without, D1 read by each",
+      subject: {
+        server: "gateway-uncached",
+        requests: [creation(bearer(planKey), METADATA, PLAN_TENANT)],
+        expect: [201],
+      },
+      against: creating("gateway-uncached"),
+    },
     {
       id: "tenants",
       title: "100,000 tenants : 1",

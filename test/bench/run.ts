@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildWorker, migrate } from "../../src/cli/wrangler.ts";
 import { ROOT } from "../../src/cli/paths.ts";
@@ -15,6 +15,7 @@ import { makeRows } from "./rows.ts";
 import { countRowsWritten } from "./rows-written.ts";
 import {
   ADMISSION_FLOOR_MODULE,
+  BEFORE_FOLDER,
   BASELINE_MODULE,
   FLOOR_MODULE,
   GATEWAY_MODULE,
@@ -27,10 +28,10 @@ import { gzipKiB, measureStartUps } from "./startup.ts";
 import { addActiveTenants, addTenants, addUploads, seed } from "./state.ts";
 
 /**
- * `npm run bench -- [--quick] [--only key,grant] [--profile]`: measures the gateway's CPU time and requests per second as a ratio to a Worker
+ * `npm run bench -- [--quick] [--only key,grant] [--profile] [--before ../other]`: measures the gateway's CPU time and requests per second as a ratio to a Worker
  * that checks nothing, and to the least that the platform can do it for. It asserts nothing. `--quick` omits rows without a bar,
  * unless `--only` names them; `--only` omits what is not in the table. `--profile`
- * shows instead where the time of each row's subject goes.
+ * shows instead where the time of each row's subject goes. `--before` adds rows against another version, given by the folder of its sources.
  */
 const FULL = {
   sets: 3,
@@ -57,7 +58,12 @@ const QUICK = {
 };
 
 const { values: options } = parseArgs({
-  options: { quick: { type: "boolean" }, only: { type: "string" }, profile: { type: "boolean" } },
+  options: {
+    quick: { type: "boolean" },
+    only: { type: "string" },
+    profile: { type: "boolean" },
+    before: { type: "string" },
+  },
 });
 const schedule: Schedule & Readonly<Record<"activeTenants" | "startUps" | "events", number>> = options.quick
   ? QUICK
@@ -100,8 +106,13 @@ async function bench(): Promise<string> {
   const variants = ["open-worker", "counting-worker"].map((name) =>
     buildWorker(join(import.meta.dirname, `${name}.ts`), folder, ...readable),
   );
+  const { before } = options;
+  if (before !== undefined)
+    variants.push(buildWorker(resolve(before, "test/bench/open-worker.ts"), join(folder, BEFORE_FOLDER), ...readable));
   const active = await addActiveTenants(one, join(folder, "active"), schedule.activeTenants);
-  const all = makeRows(credentials, active);
+  const all = makeRows(credentials, active).filter(
+    ({ against }) => before !== undefined || against.server !== "gateway-before",
+  );
   const rows = all.filter(({ id, bar }) => (only ? only.includes(id) : bar || !options.quick));
   if (rows.length === 0) throw new Error(`--only supports: ${all.map(({ id }) => id).join(",")}`);
   const states = new Set(rows.flatMap(({ subject, against }) => [stateOf(subject.server), stateOf(against.server)]));

@@ -12,6 +12,7 @@ interface ServerOptions {
   readonly module:
     | "gateway.js"
     | "open-worker.js"
+    | "before/open-worker.js"
     | "counting-worker.js"
     | "pass-through.js"
     | "floor.js"
@@ -26,6 +27,9 @@ interface ServerOptions {
 /** Modules in the folder of a run. */
 export const GATEWAY_MODULE = "gateway.js";
 const OPEN_MODULE = "open-worker.js";
+/** The same of another version. */
+export const BEFORE_FOLDER = "before";
+const BEFORE_MODULE = "before/open-worker.js";
 const COUNTING_MODULE = "counting-worker.js";
 export const BASELINE_MODULE = "pass-through.js";
 export const FLOOR_MODULE = "floor.js";
@@ -42,6 +46,7 @@ const SERVERS = {
   floor: { module: FLOOR_MODULE, state: "one" },
   "admission-floor": { module: ADMISSION_FLOOR_MODULE, state: "one" },
   gateway: { module: OPEN_MODULE, state: "one" },
+  "gateway-before": { module: BEFORE_MODULE, state: "one" },
   "gateway-admitting": { module: GATEWAY_MODULE, state: "one" },
   "gateway-counting": { module: COUNTING_MODULE, state: "one" },
   "gateway-100k": { module: GATEWAY_MODULE, state: "uploads-100k" },

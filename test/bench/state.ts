@@ -8,6 +8,8 @@ import { type Credentials, makeIssuers } from "./credentials.ts";
 
 /** The measured tenant. */
 export const TENANT = "acme";
+/** A tenant with the same policy, on a plan. */
+export const PLAN_TENANT = "acme-plan";
 export const OPERATOR_TOKEN = "operator-token-of-the-bench";
 /** Number of other tenants in the large database. */
 const OTHER_TENANTS = 99_999;
@@ -27,11 +29,16 @@ export async function seed(port: number): Promise<Credentials> {
     return (await answer.json()) as Record<string, string>;
   };
   await call("PUT", `/admin/v1/tenants/${TENANT}`, OPERATOR_TOKEN, { name: "Acme", policy: DEMO_POLICY });
+  await call("PUT", "/admin/v1/plans/free", OPERATOR_TOKEN, { policy: DEMO_POLICY });
+  await call("PUT", `/admin/v1/tenants/${PLAN_TENANT}`, OPERATOR_TOKEN, { name: "Acme", plan: "free" });
+  const { key: planKey = "" } = await call("POST", `/admin/v1/tenants/${PLAN_TENANT}/keys`, OPERATOR_TOKEN, {
+    name: "bench",
+  });
   const { key = "" } = await call("POST", `/admin/v1/tenants/${TENANT}/keys`, OPERATOR_TOKEN, { name: "bench" });
   const issuers = await makeIssuers(TENANT);
   for (const { id, document } of issuers) await call("PUT", `/admin/v1/issuers/${id}`, OPERATOR_TOKEN, document);
   const grant = await call("POST", `/v1/${TENANT}/grants`, key, { subject: "user-1", expiresIn: GRANT_SECONDS });
-  return { key, grant: grant["grant"] ?? "", jwts: new Map(issuers.map(({ id, jwt }) => [id, jwt])) };
+  return { key, planKey, grant: grant["grant"] ?? "", jwts: new Map(issuers.map(({ id, jwt }) => [id, jwt])) };
 }
 
 /** Longer than the longest run. */
