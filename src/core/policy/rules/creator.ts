@@ -40,14 +40,14 @@ interface CreatorDecision {
 
 /** What decides the creator: a document, or the client. */
 interface Choice {
-  /** Absent: no creator. */
-  readonly person?: Person;
-  /** The rule of the document that fixes it. */
-  readonly fixedBy?: string;
+  /** Undefined: no creator. */
+  readonly person: Person | undefined;
+  /** The rule that fixes it. */
+  readonly fixedBy: string | undefined;
   readonly prefix: string;
-  readonly prefixedBy?: string;
-  /** The rule of a document that contradicts another. */
-  readonly conflict?: string;
+  readonly prefixedBy: string | undefined;
+  /** The rule that contradicts another. */
+  readonly conflict: string | undefined;
 }
 
 /**
@@ -84,8 +84,7 @@ export function decideCreator(policy: Policy, request: PolicyRequest): CreatorDe
   const person = caller.person ?? (caller.kind === "api-key" ? clientsPerson(creator) : undefined);
   const owner = person ? { person } : {};
   if (!choice.person) return { ...explain(creator === undefined ? "absent" : "dropped"), ...owner };
-  const { prefix } = choice;
-  const value = prefix + (fits(choice) ? choice.person.subject : (request.creatorDigest ?? ""));
+  const value = choice.prefix + (fits(choice) ? choice.person.subject : (request.creatorDigest ?? ""));
   if (value === creator) return { ...explain("accepted", { applied: value }), ...owner, value };
   return { ...explain("forced", { applied: value, rule: choice.fixedBy ?? choice.prefixedBy }), ...owner, value };
 }
@@ -100,38 +99,40 @@ function fits({ prefix, person }: Choice): boolean {
   return person !== undefined && isCreator(prefix + person.subject);
 }
 
-function choose(policy: Policy, request: PolicyRequest): Choice {
-  let choice: Choice = { prefix: "" };
+function choose(policy: Policy, { caller, creator }: PolicyRequest): Choice {
+  let person: Person | undefined;
+  let prefix = "";
+  let [fixedBy, prefixedBy, conflict]: (string | undefined)[] = [];
   for (const document of policy) {
-    const { creator } = document;
     const path = memberPath(document, "creator");
-    const from = creatorSourceOf(document);
-    if (creator?.prefix !== undefined) {
-      const prefixedBy = `${path}.prefix`;
-      if (choice.prefixedBy !== undefined && choice.prefix !== creator.prefix)
-        return { ...choice, conflict: prefixedBy };
-      choice = { ...choice, prefix: creator.prefix, prefixedBy };
+    const ownPrefix = document.creator?.prefix;
+    if (ownPrefix !== undefined) {
+      if (prefixedBy !== undefined && prefix !== ownPrefix) conflict = `${path}.prefix`;
+      [prefix, prefixedBy] = [ownPrefix, `${path}.prefix`];
     }
-    if (from === "client" || (from === "caller" && request.caller.kind === "api-key")) continue;
-    const person = fixedPerson(from, request);
-    const fixedBy = `${path}.from`;
-    if (choice.fixedBy === undefined) choice = { ...choice, fixedBy, ...(person && { person }) };
-    else if (choice.person?.subject !== person?.subject) return { ...choice, conflict: fixedBy };
+    const from = creatorSourceOf(document);
+    if (from === "client" || (from === "caller" && caller.kind === "api-key")) continue;
+    const fixed = fixedPerson(from, caller);
+    if (fixedBy !== undefined && person?.subject !== fixed?.subject) conflict = `${path}.from`;
+    [person, fixedBy] = [fixed, `${path}.from`];
   }
-  const clients = choice.fixedBy === undefined ? clientsPerson(request.creator) : undefined;
-  return clients ? { ...choice, person: clients } : choice;
+  if (fixedBy === undefined) person = clientsPerson(creator);
+  return { person, fixedBy, prefix, prefixedBy, conflict };
 }
 
 function clientsPerson(subject: string | undefined): Person | undefined {
   return subject === undefined ? undefined : { namespace: TENANT_NAMESPACE, subject };
 }
 
-function fixedPerson(from: Exclude<CreatorSource, "client">, { caller }: PolicyRequest): Person | undefined {
+function fixedPerson(
+  from: Exclude<CreatorSource, "client">,
+  { person, tenant }: PolicyRequest["caller"],
+): Person | undefined {
   switch (from) {
     case "caller":
-      return caller.person;
+      return person;
     case "tenant":
-      return clientsPerson(caller.tenant);
+      return clientsPerson(tenant);
     case "none":
       return undefined;
     default:
