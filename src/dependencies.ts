@@ -36,6 +36,7 @@ import type { Tokens } from "./core/ports/tokens.ts";
 import type { VideoTags } from "./core/ports/video-tags.ts";
 import type { DeliveryQueue, EndpointHealth, Webhooks } from "./core/ports/webhooks.ts";
 import type { Budget } from "./core/ports/budget.ts";
+import type { Provisioning } from "./core/ports/provisioning.ts";
 import type { CachedRegistry, Registry, RegistryIndex } from "./core/ports/registry.ts";
 import type { StreamApi, StreamWebhooks } from "./core/ports/stream.ts";
 
@@ -59,6 +60,7 @@ export interface Dependencies {
   readonly deliveries: DeliveryQueue;
   readonly webhooks: Webhooks;
   readonly health: EndpointHealth;
+  readonly provisioning: Provisioning;
   readonly telemetry: Telemetry;
   /** Milliseconds since the epoch. */
   readonly nowMs: () => number;
@@ -137,6 +139,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     config,
     adminRegistry,
     health: adminRegistry.health,
+    provisioning: adminRegistry.provisioning,
     webhooks: createWebhooks(Date.now),
     tokens: createTokens(config.grantKeys, config.allowLoopback),
     hashes: secretHashes,

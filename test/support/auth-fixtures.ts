@@ -94,6 +94,7 @@ export function portsOf(world: Partial<World>, chosen: Issuer[] = []): Authentic
     },
     registry: {
       tenant: (id) => Promise.resolve(ok(id === "acme" ? found.tenant : undefined)),
+      prospect: () => Promise.resolve(ok(undefined)),
       apiKey: (id) => Promise.resolve(ok(id === KEY_ID ? found.key : undefined)),
       issuers: (iss) => Promise.resolve(ok(iss === ISS ? issuers : [])),
       issuersWithHeader: () => Promise.resolve(ok([])),

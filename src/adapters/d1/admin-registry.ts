@@ -7,6 +7,7 @@ import { createEndpointStore } from "./endpoint-store.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import { createIssuerStore } from "./issuer-store.ts";
 import { createPlanStore } from "./plan-store.ts";
+import { createProvisioning } from "./provisioning.ts";
 import { createTenantStore } from "./tenant-store.ts";
 import { createUpstreamStore } from "./upstream-store.ts";
 
@@ -30,6 +31,7 @@ export function createAdminRegistry(
     upstreams: createUpstreamStore(database, encryption),
     endpoints: createEndpointStore(database, encryption),
     health: createEndpointHealth(database),
+    provisioning: createProvisioning(database),
     audit: (query) => readAuditLog(database, query),
   };
 }

@@ -2,7 +2,7 @@ import type { Query } from "./query.ts";
 
 /** A change to be recorded in the audit log. */
 export interface AuditEntry {
-  /** `sluice` for automatic changes. */
+  /** `sluice` for automatic changes. The column takes no other. */
   readonly actor?: "operator" | "sluice";
   readonly action: AuditAction;
   /** Id of the changed document. */
@@ -14,6 +14,7 @@ export interface AuditEntry {
 
 export type AuditAction =
   | `${"tenant" | "plan" | "issuer" | "upstream" | "endpoint"}.${"put" | "delete"}`
+  | "tenant.provision"
   | "key.create"
   | "key.revoke"
   | "upstream.register"

@@ -26,19 +26,21 @@ export async function readAuditLog(
 }
 
 function auditDocument(row: AuditRow): AuditDocument {
+  const details = detailsOf(row);
   return {
     id: String(row.id),
     at: isoTime(row.at),
-    actor: row.actor,
+    // The column has only `operator` and `sluice`.
+    actor: row.action === "tenant.provision" ? `issuer:${String(details["issuer"])}` : row.actor,
     action: row.action,
     target: row.target,
     ...(row.tenant !== null && { tenant: row.tenant }),
-    details: detailsOf(row),
+    details,
   };
 }
 
 /** Stored entries name the setting after its column: `abandoned` is the document's `unfinishedUploads`. */
-function detailsOf({ details }: AuditRow): object {
+function detailsOf({ details }: AuditRow): Readonly<Record<string, unknown>> {
   const { abandoned, ...rest } = JSON.parse(details) as Record<string, unknown>;
   return abandoned === undefined ? rest : { ...rest, unfinishedUploads: abandoned };
 }

@@ -14,6 +14,7 @@ import { setBounded } from "../../platform/bounded-map.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import { type IssuerRow, readIssuer } from "./issuer-row.ts";
 import { LookupCache } from "./lookup-cache.ts";
+import { EMPTY_TENANT } from "./provisioning.ts";
 import {
   type ApiKeyRow,
   type EndpointRow,
@@ -30,6 +31,7 @@ import {
   upstreamOf,
   webhookContext,
 } from "./rows.ts";
+import { WAS_DELETED } from "./tenant-store.ts";
 
 /** The cached registry, with the operation that the admin registry calls after a change. */
 export interface InvalidatableRegistry extends CachedRegistry {
@@ -67,6 +69,11 @@ const TENANT = `
   SELECT tenants.*, plans.policy AS plan_policy, plans.limits AS plan_limits, plans.upstream AS plan_upstream,
     plans.version AS plan_version
   FROM tenants LEFT JOIN plans ON plans.id = tenants.plan WHERE tenants.id = ?`;
+const PROSPECT = `
+  SELECT ?1 AS id, 0 AS suspended, 'delete' AS abandoned, 0 AS version, '' AS upstream, plans.id AS plan,
+    '${EMPTY_TENANT.document}' AS document, NULL AS provisioned_by, policy AS plan_policy, limits AS plan_limits, upstream AS plan_upstream,
+    version AS plan_version, EXISTS (SELECT 1 FROM tenants WHERE id = ?1) AS is_made, ${WAS_DELETED} AS was_deleted
+  FROM plans WHERE id = ?2`;
 const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
 
 /** Policies of plans per isolate. A service has a few plans; each takes a few KB. */
@@ -158,6 +165,14 @@ export function createRegistry(
         return lookUp(tenants, id, load, bypassCache, trust);
       },
 
+      prospect: (id, plan) =>
+        attempt(async () => {
+          const row = await db.withSession("first-primary").prepare(PROSPECT).bind(id, plan).first<ProspectRow>();
+          if (!row) throw new Error(`The plan ${plan} does not exist.`);
+          if (row.is_made) return lookUps(true).tenant(id, "trusted");
+          return ok(row.was_deleted ? undefined : { ...tenantOf(row, readPlan), isProspect: true });
+        }, registryUnavailable).then((found) => (found.ok ? found.value : found)),
+
       apiKey(id, trust) {
         const load = async () => {
           const row = await prepare(API_KEY, id).first<ApiKeyRow & TenantVersion>();
@@ -232,6 +247,11 @@ export function createRegistry(
       for (const cache of [tenants, apiKeys, issuers, specialIssuers, upstreams, endpoints]) cache.expire();
     },
   };
+}
+
+interface ProspectRow extends TenantRow, TenantPlan {
+  readonly is_made: number;
+  readonly was_deleted: number;
 }
 
 interface SpecialIssuer {

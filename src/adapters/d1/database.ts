@@ -7,7 +7,7 @@ import type { Query } from "./query.ts";
 /** Notified of writes, before the caller gets its result. */
 export interface Listeners {
   /**
-   * After every write except notes, also after a failed one.
+   * After every write except notes and additions, also after a failed one.
    *
    * @param bookmark of the database after the write
    */
@@ -37,6 +37,8 @@ export interface Database {
    * `version` it had.
    */
   readonly writeFor: (tenant: string, queries: readonly Query[], entry?: AuditEntry) => Promise<number>;
+  /** Like `write`, for rows that nothing cached is decided by: caches stay valid. */
+  readonly add: (queries: readonly Query[], entry: AuditEntry) => Promise<number>;
   /** Sends a plan's version to the budget objects of all upstreams. @returns the newest version that any of them knows */
   readonly announcePlan: (plan: string, version: number) => Promise<number>;
   /** Writes a row that no request is decided by, so caches stay valid. */
@@ -50,7 +52,7 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
   const first = <Row>(...query: Query) => orUnavailable(prepare(db, query).first<Row>());
 
   /** @returns how many rows the last of the queries changed, and the row it returned */
-  const run = async (queries: readonly Query[], entry?: AuditEntry) => {
+  const run = async (queries: readonly Query[], entry?: AuditEntry, keepsCaches = false) => {
     const session = db.withSession("first-primary");
     const recorded = entry ? [...queries, auditQuery(entry, now())] : queries;
     try {
@@ -59,7 +61,7 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
       const last = results[queries.length - 1];
       return { changes: last?.meta.changes ?? 0, row: last?.results[0] };
     } finally {
-      listeners.onWrite(session.getBookmark());
+      if (!keepsCaches) listeners.onWrite(session.getBookmark());
     }
   };
 
@@ -70,6 +72,7 @@ export function createDatabase(db: D1Database, now: () => number, listeners: Lis
     first,
     all,
     write: async (queries, entry) => (await run(queries, entry)).changes,
+    add: async (queries, entry) => (await run(queries, entry, true)).changes,
     note: async (...query) => void (await orUnavailable(prepare(db, query).run())),
 
     async announcePlan(plan, version) {

@@ -34,6 +34,8 @@ export interface TenantRow {
   readonly plan: string | null;
   /** The policy and limits of a tenant on a plan, as JSON. NULL: they are in the older columns. */
   readonly document: string | null;
+  readonly provisioned_by: string | null;
+  readonly provisioned_iss: string | null;
 }
 
 export interface PlanRow {
@@ -127,6 +129,7 @@ export function tenantOf(row: TenantRow & TenantPlan, readPlan: (json: string) =
     suspended: row.suspended !== 0,
     unfinishedUploads: row.abandoned,
     version: row.version,
+    ...provisionedBy(row),
   };
   if (row.plan === null)
     return { ...rest, policy: [policy], limits: v.parse(limitsSchema, own.limits), upstream: row.upstream };
@@ -142,6 +145,14 @@ export function tenantOf(row: TenantRow & TenantPlan, readPlan: (json: string) =
     upstream: row.upstream || (plan_upstream ?? DEFAULT_UPSTREAM),
     plan: { id: row.plan, version: plan_version },
   };
+}
+
+/** Whose token made a tenant. */
+export function provisionedBy({
+  provisioned_by: issuer,
+  provisioned_iss: iss,
+}: TenantRow): Pick<Tenant, "provisionedBy"> {
+  return issuer === null || iss === null ? {} : { provisionedBy: { issuer, iss } };
 }
 
 /** What a tenant's own document says. */

@@ -7,10 +7,10 @@ import { DEFAULT_UPSTREAM, NO_SUCH_TENANT } from "../../core/shared/tenant.ts";
 import type { Database } from "./database.ts";
 import type { Query } from "./query.ts";
 import { EMPTY, whyNotPut } from "./put-refusal.ts";
-import { type TenantRow, isoTime, ownSettings, settingsColumns } from "./rows.ts";
+import { type TenantRow, isoTime, ownSettings, provisionedBy, settingsColumns } from "./rows.ts";
 
-/** Whether a tenant of this id was ever deleted: the ledger of that tenant is kept under the id. */
-const WAS_DELETED = "EXISTS (SELECT 1 FROM audit WHERE tenant = ?1 AND action = 'tenant.delete')";
+/** Whether a tenant of the id ?1 was ever deleted: the ledger of that tenant is kept under the id. */
+export const WAS_DELETED = "EXISTS (SELECT 1 FROM audit WHERE tenant = ?1 AND action = 'tenant.delete')";
 
 const TENANT_ID_RETIRED = problem(
   "conflict",
@@ -37,11 +37,14 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
       const before = await find(id);
       const columns = settingsColumns(plan, { policy, limits, upstream });
       const isGiven = [policy, limits, plan].map((member) => (member === undefined ? 0 : 1));
+      // A restored tenant belongs to the issuer whose token made it, as the audit says.
       // One statement, because plan, upstream or tenant may be changed or deleted at the same time.
       const query: Query = [
         `INSERT INTO tenants
-           (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version, plan, document)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?10, ?11
+           (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version, plan, document,
+            provisioned_by, provisioned_iss, provisioned_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?10, ?11, made.details ->> 'issuer', made.details ->> 'iss', made.at
+           FROM (SELECT 1) LEFT JOIN audit made ON made.tenant = ?1 AND made.action = 'tenant.provision'
            WHERE (?5 IN ('${DEFAULT_UPSTREAM}', '') OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5))
              AND (?10 ISNULL OR EXISTS (SELECT 1 FROM plans WHERE id = ?10))
              AND (?9 OR EXISTS (SELECT 1 FROM tenants WHERE id = ?1) OR NOT ${WAS_DELETED})
@@ -112,6 +115,7 @@ function tenantDocument(row: TenantRow): TenantDocument {
     ...(row.plan !== null && { plan: row.plan }),
     ...ownSettings(row),
     ...(row.upstream && { upstream: row.upstream }),
+    ...provisionedBy(row),
     suspended: row.suspended !== 0,
     unfinishedUploads: row.abandoned,
     createdAt: isoTime(row.created_at),

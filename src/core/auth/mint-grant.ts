@@ -20,12 +20,13 @@ import { ANY_ACCOUNT } from "../stream/rules/defaults.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { truncate } from "../shared/text.ts";
 import type { Access } from "./authenticate.ts";
+import { type ProvisionTenantPorts, provisionTenant } from "./provision-tenant.ts";
 import type { Caller } from "./rules/caller.ts";
 import { TENANT_NAMESPACE } from "./rules/person.ts";
 import { SUBJECT_EXPECTED, isSubject } from "./rules/subject.ts";
 import type { Tokens } from "../ports/tokens.ts";
 
-export interface MintGrantPorts {
+export interface MintGrantPorts extends ProvisionTenantPorts {
   readonly tokens: Tokens;
   /** Seconds since the epoch. */
   readonly now: () => number;
@@ -68,9 +69,10 @@ export interface MintedGrant {
  */
 export async function mintGrant(
   ports: MintGrantPorts,
-  { caller, tenant }: Access,
+  access: Access,
   body: v.InferOutput<typeof mintGrantSchema>,
 ): Promise<Result<MintedGrant>> {
+  const { caller, tenant } = access;
   const own = caller.person?.subject;
   if (own !== undefined && body.subject !== undefined && body.subject !== own)
     return invalidField(
@@ -90,6 +92,8 @@ export async function mintGrant(
   const issuedAt = ports.now();
   const seconds = lifeOf(caller, issuedAt, body.expiresIn);
   if (!seconds.ok) return seconds;
+  const made = await provisionTenant(ports, access);
+  if (!made.ok) return made;
   const { reference, uploads } = body;
   const grant: Grant = {
     id: ports.newGrantId(),

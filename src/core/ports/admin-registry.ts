@@ -14,6 +14,7 @@ import type {
 } from "../shared/admin-documents.ts";
 import type { Result } from "../shared/result.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
+import type { Provisioning } from "./provisioning.ts";
 import type { EndpointHealth } from "./webhooks.ts";
 
 /**
@@ -31,6 +32,7 @@ export interface AdminRegistry {
   readonly upstreams: UpstreamStore;
   readonly endpoints: EndpointStore;
   readonly health: EndpointHealth;
+  readonly provisioning: Provisioning;
   /** The audit log, newest entry first. */
   audit(query: AuditQuery): Promise<readonly AuditDocument[]>;
 }

@@ -11,6 +11,13 @@ export type Trust = "trusted";
 /** Reads the operator's configuration, from a cache with a maximum age. */
 export interface Registry {
   tenant(id: string, trust?: Trust): Promise<Result<Tenant | undefined>>;
+  /**
+   * What a token makes of an unknown tenant: an empty one on this plan. Never from the cache, so that a tenant which somebody else
+   * has just made is returned as it is.
+   *
+   * @returns `undefined` if a tenant of this id was deleted earlier
+   */
+  prospect(id: string, plan: string): Promise<Result<Tenant | undefined>>;
   apiKey(id: string, trust?: Trust): Promise<Result<ApiKeyRecord | undefined>>;
   /** All issuers whose tokens carry this `iss`, including those whose `iss` has a part that varies. */
   issuers(iss: string, trust?: Trust): Promise<Result<readonly Issuer[]>>;

@@ -27,6 +27,8 @@ export interface TenantDocument extends TenantSettings {
   readonly id: string;
   readonly plan?: string;
   readonly limits: LimitsPatch;
+  /** The issuer whose token made the tenant, and the `iss` of that token. Not sent by the operator. */
+  readonly provisionedBy?: { readonly issuer: string; readonly iss: string };
   readonly createdAt: string;
   readonly updatedAt: string;
 }

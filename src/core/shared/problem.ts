@@ -43,6 +43,8 @@ export const PROBLEMS = {
   credential_unknown_issuer: { status: 401, cloudflare: 10000 },
   credential_unknown_key: { status: 401, cloudflare: 10000 },
   tenant_mismatch: { status: 403, cloudflare: 9109 },
+  provisioning_limit: { status: 403, cloudflare: 9109 },
+  provisioning_busy: { status: 429, cloudflare: 10429 },
   tenant_suspended: { status: 403, cloudflare: 9109 },
   scope_missing: { status: 403, cloudflare: 9109 },
   origin_not_allowed: { status: 403, cloudflare: 9109 },

@@ -24,6 +24,10 @@ export interface Tenant {
   readonly version: number;
   /** The plan that `policy` and `limits` were combined with. Its budget object refuses older versions: see `Budget.acquire`. */
   readonly plan?: PlanVersion;
+  /** Whose token made it; absent: the operator. */
+  readonly provisionedBy?: { readonly issuer: string; readonly iss: string };
+  /** Not stored yet: what a token would make. Its version is older than any. */
+  readonly isProspect?: boolean;
 }
 
 export interface PlanVersion {

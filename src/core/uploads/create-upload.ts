@@ -1,4 +1,5 @@
 import { type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
+import { type ProvisionTenantPorts, provisionTenant } from "../auth/provision-tenant.ts";
 import { decideUpload } from "../policy/decide-upload.ts";
 import { sizeOf } from "../policy/rules/policy-decision.ts";
 import { narrow } from "../policy/rules/policy.ts";
@@ -19,7 +20,7 @@ import { type DirectUploadBody, readDirectUpload, writeDirectUpload } from "./ru
 import { type CreationRequest, type HeaderReader, parseCreation } from "./rules/tus-creation.ts";
 import { encodeUploadMetadata } from "./rules/upload-metadata.ts";
 
-export interface CreateUploadPorts extends AuthenticatePorts, AdmitPorts {
+export interface CreateUploadPorts extends AuthenticatePorts, AdmitPorts, ProvisionTenantPorts {
   readonly registry: CachedRegistry;
   readonly stream: StreamApi;
   readonly tags: VideoTags;
@@ -127,7 +128,7 @@ async function decideCreation(
   });
 }
 
-/** Reserves quota and budget and acts on the answer; if the tenant has changed, decides again, once. */
+/** Reserves quota and budget and acts on the answer; if the tenant was made or has changed, decides again, once. */
 async function admitAndForward(
   ports: CreateUploadPorts,
   request: CreateUploadRequest,
@@ -135,10 +136,15 @@ async function admitAndForward(
   decided: DecidedCreation,
   trace: Trace,
 ): Promise<Result<CreatedUpload>> {
-  const admission = await trace.measure("admit", admit(ports, decided));
-  if (admission.kind !== "stale") return handleAdmission(ports, decided, admission, trace);
+  if (decided.tenant.isProspect) {
+    const made = await provisionTenant(ports, decided);
+    if (!made.ok) return made;
+  } else {
+    const admission = await trace.measure("admit", admit(ports, decided));
+    if (admission.kind !== "stale") return handleAdmission(ports, decided, admission, trace);
+  }
 
-  // The cached tenant is out of date: read the registry past the cache.
+  // The tenant was made now, or the cached one is out of date: read the registry past the cache.
   const retried = await decideCreation({ ...ports, registry: ports.registry.uncached }, request, creation, trace);
   if (!retried.ok) return retried;
   return handleAdmission(ports, retried.value, await trace.measure("admit", admit(ports, retried.value)), trace);

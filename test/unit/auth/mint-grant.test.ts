@@ -3,12 +3,15 @@ import * as v from "valibot";
 import { mintGrant, mintGrantSchema } from "../../../src/core/auth/mint-grant.ts";
 import type { Access } from "../../../src/core/auth/authenticate.ts";
 import type { Grant } from "../../../src/core/auth/rules/grant.ts";
+import type { CachedRegistry } from "../../../src/core/ports/registry.ts";
 import { ok } from "../../../src/core/shared/result.ts";
 import { NOON, policyOf } from "../../support/policy-fixtures.ts";
 
 const ports = {
   now: () => NOON,
   newGrantId: () => "jti-1",
+  registry: {} as CachedRegistry,
+  provisioning: { provision: () => Promise.reject(new Error("not used")) },
   tokens: {
     peek: () => undefined,
     verifyJwt: () => Promise.resolve(ok({})),

@@ -17,8 +17,9 @@ CREATE TABLE plans (
 
 ALTER TABLE tenants ADD COLUMN plan TEXT;
 ALTER TABLE tenants ADD COLUMN document TEXT;
--- The issuer whose token made the tenant.
+-- The issuer whose token made the tenant, and the iss of that token.
 ALTER TABLE tenants ADD COLUMN provisioned_by TEXT;
+ALTER TABLE tenants ADD COLUMN provisioned_iss TEXT;
 ALTER TABLE tenants ADD COLUMN provisioned_at INTEGER;
 
 -- The version before writes only the older columns, and no limits with a blank: the tenant then leaves the plan.

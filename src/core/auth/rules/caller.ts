@@ -1,6 +1,7 @@
 import type { PolicyDocument } from "../../policy/rules/policy.ts";
 import type { Grant } from "./grant.ts";
 import type { Person } from "./person.ts";
+import type { Provisioner } from "./provisioning.ts";
 import type { Scope } from "./scopes.ts";
 
 /** The sender of a request, from its verified credential. */
@@ -14,6 +15,8 @@ export interface Caller {
   /** The end user, of a JWT or a grant. An API key acts for the whole tenant and has none. */
   readonly person?: Person;
   readonly scopes: ReadonlySet<Scope>;
+  /** The credential reaches only some tenants: see `reaches`. */
+  readonly provisioner?: Provisioner;
   /** When an API key expires, in milliseconds since the epoch; absent: never. */
   readonly expiresAt?: number;
   /** The longest life of a grant that a JWT may mint. */

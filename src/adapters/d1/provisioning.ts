@@ -1,0 +1,95 @@
+import { type Provisioner, TENANT_OUT_OF_REACH } from "../../core/auth/rules/provisioning.ts";
+import type { Provisioning } from "../../core/ports/provisioning.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
+import { registryUnavailable } from "../../core/shared/registry-unavailable.ts";
+import { err, ok } from "../../core/shared/result.ts";
+import { attempt } from "../attempt.ts";
+import type { Database } from "./database.ts";
+import { settingsColumns } from "./rows.ts";
+import { WAS_DELETED } from "./tenant-store.ts";
+
+const MINUTE_MS = 60_000;
+
+/** The columns of a tenant whose plan says everything. */
+export const EMPTY_TENANT = settingsColumns("", {});
+
+/** An issuer that makes tenants, with its limits. A revoked one has no scopes. */
+const ISSUER = `
+  SELECT id, document ->> '$.provision.plan' AS plan, document ->> '$.provision.maxTenants' AS max_tenants,
+    document ->> '$.provision.maxPerMinute' AS max_per_minute
+  FROM issuers WHERE id = ?2 AND scopes <> '[]' AND document ->> '$.provision.plan' NOTNULL`;
+
+/** How many tenants the issuer has made, since ?3, and when the first of these. */
+const MADE = `
+  SELECT count(*) AS made, count(*) FILTER (WHERE provisioned_at > ?3) AS lately,
+    min(provisioned_at) FILTER (WHERE provisioned_at > ?3) AS since
+  FROM tenants WHERE provisioned_by = ?2`;
+
+/** One statement, because other requests make tenants at the same time, and the operator deletes them and changes issuers. */
+const PROVISION = `
+  INSERT INTO tenants
+    (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version, plan, document,
+     provisioned_by, provisioned_iss, provisioned_at)
+  SELECT ?1, ?5, '${EMPTY_TENANT.policy}', '${EMPTY_TENANT.limits}', '${EMPTY_TENANT.upstream}', 0, 'delete', ?4, ?4, ?4, plans.id, '${EMPTY_TENANT.document}',
+    issuer.id, ?6, ?4
+  FROM (${ISSUER}) issuer JOIN plans ON plans.id = issuer.plan CROSS JOIN (${MADE}) counts
+  WHERE NOT ${WAS_DELETED} AND made < max_tenants AND lately < max_per_minute
+  ON CONFLICT (id) DO NOTHING`;
+
+/** Why no tenant was made. */
+const WHY_NOT = `
+  SELECT EXISTS (SELECT 1 FROM tenants WHERE id = ?1) AS tenant_exists, ${WAS_DELETED} AS was_deleted, issuer.id AS issuer,
+    made < max_tenants AS has_room, since
+  FROM (${MADE}) counts LEFT JOIN (${ISSUER}) issuer`;
+
+interface WhyNot {
+  readonly tenant_exists: number;
+  readonly was_deleted: number;
+  readonly issuer: string | null;
+  readonly has_room: number | null;
+  readonly since: number | null;
+}
+
+export function createProvisioning({ add, first, now }: Pick<Database, "add" | "first" | "now">): Provisioning {
+  /** @returns why there is no tenant now */
+  const make = async (tenant: string, { issuer, iss, name = null }: Row): Promise<Problem | undefined> => {
+    const at = now();
+    const key = [tenant, issuer, at - MINUTE_MS] as const;
+    const made = await add([[PROVISION, [...key, at, name, iss]]], {
+      actor: "sluice",
+      action: "tenant.provision",
+      target: tenant,
+      tenant,
+      details: { name, issuer, iss },
+    });
+    const why = made > 0 ? null : await first<WhyNot>(WHY_NOT, [...key]);
+    if (!why || why.tenant_exists) return undefined;
+    if (why.was_deleted) return TENANT_OUT_OF_REACH;
+    if (why.issuer === null) return NO_PROVISIONER;
+    if (!why.has_room) return NO_ROOM;
+    return busy(Math.max(1, Math.ceil(((why.since ?? 0) + MINUTE_MS - now()) / 1000)));
+  };
+
+  return {
+    async provision(tenant, by) {
+      const whyNot = await attempt(() => make(tenant, by), registryUnavailable);
+      if (!whyNot.ok) return whyNot;
+      return whyNot.value ? err(whyNot.value) : ok(undefined);
+    },
+  };
+}
+
+interface Row extends Omit<Provisioner, "name"> {
+  readonly name?: string | null;
+}
+
+const NO_PROVISIONER = problem("credential_revoked", "The token's issuer makes no tenants any more.");
+
+/** Waiting does not help: the operator has to. */
+const NO_ROOM = problem("provisioning_limit", "Tokens of this issuer have made as many tenants as they may.");
+
+function busy(retryAfterSeconds: number): Problem {
+  return problem("provisioning_busy", `Too many new tenants. Try again in ${retryAfterSeconds} seconds.`, {
+    retryAfterSeconds,
+  });
+}
