@@ -1,4 +1,4 @@
-import { type JWK, SignJWT, UnsecuredJWT, exportJWK, generateKeyPair, importJWK } from "jose";
+import { type JWK, SignJWT, UnsecuredJWT, exportJWK, generateKeyPair, importJWK, decodeJwt } from "jose";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createTokens } from "../../../src/adapters/auth/tokens.ts";
 import type { KeyRing } from "../../../src/config.ts";
@@ -269,7 +269,7 @@ describe("Tokens.signGrant and Tokens.verifyGrant", () => {
     const mintedBy = { issuer: "idp", iss: "https://idp.example/" };
     const full = {
       ...grant,
-      subject: "user-1",
+      person: { namespace: "tenant", subject: "user-1" },
       policy: { upload: { maxBytes: 5 } },
       uploads: 50,
       reference: "order 7",
@@ -280,6 +280,22 @@ describe("Tokens.signGrant and Tokens.verifyGrant", () => {
       expect(tokens.peek(token)).toEqual({ kind: "grant" });
       expect(await tokens.verifyGrant(token)).toEqual({ ok: true, value: one });
     }
+  });
+
+  it.each([
+    [
+      { namespace: "tenant", subject: "zoë" },
+      { sub: "zoë", ns: undefined },
+    ],
+    [
+      { namespace: "auth0", subject: "user-1" },
+      { sub: undefined, ns: ["auth0", "user-1"] },
+    ],
+  ])("writes and reads %j, and the version before sees a subject of the tenant's only: %j", async (person, claims) => {
+    const token = await tokens.signGrant({ ...grant, person });
+    const { sub, ns } = decodeJwt(token);
+    expect({ sub, ns }).toEqual(claims);
+    expect(await tokens.verifyGrant(token)).toMatchObject({ value: { person } });
   });
 
   it("accepts a grant after its signing key was rotated, and refuses it after the key was removed", async () => {
