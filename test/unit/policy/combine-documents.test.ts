@@ -7,7 +7,7 @@ import { type PolicyDocument, narrow } from "../../../src/core/policy/rules/poli
 import { documents, policyRequest } from "../../support/policy-arbitraries.ts";
 import { STREAM_BOUNDS, codeOf, policyOf, requestOf } from "../../support/policy-fixtures.ts";
 
-const combine = (plan: object, own: object) => combineDocuments(policyOf(plan, "plan"), policyOf(own), STREAM_BOUNDS);
+const combine = (plan: object, own: object) => combineDocuments(policyOf(plan, "plan"), ownOf(own), STREAM_BOUNDS);
 const apply = (document: PolicyDocument, request = requestOf()) => applyPolicy([document], request);
 
 /** Explanations and problems without what tells a plan from a tenant. */
@@ -90,7 +90,7 @@ describe("combineDocuments", () => {
   it("replaces a custom key that version 0.1 stored under metadata", () => {
     const read = readPolicy({ metadata: { Project: { required: true } } }, "plan");
     if (!read.ok) throw new Error(read.problem.detail);
-    const combined = combineDocuments(read.value, policyOf({ custom: { project: null } }), STREAM_BOUNDS);
+    const combined = combineDocuments(read.value, ownOf({ custom: { project: null } }), STREAM_BOUNDS);
     expect([combined.json, combined.rules.size]).toEqual([{}, 0]);
   });
 
@@ -230,12 +230,13 @@ describe("combineDocuments, for any plan, tenant and creation", () => {
   });
 });
 
-describe("parsePolicy, of a tenant's document with null", () => {
+describe("parsePolicy, of a document with null", () => {
+  const parse = (json: object) => parsePolicy(json, "policy", undefined, true);
+
   it("accepts null for any entry of a plan, and says that there is one", () => {
     fc.assert(
       fc.property(removal, (json) => {
-        const parsed = parsePolicy(json, "policy");
-        expect(parsed).toMatchObject({ ok: true, value: { removes: true } });
+        expect(parse(json)).toMatchObject({ ok: true, value: { removes: true } });
       }),
     );
     expect(policyOf({ upload: { maxBytes: 5 } })).not.toHaveProperty("removes");
@@ -249,18 +250,20 @@ describe("parsePolicy, of a tenant's document with null", () => {
     [{ metadata: { nme: null } }, "policy.metadata.nme"],
     [{ custom: { name: null } }, "policy.custom.name"],
     [{ custom: { sluice: null } }, "policy.custom.sluice"],
+    [{ custom: { a: null, A: null } }, "policy.custom.A"],
     [{ metadata: { name: { maxLength: null } } }, "policy.metadata.name.maxLength"],
     [{ creator: { from: null } }, "policy.creator.from"],
     [{ origins: [null] }, "policy.origins.0"],
     [{ upload: { fileTypes: [null] } }, "policy.upload.fileTypes.0"],
   ])("refuses %j", (json, key) => {
-    expect(parsePolicy(json, "policy")).toMatchObject({ problem: { code: "body_invalid", key } });
+    expect(parse(json)).toMatchObject({ problem: { code: "body_invalid", key } });
   });
 
-  it("refuses null in a plan's and a grant's document", () => {
+  it("refuses it of a tenant without a plan, of a plan and of a grant", () => {
     fc.assert(
-      fc.property(removal, fc.constantFrom("plan" as const, "grant" as const), (json, source) => {
-        expect(parsePolicy(json, source)).toMatchObject({ problem: { code: "body_invalid" } });
+      fc.property(removal, fc.constantFrom("policy" as const, "plan" as const, "grant" as const), (json, source) => {
+        const detail = `${source}: only a tenant on a plan may have null, which removes an entry of the plan`;
+        expect(parsePolicy(json, source)).toMatchObject({ problem: { code: "body_invalid", key: source, detail } });
       }),
     );
   });

@@ -53,6 +53,7 @@ export function compileRules(
       const pointer = `/${source}/${member}/${name}`;
       if (member === "metadata" && !METADATA_KEYS.has(name)) faults.push(misplaced(pointer, name));
       if (name === "*") {
+        if (json === null) continue;
         const rule = compileCustomKeys(pointer, json, spellings, faults);
         if (!rule.ok) return rule;
         customKeys = rule.value;
@@ -65,6 +66,8 @@ export function compileRules(
         ? pointer !== streamKey && `is one of Stream's keys: write ${dotPath(streamKey)}`
         : spell(name, spellings);
       if (error) return refuse(pointer, error);
+      // It removes the rule of a plan.
+      if (json === null) continue;
       const rule = compileRule(key, pointer, json, maxima, faults);
       if (!rule.ok) return rule;
       rules.set(key, rule.value);

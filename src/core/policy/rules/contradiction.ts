@@ -7,7 +7,7 @@ import { type KeyInput, decideKey } from "./decide-key.ts";
 import { originsMeet } from "./hosts.ts";
 import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { PolicyRequest } from "./policy-decision.ts";
-import { type InheritableMember, type Policy, memberPath, tenantDocument } from "./policy.ts";
+import { type Policy, memberPath, tenantDocument } from "./policy.ts";
 import type { Context, KeyType, Rule } from "./rule.ts";
 import { lengthOfAutoExpiry } from "./scheduleddeletion-and-expiry-keys.ts";
 import { CUSTOM_KEY } from "./text-keys.ts";
@@ -55,7 +55,7 @@ function findListConflict(policy: Policy): Problem | undefined {
   const tenant = tenantDocument(policy);
   for (const grant of policy.slice(1)) {
     const { upload, origins } = grant;
-    const paths = (member: InheritableMember) => `${memberPath(tenant, member)} and ${memberPath(grant, member)}`;
+    const paths = (member: string) => `${memberPath(tenant, member)} and ${memberPath(grant, member)}`;
     if (tenant.upload.fileTypes && upload.fileTypes && !fileTypesMeet(tenant.upload.fileTypes, upload.fileTypes))
       return conflict("fileTypes", `${paths("upload.fileTypes")} have no type in common`);
     // A document that lists origins is for browsers. An empty list is for other clients: they send no origin.

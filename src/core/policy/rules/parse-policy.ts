@@ -4,13 +4,15 @@ import { isJsonObject } from "../../shared/json.ts";
 import { type Result, ok } from "../../shared/result.ts";
 import { ANY_ACCOUNT } from "../../stream/rules/defaults.ts";
 import type { AccountMaxima } from "../../stream/rules/upstream.ts";
-import { takeRemovals } from "./combine-documents.ts";
+import { hasRemovals } from "./combine-documents.ts";
 import { type RulesByKey, compileRules } from "./compile-rules.ts";
 import { type Faults, refuse, refuseAll, refuseIssues, unmatched } from "./faults.ts";
 import { PREFIX_EXPECTED, isCreatorPrefix } from "./creator.ts";
 import { FILE_TYPE } from "./file-types.ts";
 import { ORIGIN_EXPECTED, isOrigin } from "./hosts.ts";
 import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
+
+export const NO_PLAN = "only a tenant on a plan may have null, which removes an entry of the plan";
 
 const MAX_ORIGINS = 100;
 const MAX_FILE_TYPES = 50;
@@ -23,36 +25,39 @@ const rulesByKey = v.optional(v.custom<RulesByKey>(isJsonObject, "must be an obj
 const documentSchema = jsonObject({
   upload: v.optional(
     jsonObject({
-      minBytes: v.optional(bytes),
-      maxBytes: v.optional(bytes),
-      fileTypes: v.optional(v.pipe(v.array(fileType), v.minLength(1), v.maxLength(MAX_FILE_TYPES))),
+      minBytes: v.nullish(bytes),
+      maxBytes: v.nullish(bytes),
+      fileTypes: v.nullish(v.pipe(v.array(fileType), v.minLength(1), v.maxLength(MAX_FILE_TYPES))),
     }),
     {},
   ),
   metadata: rulesByKey,
   custom: rulesByKey,
-  creator: v.optional(
+  creator: v.nullish(
     jsonObject({
       from: v.exactOptional(v.picklist(CREATOR_SOURCES)),
       prefix: v.exactOptional(v.pipe(v.string(), v.check(isCreatorPrefix, PREFIX_EXPECTED))),
     }),
   ),
-  origins: v.optional(v.pipe(v.array(v.string()), v.maxLength(MAX_ORIGINS))),
+  origins: v.nullish(v.pipe(v.array(v.string()), v.maxLength(MAX_ORIGINS))),
 });
 
 /**
  * Parses a policy document as the operator or the minter of a grant writes it.
  *
  * @param maxima of the Stream account; absent: any
+ * @param mayRemove whether entries may be `null`: those of a tenant on a plan
  * @returns the problem `body_invalid` with the path of each fault, also if rules contradict each other
  */
 export function parsePolicy(
   json: unknown,
   source: PolicyDocument["source"],
   maxima: AccountMaxima = ANY_ACCOUNT,
+  mayRemove = false,
 ): Result<PolicyDocument> {
   const faults: Faults = [];
   const document = compileDocument(json, source, maxima, faults);
+  if (document.ok && document.value.removes && !mayRemove) return refuse(`/${source}`, NO_PLAN);
   return faults.length > 0 ? refuseAll(faults) : document;
 }
 
@@ -76,12 +81,12 @@ function compileDocument(
   maxima: AccountMaxima,
   faults: Faults,
 ): Result<PolicyDocument> {
-  const { kept, removes } = source === "policy" ? takeRemovals(json) : { kept: json, removes: false };
-  const parsed = v.safeParse(documentSchema, kept);
+  const parsed = v.safeParse(documentSchema, json);
   if (!parsed.success) return refuseIssues(`/${source}`, parsed.issues);
   const { upload, metadata, custom, creator, origins } = parsed.output;
 
-  const { minBytes = 0, maxBytes = Number.MAX_SAFE_INTEGER, fileTypes } = upload;
+  const { fileTypes } = upload;
+  const [minBytes, maxBytes] = [upload.minBytes ?? 0, upload.maxBytes ?? Number.MAX_SAFE_INTEGER];
   if (minBytes > maxBytes)
     return refuse(`/${source}/upload/minBytes`, `must be at most maxBytes, ${maxBytes} (found: ${minBytes})`);
   const most = maxima.maxUploadBytes;
@@ -103,6 +108,6 @@ function compileDocument(
     ...rules.value,
     ...(creator && { creator }),
     ...(origins && { origins }),
-    ...(removes && { removes }),
+    ...(hasRemovals(json) && { removes: true }),
   });
 }

@@ -31,19 +31,17 @@ export interface PolicyDocument {
   };
   /** Browser origins that may create uploads; absent: any. */
   readonly origins?: readonly string[];
-  /** A tenant's document only: it has entries that are `null`, which remove those of its plan. */
+  /** It has entries that are `null`, which remove those of a plan. */
   readonly removes?: true;
-  /** What a document that was combined with a plan's has from there, besides rules: these have paths of their own. */
-  readonly inherited?: ReadonlySet<InheritableMember>;
+  /** The entries that a document has from the plan that it was combined with: see `combineDocuments`. */
+  readonly inherited?: ReadonlySet<string>;
   /** Why no creation can satisfy a document that was combined with a plan's. */
   readonly conflict?: Problem;
 }
 
-export type InheritableMember = `upload.${"minBytes" | "maxBytes" | "fileTypes"}` | "creator" | "origins";
-
-/** The path of what is no rule of a key, such as `plan.upload.maxBytes`. */
-export function memberPath({ source, inherited }: PolicyDocument, member: InheritableMember): string {
-  return `${inherited?.has(member) ? "plan" : source}.${member}`;
+/** The path of an entry that is no rule, such as `plan.upload.maxBytes`. */
+export function memberPath({ source, inherited }: PolicyDocument, member: string): string {
+  return `${inherited?.has(`.${member}`) ? "plan" : source}.${member}`;
 }
 
 export const CREATOR_SOURCES = ["caller", "client", "tenant", "none"] as const;

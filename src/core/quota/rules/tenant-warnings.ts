@@ -16,8 +16,8 @@ import { uploadBounds } from "./upload-bounds.ts";
 
 /**
  * What is accepted in a tenant's document, but refuses uploads that its operator may expect to work, or has no effect; and what a
- * stored document may have, but not one that is written. For a tenant on a plan, of what results: a pointer that begins with
- * `/effective` is to something that the tenant has from the plan.
+ * stored document may have, but not one that is written. For a tenant on a plan, of what results: the pointers are
+ * into its member `effective`.
  */
 export function tenantWarnings(own: Pick<TenantDocument, "policy" | "limits">, plan?: PlanDocument): Warning[] {
   const faults: Faults = [];
@@ -29,19 +29,11 @@ export function tenantWarnings(own: Pick<TenantDocument, "policy" | "limits">, p
     return [{ pointer: "/effective/policy", code: "policy_unreadable", detail: inherited.problem.detail }];
   const limits = combineLimits(plan.limits, own.limits);
   const policy = combineDocuments(inherited.value, read.value, uploadBounds(ANY_ACCOUNT, limits));
-  if (policy.conflict)
-    faults.push({ pointer: "/effective/policy", code: "policy_conflict", detail: policy.conflict.detail });
-  return warningsOf(policy, limits, faults).map((warning) => {
-    const isOwn = has(own, warning.pointer) || warning.pointer.startsWith("/effective");
-    return isOwn ? warning : { ...warning, pointer: `/effective${warning.pointer}` };
-  });
-}
-
-/** Whether a document has a value at a JSON pointer. Its keys contain no slash. */
-function has(document: object, pointer: string): boolean {
-  let value: unknown = document;
-  for (const name of pointer.slice(1).split("/")) value = (value as Record<string, unknown> | null | undefined)?.[name];
-  return value !== undefined;
+  if (policy.conflict) faults.push({ pointer: "/policy", code: "policy_conflict", detail: policy.conflict.detail });
+  return warningsOf(policy, limits, faults).map((warning) => ({
+    ...warning,
+    pointer: `/effective${warning.pointer}`,
+  }));
 }
 
 function warningsOf(policy: PolicyDocument, limits: Limits, faults: Faults): Warning[] {

@@ -1,7 +1,7 @@
-import { parsePolicy } from "../../../core/policy/rules/parse-policy.ts";
+import { NO_PLAN, parsePolicy } from "../../../core/policy/rules/parse-policy.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { invalidField } from "../../../core/shared/invalid-field.ts";
-import { type Result, ok } from "../../../core/shared/result.ts";
+import type { Result } from "../../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
 import { USUAL_MAXIMA } from "../../../core/stream/rules/defaults.ts";
 
@@ -16,10 +16,7 @@ export async function checkSettings(
   mayRemove: boolean,
 ): Promise<Result<unknown>> {
   const account = await uncached.upstream(upstream ?? DEFAULT_UPSTREAM, "trusted");
-  const policy = parsePolicy(json, "policy", (account.ok && account.value) || USUAL_MAXIMA);
+  const policy = parsePolicy(json, "policy", (account.ok && account.value) || USUAL_MAXIMA, mayRemove);
   if (!policy.ok || mayRemove) return policy;
-  const removing = policy.value.removes ? "policy" : JSON.stringify(limits).includes("null") && "limits";
-  return removing
-    ? invalidField(removing, "only a tenant on a plan may have null, which removes an entry of the plan")
-    : ok(undefined);
+  return JSON.stringify(limits).includes("null") ? invalidField("limits", NO_PLAN) : policy;
 }
