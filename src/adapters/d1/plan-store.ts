@@ -8,8 +8,9 @@ import type { Query } from "./query.ts";
 import { EMPTY, whyNotPut } from "./put-refusal.ts";
 import { type PlanRow, isoTime } from "./rows.ts";
 
-const HAS_TENANTS = "EXISTS (SELECT 1 FROM tenants WHERE plan = ?1)";
-const OF_ISSUERS = "FROM issuers WHERE json_extract(document, '$.provision.plan') = ?1";
+const USES = `
+  SELECT (SELECT count(*) FROM tenants WHERE plan = ?1) AS tenants,
+    (SELECT count(*) FROM issuers WHERE document ->> '$.provision.plan' = ?1) AS issuers`;
 
 /**
  * Plans. A change is first written to D1, then announced to the budget objects of all upstreams, and only then answered: from the
@@ -42,25 +43,17 @@ export function createPlanStore({ all, first, write, announcePlan, now }: Databa
       const query: Query = [
         `INSERT INTO plans (id, name, policy, limits, upstream, created_at, updated_at, version)
          SELECT ?1, ?2, coalesce(?3, '${EMPTY}'), coalesce(?4, '${EMPTY}'), ?5, ?6, ?6, ?6
-           WHERE coalesce(?5, '${DEFAULT_UPSTREAM}') = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5)
+           WHERE ?5 ISNULL OR ?5 = '${DEFAULT_UPSTREAM}' OR EXISTS (SELECT 1 FROM upstreams WHERE id = ?5)
          ON CONFLICT (id) DO UPDATE SET name = ?2, policy = excluded.policy, limits = excluded.limits, upstream = ?5,
            updated_at = ?6, version = max(version + 1, ?6)
            WHERE (?3 NOTNULL OR policy = '${EMPTY}') AND (?4 NOTNULL OR limits = '${EMPTY}')`,
-        [
-          id,
-          name,
-          policy === undefined ? null : JSON.stringify(policy),
-          limits === undefined ? null : JSON.stringify(limits),
-          upstream,
-          now(),
-        ],
+        [id, name, JSON.stringify(policy) ?? null, JSON.stringify(limits) ?? null, upstream, now()],
       ];
       const details = { name, policy: policy ?? {}, limits: limits ?? {}, upstream };
       const written = await write([query], { action: "plan.put", target: id, details });
-      if (written === 0) return whyNotPut("plan", { policy, limits }, await find(id), upstream);
-
       for (;;) {
         const after = await find(id);
+        if (written === 0) return whyNotPut("plan", { policy, limits }, after, upstream);
         if (!after) return err(NO_SUCH_PLAN);
         const known = await announcePlan(id, after.version);
         if (known <= after.version) return ok({ document: planDocument(after), created: !before });
@@ -71,23 +64,17 @@ export function createPlanStore({ all, first, write, announcePlan, now }: Databa
     async delete(id) {
       const before = await find(id);
       // One statement, because a tenant may be put on the plan at the same time.
-      const sql = `DELETE FROM plans WHERE id = ?1 AND NOT ${HAS_TENANTS} AND NOT EXISTS (SELECT 1 ${OF_ISSUERS})`;
+      const sql = `DELETE FROM plans WHERE id = ?1 AND (0, 0) = (${USES})`;
       const deleted = await write([[sql, [id]]], { action: "plan.delete", target: id });
-      if (deleted === 0 && (await find(id))) return err(await inUse(id));
+      if (deleted === 0 && (await find(id))) {
+        const uses = await first<{ tenants: number; issuers: number }>(USES, [id]);
+        return err(problem("conflict", `The plan is in use (tenants: ${uses?.tenants}, issuers: ${uses?.issuers}).`));
+      }
       // Also if it was gone: an earlier call may have deleted it and failed before it had announced that.
       await announcePlan(id, Math.max(now(), before?.version ?? 0));
       return ok(deleted > 0);
     },
   };
-
-  async function inUse(id: string) {
-    const counts = await first<{ tenants: number; issuers: number }>(
-      `SELECT (SELECT count(*) FROM tenants WHERE plan = ?1) AS tenants, (SELECT count(*) ${OF_ISSUERS}) AS issuers`,
-      [id],
-    );
-    const { tenants = 0, issuers = 0 } = counts ?? {};
-    return problem("conflict", `The plan is in use: tenants: ${tenants}, issuers: ${issuers}. It cannot be deleted.`);
-  }
 }
 
 const NO_SUCH_PLAN = problem("not_found", "There is no such plan.");

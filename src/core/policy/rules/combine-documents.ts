@@ -64,10 +64,10 @@ interface Entry {
  */
 function entriesOf(json: unknown): ReadonlyMap<string, Entry> {
   const entries = new Map<string, Entry>();
-  for (const [member, value] of Object.entries(json as object) as [string, unknown][])
+  for (const [member, value] of Object.entries(json as Record<string, unknown>))
     if (member === "creator" || member === "origins") entries.set(`.${member}`, { member, value });
     else
-      for (const [name, inner] of Object.entries((value ?? {}) as object) as [string, unknown][])
+      for (const [name, inner] of Object.entries((value ?? {}) as Record<string, unknown>))
         entries.set(member === "upload" ? `.upload.${name}` : name.toLowerCase(), { member, name, value: inner });
   return entries;
 }
