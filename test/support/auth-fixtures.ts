@@ -1,10 +1,11 @@
-import { type AuthenticatePorts, type Credentials, authenticate } from "../../src/core/auth/authenticate.ts";
-import type { TokenPreview } from "../../src/core/ports/tokens.ts";
+import { type AuthenticatePorts, authenticate } from "../../src/core/auth/authenticate.ts";
+import type { Credentials } from "../../src/core/auth/rules/credential.ts";
+import type { SignatureChecks, UnverifiedToken } from "../../src/core/ports/tokens.ts";
 import { type ApiKeyRecord, formatApiKey } from "../../src/core/auth/rules/api-key.ts";
 import type { Grant } from "../../src/core/auth/rules/grant.ts";
 import type { Issuer } from "../../src/core/auth/rules/issuer.ts";
 import type { Scope } from "../../src/core/auth/rules/scopes.ts";
-import { ok } from "../../src/core/shared/result.ts";
+import { type Result, ok } from "../../src/core/shared/result.ts";
 import type { Tenant } from "../../src/core/shared/tenant.ts";
 import { NOON, policyOf } from "./policy-fixtures.ts";
 
@@ -59,21 +60,21 @@ interface World {
   readonly issuers: readonly Issuer[];
   readonly claims: Readonly<Record<string, unknown>>;
   readonly grant: Grant;
-  readonly audiences: readonly string[];
+  /** What the signature of a JWT says with an issuer. */
+  readonly signature: (issuer: Issuer, checks: SignatureChecks) => Result<object>;
 }
+
+/** Claims of a JWT that `issuer` accepts. */
+export const CLAIMS = { iss: ISS, aud: "sluice", sub: "user-1", exp: NOON + 60 };
 
 /** Tokens are `jwt` and `grant`; the hash of a key is its text. `chosen` collects the issuers that verify a JWT. */
 export function portsOf(world: Partial<World>, chosen: Issuer[] = []): AuthenticatePorts {
-  const { issuers, claims, audiences, ...rest } = {
-    issuers: [issuer],
-    claims: { sub: "user-1" },
-    audiences: ["sluice"],
-    ...world,
-  };
+  const { issuers, signature, ...rest } = { issuers: [issuer], signature: () => ok({}), ...world };
+  const claims = { ...CLAIMS, ...world.claims };
   const found = { tenant, key: keyRecord, grant, ...rest };
-  const peek = (token: string): TokenPreview | undefined => {
-    if (token === "grant") return { kind: "grant" };
-    return token === "jwt" ? { kind: "jwt", iss: ISS, audiences } : undefined;
+  const peek = (text: string): UnverifiedToken | undefined => {
+    if (text === "grant") return { kind: "grant" };
+    return text === "jwt" ? { kind: "jwt", text, alg: "HS256", iss: claims.iss, claims } : undefined;
   };
   return {
     now: () => NOON,
@@ -87,24 +88,31 @@ export function portsOf(world: Partial<World>, chosen: Issuer[] = []): Authentic
       peek,
       verifyGrant: () => Promise.resolve(ok(found.grant)),
       signGrant: () => Promise.resolve("grant"),
-      verifyJwt: (_, issuer) => {
+      verifySignature: (_, issuer, checks) => {
         chosen.push(issuer);
-        return Promise.resolve(ok(claims));
+        return Promise.resolve(signature(issuer, checks));
       },
+      readKeys: () => Promise.resolve(ok({ count: 1, algorithms: ["secret"] })),
     },
     registry: {
       tenant: (id) => Promise.resolve(ok(id === "acme" ? found.tenant : undefined)),
       prospect: () => Promise.resolve(ok(undefined)),
       apiKey: (id) => Promise.resolve(ok(id === KEY_ID ? found.key : undefined)),
       issuers: (iss) => Promise.resolve(ok(iss === ISS ? issuers : [])),
-      issuersWithHeader: () => Promise.resolve(ok([])),
+      issuersWithHeader: () => Promise.resolve(ok(issuers.filter(({ header }) => header))),
       upstream: () => Promise.resolve(ok(undefined)),
       endpoints: () => Promise.resolve(ok([])),
     },
   };
 }
 
-export const bearer = (token: string): Credentials => ({ tenant: "acme", authorization: `Bearer ${token}` });
+/** A request for the tenant acme with these headers, in lower case. */
+export const sent = (headers: Readonly<Record<string, string>>, grant?: string): Credentials => ({
+  tenant: "acme",
+  header: (name) => headers[name],
+  grant,
+});
+export const bearer = (token: string): Credentials => sent({ authorization: `Bearer ${token}` });
 
 export async function outcomeOf(ports: AuthenticatePorts, credentials: Credentials, scope: Scope = "uploads:create") {
   const access = await authenticate(ports, credentials, scope);

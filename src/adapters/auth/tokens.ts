@@ -1,82 +1,118 @@
-import { SignJWT, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
-import { JWKSMultipleMatchingKeys, JWKSNoMatchingKey, JWTClaimValidationFailed, JWTExpired } from "jose/errors";
+import { type JWK, SignJWT, compactVerify } from "jose";
 import * as v from "valibot";
 import type { KeyRing } from "../../config.ts";
+import type { Claims } from "../../core/auth/rules/claims.ts";
 import { DEFAULT_GRANT_UPLOADS } from "../../core/auth/rules/grant.ts";
 import { TENANT_NAMESPACE } from "../../core/auth/rules/person.ts";
+import { refuseToken } from "../../core/auth/rules/refuse-token.ts";
+import type { TokenStep } from "../../core/auth/rules/token-step.ts";
+import { keyFits } from "../../core/auth/rules/verification-key.ts";
+import { isJsonObject, parseJson } from "../../core/shared/json.ts";
+import { problem } from "../../core/shared/problem.ts";
 import { TENANT_ID } from "../../core/shared/tenant.ts";
-import { type Problem, problem } from "../../core/shared/problem.ts";
-import { errorMessage } from "../../core/shared/text.ts";
-import { type Result, ok, err } from "../../core/shared/result.ts";
-import type { Tokens } from "../../core/ports/tokens.ts";
-import { JwksUnavailable, createKeySource } from "./jwks.ts";
+import { type Err, type Result, ok, err } from "../../core/shared/result.ts";
+import type { SignatureChecks, Signed, Tokens, UnverifiedJwt } from "../../core/ports/tokens.ts";
+import { JwksUnavailable, type KeySet, createKeySource } from "./jwks.ts";
 
 /** The `typ` of grants, so that no other JWT passes for a grant or the other way round (RFC 8725 section 3.11). */
 const GRANT_TYPE = "grant+jwt";
 const GRANT_ISSUER = "sluice";
 const GRANT_ALGORITHM = "HS256";
 
-/** For the clocks of identity providers. Grants need none: this Worker signs them. */
-const CLOCK_TOLERANCE_SECONDS = 30;
-
-/** Verifies the JWTs of identity providers, and signs and verifies grants, with `jose`. */
+/** Verifies the signatures of identity providers, and signs and verifies grants, with `jose`. */
 export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens {
   const keySource = createKeySource(allowLoopback);
-  const grantKeyOf = (header: { kid?: string }) => {
-    const key = grantKeys.find(({ id }) => id === header.kid);
-    if (!key) throw new JWKSNoMatchingKey();
-    return key.bytes;
-  };
+
+  async function keysOf(...source: Parameters<typeof keySource>): Promise<Result<KeySet>> {
+    try {
+      return ok(await keySource(...source));
+    } catch (error) {
+      if (!(error instanceof JwksUnavailable)) throw error;
+      const more = { step: "key", retryAfterSeconds: 10, facts: { reason: error.message } } as const;
+      return err(
+        problem("jwks_unavailable", "The key set of the issuer cannot be read. Try again in 10 seconds.", more),
+      );
+    }
+  }
 
   return {
     peek(token) {
       // API keys have no dots. Throwing and catching for each of them would cost more than their whole verification.
       if (!token.includes(".")) return undefined;
-      try {
-        if (decodeProtectedHeader(token).typ === GRANT_TYPE) return { kind: "grant" };
-        const { iss, aud } = v.parse(previewClaims, decodeJwt(token));
-        return { kind: "jwt", iss, audiences: typeof aud === "string" ? [aud] : aud };
-      } catch {
-        return undefined;
-      }
+      const { header, claims } = decode(token) ?? {};
+      if (!header || !claims) return undefined;
+      if (header["typ"] === GRANT_TYPE) return { kind: "grant" };
+      const { alg, kid, crit } = header;
+      // RFC 7515 section 4.1.11: extensions that are not understood make a token invalid. None is.
+      if (typeof alg !== "string" || crit !== undefined) return undefined;
+      const { iss = "" } = claims;
+      return typeof iss === "string" ? { kind: "jwt", text: token, alg, kid, claims, iss } : undefined;
     },
 
-    async verifyJwt(token, issuer) {
-      return verify(async () => {
-        const { payload } = await jwtVerify(token, keySource(issuer), {
-          issuer: issuer.iss,
-          audience: [...issuer.audiences],
-          // The issuer's setting, never the token's `alg`: else an RSA public key would pass for an HMAC secret.
-          algorithms: [...issuer.algorithms],
-          clockTolerance: CLOCK_TOLERANCE_SECONDS,
-          requiredClaims: ["exp"],
-        });
-        return payload;
+    async verifySignature(jwt, issuer, checks) {
+      const { alg, kid } = jwt;
+      const expected = issuer.algorithms;
+      // The issuer's setting, never the token's `alg` alone: else an RSA public key would pass for an HMAC secret.
+      if (!expected.includes(alg)) return invalid("key", { expected, found: alg });
+      const keys = await keysOf(issuer);
+      if (!keys.ok) return keys;
+      const tried = await tryKeys(jwt, keys.value, checks);
+      if (tried === "signed") return ok(signed(keys.value));
+      if (tried === "another key" && kid !== undefined) return invalid("signature", { found: kid });
+      // The provider may have a new key. Which one a token without `kid` is signed with, only the signature says.
+      const fresh = await keysOf(issuer, true);
+      if (!fresh.ok) return fresh;
+      const retried = fresh.value.keys === keys.value.keys ? tried : await tryKeys(jwt, fresh.value, checks);
+      if (retried === "signed") return ok({});
+      if (retried === "another key") return invalid("signature", { found: kid });
+      return refuseToken("credential_unknown_key", UNKNOWN_KEY, {
+        step: "key",
+        expected: keyNames(fresh.value, "kid"),
+        found: kid ?? alg,
+      });
+    },
+
+    async readKeys(issuer) {
+      const keySet = await keysOf(issuer);
+      if (!keySet.ok) return keySet;
+      const { keys, readAt } = keySet.value;
+      return ok({
+        count: keys.length,
+        algorithms: keyNames(keySet.value, "alg"),
+        ...(readAt !== undefined && { ageSeconds: ageOf(readAt) }),
+        ...signed(keySet.value),
       });
     },
 
     async verifyGrant(token, graceSeconds = 0) {
-      return verify(async () => {
-        const { payload } = await jwtVerify(token, grantKeyOf, {
-          typ: GRANT_TYPE,
-          issuer: GRANT_ISSUER,
-          algorithms: [GRANT_ALGORITHM],
-          clockTolerance: graceSeconds,
-          requiredClaims: ["exp", "iat", "jti", "aud"],
+      const { header, claims } = decode(token) ?? {};
+      if (header?.["typ"] !== GRANT_TYPE) return invalid("parse", { expected: GRANT_TYPE, found: header?.["typ"] });
+      const kid = header["kid"];
+      const key = grantKeys.find(({ id }) => id === kid);
+      if (!key)
+        return refuseToken("credential_unknown_key", UNKNOWN_KEY, {
+          step: "key",
+          expected: grantKeys.map(({ id }) => id),
+          found: kid,
         });
-        const { jti, aud, iat, exp, sub, ns, policy, uploads, reference, mintedBy } = v.parse(grantClaims, payload);
-        return {
-          id: jti,
-          tenant: aud,
-          issuedAt: iat,
-          expiresAt: exp,
-          ...(ns && { person: { namespace: ns[0], subject: ns[1] } }),
-          ...(sub !== undefined && { person: { namespace: TENANT_NAMESPACE, subject: sub } }),
-          ...(policy !== undefined && { policy }),
-          uploads,
-          ...(reference !== undefined && { reference }),
-          mintedBy,
-        };
+      if (!(await isSigned(token, key.bytes, GRANT_ALGORITHM))) return invalid("signature", { found: kid });
+      const grant = v.safeParse(grantClaims, claims);
+      if (!grant.success) return invalid("parse", { found: grant.issues[0].message });
+      const { jti, aud, iat, exp, sub, ns, policy, uploads, reference, mintedBy } = grant.output;
+      // Grants need no tolerance for clocks: this Worker signs them.
+      if (exp + graceSeconds <= Math.floor(Date.now() / 1000))
+        return refuseToken("credential_expired", "The grant has expired.", { step: "times", found: exp });
+      return ok({
+        id: jti,
+        tenant: aud,
+        issuedAt: iat,
+        expiresAt: exp,
+        ...(ns && { person: { namespace: ns[0], subject: ns[1] } }),
+        ...(sub !== undefined && { person: { namespace: TENANT_NAMESPACE, subject: sub } }),
+        ...(policy !== undefined && { policy }),
+        uploads,
+        ...(reference !== undefined && { reference }),
+        mintedBy,
       });
     },
 
@@ -103,14 +139,9 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
   };
 }
 
-/** Claims before verification: they may have any JSON type. */
-const previewClaims = v.object({
-  iss: v.optional(v.string(), ""),
-  aud: v.optional(v.union([v.string(), v.array(v.string())]), []),
-});
-
 /** Claims of a verified grant. Sluice signed them, so any other shape is a bug of an earlier version. */
 const grantClaims = v.object({
+  iss: v.literal(GRANT_ISSUER),
   jti: v.string(),
   aud: v.pipe(v.string(), v.regex(TENANT_ID)),
   iat: v.number(),
@@ -125,28 +156,60 @@ const grantClaims = v.object({
   mintedBy: v.union([v.object({ key: v.string() }), v.object({ issuer: v.string(), iss: v.string() })]),
 });
 
-async function verify<T>(work: () => Promise<T>): Promise<Result<T>> {
+interface Decoded {
+  readonly header: Claims;
+  readonly claims: Claims;
+}
+
+/** @returns header and claims of a JWT, unverified; `undefined` if it is none */
+function decode(token: string): Decoded | undefined {
+  const [header, claims, ...signature] = token.split(".").map((part, index) => (index < 2 ? decodePart(part) : part));
+  return isJsonObject(header) && isJsonObject(claims) && signature.length === 1 ? { header, claims } : undefined;
+}
+
+function decodePart(part: string): unknown {
   try {
-    return ok(await work());
-  } catch (error) {
-    return err(toProblem(error));
+    return parseJson(Uint8Array.fromBase64(part, { alphabet: "base64url" }))?.value;
+  } catch {
+    return undefined;
   }
 }
 
-/** Maps an error of `jose` to a problem. Errors without a code of their own mean that the token is not valid. */
-function toProblem(error: unknown): Problem {
-  const facts = { reason: errorMessage(error) };
-  if (error instanceof JwksUnavailable)
-    return problem("jwks_unavailable", "The key set of the issuer cannot be read. Try again in 10 seconds.", {
-      facts,
-      retryAfterSeconds: 10,
-    });
-  if (error instanceof JWTExpired) return problem("credential_expired", "The token has expired.", { facts });
-  if (error instanceof JWTClaimValidationFailed && error.claim === "nbf")
-    return problem("credential_not_yet_valid", "The token is not valid yet.", { facts });
-  if (error instanceof JWTClaimValidationFailed && error.claim === "aud")
-    return problem("credential_wrong_audience", "The aud of the token must be the audience of its issuer.", { facts });
-  if (error instanceof JWKSNoMatchingKey || error instanceof JWKSMultipleMatchingKeys)
-    return problem("credential_unknown_key", "The token is signed with an unknown key.", { facts });
-  return problem("credential_invalid", "The token is not valid.", { facts });
+type Tried = "signed" | "another key" | "no key";
+
+async function tryKeys(jwt: UnverifiedJwt, { keys }: KeySet, checks: SignatureChecks): Promise<Tried> {
+  const fitting = keys.filter((key) => key instanceof Uint8Array || keyFits(key, jwt));
+  for (const key of fitting) {
+    if (checks.left-- <= 0) break;
+    if (await isSigned(jwt.text, key, jwt.alg)) return "signed";
+  }
+  return fitting.length > 0 ? "another key" : "no key";
+}
+
+/** A key that cannot be used has not signed it: a provider may publish keys that are none of this runtime. */
+async function isSigned(token: string, key: JWK | Uint8Array, algorithm: string): Promise<boolean> {
+  try {
+    await compactVerify(token, key, { algorithms: [algorithm] });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Of the public keys; the type of one that does not have the member. */
+function keyNames({ keys }: KeySet, member: "kid" | "alg"): readonly string[] {
+  const names = keys.map((key) => (key instanceof Uint8Array ? "secret" : String(key[member] ?? key.kty)));
+  return [...new Set(names)];
+}
+
+const ageOf = (readAt: number) => Math.floor((Date.now() - readAt) / 1000);
+
+function signed({ isStale, readAt }: KeySet): Signed {
+  return isStale && readAt !== undefined ? { staleKeysSeconds: ageOf(readAt) } : {};
+}
+
+const UNKNOWN_KEY = "The token is signed with an unknown key.";
+
+function invalid(step: TokenStep, facts: { readonly expected?: unknown; readonly found?: unknown }): Err {
+  return refuseToken("credential_invalid", "The token is not valid.", { step, ...facts });
 }

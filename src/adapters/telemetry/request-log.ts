@@ -24,8 +24,9 @@ export class TimedRequestLog implements RequestLog {
     }
   }
 
-  setProblem({ code, facts }: Problem): void {
+  setProblem({ code, step, facts }: Problem): void {
     this.fields.problem = code;
+    if (step) this.fields.problemStep = step;
     if (facts) this.fields.problemFacts = facts;
   }
 

@@ -9,6 +9,8 @@ export interface RequestLogFields extends TraceFields {
   route?: string;
   status?: number;
   problem?: ProblemCode;
+  /** Where the verification of a token ended. */
+  problemStep?: Problem["step"];
   /** Facts of the problem that the response does not contain. */
   problemFacts?: Problem["facts"];
   /** Message of an exception: a bug. */

@@ -16,6 +16,8 @@ export interface TraceFields {
   readonly tenant?: string;
   readonly callerKind?: Caller["kind"];
   readonly credential?: string;
+  /** The keys that verified the token are so old, since the identity provider is down. */
+  readonly staleKeysSeconds?: number;
   /** Bytes. */
   readonly uploadLength?: number;
   readonly maxDurationSeconds?: number;

@@ -1,3 +1,4 @@
+import type { TokenStep } from "../auth/rules/token-step.ts";
 import type { RateStatus } from "../quota/rules/limits.ts";
 import { truncate } from "./text.ts";
 
@@ -34,12 +35,15 @@ export const PROBLEMS = {
 
   // Credentials
   credential_missing: { status: 401, cloudflare: 10000 },
+  credential_ambiguous: { status: 400, cloudflare: 10005 },
   credential_invalid: { status: 401, cloudflare: 10000 },
   credential_expired: { status: 401, cloudflare: 10000 },
   credential_not_yet_valid: { status: 401, cloudflare: 10000 },
   credential_revoked: { status: 401, cloudflare: 10000 },
   credential_too_large: { status: 401, cloudflare: 10000 },
   credential_wrong_audience: { status: 401, cloudflare: 10000 },
+  credential_wrong_party: { status: 401, cloudflare: 10000 },
+  credential_rejected: { status: 401, cloudflare: 10000 },
   credential_unknown_issuer: { status: 401, cloudflare: 10000 },
   credential_unknown_key: { status: 401, cloudflare: 10000 },
   tenant_mismatch: { status: 403, cloudflare: 9109 },
@@ -109,6 +113,8 @@ export interface Problem {
   readonly detail: string;
   /** The metadata key, parameter or body field at fault. */
   readonly key?: string;
+  /** Where the verification of a token ended. */
+  readonly step?: TokenStep;
   /** The limit that refused: what is `used` of it, if waiting helps; what was `requested`, if this request can never meet it. */
   readonly limit?: {
     readonly name: string;

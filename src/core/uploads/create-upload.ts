@@ -1,4 +1,4 @@
-import { type AuthenticatePorts, TENANT_CHANGING, authenticate } from "../auth/authenticate.ts";
+import { type AuthenticatePorts, TENANT_CHANGING, authenticate, callerFields } from "../auth/authenticate.ts";
 import { type ProvisionTenantPorts, provisionTenant } from "../auth/provision-tenant.ts";
 import { decideUpload } from "../policy/decide-upload.ts";
 import { sizeOf } from "../policy/rules/policy-decision.ts";
@@ -83,21 +83,12 @@ async function decideCreation(
   creation: CreationRequest,
   trace: Trace,
 ): Promise<Result<DecidedCreation>> {
-  const [authorization, grant] = [header("authorization"), creation.metadata.get(GRANT_KEY)];
-  const credentials = {
-    tenant: id,
-    ...(authorization !== undefined && { authorization }),
-    ...(typeof grant === "string" && { grant }),
-  };
+  const grant = creation.metadata.get(GRANT_KEY);
+  const credentials = { tenant: id, header, grant: typeof grant === "object" ? "" : grant };
   const access = await trace.measure("authenticate", authenticate(ports, credentials, "uploads:create"));
   if (!access.ok) return access;
   const { caller, tenant } = access.value;
-  trace.annotate({
-    tenant: tenant.id,
-    callerKind: caller.kind,
-    credential: caller.credential,
-    upstream: tenant.upstream,
-  });
+  trace.annotate({ ...callerFields(access.value), upstream: tenant.upstream });
 
   const upstream = requireUpstream(await ports.registry.upstream(tenant.upstream, "trusted"));
   if (!upstream.ok) return upstream;

@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from "hono";
 import type { AuthFailureLimiter } from "../../core/ports/auth-failure-limiter.ts";
-import { PROBLEMS, type Problem, problem } from "../../core/shared/problem.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
 import type { AppEnv } from "../app-env.ts";
 
 /** Provides the limiter to `respondProblem`, which counts each failed authentication. */
@@ -12,7 +12,8 @@ export function authFailureLimit(failures: AuthFailureLimiter): MiddlewareHandle
 }
 
 /**
- * Counts a failed authentication against the client's address.
+ * Counts a failed authentication against the client's address, if it could be guessing. Genuine tokens that have expired or are
+ * for somebody else are none: everyone behind the address would pay for one device.
  *
  * Requests that succeed are neither counted nor limited: tenants behind one address do not affect each other.
  *
@@ -28,6 +29,7 @@ export async function limitAuthFailures(c: Context<AppEnv>, refusal: Problem): P
   });
 }
 
+/** What could be guessing: an unknown API key, a malformed token, a broken signature, an unknown key. */
 function isAuthFailure({ code }: Problem): boolean {
-  return PROBLEMS[code].status === 401 || code === "tenant_mismatch";
+  return code === "credential_invalid" || code === "credential_unknown_key";
 }

@@ -24,6 +24,7 @@ export const ALLOW_HEADERS = [
   "Upload-Length",
   "Upload-Metadata",
   "Upload-Offset",
+  "X-API-Key",
   "X-HTTP-Method-Override",
   "X-Request-ID",
   "X-Requested-With",

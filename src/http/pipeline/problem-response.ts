@@ -28,6 +28,7 @@ export function problemDocument(problem: Problem, requestId?: string): string {
     detail: problem.detail,
     code: problem.code,
     ...(problem.key !== undefined && { key: problem.key }),
+    ...(problem.step && { step: problem.step }),
     ...limitMembers(problem),
     requestId,
     success: false,

@@ -1,5 +1,11 @@
 import type { Context } from "hono";
-import { type Access, type AccessTo, type AuthenticatePorts, authenticate } from "../../core/auth/authenticate.ts";
+import {
+  type Access,
+  type AccessTo,
+  type AuthenticatePorts,
+  authenticate,
+  callerFields,
+} from "../../core/auth/authenticate.ts";
 import type { Scope } from "../../core/auth/rules/scopes.ts";
 import type { Result } from "../../core/shared/result.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -12,13 +18,9 @@ export function requireScope(
 ): (c: Context<AppEnv>) => Promise<Result<Access>> {
   return async function requireScope(c) {
     const log = c.get("log");
-    const authorization = c.req.header("authorization");
-    const credentials = { tenant: c.req.param("tenant") ?? "", ...(authorization !== undefined && { authorization }) };
+    const credentials = { tenant: c.req.param("tenant") ?? "", header: (name: string) => c.req.header(name) };
     const access = await log.measure("authenticate", authenticate(ports, credentials, scope, to));
-    if (access.ok) {
-      const { caller, tenant } = access.value;
-      log.annotate({ tenant: tenant.id, callerKind: caller.kind, credential: caller.credential });
-    }
+    if (access.ok) log.annotate(callerFields(access.value));
     return access;
   };
 }

@@ -14,7 +14,8 @@ const ports = {
   provisioning: { provision: () => Promise.reject(new Error("not used")) },
   tokens: {
     peek: () => undefined,
-    verifyJwt: () => Promise.resolve(ok({})),
+    verifySignature: () => Promise.resolve(ok({})),
+    readKeys: () => Promise.reject(new Error("not used")),
     verifyGrant: () => Promise.reject(new Error("not used")),
     signGrant: ({ id }: Grant) => Promise.resolve(`token of ${id}`),
   },

@@ -90,7 +90,7 @@ export const ISSUER_CHANGES: [string, (store: AdminRegistry) => Promise<unknown>
   ["is deleted", (store) => store.issuers.delete("idp"), "credential_unknown_issuer"],
   ["is deleted with its tenant", (store) => store.tenants.delete("acme"), "credential_unknown_issuer"],
   ["moves to another tenant", putIssuer({ tenant: { fixed: "other" } }), "tenant_mismatch"],
-  ["takes the tenant from a claim", putIssuer({ tenant: { claim: "org" } }), "credential_invalid"],
+  ["takes the tenant from a claim", putIssuer({ tenant: { claim: "org" } }), "credential_rejected"],
 ];
 
 export async function mint(token: string): Promise<string> {

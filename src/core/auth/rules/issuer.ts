@@ -75,3 +75,14 @@ export function issuerPartOf({ iss: template }: Pick<Issuer, "iss">, iss: string
   const part = iss.slice(before.length, iss.length - after.length);
   return /^[A-Za-z0-9._-]{1,64}$/.test(part) ? part : undefined;
 }
+
+/** Whether its tokens may be for this tenant. */
+export function isForTenant({ tenant }: Issuer, id: string): boolean {
+  return tenant.kind === "claim" || tenant.id === id;
+}
+
+/** Whether its tokens have this scope, or may have it. */
+export function canHaveScope({ scopes }: Issuer, scope: Scope): boolean {
+  if (scopes.kind === "fixed") return scopes.scopes.has(scope);
+  return !scopes.map || Object.values(scopes.map).some((granted) => granted.includes(scope));
+}

@@ -31,7 +31,7 @@ export function directUploadRoutes(ports: CreateUploadPorts): Routes {
 }
 
 /**
- * Creates a basic upload link. Without `Authorization`, the body is read before the caller is authenticated, since it may
+ * Creates a basic upload link. Without `Authorization` and `X-API-Key`, the body is read before the caller is authenticated, since it may
  * hold the credential: a grant in `meta.grant`. With it, the caller is authenticated before the body is read, and again by
  * `createUpload`: a slow body must not outlast the credential.
  *
@@ -42,7 +42,7 @@ export async function createDirectUpload(
   c: Context<AppEnv>,
   contentType: "json" | "any" = "json",
 ): Promise<Result<CreatedUpload>> {
-  if (c.req.header("authorization") !== undefined) {
+  if (c.req.header("authorization") !== undefined || c.req.header("x-api-key") !== undefined) {
     const access = await requireScope(ports, "uploads:create")(c);
     if (!access.ok) return access;
   }

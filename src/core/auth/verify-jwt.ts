@@ -1,0 +1,76 @@
+import { type Issuer, isForTenant } from "./rules/issuer.ts";
+import { checkAudience, checkParty, checkRequired } from "./rules/token-checks.ts";
+import { refuseToken } from "./rules/refuse-token.ts";
+import { TOKEN_STEPS } from "./rules/token-step.ts";
+import { MAX_SIGNATURE_CHECKS, type VerifiedToken, type WalkTokenPorts, walkToken } from "./walk-token.ts";
+import type { UnverifiedJwt } from "../ports/tokens.ts";
+import { type Problem, problem } from "../shared/problem.ts";
+import { type Result, err } from "../shared/result.ts";
+import { truncate } from "../shared/text.ts";
+
+/** Enough for an issuer per audience or key set; each one may cost a request for its keys. */
+const MAX_ISSUERS = 8;
+
+/**
+ * Verifies a JWT with all issuers that it may be of, best first: several may have the same `iss`, for other tenants, audiences or
+ * keys. The first that it passes with, for the tenant in the path, is the one.
+ *
+ * @returns the problem of the issuer with which it came furthest, if there is none
+ */
+export async function verifyJwt(
+  ports: WalkTokenPorts,
+  jwt: UnverifiedJwt,
+  issuers: readonly Issuer[],
+  tenantInPath: string,
+): Promise<Result<VerifiedToken>> {
+  const left = { left: MAX_SIGNATURE_CHECKS };
+  let furthest: Problem | undefined;
+  for (const issuer of bestFirst(issuers, jwt, tenantInPath).slice(0, MAX_ISSUERS)) {
+    const { outcome } = await walkToken(ports, jwt, issuer, left);
+    if (outcome.ok && outcome.value.caller.tenant === tenantInPath) return outcome;
+    const refusal = outcome.ok ? otherTenant(outcome.value.caller.tenant, "tenant") : outcome.problem;
+    if (!furthest || distance(refusal) > distance(furthest)) furthest = refusal;
+  }
+  if (furthest) return err(furthest);
+  return refuseToken(
+    "credential_unknown_issuer",
+    `The token's iss is not registered (found: "${truncate(jwt.iss)}").`,
+    {
+      step: "issuer",
+      found: jwt.iss,
+    },
+  );
+}
+
+export function otherTenant(credentialOf: string, step?: "tenant"): Problem {
+  const more = { facts: { credentialOf }, ...(step && { step }) };
+  return problem("tenant_mismatch", "The credential belongs to another tenant.", more);
+}
+
+/** By what the token says without being verified: none of this has to be true. */
+function bestFirst(
+  issuers: readonly Issuer[],
+  { claims, alg }: UnverifiedJwt,
+  tenantInPath: string,
+): readonly Issuer[] {
+  const score = (issuer: Issuer) =>
+    [
+      issuer.algorithms.includes(alg),
+      !checkAudience(issuer, claims).refusal && !checkParty(issuer, claims).refusal,
+      isForTenant(issuer, tenantInPath),
+      !checkRequired(issuer, claims).refusal,
+    ].reduce((sum, isTrue) => 2 * sum + Number(isTrue), 0);
+  // Nearly always there is one.
+  return issuers.length < 2 ? issuers : issuers.toSorted((a, b) => score(b) - score(a));
+}
+
+/**
+ * How far a token came. The token of another tenant has passed all steps; keys that cannot be read say less than a step after
+ * the signature, and more than the signature of other keys.
+ */
+function distance({ code, step = "issuer" }: Problem): number {
+  if (code === "tenant_mismatch") return TOKEN_STEPS.length;
+  return (
+    TOKEN_STEPS.indexOf(code === "jwks_unavailable" ? "signature" : step) + (code === "jwks_unavailable" ? 0.5 : 0)
+  );
+}
