@@ -2,16 +2,19 @@ import { afterKeysOf, subjectOf } from "../../core/auth/rules/person-key.ts";
 import type { CreatorFilter } from "../../core/uploads/rules/upload-record.ts";
 import { type Condition, LIST } from "./list-conditions.ts";
 
-/** Namespaces in which one subject is looked for: more than the issuers of any tenant. */
-const MAX_NAMESPACES = 100;
+/** Namespaces in which one subject is looked for: far more than it has. */
+const MAX_NAMESPACES = 1_000;
+
+/** Keys that are a part each. With the labels, that is less than an object takes in one compound SELECT, which is 5. */
+const MAX_KEY_PARTS = 3;
 
 /** In the words of the index of labels, which SQLite otherwise does not use. */
 const LABEL = "label = ? AND label <> ''";
 
-/** The uploads of a creator, in one part or two. Each part has an index with the order of the ids, and no upload is in both. */
+/** The uploads of a creator, in a few parts. Each part has an index with the order of the ids, and no upload is in two. */
 export function creatorParts(sql: SqlStorage, { creator, orLabel, label }: CreatorFilter): Condition[][] {
   if (creator === undefined) return [[]];
-  if (orLabel) return [[ofKeys(keysOf(sql, creator), creator)], [[LABEL, creator]]];
+  if (orLabel) return [...ofKeys(keysOf(sql, creator)), [[LABEL, creator]]];
   return [
     label === undefined
       ? [["creator = ?", creator]]
@@ -22,9 +25,10 @@ export function creatorParts(sql: SqlStorage, { creator, orLabel, label }: Creat
   ];
 }
 
-function ofKeys(keys: readonly string[], subject: string): Condition {
-  // One key is read in the order of the ids; several are sorted.
-  return keys.length > 1 ? [`creator IN ${LIST}`, JSON.stringify(keys)] : ["creator = ?", keys[0] ?? subject];
+function ofKeys(keys: readonly string[]): Condition[][] {
+  // SQLite sorts all uploads of a list of keys.
+  if (keys.length > MAX_KEY_PARTS) return [[[`creator IN ${LIST}`, JSON.stringify(keys)]]];
+  return keys.map((key) => [["creator = ?", key]]);
 }
 
 /** The keys of all persons with a subject. Each takes one step in the index, however many uploads it has. */

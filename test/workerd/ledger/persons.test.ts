@@ -81,10 +81,9 @@ describe("persons in a ledger", () => {
 });
 
 describe("a creator", () => {
+  const namespaces = ["tenant", "auth0", "idp", "clerk", "okta"];
   const persons = [
-    { namespace: "tenant", subject: "user-1" },
-    { namespace: "auth0", subject: "user-1" },
-    { namespace: "idp", subject: "user-1" },
+    ...namespaces.map((namespace) => ({ namespace, subject: "user-1" })),
     { namespace: "auth0", subject: "user-2" },
   ];
 
@@ -111,7 +110,7 @@ describe("a creator", () => {
     expect(await ledgers.usageOfCreator(tenant, { creator: "user-1", orLabel: true })).toMatchObject({
       value: { pending: made.length },
     });
-    expect(await idsOf(tenant, { creator: "a/user-1", orLabel: true })).toHaveLength(4);
+    expect(await idsOf(tenant, { creator: "a/user-1", orLabel: true })).toHaveLength(persons.length);
     expect(await idsOf(tenant, { creator: "user-1\u001fauth0", label: "a/user-1" })).toHaveLength(1);
     expect(await idsOf(tenant, { creator: "user-1\u001fauth0", label: "user-2" })).toHaveLength(1);
     expect(await idsOf(tenant, { creator: "user-1\u001fauth0", label: "user-3" })).toEqual([]);
@@ -141,10 +140,10 @@ describe("a creator", () => {
     const { stub, name: tenant } = newLedgerOf();
     const rowsRead = await runInDurableObject(stub, async (_, { storage: { sql } }) => {
       const idOf = (index: number) => `${lowerBoundAt(1_700_000_000 + index)}-7000-8000-${uidOf(index).slice(-12)}`;
-      const creators = ["user-1\u001fauth0", "user-2"];
+      const creators = ["user-1\u001fauth0", "user-2", "user-1\u001fidp", "user-2", "user-1", "user-2"];
       const rows = Array.from({ length: 20_000 }, (_, index) => [
         idOf(index),
-        creators[index % 2],
+        creators[index % creators.length],
         index % 2 === 0 ? null : "label",
       ]);
       sql.exec(
