@@ -104,6 +104,21 @@ describe("createUpload after a change of the tenant's plan", () => {
     expect(await codeOf(create(key))).toBe(REFUSED);
   });
 
+  it("refuses a creation after the plan has moved to an upstream that was registered after its change", async () => {
+    const create = isolate();
+    expect(await codeOf(create(key))).toBe(ADMITTED);
+    await operator().plans.put("free", NARROW);
+    await putUpstream("eu");
+    await operator().plans.put("free", { ...NARROW, upstream: "eu" });
+    expect(await codeOf(create(key))).toBe(REFUSED);
+    // Its object knew no plan, and learns from the first creation or change.
+    await operator().plans.put("free", { ...WIDE, upstream: "eu" });
+    const other = isolate();
+    expect(await codeOf(other(key))).toBe(ADMITTED);
+    await operator().plans.put("free", { ...NARROW, upstream: "eu" });
+    expect(await codeOf(other(key))).toBe(REFUSED);
+  });
+
   it("announces a change that D1 already has, to the upstreams that D1 has then", async () => {
     await putUpstream("eu");
     const announced: unknown[] = [];
