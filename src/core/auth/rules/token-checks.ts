@@ -109,7 +109,9 @@ export function readTenant({ tenant }: Issuer, claims: Claims): TenantOfToken {
   if (value === undefined) return { id: "", isConfigured: false };
   if (tenant.map && Object.hasOwn(tenant.map, value)) return { id: tenant.map[value] ?? "", isConfigured: true };
   if (tenant.transform === "slug" && !isPlainTenantId(value)) return { id: "", toSlug: value, isConfigured: false };
-  return { id: TENANT_ID.test(value) ? value : "", isConfigured: false };
+  // Whoever chooses a value must not choose the tenant that the map gives another one.
+  const isFree = TENANT_ID.test(value) && !Object.values(tenant.map ?? {}).includes(value);
+  return { id: isFree ? value : "", isConfigured: false };
 }
 
 export function checkTenant({ tenant }: Issuer, claims: Claims, id: string): Check {
