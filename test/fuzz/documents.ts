@@ -117,6 +117,7 @@ export const documentsFor = (stream: LocalStream) => ({
   plan: { name: "Scratch", policy: POLICY, limits: LIMITS, upstream: "default" },
   key: { name: "scratch", scopes: ["uploads:create"], expiresAt: hence(24) },
   endpoint: { url: "https://hooks.example/a", description: "Scratch", events: ["upload.ready"], disabled: true },
+  issuerCheck: { token: "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL3NjcmF0Y2guZXhhbXBsZS8ifQ.AAAA" },
   issuer: {
     issuer: "https://scratch.example/{tenant}/",
     issuerPart: "tid",

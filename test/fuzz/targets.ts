@@ -57,6 +57,7 @@ export const OTHER_TARGETS: readonly Target[] = [
   ...document("/admin/v1/plans/:scratch", "plan"),
   { method: "GET", path: "/admin/v1/issuers" },
   ...document("/admin/v1/issuers/:scratch", "issuer"),
+  { method: "POST", path: "/admin/v1/issuers/:scratch/check", document: "issuerCheck" },
   { method: "GET", path: "/admin/v1/upstreams" },
   ...document("/admin/v1/upstreams/:scratch", "upstream"),
   { method: "POST", path: "/admin/v1/upstreams/:upstream/check" },

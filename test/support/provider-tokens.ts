@@ -46,15 +46,14 @@ const JWKS_URIS: Readonly<Record<string, string>> = {
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
-/** Of the same algorithm: the key of a provider's other tenants, or of a forger. */
-const otherRsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
-const keyFor = (algorithm: string) => (algorithm === "ES256" ? ec : rsa).privateKey;
+const retired = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+const forgers = { rsa: retired, ec: generateKeyPairSync("ec", { namedCurve: "P-256" }) };
 
 const ENTRA_KEYS = "https://login.microsoftonline.com/common/discovery/v2.0/keys";
 
 async function keySet(url: string): Promise<object[]> {
   const keys: JWK[] = [
-    { ...(await exportJWK(otherRsa.publicKey)), kid: "retired", alg: "RS256", use: "sig" },
+    { ...(await exportJWK(retired.publicKey)), kid: "retired", alg: "RS256", use: "sig" },
     { ...(await exportJWK(rsa.publicKey)), kid: "RS256", alg: "RS256", use: "sig" },
     { ...(await exportJWK(ec.publicKey)), kid: "ES256", alg: "ES256", use: "sig" },
   ];
@@ -84,7 +83,7 @@ const SHOWN_NOW = 1_796_000_000;
 export interface SignOptions {
   /** Claims that replace those of the page; `undefined` removes one. */
   readonly claims?: Claims;
-  /** Signs with a key that the provider does not publish under this `kid`. */
+  /** Signs with a key of the same kind that the provider does not publish under this `kid`. */
   readonly forged?: boolean;
   readonly kid?: string;
 }
@@ -99,5 +98,5 @@ export function signToken(name: string, { claims = {}, forged = false, kid }: Si
   const payload = { ...shown, ...(Object.fromEntries(times) as Claims), ...claims };
   return new SignJWT(payload)
     .setProtectedHeader({ alg: algorithm, kid: kid ?? algorithm, typ: "JWT" })
-    .sign(forged ? otherRsa.privateKey : keyFor(algorithm));
+    .sign((forged ? forgers : { rsa, ec })[algorithm === "ES256" ? "ec" : "rsa"].privateKey);
 }

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ROOT } from "../../src/cli/paths.ts";
@@ -12,6 +12,7 @@ import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { bearer } from "../support/http.ts";
 import { OPERATOR_TOKEN } from "../support/operator-api.ts";
 import { type Fence, fencesOf } from "../support/markdown.ts";
+import { withProviderHosts } from "../support/provider-hosts.ts";
 import { DOCUMENTS, signToken } from "../support/provider-tokens.ts";
 
 const fences = PAGES.flatMap(fencesOf);
@@ -37,7 +38,7 @@ interface Outcome {
 }
 
 beforeAll(async () => {
-  gateway = await startTestGateway();
+  gateway = await startTestGateway({}, {}, withProviderHosts(inject("gatewayTemplate")));
   key = await gateway.tenant("demo", { policy: FULL_POLICY });
   await gateway.tenant("acme");
   await gateway.operator("PUT", "/tenants/demo/endpoints/main", { url: "https://acme.example/hooks" });
@@ -132,6 +133,16 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
     await gateway.operator("PUT", "/upstreams/wrong?check=false", { accountId, apiBase, apiToken: "wrong" });
     const checkedAt = expect.any(String) as string;
     expect(await gateway.operator("POST", "/upstreams/wrong/check")).toEqual({ ...(document as object), checkedAt });
+  },
+  async "issuer-check"(document) {
+    await gateway.operator("PUT", "/issuers/auth0", DOCUMENTS["auth0"]);
+    const token = await signToken("auth0", { claims: { iss: "https://acme.eu.auth0.com" } });
+    const { keys, ...example } = document as { keys: object };
+    expect(await gateway.operator("POST", "/issuers/auth0/check", { token })).toEqual({
+      ...example,
+      checkedAt: expect.any(String) as string,
+      keys: { ...keys, ageSeconds: expect.any(Number) as number },
+    });
   },
   grant: (document) => post("/grants", document),
   "policy-check": async (document) => expect(await post("/policy/check", document)).toMatchObject({ allowed: true }),

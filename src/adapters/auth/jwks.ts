@@ -1,5 +1,5 @@
 import type { JWK } from "jose";
-import type { Issuer } from "../../core/auth/rules/issuer.ts";
+import { type Issuer, discoveryUrl } from "../../core/auth/rules/issuer.ts";
 import { mayFetch } from "../../core/shared/fetched-url.ts";
 import { isJsonObject, parseJson } from "../../core/shared/json.ts";
 import { errorMessage, truncate } from "../../core/shared/text.ts";
@@ -82,9 +82,8 @@ export function createKeySource(allowLoopback: boolean): KeySource {
     return keys.filter(isJsonObject);
   }
 
-  /** OpenID Connect Discovery 1.0 section 4.1: "any terminating / MUST be removed before appending /.well-known/". */
   async function discoverKeySet(iss: string, signal: AbortSignal): Promise<readonly JWK[]> {
-    const document = await fetchJson(`${iss.replace(/\/$/, "")}/.well-known/openid-configuration`, signal);
+    const document = await fetchJson(discoveryUrl(iss), signal);
     const { issuer, jwks_uri: url } = isJsonObject(document) ? document : {};
     // Section 4.3: "The issuer value returned MUST be identical to the Issuer URL that was used".
     if (issuer !== iss) throw new Error(`the discovery document is of the issuer "${truncate(String(issuer))}"`);

@@ -65,6 +65,11 @@ export interface Issuer {
 /** An `iss` that can be configured. Tokens with any other are refused without a look-up. */
 export const ISS = /^[\x20-\x7e]{1,500}$/;
 
+/** OpenID Connect Discovery 1.0 section 4.1: "any terminating / MUST be removed before appending /.well-known/". */
+export function discoveryUrl(iss: string): string {
+  return `${iss.replace(/\/$/, "")}/.well-known/openid-configuration`;
+}
+
 /** Stands for one part of `iss`: Entra ID has an issuer per directory. */
 export const TENANT_PART = "{tenant}";
 

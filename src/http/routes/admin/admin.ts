@@ -15,7 +15,7 @@ import { respondProblem } from "../../pipeline/problem-response.ts";
 import { auditRoutes } from "./audit.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
-import { issuerRoutes } from "./issuers.ts";
+import { type IssuerRoutePorts, issuerRoutes } from "./issuers.ts";
 import { keyRoutes } from "./keys.ts";
 import { planRoutes } from "./plans.ts";
 import { type ReconciliationPorts, reconciliationRoutes } from "./reconciliations.ts";
@@ -24,7 +24,13 @@ import { type UpstreamWebhookPorts, upstreamWebhookRoutes } from "./upstream-web
 import { type UpstreamRoutePorts, upstreamRoutes } from "./upstreams.ts";
 
 export interface AdminPorts
-  extends CreateApiKeyPorts, RedeliverEventPorts, UpstreamRoutePorts, UpstreamWebhookPorts, ReconciliationPorts {
+  extends
+    CreateApiKeyPorts,
+    IssuerRoutePorts,
+    RedeliverEventPorts,
+    UpstreamRoutePorts,
+    UpstreamWebhookPorts,
+    ReconciliationPorts {
   readonly adminRegistry: AdminRegistry;
   readonly registry: CachedRegistry;
   readonly ledgers: Ledgers;
@@ -49,7 +55,7 @@ export function adminRoutes(ports: AdminPorts): Routes {
   routes.route("/tenants/:tenant/events", eventRoutes(ports));
   routes.route("/tenants", tenantRoutes(ports));
   routes.route("/plans", planRoutes(ports));
-  routes.route("/issuers", issuerRoutes(adminRegistry, config));
+  routes.route("/issuers", issuerRoutes(ports));
   routes.route("/upstreams/:upstream/webhook", upstreamWebhookRoutes(ports));
   routes.route("/upstreams/:upstream/reconciliation", reconciliationRoutes(ports));
   routes.route("/upstreams", upstreamRoutes(ports));
