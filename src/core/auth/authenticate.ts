@@ -3,8 +3,10 @@ import type { Caller } from "./rules/caller.ts";
 import { type Credentials, type PresentedToken, checkSize, missingCredential, readToken } from "./rules/credential.ts";
 import { type Grant, OWN_UPLOAD_GRACE_SECONDS } from "./rules/grant.ts";
 import { canHaveScope, isForTenant } from "./rules/issuer.ts";
+import { provisionerOf } from "./rules/provisioning.ts";
 import { GRANT_SCOPES, OWN_UPLOAD_SCOPES, type Scope } from "./rules/scopes.ts";
 import { checkIssuer } from "./rules/token-checks.ts";
+import { findTenant } from "./find-tenant.ts";
 import { otherTenant, verifyJwt } from "./verify-jwt.ts";
 import { ANY_VERSION, type VerifiedToken } from "./walk-token.ts";
 import { readPolicy } from "../policy/rules/parse-policy.ts";
@@ -75,7 +77,7 @@ export async function authenticate(
   const { caller } = verified.value;
   if (caller.tenant !== credentials.tenant) return err(otherTenant(caller.tenant));
 
-  const tenant = await ports.registry.tenant(credentials.tenant, "trusted");
+  const tenant = await findTenant(ports.registry, caller);
   if (!tenant.ok) return tenant;
   return authorize(verified.value, tenant.value, scope);
 }
@@ -155,8 +157,8 @@ async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo
   if (!verified.ok) return verified;
   const grant = verified.value;
 
-  const version = await checkMinter(ports, grant, ownOnly);
-  if (!version.ok) return version;
+  const minter = await checkMinter(ports, grant, ownOnly);
+  if (!minter.ok) return minter;
   const policy = grant.policy === undefined ? undefined : readPolicy(grant.policy, "grant");
   if (policy && !policy.ok) return err(problem("credential_invalid", "The grant's policy is not valid."));
   const caller: Caller = {
@@ -164,7 +166,7 @@ async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo
     kind: "grant",
     credential: grant.id,
     scopes: ownOnly ? OWN_UPLOAD_SCOPES : GRANT_SCOPES,
-    version: version.value,
+    ...minter.value,
     ...(grant.person && { person: grant.person }),
     ...(policy && { policy: policy.value }),
     grant: { uploads: grant.uploads, ...(grant.reference !== undefined && { reference: grant.reference }) },
@@ -177,13 +179,13 @@ async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo
  *
  * @param ownOnly the grant is used for its own uploads: these it may read and cancel after its key has expired, but not after
  *   the key was revoked
- * @returns the version of that credential
+ * @returns what of that credential holds for the grant, too
  */
 async function checkMinter(
   ports: AuthenticatePorts,
   { mintedBy, tenant }: Grant,
   ownOnly: boolean,
-): Promise<Result<number>> {
+): Promise<Result<Pick<Caller, "version" | "provisioner">>> {
   if ("key" in mintedBy) {
     const key = await ports.registry.apiKey(mintedBy.key, "trusted");
     if (!key.ok) return key;
@@ -191,14 +193,14 @@ async function checkMinter(
       return err(problem("credential_revoked", "The API key that minted this grant has been revoked."));
     if (!ownOnly && hasExpired(ports, key.value))
       return err(problem("credential_expired", "The API key that minted this grant has expired."));
-    return ok(key.value.version);
+    return ok({ version: key.value.version });
   }
   const issuers = await ports.registry.issuers(mintedBy.iss, "trusted");
   if (!issuers.ok) return issuers;
   const issuer = issuers.value.find(({ id }) => id === mintedBy.issuer);
   if (!issuer || !canHaveScope(issuer, "grants:create") || !isForTenant(issuer, tenant))
     return err(problem("credential_revoked", "The issuer whose token minted this grant may no longer mint grants."));
-  return ok(issuer.version ?? ANY_VERSION);
+  return ok({ version: issuer.version ?? ANY_VERSION, ...provisionerOf(issuer, mintedBy.iss, tenant) });
 }
 
 function authorize(verified: Verified, tenant: Tenant | undefined, scope: Scope): Result<Access> {

@@ -3,10 +3,16 @@ import { checkAudience, checkParty, checkRequired } from "./rules/token-checks.t
 import { refuseToken } from "./rules/refuse-token.ts";
 import { TOKEN_STEPS } from "./rules/token-step.ts";
 import { MAX_SIGNATURE_CHECKS, type VerifiedToken, type WalkTokenPorts, walkToken } from "./walk-token.ts";
+import { findTenant } from "./find-tenant.ts";
+import type { Registry } from "../ports/registry.ts";
 import type { UnverifiedJwt } from "../ports/tokens.ts";
 import { type Problem, problem } from "../shared/problem.ts";
-import { type Result, err } from "../shared/result.ts";
+import { type Result, err, ok } from "../shared/result.ts";
 import { truncate } from "../shared/text.ts";
+
+export interface VerifyJwtPorts extends WalkTokenPorts {
+  readonly registry: Registry;
+}
 
 /** Enough for an issuer per audience or key set; each one may cost a request for its keys. */
 const MAX_ISSUERS = 8;
@@ -18,7 +24,7 @@ const MAX_ISSUERS = 8;
  * @returns the problem of the issuer with which it came furthest, if there is none
  */
 export async function verifyJwt(
-  ports: WalkTokenPorts,
+  ports: VerifyJwtPorts,
   jwt: UnverifiedJwt,
   issuers: readonly Issuer[],
   tenantInPath: string,
@@ -27,8 +33,15 @@ export async function verifyJwt(
   let furthest: Problem | undefined;
   for (const issuer of bestFirst(issuers, jwt, tenantInPath).slice(0, MAX_ISSUERS)) {
     const { outcome } = await walkToken(ports, jwt, issuer, left);
-    if (outcome.ok && outcome.value.caller.tenant === tenantInPath) return outcome;
-    const refusal = outcome.ok ? otherTenant(outcome.value.caller.tenant, "tenant") : outcome.problem;
+    let refusal: Problem;
+    if (!outcome.ok) refusal = outcome.problem;
+    else if (outcome.value.caller.tenant !== tenantInPath) refusal = otherTenant(outcome.value.caller.tenant, "tenant");
+    else {
+      // Of two issuers that make tenants, only one has made this.
+      const tenant = issuers.length < 2 ? ok(undefined) : await findTenant(ports.registry, outcome.value.caller);
+      if (tenant.ok || tenant.problem.code !== "tenant_mismatch") return outcome;
+      refusal = tenant.problem;
+    }
     if (!furthest || distance(refusal) > distance(furthest)) furthest = refusal;
   }
   if (furthest) return err(furthest);

@@ -1,6 +1,7 @@
 import type { Caller } from "./rules/caller.ts";
 import { type Claims, claimOf, scopesFrom } from "./rules/claims.ts";
 import { type Issuer, issuerPartOf } from "./rules/issuer.ts";
+import { provisionerOf } from "./rules/provisioning.ts";
 import { slugOf } from "./rules/tenant-slug.ts";
 import {
   type Check,
@@ -98,8 +99,19 @@ export async function walkToken(
   const part = issuerPartOf(issuer, iss);
   const namespace = issuer.subject.namespace + (part === undefined ? "" : `/${part}`);
   const person = { namespace, subject: subject.name };
-  const caller: Caller = { tenant, kind: "jwt", credential: id, iss, person, scopes, maxGrantSeconds, version };
   const { isConfigured } = named;
+  const name = issuer.name === undefined ? undefined : claimOf(claims, issuer.name);
+  const caller: Caller = {
+    tenant,
+    kind: "jwt",
+    credential: id,
+    iss,
+    person,
+    scopes,
+    ...provisionerOf(issuer, iss, tenant, isConfigured, name),
+    maxGrantSeconds,
+    version,
+  };
   return { checks, outcome: ok({ caller, issuer, isTenantConfigured: isConfigured, claims, ...signed.value }) };
 }
 

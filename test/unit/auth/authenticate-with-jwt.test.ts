@@ -3,7 +3,7 @@ import type { Issuer } from "../../../src/core/auth/rules/issuer.ts";
 import type { SignatureChecks } from "../../../src/core/ports/tokens.ts";
 import { type Problem, problem } from "../../../src/core/shared/problem.ts";
 import { err, ok } from "../../../src/core/shared/result.ts";
-import { ALL_SCOPES, ISS, KEY, bearer, issuer, outcomeOf, portsOf, sent } from "../../support/auth-fixtures.ts";
+import { ALL_SCOPES, ISS, KEY, bearer, grant, issuer, outcomeOf, portsOf, sent } from "../../support/auth-fixtures.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
 describe("authenticate with a JWT", () => {
@@ -34,6 +34,22 @@ describe("authenticate with a JWT", () => {
       [undefined, "credential_rejected"],
     ] as const)
       expect(await outcomeOf(portsOf({ issuers: [shared], claims: { ...claims, org } }), bearer("jwt"))).toBe(code);
+  });
+
+  it("takes only the values of a map, and revokes the grants of a value that it loses", async () => {
+    const { version: _, ...shared } = issuer;
+    const mapped = (to: string): Issuer => ({
+      ...shared,
+      tenant: { kind: "claim", claim: "org", map: { "org-1": to } },
+    });
+    const outcome = (one: Issuer, org: string) =>
+      outcomeOf(portsOf({ issuers: [one], claims: { org } }), bearer("jwt"));
+    expect(await outcome(mapped("acme"), "org-1")).toMatchObject({ tenant: "acme" });
+    for (const org of ["acme", "constructor"]) expect(await outcome(mapped("acme"), org)).toBe("credential_rejected");
+    const byJwt = { ...grant, mintedBy: { issuer: issuer.id, iss: ISS } };
+    const grantOf = (one: Issuer) => outcomeOf(portsOf({ issuers: [one], grant: byJwt }), bearer("grant"));
+    expect(await grantOf(mapped("acme"))).toMatchObject({ tenant: "acme" });
+    expect(await grantOf(mapped("other"))).toBe("credential_revoked");
   });
 
   it.each([undefined, "", 0.5, "a\nb", "\ud800", "x".repeat(256)])("refuses the subject %j", async (sub) => {

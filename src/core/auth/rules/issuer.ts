@@ -81,9 +81,17 @@ export function issuerPartOf({ iss: template }: Pick<Issuer, "iss">, iss: string
   return /^[A-Za-z0-9._-]{1,64}$/.test(part) ? part : undefined;
 }
 
+/** The map of the claim that names the tenant, if only the values in it are accepted. */
+export function onlyMap({ tenant, provision }: Issuer): Readonly<Record<string, string>> | undefined {
+  return tenant.kind === "fixed" || tenant.transform || provision ? undefined : tenant.map;
+}
+
 /** Whether its tokens may be for this tenant. */
-export function isForTenant({ tenant }: Issuer, id: string): boolean {
-  return tenant.kind === "claim" || tenant.id === id;
+export function isForTenant(issuer: Issuer, id: string): boolean {
+  const { tenant } = issuer;
+  if (tenant.kind === "fixed") return tenant.id === id;
+  const map = onlyMap(issuer);
+  return !map || Object.values(map).includes(id);
 }
 
 /** Whether its tokens have this scope, or may have it. */

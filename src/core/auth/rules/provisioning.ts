@@ -6,13 +6,15 @@ import type { Tenant } from "../../shared/tenant.ts";
 export interface Provisioner {
   /** The issuer's id. */
   readonly issuer: string;
-  /** The `iss` of the token. */
+  /** The `iss` of the token; "" if the issuer's `map` names the tenant, so that no value of a claim is its maker. */
   readonly iss: string;
   readonly plan: string;
-  /** The issuer's `map` names the tenant. */
-  readonly isTenantConfigured: boolean;
   /** The display name of a tenant that the token makes. */
   readonly name?: string;
+  /** The issuer's `map` names the tenant: only the values that it has reach it. */
+  readonly isInMap: boolean;
+  /** The token has such a value. */
+  readonly isMapped: boolean;
 }
 
 export const TENANT_OUT_OF_REACH = problem(
@@ -22,28 +24,43 @@ export const TENANT_OUT_OF_REACH = problem(
 
 const DISPLAY_NAME = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
 
-/** @param name the claim that has the tenant's display name */
+/**
+ * @param iss of the token
+ * @param isMapped the token names the tenant by a value of the issuer's `map`; absent for a grant, which any of its tokens may have minted
+ * @param name the claim that has the tenant's display name
+ */
 export function provisionerOf(
-  { id, provision }: Pick<Issuer, "id" | "provision">,
+  { id: issuer, provision, tenant: source }: Pick<Issuer, "id" | "provision" | "tenant">,
   iss: string,
-  isTenantConfigured: boolean,
+  tenant: string,
+  isMapped?: boolean,
   name?: unknown,
 ): { readonly provisioner?: Provisioner } {
   if (!provision) return {};
+  const isInMap = source.kind === "claim" && Object.values(source.map ?? {}).includes(tenant);
+  const mapped = isMapped ?? isInMap;
   const isName = typeof name === "string" && DISPLAY_NAME.test(name);
-  return { provisioner: { issuer: id, iss, plan: provision.plan, isTenantConfigured, ...(isName && { name }) } };
+  return {
+    provisioner: {
+      issuer,
+      iss: mapped ? "" : iss,
+      plan: provision.plan,
+      ...(isName && { name }),
+      isInMap,
+      isMapped: mapped,
+    },
+  };
 }
 
 /**
- * Whether credentials reach a tenant. Claims may be of a customer's own choice: those of an issuer that makes tenants reach only
- * what such claims made, and what the operator has mapped. The `iss` counts, too: whoever gets an issuer's id later, or has another
- * directory of a provider, did not make the tenant.
+ * Whether credentials reach a tenant. Customers may choose the values of claims: those of an issuer that makes tenants reach only
+ * what such values made, and what the operator has mapped them to. The `iss` counts, too: whoever gets an issuer's id later, or has
+ * another directory of a provider, did not make the tenant. A tenant in the map is for the values that the map has.
  */
-export function reaches(provisioner: Provisioner | undefined, { isProspect, provisionedBy }: Tenant): boolean {
-  return (
-    !provisioner ||
-    provisioner.isTenantConfigured ||
-    isProspect ||
-    (provisionedBy?.issuer === provisioner.issuer && provisionedBy.iss === provisioner.iss)
-  );
+export function reaches(
+  { issuer, iss, isInMap, isMapped }: Provisioner,
+  { isProspect, provisionedBy: by }: Tenant,
+): boolean {
+  if (isInMap) return isMapped;
+  return isProspect === true || (by?.issuer === issuer && by.iss === iss);
 }

@@ -1,7 +1,7 @@
 import type { ProblemCode } from "../../shared/problem.ts";
 import { TENANT_ID } from "../../shared/tenant.ts";
 import { type Claims, claimOf, firstClaim, hasValue, listOf, nameOf } from "./claims.ts";
-import { type Issuer, issuerPartOf } from "./issuer.ts";
+import { type Issuer, issuerPartOf, onlyMap } from "./issuer.ts";
 import { isSubject } from "./subject.ts";
 import { isPlainTenantId } from "./tenant-slug.ts";
 import type { CheckedStep } from "./refuse-token.ts";
@@ -103,11 +103,13 @@ export interface TenantOfToken {
 }
 
 /** @returns `toSlug` in the place of `id` if the value must become a slug first: see `slugOf` */
-export function readTenant({ tenant }: Issuer, claims: Claims): TenantOfToken {
+export function readTenant(issuer: Issuer, claims: Claims): TenantOfToken {
+  const { tenant } = issuer;
   if (tenant.kind === "fixed") return { id: tenant.id, isConfigured: true };
   const value = nameOf(claimOf(claims, tenant.claim));
   if (value === undefined) return { id: "", isConfigured: false };
   if (tenant.map && Object.hasOwn(tenant.map, value)) return { id: tenant.map[value] ?? "", isConfigured: true };
+  if (onlyMap(issuer)) return { id: "", isConfigured: false };
   if (tenant.transform === "slug" && !isPlainTenantId(value)) return { id: "", toSlug: value, isConfigured: false };
   // Whoever chooses a value must not choose the tenant that the map gives another one.
   const isFree = TENANT_ID.test(value) && !Object.values(tenant.map ?? {}).includes(value);
