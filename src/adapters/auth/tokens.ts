@@ -1,4 +1,4 @@
-import { type JWK, SignJWT, compactVerify } from "jose";
+import { CompactSign, type JWK, compactVerify } from "jose";
 import * as v from "valibot";
 import type { KeyRing } from "../../config.ts";
 import type { Claims } from "../../core/auth/rules/claims.ts";
@@ -120,21 +120,21 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
       const [signingKey] = grantKeys;
       const { person, policy, uploads, reference, mintedBy } = grant;
       const isTenants = person?.namespace === TENANT_NAMESPACE;
-      const jwt = new SignJWT({
-        ...(person && !isTenants && { ns: [person.namespace, person.subject] }),
+      const claims = {
+        iss: GRANT_ISSUER,
+        jti: grant.id,
+        aud: grant.tenant,
+        iat: grant.issuedAt,
+        exp: grant.expiresAt,
+        ...(person && (isTenants ? { sub: person.subject } : { ns: [person.namespace, person.subject] })),
         ...(policy !== undefined && { policy }),
         ...(uploads !== DEFAULT_GRANT_UPLOADS && { uploads }),
         ...(reference !== undefined && { reference }),
         mintedBy,
-      })
+      } satisfies v.InferInput<typeof grantClaims>;
+      return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
         .setProtectedHeader({ alg: GRANT_ALGORITHM, typ: GRANT_TYPE, kid: signingKey.id })
-        .setIssuer(GRANT_ISSUER)
-        .setAudience(grant.tenant)
-        .setJti(grant.id)
-        .setIssuedAt(grant.issuedAt)
-        .setExpirationTime(grant.expiresAt);
-      if (isTenants) jwt.setSubject(person.subject);
-      return jwt.sign(signingKey.bytes);
+        .sign(signingKey.bytes);
     },
   };
 }
