@@ -177,6 +177,7 @@ describe("POST /admin/v1/issuers/:id/check", () => {
     ["unknown", false, { map: { [ORGANIZATION]: "nobody" } }],
     ["unknown", false, { transform: "slug" }],
     ["suspended", false, { map: { [ORGANIZATION]: "asleep" } }],
+    ["provisioned", true, { transform: "slug" }, { plan: "free" }],
     ["exists", true, { map: { [ORGANIZATION]: "acme" }, transform: "slug" }, { plan: "free" }],
   ])("says of a tenant: %s", async (state, opens, tenant, provision) => {
     await gateway.operator("PUT", "/tenants/asleep", { suspended: true });
@@ -184,6 +185,13 @@ describe("POST /admin/v1/issuers/:id/check", () => {
     const document = { ...DOCUMENTS["auth0"], tenant: { claim: "org_id", ...tenant }, ...(provision && { provision }) };
     await gateway.operator("PUT", "/issuers/states", document);
     expect(await check("states", { token: await signToken("auth0") })).toMatchObject({ ok: opens, tenant: { state } });
+  });
+
+  it("says that a provisioning issuer does not speak for a tenant that it has not made", async () => {
+    await gateway.operator("PUT", "/plans/free", {});
+    await gateway.operator("PUT", "/issuers/states", DOCUMENTS["auth0-many"]);
+    const token = await signToken("auth0", { claims: { org_id: "acme" } });
+    expect(await check("states", { token })).toMatchObject({ ok: false, tenant: { id: "acme", state: "foreign" } });
   });
 
   it("stores nothing of the token, and logs nothing of it", async () => {
