@@ -53,7 +53,7 @@ export function createPlanStore({ all, first, write, announcePlan, now }: Databa
       const written = await write([query], { action: "plan.put", target: id, details });
       for (;;) {
         const after = await find(id);
-        if (written === 0) return whyNotPut("plan", { policy, limits }, after, upstream);
+        if (written === 0) return whyNotPut("plan", { policy, limits }, after && planDocument(after), upstream);
         if (!after) return err(NO_SUCH_PLAN);
         const known = await announcePlan(id, after.version);
         if (known <= after.version) return ok({ document: planDocument(after), created: !before });

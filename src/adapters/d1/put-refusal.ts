@@ -4,22 +4,25 @@ import type { Err } from "../../core/shared/result.ts";
 /** A policy or limits without members, as stored. */
 export const EMPTY = "{}";
 
+interface Settings {
+  readonly policy?: unknown;
+  readonly limits?: unknown;
+}
+
 /**
  * Why a tenant or plan was not written.
  *
- * @param given the members that are not emptied by leaving them out, as sent
- * @param stored the same members as JSON; null: there is no such document yet
+ * @param given as sent: what is not empty is not emptied by leaving it out
+ * @param stored null: there is no such document yet
  */
-export function whyNotPut<const Member extends "policy" | "limits">(
+export function whyNotPut(
   what: "tenant" | "plan",
-  given: Readonly<Record<Member, unknown>>,
-  stored: Readonly<Record<NoInfer<Member>, string>> | null,
+  given: Settings,
+  stored: Settings | null,
   upstream: string | null | undefined,
 ): Err {
-  const missing = (Object.keys(given) as Member[]).find(
-    (member) => given[member] === undefined && stored && stored[member] !== EMPTY,
-  );
-  return missing === undefined
-    ? invalidField("upstream", `there is no upstream "${upstream}"`)
-    : invalidField(missing, `is required, since the ${what} has one that is not empty; {} empties it`);
+  for (const member of ["policy", "limits"] as const)
+    if (given[member] === undefined && stored && JSON.stringify(stored[member]) !== EMPTY)
+      return invalidField(member, `is required, since the ${what} has one that is not empty; {} empties it`);
+  return invalidField("upstream", `there is no upstream "${upstream}"`);
 }

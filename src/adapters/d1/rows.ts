@@ -49,12 +49,12 @@ export interface PlanRow {
   readonly version: number;
 }
 
-/** The plan of a tenant, read in the same query. */
+/** The plan of a tenant on a plan, read in the same query. NULL: the plan is gone, and the tenant cannot be read. */
 export interface TenantPlan {
-  readonly plan_policy: string | null;
-  readonly plan_limits: string | null;
+  readonly plan_policy: string;
+  readonly plan_limits: string;
   readonly plan_upstream: string | null;
-  readonly plan_version: number | null;
+  readonly plan_version: number;
 }
 
 export interface ApiKeyRow {
@@ -135,8 +135,6 @@ export function tenantOf(row: TenantRow & TenantPlan, readPlan: (json: string) =
     return { ...rest, policy: [policy], limits: v.parse(limitsSchema, own.limits), upstream: row.upstream };
 
   const { plan_policy, plan_limits, plan_upstream, plan_version } = row;
-  if (plan_policy === null || plan_limits === null || plan_version === null)
-    throw new Error(`The plan of ${row.id} does not exist.`);
   const limits = combineLimits(stored(limitsSchema, plan_limits), own.limits);
   return {
     ...rest,

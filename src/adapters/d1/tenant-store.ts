@@ -84,9 +84,7 @@ export function createTenantStore({ all, first, writeFor, now }: Database): Tena
           return invalidField("plan", `is required, since the tenant is on ${after.plan}; null takes it off`);
         if (typeof plan === "string" && !(await first("SELECT 1 FROM plans WHERE id = ?", [plan])))
           return invalidField("plan", `there is no plan "${plan}"`);
-        const own = after && ownSettings(after);
-        const stored = own && { policy: JSON.stringify(own.policy), limits: JSON.stringify(own.limits) };
-        return whyNotPut("tenant", { policy, limits }, stored, upstream);
+        return whyNotPut("tenant", { policy, limits }, after && ownSettings(after), upstream);
       }
       return after ? ok({ document: tenantDocument(after), created: !before }) : err(NO_SUCH_TENANT);
     },
