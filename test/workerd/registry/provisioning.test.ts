@@ -9,7 +9,7 @@ import { config, encryption, operator } from "../auth/isolates.ts";
 import { TENANT_SETTINGS } from "../support/worker.ts";
 
 const ISS = "https://idp.example/";
-const IDP: Provisioner = { issuer: "idp", iss: ISS, plan: "free", isInMap: false, isMapped: false };
+const IDP: Provisioner = { issuer: "idp", iss: ISS, plan: "free", isMapped: false };
 const SETTINGS: IssuerSettings = {
   issuer: ISS,
   audiences: ["sluice"],

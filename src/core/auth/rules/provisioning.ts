@@ -11,9 +11,7 @@ export interface Provisioner {
   readonly plan: string;
   /** The display name of a tenant that the token makes. */
   readonly name?: string;
-  /** The issuer's `map` names the tenant: only the values that it has reach it. */
-  readonly isInMap: boolean;
-  /** The token has such a value. */
+  /** The issuer's `map` names the tenant. */
   readonly isMapped: boolean;
 }
 
@@ -26,41 +24,27 @@ const DISPLAY_NAME = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
 
 /**
  * @param iss of the token
- * @param isMapped the token names the tenant by a value of the issuer's `map`; absent for a grant, which any of its tokens may have minted
+ * @param isMapped the issuer's `map` names the tenant; absent for a grant
  * @param name the claim that has the tenant's display name
  */
 export function provisionerOf(
   { id: issuer, provision, tenant: source }: Pick<Issuer, "id" | "provision" | "tenant">,
   iss: string,
   tenant: string,
-  isMapped?: boolean,
+  isMapped = source.kind === "claim" && Object.values(source.map ?? {}).includes(tenant),
   name?: unknown,
 ): { readonly provisioner?: Provisioner } {
   if (!provision) return {};
-  const isInMap = source.kind === "claim" && Object.values(source.map ?? {}).includes(tenant);
-  const mapped = isMapped ?? isInMap;
   const isName = typeof name === "string" && DISPLAY_NAME.test(name);
-  return {
-    provisioner: {
-      issuer,
-      iss: mapped ? "" : iss,
-      plan: provision.plan,
-      ...(isName && { name }),
-      isInMap,
-      isMapped: mapped,
-    },
-  };
+  const maker = { issuer, iss: isMapped ? "" : iss, isMapped };
+  return { provisioner: { ...maker, plan: provision.plan, ...(isName && { name }) } };
 }
 
 /**
  * Whether credentials reach a tenant. Customers may choose the values of claims: those of an issuer that makes tenants reach only
  * what such values made, and what the operator has mapped them to. The `iss` counts, too: whoever gets an issuer's id later, or has
- * another directory of a provider, did not make the tenant. A tenant in the map is for the values that the map has.
+ * another directory of a provider, did not make the tenant.
  */
-export function reaches(
-  { issuer, iss, isInMap, isMapped }: Provisioner,
-  { isProspect, provisionedBy: by }: Tenant,
-): boolean {
-  if (isInMap) return isMapped;
-  return isProspect === true || (by?.issuer === issuer && by.iss === iss);
+export function reaches({ issuer, iss, isMapped }: Provisioner, { isProspect, provisionedBy: by }: Tenant): boolean {
+  return isMapped || isProspect === true || (by?.issuer === issuer && by.iss === iss);
 }
