@@ -2,6 +2,9 @@ import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 import { issuerSchema } from "../../../src/core/auth/rules/issuer-document.ts";
 import { issuerWarnings } from "../../../src/core/auth/rules/issuer-warnings.ts";
+import { TOKEN_STEPS } from "../../../src/core/auth/rules/token-step.ts";
+import { readPage } from "../../support/docs-pages.ts";
+import { code, tableRows } from "../../support/markdown.ts";
 import { DOCUMENTS, TOKENS, documentOf } from "../../support/provider-tokens.ts";
 
 const schema = issuerSchema(false);
@@ -19,5 +22,11 @@ describe("docs/identity-providers.md", () => {
     if (!parsed.success) return;
     const warnings = issuerWarnings({ id, ...parsed.output } as never, []);
     expect(warnings.map(({ code }) => code)).toEqual(id === "workos" ? ["any_audience"] : []);
+  });
+
+  it("lists every step of a token, in their order", () => {
+    const page = readPage("docs/identity-providers.md");
+    const rows = tableRows(page, "step", "what must hold", "what usually is wrong");
+    expect(rows.map(([step]) => code(step))).toEqual(TOKEN_STEPS);
   });
 });
