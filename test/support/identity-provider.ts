@@ -22,9 +22,9 @@ export async function startIdentityProvider() {
   const sign = (claims: object, kid = "k1", key = privateKey) =>
     new SignJWT(claimsWith(claims)).setProtectedHeader({ alg: "ES256", kid }).sign(key);
   /** A token with valid claims and an invalid signature. */
-  const forge = async (by: "another key" | "HS256" | "none") => {
-    if (by === "none") return new UnsecuredJWT(claimsWith({})).encode();
-    if (by === "another key") return sign({}, "k1", generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+  const forge = async (by: "another key" | "HS256" | "none", claims = {}) => {
+    if (by === "none") return new UnsecuredJWT(claimsWith(claims)).encode();
+    if (by === "another key") return sign(claims, "k1", generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
     const secret = new TextEncoder().encode(JSON.stringify(jwk));
     return new SignJWT(claimsWith({})).setProtectedHeader({ alg: "HS256", kid: "k1" }).sign(secret);
   };

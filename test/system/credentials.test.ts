@@ -253,6 +253,6 @@ describe("grant", () => {
     expect((await problemOf(await uploadWith(await idp.sign({ org: "acme" })))).code).toBe("credential_invalid");
     const { grant } = await mint({});
     const both = await create(harness.url, "acme", { ...bearer(key), "Upload-Metadata": metadataHeader({ grant }) });
-    expect((await problemOf(both)).code).toBe("credential_invalid");
+    expect((await problemOf(both)).code).toBe("credential_ambiguous");
   });
 });

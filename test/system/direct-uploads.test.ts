@@ -182,7 +182,7 @@ describe("POST /v1/:tenant/direct-uploads", () => {
     ["more meta than a header could have", { meta: { a: "x".repeat(20_000) } }, "upload_metadata_too_large"],
     ["an invalid time", { expiry: "tomorrow" }, "metadata_value_invalid"],
     ["a creator that is no header value", { creator: "a\r\nb" }, "creator_invalid"],
-    ["a second credential", { meta: { grant: "junk" } }, "credential_invalid"],
+    ["a second credential", { meta: { grant: "junk" } }, "credential_ambiguous"],
   ])("refuses %s", async (_, body, code) => {
     expect(await codeOf(ask(body))).toBe(code);
     expect(harness.stream.requests()).toEqual([]);

@@ -74,12 +74,12 @@ const BAD_JWTS: [string, () => Promise<string>, string][] = [
   ["of an unknown issuer", () => idp.sign({ iss: "https://evil.example/" }), "credential_unknown_issuer"],
   ["that has expired", () => idp.sign({ exp: 1_000 }), "credential_expired"],
   ["that is not valid yet", () => idp.sign({ nbf: 9_999_999_999 }), "credential_not_yet_valid"],
-  ["that never expires", () => idp.sign({ exp: undefined }), "credential_invalid"],
-  ["whose audience is a number", () => idp.sign({ aud: 5 }), "credential_invalid"],
+  ["that never expires", () => idp.sign({ exp: undefined }), "credential_rejected"],
+  ["whose audience is a number", () => idp.sign({ aud: 5 }), "credential_wrong_audience"],
   ["whose issuer is an object", () => idp.sign({ iss: {} }), "credential_invalid"],
-  ["without a subject", () => idp.sign({ sub: undefined }), "credential_invalid"],
-  ["whose subject is a number", () => idp.sign({ sub: 5 }), "credential_invalid"],
-  ["that names no tenant", () => idp.sign({ org: undefined }), "credential_invalid"],
+  ["without a subject", () => idp.sign({ sub: undefined }), "credential_rejected"],
+  ["whose subject is an object", () => idp.sign({ sub: {} }), "credential_rejected"],
+  ["that names no tenant", () => idp.sign({ org: undefined }), "credential_rejected"],
   ["of an unknown key", () => idp.sign({}, "unknown"), "credential_unknown_key"],
   ["with another key's signature", () => idp.forge("another key"), "credential_invalid"],
   ["with the public key for a shared secret", () => idp.forge("HS256"), "credential_invalid"],
@@ -112,6 +112,13 @@ describe.each(ROUTES)("$method $path", (route) => {
     ["a malformed JWT", "Bearer a.b.c"],
   ])("rejects %s", async (_, authorization) => {
     expect(await refusal("acme", { Authorization: authorization })).toEqual([401, "credential_invalid", invalid]);
+  });
+
+  it("accepts a key as X-API-Key, and rejects anything else there", async () => {
+    expect((await call(route, "acme", { "X-API-Key": key }, await existing(route))).status).toBe(route.success);
+    for (const other of ["", "junk", `Bearer ${key}`, await idp.sign({})])
+      expect(await refusal("acme", { "X-API-Key": other })).toEqual([401, "credential_invalid", invalid]);
+    expect(await refusal("acme", { ...bearer(key), "X-API-Key": key })).toEqual([400, "credential_ambiguous", null]);
   });
 
   it("rejects a key with another secret", async () => {

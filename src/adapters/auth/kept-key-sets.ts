@@ -1,10 +1,10 @@
-import type { JWK } from "jose";
+import type { PublicKey } from "./jws.ts";
 
 /** How long the keys of a provider are used while it is down. */
 export const KEPT_KEYS_SECONDS = 24 * 60 * 60;
 
 export interface KeptKeySet {
-  readonly keys: readonly JWK[];
+  readonly keys: readonly PublicKey[];
   /** Milliseconds since the epoch. */
   readonly readAt: number;
 }

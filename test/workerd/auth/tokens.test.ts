@@ -1,8 +1,9 @@
 import { SignJWT, decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { createTokens } from "../../../src/adapters/auth/tokens.ts";
-import { now, ring } from "./verify.ts";
+import { now as nowSeconds, ring } from "./verify.ts";
 
+const now = nowSeconds();
 const tokens = createTokens(ring(["new", 1], ["old", 2]), true);
 
 describe("Tokens.signGrant and Tokens.verifyGrant", () => {

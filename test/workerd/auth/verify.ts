@@ -11,7 +11,8 @@ import { type Result, err, ok } from "../../../src/core/shared/result.ts";
 
 export const ring = (...keys: [id: string, fill: number][]) =>
   keys.map(([id, fill]) => ({ id, bytes: new Uint8Array(32).fill(fill) })) as unknown as KeyRing;
-export const now = Math.floor(Date.now() / 1000);
+/** Seconds since the epoch. */
+export const now = () => Math.floor(Date.now() / 1000);
 
 const fixed = {
   id: "idp",
@@ -37,13 +38,13 @@ export function claims(jwt: SignJWT): SignJWT {
     .setIssuer(fixed.iss)
     .setAudience("sluice")
     .setSubject("user-1")
-    .setExpirationTime(now + 60);
+    .setExpirationTime(now() + 60);
 }
 
 export async function walk(tokens: Tokens, token: string, issuer: Issuer, left = MAX_SIGNATURE_CHECKS) {
   const jwt = tokens.peek(token);
   if (jwt?.kind !== "jwt") return err(problem("credential_invalid", "The token is not valid."));
-  const ports = { tokens, hashes: secretHashes, now: () => Math.floor(Date.now() / 1000) };
+  const ports = { tokens, hashes: secretHashes, now };
   return (await walkToken(ports, jwt, issuer, { left })).outcome;
 }
 
