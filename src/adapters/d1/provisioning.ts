@@ -28,9 +28,8 @@ const MADE = `
 /** One statement, because other requests make tenants at the same time, and the operator deletes them and changes issuers. */
 const PROVISION = `
   INSERT INTO tenants
-    (id, name, policy, limits, upstream, suspended, abandoned, created_at, updated_at, version, plan, document,
-     provisioned_by, provisioned_iss, provisioned_at)
-  SELECT ?1, ?5, '${EMPTY_TENANT.policy}', '${EMPTY_TENANT.limits}', '${EMPTY_TENANT.upstream}', 0, 'delete', ?4, ?4, ?4, plans.id, '${EMPTY_TENANT.document}',
+    (id, name, limits, upstream, created_at, updated_at, version, plan, document, provisioned_by, provisioned_iss, provisioned_at)
+  SELECT ?1, ?5, '${EMPTY_TENANT.limits}', '${EMPTY_TENANT.upstream}', ?4, ?4, ?4, plans.id, '${EMPTY_TENANT.document}',
     issuer.id, ?6, ?4
   FROM (${ISSUER}) issuer JOIN plans ON plans.id = issuer.plan CROSS JOIN (${MADE}) counts
   WHERE NOT ${WAS_DELETED} AND made < max_tenants AND lately < max_per_minute
