@@ -28,7 +28,7 @@ export function checkIssuer(issuer: Issuer, iss: string, claims: Claims): Check 
     step: "issuer",
     expected: part === undefined ? issuer.iss : { iss: issuer.iss, [issuer.issuerPart ?? ""]: part },
     found: part === undefined ? iss : { iss, [issuer.issuerPart ?? ""]: named },
-    refusal: (part === undefined ? iss === issuer.iss : named === part)
+    refusal: (part === undefined ? iss === issuer.iss && issuer.issuerPart === undefined : named === part)
       ? undefined
       : ["credential_unknown_issuer", "The token is of another issuer."],
   };
