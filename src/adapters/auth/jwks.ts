@@ -1,10 +1,10 @@
+import type { JWK } from "jose";
 import { type Issuer, discoveryUrl } from "../../core/auth/rules/issuer.ts";
 import { mayFetch } from "../../core/shared/fetched-url.ts";
 import { isJsonObject, parseJson } from "../../core/shared/json.ts";
 import { errorMessage, truncate } from "../../core/shared/text.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
 import { readBounded } from "../../platform/read-bounded.ts";
-import type { PublicKey, VerificationKey } from "./jws.ts";
 import { KEPT_KEYS_SECONDS, keepKeySet, keptKeySet } from "./kept-key-sets.ts";
 
 /** The key set could not be read, so the token is neither valid nor invalid. */
@@ -34,8 +34,8 @@ const MAX_JWKS_BYTES = 128 * 1024;
 const MAX_KEY_SETS = 500;
 
 export interface KeySet {
-  /** JWKs, or shared secrets. The JWKs are always the same objects, by which imported keys are cached. */
-  readonly keys: readonly VerificationKey[];
+  /** JWKs, or shared secrets. The JWKs are always the same objects, by which `jose` caches imported keys. */
+  readonly keys: readonly (JWK | Uint8Array)[];
   /** Milliseconds since the epoch; absent for keys that the issuer's document has. */
   readonly readAt?: number;
   /** The provider is down, and the keys are older than they would be otherwise. */
@@ -75,14 +75,14 @@ export function createKeySource(allowLoopback: boolean): KeySource {
     return parseJson(body)?.value;
   }
 
-  async function fetchKeySet(url: string, signal: AbortSignal): Promise<readonly PublicKey[]> {
+  async function fetchKeySet(url: string, signal: AbortSignal): Promise<readonly JWK[]> {
     const keySet = await fetchJson(url, signal);
     const keys = isJsonObject(keySet) ? keySet["keys"] : undefined;
     if (!Array.isArray(keys)) throw new Error(`${truncate(url)} has no key set`);
     return keys.filter(isJsonObject);
   }
 
-  async function discoverKeySet(iss: string, signal: AbortSignal): Promise<readonly PublicKey[]> {
+  async function discoverKeySet(iss: string, signal: AbortSignal): Promise<readonly JWK[]> {
     const document = await fetchJson(discoveryUrl(iss), signal);
     const { issuer, jwks_uri: url } = isJsonObject(document) ? document : {};
     // Section 4.3: "The issuer value returned MUST be identical to the Issuer URL that was used".
@@ -124,7 +124,7 @@ async function attemptFetch<T>(work: () => Promise<T>): Promise<T> {
  * provider is down, they are used for a day. One request reads the keys at a time. Others wait for its result with a timer: a
  * Worker cannot wait for the I/O of another request, which may also end without a result.
  */
-function remoteKeySet(name: string, load: (signal: AbortSignal) => Promise<readonly PublicKey[]>): KeySource {
+function remoteKeySet(name: string, load: (signal: AbortSignal) => Promise<readonly JWK[]>): KeySource {
   let current: Required<Omit<KeySet, "isStale">> | undefined;
   let failure: { readonly error: JwksUnavailable; readonly until: number } | undefined;
   let readingUntil = 0;

@@ -1,10 +1,10 @@
-import type { PublicKey } from "./jws.ts";
+import type { JWK } from "jose";
 
 /** How long the keys of a provider are used while it is down. */
 export const KEPT_KEYS_SECONDS = 24 * 60 * 60;
 
 export interface KeptKeySet {
-  readonly keys: readonly PublicKey[];
+  readonly keys: readonly JWK[];
   /** Milliseconds since the epoch. */
   readonly readAt: number;
 }

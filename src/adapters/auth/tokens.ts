@@ -1,3 +1,4 @@
+import { CompactSign, type JWK, compactVerify } from "jose";
 import * as v from "valibot";
 import type { KeyRing } from "../../config.ts";
 import type { Claims } from "../../core/auth/rules/claims.ts";
@@ -12,14 +13,13 @@ import { TENANT_ID } from "../../core/shared/tenant.ts";
 import { type Err, type Result, ok, err } from "../../core/shared/result.ts";
 import type { SignatureChecks, Signed, Tokens, UnverifiedJwt } from "../../core/ports/tokens.ts";
 import { JwksUnavailable, type KeySet, createKeySource } from "./jwks.ts";
-import { isSigned, signJws } from "./jws.ts";
 
 /** The `typ` of grants, so that no other JWT passes for a grant or the other way round (RFC 8725 section 3.11). */
 const GRANT_TYPE = "grant+jwt";
 const GRANT_ISSUER = "sluice";
 const GRANT_ALGORITHM = "HS256";
 
-/** Verifies the signatures of identity providers, and signs and verifies grants. */
+/** Verifies the signatures of identity providers, and signs and verifies grants, with `jose`. */
 export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens {
   const keySource = createKeySource(allowLoopback);
 
@@ -120,11 +120,10 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
       const [signingKey] = grantKeys;
       const { person, policy, uploads, reference, mintedBy } = grant;
       const isTenants = person?.namespace === TENANT_NAMESPACE;
-      const header = { alg: GRANT_ALGORITHM, typ: GRANT_TYPE, kid: signingKey.id };
-      const claims: v.InferInput<typeof grantClaims> = {
+      const claims = {
         iss: GRANT_ISSUER,
-        aud: grant.tenant,
         jti: grant.id,
+        aud: grant.tenant,
         iat: grant.issuedAt,
         exp: grant.expiresAt,
         ...(person && (isTenants ? { sub: person.subject } : { ns: [person.namespace, person.subject] })),
@@ -132,8 +131,10 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
         ...(uploads !== DEFAULT_GRANT_UPLOADS && { uploads }),
         ...(reference !== undefined && { reference }),
         mintedBy,
-      };
-      return signJws(header, claims, signingKey.bytes);
+      } satisfies v.InferInput<typeof grantClaims>;
+      return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+        .setProtectedHeader({ alg: GRANT_ALGORITHM, typ: GRANT_TYPE, kid: signingKey.id })
+        .sign(signingKey.bytes);
     },
   };
 }
@@ -185,9 +186,19 @@ async function tryKeys(jwt: UnverifiedJwt, { keys }: KeySet, checks: SignatureCh
   return fitting.length > 0 ? "another key" : "no key";
 }
 
+/** A key that cannot be used has not signed it: a provider may publish keys that are none of this runtime. */
+async function isSigned(token: string, key: JWK | Uint8Array, algorithm: string): Promise<boolean> {
+  try {
+    await compactVerify(token, key, { algorithms: [algorithm] });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Of the public keys; the type of one that does not have the member. */
 function keyNames({ keys }: KeySet, member: "kid" | "alg"): readonly string[] {
-  const names = keys.map((key) => (key instanceof Uint8Array ? "secret" : String(key[member] ?? key["kty"])));
+  const names = keys.map((key) => (key instanceof Uint8Array ? "secret" : String(key[member] ?? key.kty)));
   return [...new Set(names)];
 }
 
