@@ -128,6 +128,26 @@ describe("JWT", () => {
   });
 });
 
+describe("a token in a header that its issuer names", () => {
+  it("creates an upload where nothing else is sent, and is ignored otherwise", async () => {
+    await harness.operator("PUT", "/issuers/access", {
+      issuer: "https://access.example/",
+      audiences: ["sluice"],
+      keys: { jwksUrl: idp.jwksUrl },
+      tenant: { fixed: "acme" },
+      header: "cf-access-jwt-assertion",
+    });
+    const header = async (claims: object) => ({ "Cf-Access-Jwt-Assertion": await idp.sign(claims) });
+    const ofAccess = await header({ iss: "https://access.example/" });
+    await expect.poll(async () => (await call(ROUTES[0], "acme", ofAccess)).status, { timeout: 5_000 }).toBe(201);
+    expect((await call(ROUTES[0], "acme", { ...ofAccess, "X-API-Key": key })).status).toBe(201);
+    const ofAnother = await problemOf(await call(ROUTES[0], "acme", await header({})));
+    expect(ofAnother).toMatchObject({ code: "credential_unknown_issuer", step: "issuer" });
+    const elsewhere = await problemOf(await call(ROUTES[0], "other", ofAccess));
+    expect(elsewhere).toMatchObject({ code: "tenant_mismatch", step: "tenant" });
+  });
+});
+
 describe("grant", () => {
   const mint = async (body: object, credential = key) => {
     const answer = await fetch(`${harness.url}/v1/acme/grants`, {
