@@ -24,7 +24,7 @@ const IN_THE_WAY = `FROM issuers WHERE
 /** Issuers that the version before wrote, and that may speak for a tenant of this one, if that version wrote it, too. */
 const SHARING = `
   SELECT b.id FROM issuers a JOIN issuers b ON a.id <> b.id AND coalesce(a.tenant = b.tenant, 1)
-  WHERE a.id = ? AND a.document ISNULL AND b.document ISNULL ORDER BY b.id LIMIT 5`;
+  WHERE a.id = ? AND a.document ISNULL AND b.document ISNULL ORDER BY b.id LIMIT 100`;
 
 export function createIssuerStore(database: Database, encryption: FieldEncryption): IssuerStore {
   const { all, first, write, writeFor, bumpVersion } = database;

@@ -138,8 +138,10 @@ export async function reportToken(
 ): Promise<{ readonly steps: readonly StepReport[]; readonly outcome?: TokenWalk["outcome"] }> {
   const jwt = ports.tokens.peek(text);
   if (jwt?.kind !== "jwt") {
-    const found = jwt ? "a grant" : `${text.split(".").length} parts`;
-    return { steps: [{ step: "parse", ok: false, expected: "a JWT: header, claims and signature", found }] };
+    const found = jwt ? "a grant" : `text of ${text.split(".").length} parts`;
+    const check = { step: "parse", expected: "a JWT: header, claims and signature", found } as const;
+    const steps = [{ ...check, ok: false }];
+    return jwt ? { steps } : { steps, outcome: refuseToken("credential_invalid", "The token is not valid.", check) };
   }
   const { checks, outcome } = await walkToken(ports, jwt, issuer, { left: MAX_SIGNATURE_CHECKS });
   const steps = checks.map(({ step, expected, found, refusal }) => ({

@@ -24,8 +24,8 @@ export const integer = (min: number, max: number) =>
   v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max));
 
 /** One or more of these, at most `max`. */
-export const listOf = <const S extends v.GenericSchema>(item: S, max: number) =>
-  v.pipe(v.array(item), v.minLength(1), v.maxLength(max));
+export const listOf = <const S extends v.GenericSchema>(item: S, max: number, mustBeList?: string) =>
+  v.pipe(v.array(item, mustBeList), v.minLength(1), v.maxLength(max));
 
 /** One or more of these names, each at most once. */
 export const uniqueSubset = <const T extends string>(names: readonly T[]) =>

@@ -5,12 +5,15 @@ import { truncate } from "../../core/shared/text.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
 import { readBody } from "./request-body.ts";
 
+/** The names that a field may have, such as all algorithms, and the value that it has instead. */
+const MAX_ISSUE_CHARACTERS = 250;
+
 /**
  * Reads a JSON body and validates it.
  *
  * @param contentType `any` for Cloudflare's own paths: `curl --data`, as in its documentation, sends JSON as
  *   `application/x-www-form-urlencoded`
- * @returns 400 with the path of the first issue, or as `readBody`
+ * @returns 400 with the path of one issue, or as `readBody`
  */
 export async function readJson<S extends v.GenericSchema>(
   request: Request,
@@ -31,9 +34,10 @@ export async function readJson<S extends v.GenericSchema>(
 
   const parsed = v.safeParse(schema, json.value);
   if (parsed.success) return ok(parsed.output);
-  const [issue] = parsed.issues;
+  // A misspelt field explains the one that is missing.
+  const issue = parsed.issues.find(({ expected }) => expected === "never") ?? parsed.issues[0];
   const path = v.getDotPath(issue);
-  const message = truncate(describeIssue(issue));
+  const message = truncate(describeIssue(issue), MAX_ISSUE_CHARACTERS);
   return err(problem("body_invalid", path ? `${path}: ${message}` : message, path ? { key: path } : {}));
 }
 

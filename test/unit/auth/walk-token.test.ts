@@ -167,8 +167,18 @@ describe("reportToken", () => {
     expect(steps.at(-1)).toMatchObject({ step: "scopes", ok: false });
   });
 
+  it("says which values of the claim are of a tenant, where only those of the map are", async () => {
+    const tenant = { kind: "claim", claim: "id", map: { org_2xA: "acme" } } as const;
+    const { steps } = await reportToken(portsOf({}), "jwt", { ...issuer, tenant });
+    expect(steps.at(-1)).toMatchObject({ step: "tenant", expected: '{"claim":"id","map":{"org_2xA":"acme"}}' });
+  });
+
   it.each(["grant", "opaque"])("refuses %s at parse", async (text) => {
-    const { steps } = await reportToken(portsOf({}), text, issuer);
+    const { steps, outcome } = await reportToken(portsOf({}), text, issuer);
     expect(steps).toMatchObject([{ step: "parse", ok: false }]);
+    // A request with a grant is not refused for it.
+    const refused = { ok: false, problem: { code: "credential_invalid", step: "parse" } };
+    if (text === "grant") expect(outcome).toBeUndefined();
+    else expect(outcome).toMatchObject(refused);
   });
 });

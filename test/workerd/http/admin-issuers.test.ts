@@ -85,6 +85,21 @@ describe("issuers of the admin API", () => {
     expect(await json(put("idp", { ...ISSUER, audiences: undefined }))).toMatchObject({ key: "audiences" });
   });
 
+  it.each<[object, string]>([
+    // The fields of version 0.1: what is unknown explains what is missing.
+    [
+      { issuer: ISSUER.issuer, audience: "x", secret: SECRET, tenant: "acme" },
+      'audience: unknown field (nearest: "audiences")',
+    ],
+    [{ ...ISSUER, tenant: undefined, tenantClaim: "org" }, 'tenantClaim: unknown field (nearest: "tenant")'],
+    [{ ...ISSUER, keys: { secrets: 1 } }, "keys.secrets: must be sent again, as a list: they are stored sealed"],
+    [{ ...ISSUER, scopes: ["upload:create"] }, '"usage:read") but received "upload:create"'],
+    [{ ...ISSUER, algorithms: ["rs256"] }, '"HS512") but received "rs256"'],
+    [{ ...ISSUER, issuer: "http://idp.example/", keys: { discovery: true } }, "for keys by discovery"],
+  ])("says what to do about %j", async (document, detail) => {
+    expect(await json(put("idp", document))).toMatchObject({ detail: expect.stringContaining(detail) as string });
+  });
+
   it("rejects a tenant and a plan that do not exist", async () => {
     expect(await json(put("idp", { ...ISSUER, tenant: { fixed: "nobody" } }))).toMatchObject({
       code: "body_invalid",

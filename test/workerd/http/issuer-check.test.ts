@@ -17,3 +17,14 @@ it("POST /admin/v1/issuers/:id/check says why a stored issuer cannot be read", a
     problem: { code: "registry_unavailable" },
   });
 });
+
+it("POST /admin/v1/issuers/:id/check takes the token alone", async () => {
+  await asOperator("PUT", "/issuers/idp", { ...hmacIssuer.document, tenant: { claim: "org" } });
+  const checked = await asOperator("POST", "/issuers/idp/check", {
+    token: `Bearer ${await hmacIssuer.sign("user-1")}`,
+  });
+  expect(await checked.json()).toMatchObject({
+    status: 400,
+    detail: 'token: must be the token alone, without "Bearer"',
+  });
+});

@@ -233,6 +233,12 @@ describe("the warning of a shared namespace", () => {
     expect(await warningsOf("b")).toEqual([]);
   });
 
+  it("names all of them", async () => {
+    const others = ["b", "c", "d", "e", "f", "g"];
+    for (const id of ["a", ...others]) await putBefore(id, toAcme);
+    expect(await warningsOf("a")).toMatchObject([{ detail: expect.stringContaining(others.join(", ")) as string }]);
+  });
+
   it("is absent for issuers of different tenants", async () => {
     await seedTenant("other");
     await putBefore("a", toAcme);

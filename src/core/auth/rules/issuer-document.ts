@@ -72,7 +72,7 @@ const keys = (allowLoopback: boolean) =>
       discovery: yes,
       jwksUrl: v.exactOptional(fetchableUrl(allowLoopback)),
       jwks: v.exactOptional(publicKeySet),
-      secrets: v.exactOptional(listOf(secret, MAX_SECRETS)),
+      secrets: v.exactOptional(listOf(secret, MAX_SECRETS, "must be sent again, as a list: they are stored sealed")),
     }),
     exactlyOne("discovery", "jwksUrl", "jwks", "secrets"),
   );

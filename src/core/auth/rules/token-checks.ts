@@ -117,12 +117,16 @@ export function readTenant(issuer: Issuer, claims: Claims): TenantOfToken {
 }
 
 export function checkTenant({ tenant }: Issuer, claims: Claims, id: string): Check {
-  const claim = tenant.kind === "fixed" ? undefined : tenant.claim;
+  if (tenant.kind === "fixed") return { step: "tenant", expected: id, found: id };
+  const { claim, map, transform } = tenant;
   return {
     step: "tenant",
-    expected: claim ?? id,
-    found: claim === undefined ? id : { [claim]: claimOf(claims, claim), tenant: id },
-    refusal: id === "" ? ["credential_rejected", "The token names no tenant."] : undefined,
+    expected: { claim, map, transform },
+    found: { [claim]: claimOf(claims, claim), tenant: id },
+    refusal:
+      id === ""
+        ? ["credential_rejected", "The token names no tenant, or one that its issuer does not have."]
+        : undefined,
   };
 }
 

@@ -24,7 +24,9 @@ const RESERVED_ID = problem("bad_request", `id must not be "${TENANT_NAMESPACE}"
   key: "id",
 });
 
-const checkSchema = jsonObject({ token: v.optional(v.string()) });
+const checkSchema = jsonObject({
+  token: v.optional(v.pipe(v.string(), v.regex(/^\S+$/, 'must be the token alone, without "Bearer"'))),
+});
 
 export interface IssuerRoutePorts extends Omit<ReportIssuerPorts, "registry"> {
   readonly adminRegistry: Pick<AdminRegistry, "issuers">;
