@@ -19,18 +19,20 @@ const ISSUER = `
     document ->> '$.provision.maxPerMinute' AS max_per_minute
   FROM issuers WHERE id = ?2 AND scopes <> '[]' AND document ->> '$.provision.plan' NOTNULL`;
 
-/** How many tenants the issuer has made, since ?3, and when the first of these. */
+/** Within a minute of ?3. A clock that was ahead must not keep out new tenants until the other clocks are there. */
+const LATELY = `FILTER (WHERE abs(provisioned_at - ?3) < ${MINUTE_MS})`;
+
+/** How many tenants the issuer has made, how many of them lately, and when the first of these. */
 const MADE = `
-  SELECT count(*) AS made, count(*) FILTER (WHERE provisioned_at > ?3) AS lately,
-    min(provisioned_at) FILTER (WHERE provisioned_at > ?3) AS since
+  SELECT count(*) AS made, count(*) ${LATELY} AS lately, min(provisioned_at) ${LATELY} AS since
   FROM tenants WHERE provisioned_by = ?2`;
 
 /** One statement, because other requests make tenants at the same time, and the operator deletes them and changes issuers. */
 const PROVISION = `
   INSERT INTO tenants
     (id, name, limits, upstream, created_at, updated_at, version, plan, document, provisioned_by, provisioned_iss, provisioned_at)
-  SELECT ?1, ?5, '${EMPTY_TENANT.limits}', '${EMPTY_TENANT.upstream}', ?4, ?4, ?4, plans.id, '${EMPTY_TENANT.document}',
-    issuer.id, ?6, ?4
+  SELECT ?1, ?4, '${EMPTY_TENANT.limits}', '${EMPTY_TENANT.upstream}', ?3, ?3, ?3, plans.id, '${EMPTY_TENANT.document}',
+    issuer.id, ?5, ?3
   FROM (${ISSUER}) issuer JOIN plans ON plans.id = issuer.plan CROSS JOIN (${MADE}) counts
   WHERE NOT ${WAS_DELETED} AND made < max_tenants AND lately < max_per_minute
   ON CONFLICT (id) DO NOTHING`;
@@ -52,9 +54,8 @@ interface WhyNot {
 export function createProvisioning({ add, first, now }: Pick<Database, "add" | "first" | "now">): Provisioning {
   /** @returns why there is no tenant now */
   const make = async (tenant: string, { issuer, iss, name = null }: Row): Promise<Problem | undefined> => {
-    const at = now();
-    const key = [tenant, issuer, at - MINUTE_MS] as const;
-    const made = await add([[PROVISION, [...key, at, name, iss]]], {
+    const key = [tenant, issuer, now()] as const;
+    const made = await add([[PROVISION, [...key, name, iss]]], {
       actor: "sluice",
       action: "tenant.provision",
       target: tenant,

@@ -163,6 +163,16 @@ describe("maxPerMinute", () => {
     expect(await codeOf(provision("c", {}, at(60)))).toBe("ok");
     expect(await codeOf(provision("d", {}, at(61)))).toBe("provisioning_busy");
   });
+
+  it("counts no tenants that a clock far ahead has made", async () => {
+    await putIssuer("idp", { maxPerMinute: 1 });
+    const ahead = () => Date.now() + 24 * 60 * 60 * 1000;
+    expect([await codeOf(provision("a", {}, ahead)), await codeOf(provision("b", {}, ahead))]).toEqual([
+      "ok",
+      "provisioning_busy",
+    ]);
+    expect([await codeOf(provision("b")), await codeOf(provision("c"))]).toEqual(["ok", "provisioning_busy"]);
+  });
 });
 
 describe("an issuer", () => {
