@@ -16,10 +16,12 @@ export async function findTenant(
 ): Promise<Result<Tenant | undefined>> {
   let found = await registry.tenant(id, "trusted");
   if (!provisioner || !found.ok) return found;
-  // A grant was minted for a tenant that existed, so it makes none.
-  if (!found.value && kind === "jwt") {
+  if (!found.value) {
+    // It may have been made since it was looked up.
     found = await registry.prospect(id, provisioner.plan);
-    if (found.ok && !found.value) return err(TENANT_OUT_OF_REACH);
+    // A grant was minted for a tenant that existed, so it makes none.
+    const isGone = found.ok && (!found.value || (kind === "grant" && found.value.isProspect));
+    if (isGone) return err(TENANT_OUT_OF_REACH);
   }
   return !found.ok || !found.value || reaches(provisioner, found.value) ? found : err(TENANT_OUT_OF_REACH);
 }

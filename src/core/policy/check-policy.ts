@@ -16,6 +16,7 @@ import type { Ledgers } from "../ports/ledger.ts";
 import type { SecretHashes } from "../ports/hashes.ts";
 import type { Registry } from "../ports/registry.ts";
 import { asGrant, grantSubject } from "../auth/mint-grant.ts";
+import { ledgerToRead } from "../quota/ledger-to-read.ts";
 
 export const checkPolicySchema = jsonObject({
   /** Bytes. */
@@ -70,7 +71,7 @@ export async function checkPolicy(
   });
   if (!result.ok) return ok({ outcome: result, explanations, limits: [] });
   const size = sizeOf(result.value, tenant.id);
-  const limits = await ledgers.limitUses(tenant.id, tenant.limits, size);
+  const limits = await ledgerToRead(ledgers, tenant).limitUses(tenant.id, tenant.limits, size);
   if (!limits.ok) return limits;
   const unmeetable = unmeetableLimit(tenant.limits, size, "tus");
   const outcome = unmeetable

@@ -6,6 +6,7 @@ import { type Result, err, ok } from "../shared/result.ts";
 import { formatMonth } from "../shared/time.ts";
 import { KEEP_MONTHS, isMonthKept } from "./rules/usage-month.ts";
 import type { CreatorUsage, Usage } from "./rules/usage-totals.ts";
+import { ledgerToRead } from "./ledger-to-read.ts";
 
 export interface ReadUsagePorts {
   readonly ledgers: Ledgers;
@@ -24,7 +25,9 @@ export async function readMonth(
   { tenant }: Pick<Access, "tenant">,
   start: number,
 ): Promise<Result<Usage>> {
-  const usage = isMonthKept(start, now()) ? await ledgers.usageOfMonth(tenant.id, start) : ok(undefined);
+  const usage = isMonthKept(start, now())
+    ? await ledgerToRead(ledgers, tenant).usageOfMonth(tenant.id, start)
+    : ok(undefined);
   if (!usage.ok) return usage;
   return usage.value
     ? ok(usage.value)
@@ -44,5 +47,6 @@ export async function readCreatorUsage(
   creator: string,
 ): Promise<Result<CreatorUsage>> {
   const visible = restrictToVisible(caller, { creator });
-  return visible ? ledgers.usageOfCreator(tenant.id, visible) : ok({ pending: 0, videos: 0, storedSeconds: 0 });
+  if (!visible) return ok({ pending: 0, videos: 0, storedSeconds: 0 });
+  return ledgerToRead(ledgers, tenant).usageOfCreator(tenant.id, visible);
 }

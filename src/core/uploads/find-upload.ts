@@ -10,6 +10,7 @@ import type { UploadRecord } from "./rules/upload-record.ts";
 import type { Budget } from "../ports/budget.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
+import { ledgerToRead } from "../quota/ledger-to-read.ts";
 
 /** One error for an invalid or unknown id, another tenant's upload, and an upload the caller may not see. */
 export const NO_SUCH_UPLOAD = problem("not_found", "There is no such upload.");
@@ -20,7 +21,7 @@ export async function findUpload(
   { caller, tenant }: Access,
   idOrUid: string,
 ): Promise<Result<UploadRecord>> {
-  const record = await ledgers.find(tenant.id, idOrUid);
+  const record = await ledgerToRead(ledgers, tenant).find(tenant.id, idOrUid);
   if (!record.ok) return record;
   return record.value && canAccess(caller, record.value) ? ok(record.value) : err(NO_SUCH_UPLOAD);
 }

@@ -5,6 +5,7 @@ import { type VideoDocument, type VideoStatus, stateOfStatus, videoDocument } fr
 import type { Access } from "../auth/authenticate.ts";
 import type { VideoFilter } from "./rules/upload-record.ts";
 import type { Ledgers } from "../ports/ledger.ts";
+import { ledgerToRead } from "../quota/ledger-to-read.ts";
 
 /** Uploads read from the ledger at a time; each has one or two KB. */
 const PAGE_UPLOADS = 500;
@@ -51,7 +52,7 @@ export async function listVideos(
   let total = 0;
   let cursor: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
-    const page = await ledgers.list(tenant.id, {
+    const page = await ledgerToRead(ledgers, tenant).list(tenant.id, {
       limit: PAGE_UPLOADS,
       ascending,
       ...(creator !== undefined && { creator }),

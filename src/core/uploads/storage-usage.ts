@@ -2,6 +2,7 @@ import { restrictToVisible } from "../auth/rules/upload-visibility.ts";
 import { type Result, ok } from "../shared/result.ts";
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
+import { ledgerToRead } from "../quota/ledger-to-read.ts";
 
 /** With Cloudflare's field names. https://developers.cloudflare.com/api/resources/stream/subresources/videos/methods/storage_usage/ */
 export interface StorageUsage {
@@ -25,7 +26,9 @@ export async function storageUsage(
 ): Promise<Result<StorageUsage>> {
   const query = requestedCreator === undefined ? {} : { creator: requestedCreator };
   const visible = restrictToVisible(caller, query);
-  const stored = visible ? await ledgers.storage(tenant.id, visible) : ok({ seconds: 0, videos: 0 });
+  const stored = visible
+    ? await ledgerToRead(ledgers, tenant).storage(tenant.id, visible)
+    : ok({ seconds: 0, videos: 0 });
   if (!stored.ok) return stored;
   const { storedSeconds } = tenant.limits;
   const creator = requestedCreator ?? caller.person?.subject;

@@ -1,3 +1,4 @@
+import { listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { type JWTPayload, SignJWT, exportJWK, generateKeyPair } from "jose";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -54,7 +55,7 @@ const provisioned = async () =>
   env.DB.prepare("SELECT count(*) AS n FROM audit WHERE action = 'tenant.provision'").first<number>("n");
 
 /** What each route that a token reaches answers for a tenant: a code, or `ok`. */
-async function answersOf(token: string, tenant: string): Promise<ReadonlySet<string>> {
+async function answersOf(token: string, tenant: string, which: "all" | "reads" = "all"): Promise<ReadonlySet<string>> {
   const check = { headers: headersOf(token), body: '{"length":5}' };
   const responses = [
     ...["uploads", "uploads/0190a8a0-0000-7000-8000-000000000000", "usage", "policy"].map((path) =>
@@ -62,8 +63,10 @@ async function answersOf(token: string, tenant: string): Promise<ReadonlySet<str
     ),
     request("POST", `/v1/${tenant}/policy/check`, check),
     request("DELETE", `/v1/${tenant}/uploads/0190a8a0-0000-7000-8000-000000000000`, check),
-    request("GET", `/client/v4/accounts/${tenant}/stream`, check.headers ? { headers: check.headers } : {}),
+    request("GET", `/client/v4/accounts/${tenant}/stream`, { headers: check.headers }),
     request("GET", `/client/v4/accounts/${tenant}/stream/storage-usage`, { headers: check.headers }),
+  ];
+  const creations = () => [
     request("POST", `/v1/${tenant}/direct-uploads`, { ...check, body: '{"maxDurationSeconds":5}' }),
     request("POST", `/client/v4/accounts/${tenant}/stream/direct_upload`, {
       ...check,
@@ -71,8 +74,9 @@ async function answersOf(token: string, tenant: string): Promise<ReadonlySet<str
     }),
     mint(token, tenant),
   ];
-  const codes = await Promise.all(responses.map(async (response) => ((await response).ok ? "ok" : codeOf(response))));
-  return new Set([...codes, await create(token, tenant)]);
+  const answers = which === "all" ? [...responses, ...creations()] : responses;
+  const codes = await Promise.all(answers.map(async (response) => ((await response).ok ? "ok" : codeOf(response))));
+  return new Set(which === "all" ? [...codes, await create(token, tenant)] : codes);
 }
 const REFUSED = new Set(["tenant_mismatch"]);
 
@@ -198,6 +202,19 @@ describe("the first creation of an unknown tenant", () => {
     expect(await provisioned()).toBe(1);
   });
 
+  it("is reached by a grant where this isolate still believes that the tenant is unknown", async () => {
+    const [here, token] = [isolate(), await sign("acme")];
+    await asOperator("PUT", "/plans/free", { policy: { upload: { maxBytes: 4 } }, limits: {} });
+    expect(await create(token, "acme", here)).toBe("upload_too_large");
+    await asOperator("PUT", "/plans/free", { policy: {}, limits: {} });
+    const { grant } = await (await mint(token, "acme")).json<{ grant: string }>();
+    expect(await create(grant, "acme", here)).toBe(ADMITTED);
+    // A grant makes none.
+    await env.DB.exec("DELETE FROM tenants");
+    expect(await create(grant, "acme")).toBe("tenant_mismatch");
+    expect(await tenants()).toEqual([]);
+  });
+
   it("is a 403 while the tenant is suspended", async () => {
     const token = await sign("acme");
     await create(token, "acme");
@@ -230,6 +247,22 @@ describe("reads before the first creation", () => {
     expect(await codeOf(read(token, "acme", "uploads/nothing"))).toBe("not_found");
     expect(await tenants()).toEqual([]);
     expect(await provisioned()).toBe(0);
+  });
+
+  it("ask no ledger, which would store itself", async () => {
+    await putIssuer("idp", { tenant: { transform: "slug" } });
+    const token = await sign("ghost");
+    expect(await answersOf(token, "ghost", "reads")).toEqual(new Set(["ok", "not_found"]));
+    const usage = { pending: 0, videos: 0, storedSeconds: 0 };
+    expect(await (await read(token, "ghost", "usage?creator=user-1")).json()).toMatchObject({ usage });
+    const month = new Date().toISOString().slice(0, 7);
+    expect(await (await read(token, "ghost", `usage?month=${month}`)).json()).toMatchObject({
+      usage: { uploads: 0, bytes: 0, seconds: 0 },
+    });
+    const isGhosts = (id: DurableObjectId) => id.equals(env.LEDGER.idFromName("ghost"));
+    expect((await listDurableObjectIds(env.LEDGER)).some(isGhosts)).toBe(false);
+    await create(token, "ghost");
+    expect((await listDurableObjectIds(env.LEDGER)).some(isGhosts)).toBe(true);
   });
 });
 

@@ -8,6 +8,7 @@ import { handle } from "../../pipeline/handle.ts";
 import { creator, month } from "../../pipeline/query.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
+import { ledgerToRead } from "../../../core/quota/ledger-to-read.ts";
 
 const usageQuery = v.pipe(
   v.object({ month: v.exactOptional(month), creator: v.exactOptional(creator) }),
@@ -31,7 +32,8 @@ export function usageRoutes(ports: AuthenticatePorts & ReadUsagePorts): Routes {
       const usage = await readCreatorUsage(ports, access, query.creator);
       return usage.ok ? c.json({ tenant: id, creator: query.creator, usage: usage.value, limits }) : usage;
     }
-    const [usage, deletions] = await Promise.all([ports.ledgers.usage(id), ports.ledgers.deletionsPending(id)]);
+    const ledger = ledgerToRead(ports.ledgers, access.tenant, ports.now());
+    const [usage, deletions] = await Promise.all([ledger.usage(id), ledger.deletionsPending(id)]);
     if (!usage.ok) return usage;
     const { pending, videos, storedSeconds, day, month } = usage.value;
     const warnings = access.caller.person ? [] : uncountedLimits(limits);
