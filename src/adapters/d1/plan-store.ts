@@ -18,12 +18,21 @@ const USES = `
  *
  * - No creation slips through: one that was decided by the older version read D1 before the change. So its upstream was in D1 then
  *   and is announced to, or it was deleted since; then the tenant had left it before, and the tenant's ledger knows.
- * - No tenant is stuck: objects know only versions that D1 has, so a creation that reads D1 past the cache is never stale. Where an
- *   object cannot be reached, the call fails; a repeated call makes a still newer version and announces it to all.
- * - After D1 was restored, the objects know a newer version: the change then takes one above that.
+ * - No tenant is stuck: after each announcement D1 has a version that is at least as new, so a creation that reads D1 past the cache
+ *   is never stale. Where an object cannot be reached, the call fails; a repeated call makes a still newer version and announces it.
+ * - After D1 was restored, or the plan was deleted and made again meanwhile, the objects know a newer version: the plan takes one
+ *   above that.
  */
 export function createPlanStore({ all, first, write, announcePlan, now }: Database): PlanStore {
   const find = (id: string) => first<PlanRow>("SELECT * FROM plans WHERE id = ?", [id]);
+  /** @returns the plan as it is then */
+  const announce = async (id: string, version: number): Promise<PlanRow | null> => {
+    const known = await announcePlan(id, version);
+    const row = await find(id);
+    if (!row || known <= row.version) return row;
+    await write([["UPDATE plans SET version = max(version, ?2) + 1 WHERE id = ?1", [id, known]]]);
+    return announce(id, known + 1);
+  };
 
   return {
     async list({ cursor, limit }) {
@@ -51,14 +60,10 @@ export function createPlanStore({ all, first, write, announcePlan, now }: Databa
       ];
       const details = { name, policy: policy ?? {}, limits: limits ?? {}, upstream };
       const written = await write([query], { action: "plan.put", target: id, details });
-      for (;;) {
-        const after = await find(id);
-        if (written === 0) return whyNotPut("plan", { policy, limits }, after && planDocument(after), upstream);
-        if (!after) return err(NO_SUCH_PLAN);
-        const known = await announcePlan(id, after.version);
-        if (known <= after.version) return ok({ document: planDocument(after), created: !before });
-        await write([["UPDATE plans SET version = max(version, ?2) + 1 WHERE id = ?1", [id, known]]]);
-      }
+      const put = await find(id);
+      if (written === 0) return whyNotPut("plan", { policy, limits }, put && planDocument(put), upstream);
+      const after = put && (await announce(id, put.version));
+      return after ? ok({ document: planDocument(after), created: !before }) : err(NO_SUCH_PLAN);
     },
 
     async delete(id) {
@@ -71,7 +76,7 @@ export function createPlanStore({ all, first, write, announcePlan, now }: Databa
         return err(problem("conflict", `The plan is in use (tenants: ${uses?.tenants}, issuers: ${uses?.issuers}).`));
       }
       // Also if it was gone: an earlier call may have deleted it and failed before it had announced that.
-      await announcePlan(id, Math.max(now(), before?.version ?? 0));
+      await announce(id, Math.max(now(), before?.version ?? 0));
       return ok(deleted > 0);
     },
   };

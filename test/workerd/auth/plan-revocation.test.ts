@@ -1,6 +1,6 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { TENANT_SETTINGS, asOperator, seedTenant } from "../support/worker.ts";
 import { ADMITTED, codeOf, isolate, onPlanChanged, operator } from "./isolates.ts";
 
@@ -179,6 +179,23 @@ describe("createUpload after a change of the tenant's plan", () => {
     });
     expect(await store.plans.delete("free")).toEqual({ ok: true, value: false });
     expect(told).toEqual(["free"]);
+  });
+
+  it("accepts creations under a plan that was made again before its deletion was announced", async () => {
+    await operator().tenants.put("acme", { ...TENANT_SETTINGS, plan: null });
+    const isFirst = vi.fn(() => false).mockReturnValueOnce(true);
+    const store = operator(Date.now, {
+      async onPlanChanged(plan, version, upstreams) {
+        if (isFirst()) await operator(() => version - 1).plans.put("free", WIDE);
+        return onPlanChanged(plan, version, upstreams);
+      },
+    });
+    await store.plans.delete("free");
+    await operator().tenants.put("acme", { ...TENANT_SETTINGS, plan: "free" });
+    const create = isolate();
+    expect(await codeOf(create(key))).toBe(ADMITTED);
+    await operator(() => 0).plans.put("free", NARROW);
+    expect(await codeOf(create(key))).toBe(REFUSED);
   });
 
   it("accepts creations under a plan that was deleted and made again, also in the same millisecond", async () => {
