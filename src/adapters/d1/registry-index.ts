@@ -7,8 +7,8 @@ import { DEFAULT_UPSTREAM } from "../../core/shared/tenant.ts";
 
 /** The tenants that have the upstream `?1` from their plan. */
 export const INHERITING = `
-  SELECT tenants.id FROM plans JOIN tenants ON tenants.plan = plans.id
-  WHERE tenants.upstream = '' AND coalesce(plans.upstream, '${DEFAULT_UPSTREAM}') = ?1`;
+  SELECT id FROM tenants
+  WHERE upstream = '' AND plan IN (SELECT id FROM plans WHERE coalesce(upstream, '${DEFAULT_UPSTREAM}') = ?1)`;
 
 /** Lists ids from D1. */
 export function createRegistryIndex(
@@ -27,7 +27,7 @@ export function createRegistryIndex(
   return {
     listTenantIds: (upstream, { after, limit }) =>
       selectIds(
-        `SELECT id FROM tenants WHERE upstream = ?1 AND id > ?2 UNION ALL ${INHERITING} AND tenants.id > ?2 ORDER BY id LIMIT ?3`,
+        `SELECT id FROM tenants WHERE upstream = ?1 AND id > ?2 UNION ALL ${INHERITING} AND id > ?2 ORDER BY id LIMIT ?3`,
         upstream,
         after,
         limit,
