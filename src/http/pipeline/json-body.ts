@@ -41,6 +41,8 @@ export async function readJson<S extends v.GenericSchema>(
   return err(problem("body_invalid", path ? `${path}: ${message}` : message, path ? { key: path } : {}));
 }
 
-function describeIssue({ received, message }: v.BaseIssue<unknown>): string {
-  return received === "undefined" ? "is required" : message;
+/** Does not repeat a text in place of a list or an object, which may be a secret. */
+function describeIssue({ expected, received, message }: v.BaseIssue<unknown>): string {
+  if (received === "undefined") return "is required";
+  return /^(?:Array|Object)$/.test(expected ?? "") ? message.replace(/".*/s, "text") : message;
 }

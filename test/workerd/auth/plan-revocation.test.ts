@@ -183,7 +183,7 @@ describe("createUpload after a change of the tenant's plan", () => {
 
   it("accepts creations under a plan that was made again before its deletion was announced", async () => {
     await operator().tenants.put("acme", { ...TENANT_SETTINGS, plan: null });
-    const isFirst = vi.fn(() => false).mockReturnValueOnce(true);
+    const isFirst = vi.fn<() => boolean>(() => false).mockReturnValueOnce(true);
     const store = operator(Date.now, {
       async onPlanChanged(plan, version, upstreams) {
         if (isFirst()) await operator(() => version - 1).plans.put("free", WIDE);

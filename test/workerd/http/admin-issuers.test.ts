@@ -52,6 +52,23 @@ describe("issuers of the admin API", () => {
     expect((await asOperator("DELETE", "/issuers/idp")).status).toBe(404);
   });
 
+  it.each<[place: string, keys: unknown]>([
+    ["keys", SECRET],
+    ["keys.secrets", { secrets: SECRET }],
+    ["keys.secrets.0", { secrets: [[SECRET]] }],
+    ["keys.secrets.0", { secrets: [SECRET.slice(1)] }],
+    ["keys.secrets", { secrets: [SECRET, SECRET, SECRET] }],
+    ["keys.secret", { secret: SECRET }],
+    ["keys.jwks", { jwks: SECRET }],
+    ["keys.jwks.keys.0", { jwks: { keys: [{ kty: "oct", k: SECRET }] } }],
+  ])("does not repeat a secret in a refusal of %s", async (key, keys) => {
+    const refused = await put("idp", { ...ISSUER, keys });
+    expect(refused.status).toBe(400);
+    const text = await refused.text();
+    expect(JSON.parse(text)).toMatchObject({ code: "body_invalid", key });
+    expect(text).not.toContain("ssss");
+  });
+
   it("records the document in the audit log", async () => {
     await put("idp", { ...ISSUER, keys: { secrets: [SECRET] }, require: { email_verified: true } });
     const { entries } = await (await asOperator("GET", "/audit")).json<{ entries: { details: object }[] }>();
