@@ -26,7 +26,7 @@ ALTER TABLE tenants ADD COLUMN provisioned_at INTEGER;
 CREATE TRIGGER tenant_leaves_plan AFTER UPDATE OF limits ON tenants WHEN new.document NOTNULL AND new.limits <> '{"pending": 0}'
 BEGIN UPDATE tenants SET plan = NULL, document = NULL WHERE id = new.id; END;
 
--- A page of an upstream's tenants reads no others.
+-- A page of the tenants of an upstream reads no others.
 DROP INDEX tenants_by_upstream;
 CREATE INDEX tenants_by_upstream ON tenants (upstream, id, plan);
 CREATE INDEX tenants_by_plan ON tenants (plan);
