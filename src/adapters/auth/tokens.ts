@@ -198,8 +198,8 @@ async function isSigned(token: string, key: JWK | Uint8Array, algorithm: string)
 
 /** Of the public keys; the type of one that does not have the member. */
 function keyNames({ keys }: KeySet, member: "kid" | "alg"): readonly string[] {
-  const names = keys.map((key) => (key instanceof Uint8Array ? "secret" : String(key[member] ?? key.kty)));
-  return [...new Set(names)];
+  const names = keys.map((key): unknown => (key instanceof Uint8Array ? "secret" : (key[member] ?? key.kty)));
+  return [...new Set(names.filter((name) => typeof name === "string"))];
 }
 
 const ageOf = (readAt: number) => Math.floor((Date.now() - readAt) / 1000);

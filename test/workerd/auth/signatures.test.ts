@@ -178,6 +178,26 @@ describe("the keys that a JWT is tried with", () => {
     ).toBe("accepted");
   });
 
+  it("are told apart from any other thing that a provider publishes", async () => {
+    const odd = [
+      { kid: { toString: 1 } },
+      { kid: [] },
+      { kty: { toString: 1 }, alg: [{}] },
+      {},
+      { kty: "EC", kid: "odd", key_ops: 5, use: [], issuer: {} },
+      { kty: "oct", k: "AAAA" },
+      await exportJWK(pairs[2]?.privateKey ?? new Uint8Array()),
+    ];
+    const key = { ...publicKeys[0], kid: "k0" };
+    expect(await codeFor(await signedBy(0, { kid: "k0" }), [...odd, key])).toBe("accepted");
+    expect(await codeFor(await signedBy(1, { kid: "k1" }), [...odd.slice(0, -1), key])).toBe("credential_unknown_key");
+    expect(await codeFor(await signedBy(2, { kid: "k2" }), [...odd, key])).toBe("credential_invalid");
+    expect(await tokens.readKeys(issuerOf([...odd, key]))).toMatchObject({
+      ok: true,
+      value: { count: 8, algorithms: ["EC", "oct"] },
+    });
+  });
+
   it("are of the token's issuer, if they name one: that of any directory for {tenantid}", async () => {
     const template = "https://login.example/{tenant}/v2.0";
     const iss = "https://login.example/dir-1/v2.0";
