@@ -1,4 +1,5 @@
 import type { Caller } from "./rules/caller.ts";
+import { checkSize } from "./rules/credential.ts";
 import { type Claims, claimOf, scopesFrom } from "./rules/claims.ts";
 import { type Issuer, issuerPartOf } from "./rules/issuer.ts";
 import { provisionerOf } from "./rules/provisioning.ts";
@@ -136,6 +137,8 @@ export async function reportToken(
   text: string,
   issuer: Issuer,
 ): Promise<{ readonly steps: readonly StepReport[]; readonly outcome?: TokenWalk["outcome"] }> {
+  const size = checkSize(text, "authorization");
+  if (!size.ok) return { steps: [{ step: "parse", ok: false, found: size.problem.detail }], outcome: size };
   const jwt = ports.tokens.peek(text);
   if (jwt?.kind !== "jwt") {
     const found = jwt ? "a grant" : `text of ${text.split(".").length} parts`;

@@ -173,6 +173,13 @@ describe("reportToken", () => {
     expect(steps.at(-1)).toMatchObject({ step: "tenant", expected: '{"claim":"id","map":{"org_2xA":"acme"}}' });
   });
 
+  it("refuses at parse a token that is too large to be sent", async () => {
+    const ports = portsOf({});
+    const peek = () => ports.tokens.peek("jwt");
+    const { steps } = await reportToken({ ...ports, tokens: { ...ports.tokens, peek } }, "x".repeat(8_193), issuer);
+    expect(steps).toMatchObject([{ step: "parse", ok: false, found: expect.stringContaining("8193") as string }]);
+  });
+
   it.each(["grant", "opaque"])("refuses %s at parse", async (text) => {
     const { steps, outcome } = await reportToken(portsOf({}), text, issuer);
     expect(steps).toMatchObject([{ step: "parse", ok: false }]);
