@@ -71,7 +71,7 @@ export async function authenticate(
   if (!token.ok) return token;
 
   const verified = token.value
-    ? await verifyToken(ports, credentials.tenant, token.value, to)
+    ? await verifyToken(ports, credentials.tenant, token.value, scope, to)
     : await verifyHeaders(ports, credentials, scope);
   if (!verified.ok) return verified;
   const { caller } = verified.value;
@@ -89,6 +89,7 @@ async function verifyToken(
   ports: AuthenticatePorts,
   tenant: string,
   { text, sentIn }: PresentedToken,
+  scope: Scope,
   to: AccessTo,
 ): Promise<Result<Verified>> {
   const token = ports.tokens.peek(text);
@@ -98,7 +99,7 @@ async function verifyToken(
   if (sentIn === "metadata") return err(NO_GRANT);
   if (!token) return text.includes(".") ? err(NO_JWT) : verifyApiKey(ports, text);
   const issuers = await ports.registry.issuers(token.iss);
-  return issuers.ok ? verifyJwt(ports, token, issuers.value, tenant) : issuers;
+  return issuers.ok ? verifyJwt(ports, token, issuers.value, tenant, scope) : issuers;
 }
 
 const NO_API_KEY = problem(
@@ -110,7 +111,8 @@ const NO_JWT = problem("credential_invalid", "The token is not valid.", { step: 
 
 /**
  * Verifies the token in a header that an issuer names: a proxy, such as Cloudflare Access, adds it to every request. It is tried
- * with issuers that name this header, and with no others.
+ * with issuers that name this header, and with no others. The proxy knows a browser by a cookie, so a page of another site could
+ * make requests in its user's name.
  */
 async function verifyHeaders(
   ports: AuthenticatePorts,
@@ -120,7 +122,7 @@ async function verifyHeaders(
   const found = await ports.registry.issuersWithHeader();
   if (!found.ok) return found;
   const named = found.value.find((issuer) => header(issuer.header ?? "") !== undefined)?.header;
-  if (named === undefined) return err(missingCredential(scope));
+  if (named === undefined || header("sec-fetch-site") === "cross-site") return err(missingCredential(scope));
   const token = checkSize(header(named) ?? "", "issuer's header");
   if (!token.ok) return token;
   const jwt = ports.tokens.peek(token.value.text);
@@ -128,7 +130,7 @@ async function verifyHeaders(
   const issuers = found.value.filter(
     (issuer) => issuer.header === named && !checkIssuer(issuer, jwt.iss, jwt.claims).refusal,
   );
-  return verifyJwt(ports, jwt, issuers, tenant);
+  return verifyJwt(ports, jwt, issuers, tenant, scope);
 }
 
 async function verifyApiKey(ports: AuthenticatePorts, text: string): Promise<Result<Verified>> {

@@ -1,6 +1,7 @@
 import { type Issuer, isForTenant } from "./rules/issuer.ts";
 import { checkAudience, checkParty, checkRequired } from "./rules/token-checks.ts";
 import { refuseToken } from "./rules/refuse-token.ts";
+import type { Scope } from "./rules/scopes.ts";
 import { TOKEN_STEPS } from "./rules/token-step.ts";
 import { MAX_SIGNATURE_CHECKS, type VerifiedToken, type WalkTokenPorts, walkToken } from "./walk-token.ts";
 import { findTenant } from "./find-tenant.ts";
@@ -19,7 +20,7 @@ const MAX_ISSUERS = 8;
 
 /**
  * Verifies a JWT with all issuers that it may be of, best first: several may have the same `iss`, for other tenants, audiences or
- * keys. The first that it passes with, for the tenant in the path, is the one.
+ * keys. The first that it passes with, for the tenant in the path and with the scope, is the one; without the scope, if none gives it.
  *
  * @returns the problem of the issuer with which it came furthest, if there is none
  */
@@ -28,8 +29,10 @@ export async function verifyJwt(
   jwt: UnverifiedJwt,
   issuers: readonly Issuer[],
   tenantInPath: string,
+  scope: Scope,
 ): Promise<Result<VerifiedToken>> {
   const left = { left: MAX_SIGNATURE_CHECKS };
+  let withoutScope: Result<VerifiedToken> | undefined;
   let furthest: Problem | undefined;
   for (const issuer of bestFirst(issuers, jwt, tenantInPath).slice(0, MAX_ISSUERS)) {
     const { outcome } = await walkToken(ports, jwt, issuer, left);
@@ -39,11 +42,16 @@ export async function verifyJwt(
     else {
       // Of two issuers that make tenants, only one has made this.
       const tenant = issuers.length < 2 ? ok(undefined) : await findTenant(ports.registry, outcome.value.caller);
-      if (tenant.ok || tenant.problem.code !== "tenant_mismatch") return outcome;
+      if (tenant.ok || tenant.problem.code !== "tenant_mismatch") {
+        if (outcome.value.caller.scopes.has(scope)) return outcome;
+        withoutScope ??= outcome;
+        continue;
+      }
       refusal = tenant.problem;
     }
     if (!furthest || distance(refusal) > distance(furthest)) furthest = refusal;
   }
+  if (withoutScope) return withoutScope;
   if (furthest) return err(furthest);
   return refuseToken(
     "credential_unknown_issuer",

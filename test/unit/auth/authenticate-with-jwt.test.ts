@@ -99,6 +99,18 @@ describe("authenticate with a JWT", () => {
     expect(await outcomeOf(ports, bearer("jwt"))).toMatchObject({ credential: "right" });
   });
 
+  it("takes the issuer that gives the scope, if one does", async () => {
+    const reads: Issuer = { ...issuer, id: "reads", scopes: { kind: "fixed", scopes: new Set(["uploads:read"]) } };
+    const nothing: Issuer = { ...issuer, id: "nothing", scopes: { kind: "claim", claim: "permissions" } };
+    const ports = portsOf({ issuers: [nothing, reads, { ...issuer, id: "creates" }] });
+    expect(await outcomeOf(ports, bearer("jwt"))).toMatchObject({ credential: "creates" });
+    expect(await outcomeOf(ports, bearer("jwt"), "uploads:read")).toMatchObject({ credential: "reads" });
+    expect(await outcomeOf(ports, bearer("jwt"), "usage:read")).toBe("scope_missing");
+    const forged = err(problem("credential_invalid", "The token is not valid.", { step: "signature" }));
+    const onlyFirst = portsOf({ issuers: [nothing, issuer], signature: ({ id }) => (id === "idp" ? forged : ok({})) });
+    expect(await outcomeOf(onlyFirst, bearer("jwt"))).toBe("scope_missing");
+  });
+
   it("returns the problem of the issuer with which the token came furthest", async () => {
     const unavailable = problem("jwks_unavailable", "The key set cannot be read.", { step: "key" });
     const forged = problem("credential_invalid", "The token is not valid.", { step: "signature" });
@@ -174,6 +186,16 @@ describe("authenticate with a header that an issuer names", () => {
     expect(await outcomeOf(ports, sent({ [header]: "jwt", "x-api-key": KEY }))).toMatchObject({ kind: "api-key" });
     expect(await outcomeOf(ports, sent({ [header]: "jwt" }, "grant"))).toMatchObject({ kind: "grant" });
     expect(await outcomeOf(ports, sent({ [header]: "jwt", authorization: "Bearer x" }))).toBe("credential_invalid");
+  });
+
+  it("ignores it where a page of another site sends the request: a cookie would be the only credential", async () => {
+    const ports = portsOf({ issuers: [access] });
+    const from = (site: string) => outcomeOf(ports, sent({ [header]: "jwt", "sec-fetch-site": site }));
+    expect(await from("cross-site")).toBe("credential_missing");
+    for (const site of ["same-site", "same-origin", "none"])
+      expect(await from(site)).toMatchObject({ credential: "access" });
+    const own = sent({ authorization: `Bearer ${KEY}`, "sec-fetch-site": "cross-site" });
+    expect(await outcomeOf(ports, own)).toMatchObject({ kind: "api-key" });
   });
 
   it("asks for issuers once without a credential, and never with one", async () => {
