@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isPlainTenantId, slugOf } from "../../../src/core/auth/rules/tenant-slug.ts";
 import { TENANT_ID } from "../../../src/core/shared/tenant.ts";
+import { readPage } from "../../support/docs-pages.ts";
+import { fencesOf } from "../../support/markdown.ts";
 
 const hashOf = (value: string) => createHash("sha256").update(value).digest("hex");
 const tenantOf = (value: string) => (isPlainTenantId(value) ? value : slugOf(value, hashOf(value)));
@@ -14,6 +16,20 @@ const value = fc.oneof(
   fc.stringMatching(/^[a-z]{1,3}-[a-z2-7]{10}$/),
   fc.constantFrom("Acme!", "acme", "ACME", "acme ", "Acme", "ä", "a\u0308"),
 );
+
+it("is what the page on identity providers computes", async () => {
+  const fences = fencesOf(readPage("docs/identity-providers.md"));
+  const sample = fences.find(({ text }) => text.includes("function tenantOf"))?.text ?? "";
+  const page = (await import(`data:text/javascript,${encodeURIComponent(sample)}`)) as {
+    tenantOf: (value: string) => Promise<string>;
+  };
+  const long = fc.stringMatching(/^[A-Za-z0-9_ -]{18,40}$/);
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(value, long), async (text) => {
+      expect(await page.tenantOf(text)).toBe(tenantOf(text));
+    }),
+  );
+});
 
 describe("tenantOf", () => {
   it.each(["acme", "a", "0", "acme-industries", "acme-production", "x".repeat(32), "a-", "acme-234567890a", "acme--0"])(

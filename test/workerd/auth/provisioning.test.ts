@@ -270,6 +270,7 @@ describe("a token does not reach", () => {
   it("a tenant that the operator made, by its name", async () => {
     await seedTenant("acme");
     expect(await answersOf(await sign("acme"), "acme")).toEqual(REFUSED);
+    expect(await (await mint(await sign("acme"), "acme")).json()).toMatchObject({ step: "tenant" });
   });
 
   it("a tenant that another issuer made", async () => {

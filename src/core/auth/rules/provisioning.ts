@@ -18,6 +18,7 @@ export interface Provisioner {
 export const TENANT_OUT_OF_REACH = problem(
   "tenant_mismatch",
   "Tokens of this issuer reach only tenants that they made and that exist.",
+  { step: "tenant" },
 );
 
 const DISPLAY_NAME = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
