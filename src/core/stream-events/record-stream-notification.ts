@@ -9,7 +9,7 @@ import type { Upstream } from "../stream/rules/upstream.ts";
 import type { StreamVideo } from "../stream/rules/video.ts";
 
 export interface RecordStreamNotificationPorts {
-  readonly registry: Pick<Registry, "tenant" | "upstream">;
+  readonly registry: Pick<Registry, "tenant" | "upstream"> & { readonly uncached: Pick<Registry, "tenant"> };
   readonly directory: Pick<RegistryIndex, "listTenantIds" | "listUpstreamIds">;
   readonly ledgers: Pick<Ledgers, "record">;
   readonly stream: Pick<StreamApi, "video">;
@@ -99,7 +99,10 @@ async function recordByTag(
   video: StreamVideo,
 ): Owner {
   if (!video.tag) return ok(undefined);
-  const tenant = await registry.tenant(video.tag.tenant);
+  const { tenant: id } = video.tag;
+  const cached = await registry.tenant(id);
+  // A token may have made it since this isolate has looked for it: its first video can be ready before the cache forgets that.
+  const tenant = cached.ok && !cached.value ? await registry.uncached.tenant(id) : cached;
   if (!tenant.ok) return tenant;
   // A call to a ledger creates it: no ledger may be created for an invented name.
   if (!tenant.value) return ok(undefined);

@@ -26,6 +26,7 @@ function setUp({
   ofUpstream = "eu",
   down = [] as string[],
   granted = true,
+  unseen = "",
   atStream = undefined as unknown,
 }) {
   const ids = Array.from({ length: tenants }, (_, index) => `t${String(index).padStart(3, "0")}`);
@@ -34,8 +35,9 @@ function setUp({
   const columns: TraceFields = {};
   const ports: RecordStreamNotificationPorts = {
     registry: {
-      tenant: async (id) => ok(ids.includes(id) ? ({ id } as never) : undefined),
+      tenant: async (id) => ok(ids.includes(id) && id !== unseen ? ({ id } as never) : undefined),
       upstream: async (id) => ok({ ...upstream, id }),
+      uncached: { tenant: async (id) => ok(ids.includes(id) ? ({ id } as never) : undefined) },
     },
     directory: {
       listTenantIds: async (_, { limit }) => ok(ids.slice(0, limit)),
@@ -75,6 +77,12 @@ describe("recordStreamNotification", () => {
     expect(await record(video({ tag: TAG }))).toEqual(ok("recorded"));
     expect(called).toEqual(["t005"]);
     expect(columns).toEqual({ upstream: "eu", uid: "u1", streamEvent: "recorded", tenant: "t005" });
+  });
+
+  it("calls the ledger of a tenant that was made since this isolate has looked for it", async () => {
+    const { record, called } = setUp({ tenants: 200, owner: "t150", unseen: "t150" });
+    expect(await record(video({ tag: { ...TAG, tenant: "t150" } }))).toEqual(ok("recorded"));
+    expect(called).toEqual(["t150"]);
   });
 
   it("searches by uid when the tag names another ledger or none, since anyone may have edited it", async () => {
