@@ -58,7 +58,9 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
       if (!keys.ok) return keys;
       const tried = await tryKeys(jwt, keys.value, checks);
       if (tried === "signed") return ok(signed(keys.value));
-      if (tried === "another key" && kid !== undefined) return invalid("signature", { found: kid });
+      // The provider has not replaced a key that it publishes under this name.
+      const isNamed = kid !== undefined && keys.value.keys.some((key) => (key as JWK).kid === kid);
+      if (tried === "another key" && isNamed) return invalid("signature", { found: kid });
       // The provider may have a new key. Which one a token without `kid` is signed with, only the signature says.
       const fresh = await keysOf(issuer, true);
       if (!fresh.ok) return fresh;

@@ -53,6 +53,17 @@ describe("a JWT with a JWKS URL", () => {
     expect(provider).toHaveBeenCalledTimes(3);
   });
 
+  it("reads the keys again for a token with a kid, if those that it was tried with have none", async () => {
+    const nameless = (publicKey: object) => new Response(JSON.stringify({ keys: [publicKey] }));
+    const other = await generateKeyPair("ES256", { extractable: true });
+    const provider = vi.spyOn(globalThis, "fetch").mockResolvedValueOnce(nameless(await exportJWK(other.publicKey)));
+    provider.mockResolvedValueOnce(nameless(await exportJWK(pair.publicKey)));
+    const here = createTokens(ring(["new", 1]), false);
+    expect(codeOf(await verifyJwt(here, await sign("k1"), issuer))).toBe("credential_invalid");
+    pass(30);
+    expect(codeOf(await verifyJwt(here, await sign("k1"), issuer))).toBe("accepted");
+  });
+
   it("requests the keys once for tokens that arrive together, also for those with unknown kids and of a provider that is down", async () => {
     const provider = vi.spyOn(globalThis, "fetch");
     const here = createTokens(ring(["new", 1]), false);
