@@ -71,7 +71,7 @@ export async function authenticate(
   if (!token.ok) return token;
 
   const verified = token.value
-    ? await verifyToken(ports, credentials.tenant, token.value, scope, to)
+    ? await verifyToken(ports, credentials.tenant, token.value, to)
     : await verifyHeaders(ports, credentials, scope);
   if (!verified.ok) return verified;
   const { caller } = verified.value;
@@ -89,7 +89,6 @@ async function verifyToken(
   ports: AuthenticatePorts,
   tenant: string,
   { text, sentIn }: PresentedToken,
-  scope: Scope,
   to: AccessTo,
 ): Promise<Result<Verified>> {
   const token = ports.tokens.peek(text);
@@ -99,7 +98,7 @@ async function verifyToken(
   if (sentIn === "metadata") return err(NO_GRANT);
   if (!token) return text.includes(".") ? err(NO_JWT) : verifyApiKey(ports, text);
   const issuers = await ports.registry.issuers(token.iss);
-  return issuers.ok ? verifyJwt(ports, token, issuers.value, tenant, scope) : issuers;
+  return issuers.ok ? verifyJwt(ports, token, issuers.value, tenant) : issuers;
 }
 
 const NO_API_KEY = problem(
@@ -130,7 +129,7 @@ async function verifyHeaders(
   const issuers = found.value.filter(
     (issuer) => issuer.header === named && !checkIssuer(issuer, jwt.iss, jwt.claims).refusal,
   );
-  return verifyJwt(ports, jwt, issuers, tenant, scope);
+  return verifyJwt(ports, jwt, issuers, tenant);
 }
 
 async function verifyApiKey(ports: AuthenticatePorts, text: string): Promise<Result<Verified>> {
