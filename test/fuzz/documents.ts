@@ -2,6 +2,35 @@ import type { LocalStream } from "../../src/local-stream/local-stream.ts";
 import type { Random } from "./random.ts";
 import { brokenBytes, oddJson, oddText } from "./values.ts";
 
+/** Members of the operator's documents. */
+const MEMBERS = [
+  "plan",
+  "policy",
+  "limits",
+  "creator",
+  "prefix",
+  "effective",
+  "provisionedBy",
+  "warnings",
+  "anyAudience",
+  "authorizedParties",
+  "issuerPart",
+  "discovery",
+  "jwksUrl",
+  "secrets",
+  "fixed",
+  "claim",
+  "map",
+  "transform",
+  "namespace",
+  "require",
+  "provision",
+  "maxTenants",
+  "name",
+  "header",
+  "*",
+] as const;
+
 /** Stands in a document for a piece of JSON that no value has, such as `1e999`. */
 const RAW = /"@raw(\d+)@"/g;
 
@@ -35,7 +64,7 @@ function changeOne(random: Random, json: Json, newRaw: () => string): void {
   if (Array.isArray(parent)) return void parent.splice(random.below(parent.length + 1), random.below(2), odd);
   const key = random.pick(Object.keys(parent));
   const what = random.below(4);
-  if (what === 0 || key === undefined) define(parent, oddText(random), odd);
+  if (what === 0 || key === undefined) define(parent, random.chance(0.5) ? random.pick(MEMBERS) : oddText(random), odd);
   else if (what === 1) delete parent[key];
   else if (what === 2) define(parent, random.spliced(key, random.pick(["s", "_", "", "\u0000"])), parent[key] ?? null);
   else parent[key] = odd;
@@ -81,6 +110,9 @@ const JWK = {
   y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
 };
 
+/** Two, as while one is being replaced. */
+export const ISSUER_SECRETS = ["the-secret-of-an-issuer-of-the-fuzz", "the-next-secret-of-an-issuer-of-the-fuzz"];
+
 const HOUR_MS = 3_600_000;
 const hence = (hours: number) => new Date(Date.now() + hours * HOUR_MS).toISOString();
 
@@ -114,6 +146,17 @@ export const documentsFor = (stream: LocalStream) => ({
     suspended: false,
     unfinishedUploads: "keep",
   },
+  tenantOnPlan: {
+    plan: "scratch-1",
+    policy: {
+      upload: { maxBytes: null, minBytes: 5 },
+      metadata: { name: null, maxdurationseconds: { max: 60 } },
+      custom: { "*": { allow: ["course"] }, lesson: null },
+      creator: null,
+      origins: null,
+    },
+    limits: { pending: null, storedSeconds: 60, rate: { tenant: null }, quota: { day: { uploads: null, bytes: 1 } } },
+  },
   plan: { name: "Scratch", policy: POLICY, limits: LIMITS, upstream: "default" },
   key: { name: "scratch", scopes: ["uploads:create"], expiresAt: hence(24) },
   endpoint: { url: "https://hooks.example/a", description: "Scratch", events: ["upload.ready"], disabled: true },
@@ -131,6 +174,22 @@ export const documentsFor = (stream: LocalStream) => ({
     require: { email_verified: true, amr: ["mfa"] },
     header: "cf-access-jwt-assertion",
     maxGrantSeconds: 600,
+  },
+  issuerWithSecrets: {
+    issuer: "https://secret.example/",
+    audiences: ["sluice"],
+    keys: { secrets: [...ISSUER_SECRETS] },
+    tenant: { fixed: "scratch-1" },
+    subject: { namespace: "scratch" },
+    scopes: ["uploads:create"],
+  },
+  provisioningIssuer: {
+    issuer: "https://maker.example/",
+    anyAudience: true,
+    keys: { discovery: true },
+    tenant: { claim: "/o/id", transform: "slug" },
+    provision: { plan: "scratch-2", maxTenants: 2, maxPerMinute: 1 },
+    name: { claim: "org_name" },
   },
   upstream: {
     accountId: stream.accountId,
@@ -161,3 +220,9 @@ export const documentsFor = (stream: LocalStream) => ({
 });
 
 export type Documents = ReturnType<typeof documentsFor>;
+
+/** Documents of another form for the same route. */
+export const OTHER_FORMS: { readonly [Name in keyof Documents]?: readonly (keyof Documents)[] } = {
+  tenant: ["tenantOnPlan"],
+  issuer: ["issuerWithSecrets", "provisioningIssuer"],
+};

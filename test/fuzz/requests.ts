@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { jsonBody } from "./documents.ts";
+import { OTHER_FORMS, jsonBody } from "./documents.ts";
 import { type Header, metadata, withOddHeaders } from "./headers.ts";
 import { Random } from "./random.ts";
 import { OTHER_TARGETS, TENANT_TARGETS, type Target } from "./targets.ts";
@@ -209,7 +209,8 @@ function makeBody(random: Random, world: World, target: Target, grant: string | 
   if (random.chance(0.03))
     return Buffer.alloc(random.pick([1, 5_000, 70_000, 300_000]), random.pick(["a", "[", '"', "\u0000"]));
   if (!target.document) return random.chance(0.05) ? Buffer.from(random.pick(ODD_TEXTS)) : undefined;
-  const document = structuredClone(world.documents[target.document]) as { uid?: string; meta?: object };
+  const form = random.pick([target.document, ...(OTHER_FORMS[target.document] ?? [])]) ?? target.document;
+  const document = structuredClone(world.documents[form]) as { uid?: string; meta?: object };
   if (grant !== undefined && target.document === "direct") Object.assign(document.meta ?? {}, { grant });
   if (document.uid !== undefined) document.uid = random.pick(world.uploads)?.uid ?? document.uid;
   const body = jsonBody(random, document);

@@ -6,7 +6,7 @@ import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import type { GatewayTemplate } from "../support/gateway-template.ts";
 import { bearer } from "../support/http.ts";
 import { OPERATOR_TOKEN } from "../support/operator-api.ts";
-import { type Documents, POLICY, documentsFor } from "./documents.ts";
+import { type Documents, ISSUER_SECRETS, POLICY, documentsFor } from "./documents.ts";
 
 /** What the fuzz runs against: a gateway, its tenants, credentials of all kinds, and the uploads that it creates. */
 
@@ -34,9 +34,9 @@ export interface World {
   readonly secrets: readonly string[];
 }
 
-/** Tenants that the fuzz never changes. `plain` has no policy and no limits, `strict` has both, and `sleepy` is suspended. */
+/** Tenants that the fuzz never changes. `plain` has no policy and no limits, `other` has a plan's, `strict` has its own, and `sleepy` is suspended. */
 export const TENANTS = ["plain", "strict", "other", "sleepy"] as const;
-/** Ids of tenants, issuers and upstreams that the operator's requests change. */
+/** Ids of tenants, plans, issuers and upstreams that the operator's requests change. */
 export const SCRATCH = ["scratch-1", "scratch-2", "scratch-3", "scratch-4"] as const;
 /** The only origin that `strict` lists. */
 export const STRICT_ORIGIN = "https://app.example";
@@ -51,9 +51,10 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
   const settings = { STREAM_CALLS_PER_WINDOW: "1000000", STREAM_WEBHOOK_SECRETS: webhookSecret };
   const gateway = await startTestGateway(settings, STREAM, template);
   const { operator } = gateway;
+  await operator("PUT", "/plans/fuzz", { policy: { creator: { prefix: "fuzz-" } }, limits: { pending: 10_000 } });
   const [plain, other, sleepy, strict] = await Promise.all([
     gateway.tenant("plain"),
-    gateway.tenant("other"),
+    gateway.tenant("other", { plan: "fuzz" }),
     gateway.tenant("sleepy"),
     gateway.tenant("strict", { policy: POLICY, limits: { pending: 100, quota: { day: { uploads: 2_000 } } } }),
   ]);
@@ -62,6 +63,7 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
   const documents = documentsFor(gateway.stream);
   for (const id of SCRATCH) {
     await operator("PUT", `/tenants/${id}`, documents.tenant);
+    await operator("PUT", `/plans/${id}`, documents.plan);
     await operator("PUT", `/upstreams/${id}`, documents.upstream);
     await operator("PUT", `/issuers/${id}`, documents.issuer);
   }
@@ -77,6 +79,13 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
   const secret = randomBytes(24).toString("hex");
   const issuer = { issuer: "https://idp.example/", audiences: ["sluice"], keys: { secrets: [secret] } };
   await operator("PUT", "/issuers/fuzz", { ...issuer, tenant: { claim: "org" }, scopes: [...SCOPES] });
+  await operator("PUT", "/issuers/maker", {
+    ...issuer,
+    issuer: "https://maker-of-fuzz.example/",
+    tenant: { claim: "org" },
+    scopes: [...SCOPES],
+    provision: { plan: "fuzz" },
+  });
   const jwt = (claims: object) =>
     new SignJWT({ iss: issuer.issuer, aud: "sluice", sub: "user-1", org: "plain", ...claims })
       .setProtectedHeader({ alg: "HS256" })
@@ -103,6 +112,11 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
     { name: "an expired key", token: expired["key"] ?? "" },
     { name: "a JWT", token: await jwt({}), tenant: "plain" },
     { name: "a JWT of other", token: await jwt({ org: "other" }), tenant: "other" },
+    {
+      name: "a JWT that makes its tenant",
+      token: await jwt({ iss: "https://maker-of-fuzz.example/", org: "made" }),
+      tenant: "made",
+    },
     { name: "a JWT of no tenant", token: await jwt({ org: {} }) },
     { name: "an expired JWT", token: await jwt({ exp: 0 }) },
     { name: "a JWT for another audience", token: await jwt({ aud: ["another", 5] }) },
@@ -115,7 +129,13 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
     },
     { name: "a grant of other", token: await grant(other, "other", {}), tenant: "other", isGrant: true },
   ];
-  const secrets = [...credentials.map(({ token }) => token), secret, webhookSecret, gateway.stream.token];
+  const secrets = [
+    ...credentials.map(({ token }) => token),
+    secret,
+    ...ISSUER_SECRETS,
+    webhookSecret,
+    gateway.stream.token,
+  ];
   await sleep(KEY_LIFE_MS);
   return {
     gateway,
