@@ -69,7 +69,7 @@ export function checkParty({ authorizedParties, anyAudience }: Issuer, claims: C
       : !anyAudience || parties.length === 0;
   const refusal: Refusal = [
     "credential_wrong_party",
-    "The token was issued to another client (azp, client_id or cid).",
+    "The token was issued to another client, or names none (azp, client_id or cid).",
   ];
   return { step: "party", expected: authorizedParties, found, refusal: fits ? undefined : refusal };
 }

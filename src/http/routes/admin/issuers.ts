@@ -25,7 +25,7 @@ const RESERVED_ID = problem("bad_request", `id must not be "${TENANT_NAMESPACE}"
 });
 
 const checkSchema = jsonObject({
-  token: v.optional(v.pipe(v.string(), v.regex(/^\S+$/, 'must be the token alone, without "Bearer"'))),
+  token: v.optional(v.pipe(v.string(), v.regex(/^\S*$/, 'must be the token alone, without "Bearer"'))),
 });
 
 export interface IssuerRoutePorts extends Omit<ReportIssuerPorts, "registry"> {
