@@ -1,7 +1,10 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createRegistry } from "../../../src/adapters/d1/cached-registry.ts";
+import type { Database } from "../../../src/adapters/d1/database.ts";
 import { NegativeLookupLimiter } from "../../../src/adapters/d1/negative-lookup-limiter.ts";
+import { createProvisioning } from "../../../src/adapters/d1/provisioning.ts";
+import type { Query } from "../../../src/adapters/d1/query.ts";
 import type { IssuerSettings } from "../../../src/core/auth/rules/issuer-document.ts";
 import type { Provisioner } from "../../../src/core/auth/rules/provisioning.ts";
 import type { Tenant } from "../../../src/core/shared/tenant.ts";
@@ -37,6 +40,24 @@ const rows = async () => {
 };
 const audit = async (tenant?: string) =>
   (await operator().audit({ before: 1e9, limit: 100, tenant })).filter(({ action }) => action === "tenant.provision");
+/** How many rows D1 reads to make a tenant, or to find out why it must not. */
+async function rowsReadFor(tenant: string): Promise<number> {
+  let rows = 0;
+  const run = async ([sql, values]: Query) => {
+    const result = await env.DB.prepare(sql)
+      .bind(...values)
+      .run();
+    rows += result.meta.rows_read;
+    return result;
+  };
+  const database = {
+    now: Date.now,
+    add: async ([query]: readonly Query[]) => (query ? (await run(query)).meta.changes : 0),
+    first: async (...query: Query) => (await run(query)).results[0] ?? null,
+  };
+  await createProvisioning(database as unknown as Database).provision(tenant, IDP);
+  return rows;
+}
 const registry = () => createRegistry(env.DB, config, encryption, Date.now);
 
 beforeEach(async () => {
@@ -162,6 +183,17 @@ describe("maxPerMinute", () => {
     });
     expect(await codeOf(provision("c", {}, at(60)))).toBe("ok");
     expect(await codeOf(provision("d", {}, at(61)))).toBe("provisioning_busy");
+  });
+
+  it("is checked without counting all tenants of the issuer", async () => {
+    await putIssuer("idp", { maxPerMinute: 1, maxTenants: 10_000 });
+    await env.DB.prepare(
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+       INSERT INTO tenants (id, policy, limits, upstream, created_at, updated_at, version, provisioned_by, provisioned_at)
+       SELECT printf('t%04d', i), '{}', '{}', '', 1, 1, 1, 'idp', i FROM n`,
+    ).run();
+    expect([await codeOf(provision("a")), await codeOf(provision("b"))]).toEqual(["ok", "provisioning_busy"]);
+    expect(await rowsReadFor("c")).toBeLessThan(50);
   });
 
   it("counts no tenants that a clock far ahead has made", async () => {
