@@ -54,16 +54,18 @@ const ISSUERS = `
   SELECT issuers.*, tenants.version AS tenant_version FROM issuers LEFT JOIN tenants ON tenants.id = issuers.tenant WHERE `;
 /**
  * Issuers that a token's \`iss\` alone does not find: those that name a header, those with a part that varies, and all whose \`iss\`
- * begins like one of the latter. Their tokens need no look-up for each directory, which made-up directories could exhaust.
+ * may be one of the latter's. Their tokens need no look-up for each directory, which made-up directories could exhaust.
  */
 const SPECIAL_ISSUERS = `
   WITH special AS (
-    SELECT id, instr(iss, '${TENANT_PART}') AS at, substr(iss, 1, instr(iss, '${TENANT_PART}') - 1) AS start FROM issuers
+    SELECT id, instr(iss, '${TENANT_PART}') AS at, substr(iss, 1, instr(iss, '${TENANT_PART}') - 1) AS start,
+      substr(iss, instr(iss, '${TENANT_PART}') + ${TENANT_PART.length}) AS rest FROM issuers
     WHERE instr(iss, '${TENANT_PART}') OR json_extract(document, '$.header') NOTNULL
   )
   ${ISSUERS} issuers.id IN (
     SELECT id FROM special
     UNION SELECT alike.id FROM special JOIN issuers alike ON at AND alike.iss BETWEEN start AND start || char(127)
+      AND instr(alike.iss, rest)
   ) ORDER BY issuers.id`;
 const TENANT = `
   SELECT tenants.*, plans.policy AS plan_policy, plans.limits AS plan_limits, plans.upstream AS plan_upstream,

@@ -92,6 +92,31 @@ describe("issuers of an iss", () => {
     expect(await idsOf(registry.issuers("https://access.example"))).toEqual(["access"]);
   });
 
+  it("are looked up without those that only begin like a template", async () => {
+    const { store } = await seeded();
+    await store.issuers.put("hosts", { ...template, issuer: "https://{tenant}.login.example/" });
+    await store.issuers.put("host", { ...exact, issuer: "https://abc.login.example/" });
+    let read = 0;
+    const db = {
+      withSession: () => ({
+        prepare: (sql: string) => ({
+          all: async () => {
+            const answer = await env.DB.prepare(sql).all();
+            read += answer.results.length;
+            return answer;
+          },
+        }),
+      }),
+    };
+    const registry = createRegistry(db as unknown as D1Database, { registryCacheSeconds: 1 }, encryption, Date.now);
+    expect(await idsOf(registry.issuers("https://abc.login.example/"))).toEqual(["host", "hosts"]);
+    for (let index = 0; index < 9; index++)
+      await store.issuers.put(`other-${index}`, { ...exact, issuer: `https://idp.example/${index}` });
+    expect(await idsOf(registry.uncached.issuers("https://abc.login.example/"))).toEqual(["host", "hosts"]);
+    // Twice these two, the template of the other tests with its own exact issuer, and the one with a header.
+    expect(read).toBe(2 * 5);
+  });
+
   it("are read from the cache until it expires", async () => {
     const here = await seeded();
     const there = isolate();
