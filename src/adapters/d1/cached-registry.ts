@@ -75,7 +75,8 @@ const PROSPECT = `
   SELECT ?1 AS id, 0 AS suspended, 'delete' AS abandoned, 0 AS version, '' AS upstream, plans.id AS plan,
     '${EMPTY_TENANT.document}' AS document, NULL AS provisioned_by, policy AS plan_policy, limits AS plan_limits, upstream AS plan_upstream,
     version AS plan_version, EXISTS (SELECT 1 FROM tenants WHERE id = ?1) AS is_made, ${WAS_DELETED} AS was_deleted
-  FROM plans WHERE id = ?2`;
+  FROM plans
+  WHERE id = coalesce((SELECT document ->> '$.provision.plan' FROM issuers WHERE id = ?3), ?2)`;
 const ENDPOINTS = "SELECT * FROM endpoints WHERE tenant = ? ORDER BY id";
 
 /** Policies of plans per isolate. A service has a few plans; each takes a few KB. */
@@ -167,9 +168,13 @@ export function createRegistry(
         return lookUp(tenants, id, load, bypassCache, trust);
       },
 
-      prospect: (id, plan) =>
+      prospect: (id, { issuer, plan }) =>
         attempt(async () => {
-          const row = await db.withSession("first-primary").prepare(PROSPECT).bind(id, plan).first<ProspectRow>();
+          const row = await db
+            .withSession("first-primary")
+            .prepare(PROSPECT)
+            .bind(id, plan, issuer)
+            .first<ProspectRow>();
           if (!row) throw new Error(`The plan ${plan} does not exist.`);
           if (row.is_made) return lookUps(true).tenant(id, "trusted");
           return ok(row.was_deleted ? undefined : { ...tenantOf(row, readPlan), isProspect: true });

@@ -18,7 +18,7 @@ export async function findTenant(
   if (!provisioner || !found.ok) return found;
   if (!found.value) {
     // It may have been made since it was looked up.
-    found = await registry.prospect(id, provisioner.plan);
+    found = await registry.prospect(id, provisioner);
     // A grant was minted for a tenant that existed, so it makes none.
     const isGone = found.ok && (!found.value || (kind === "grant" && found.value.isProspect));
     if (isGone) return err(TENANT_OUT_OF_REACH);

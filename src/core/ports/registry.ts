@@ -1,3 +1,4 @@
+import type { Provisioner } from "../auth/rules/provisioning.ts";
 import type { ApiKeyRecord } from "../auth/rules/api-key.ts";
 import type { Issuer } from "../auth/rules/issuer.ts";
 import type { Result } from "../shared/result.ts";
@@ -12,12 +13,12 @@ export type Trust = "trusted";
 export interface Registry {
   tenant(id: string, trust?: Trust): Promise<Result<Tenant | undefined>>;
   /**
-   * What a token makes of an unknown tenant: an empty one on this plan. Never from the cache, so that a tenant which somebody else
-   * has just made is returned as it is.
+   * What a token makes of an unknown tenant: an empty one on the plan of its issuer. Never from the cache, so that a tenant which
+   * somebody else has just made is returned as it is, and so that the plan is the one that the issuer has now.
    *
    * @returns `undefined` if a tenant of this id was deleted earlier
    */
-  prospect(id: string, plan: string): Promise<Result<Tenant | undefined>>;
+  prospect(id: string, by: Pick<Provisioner, "issuer" | "plan">): Promise<Result<Tenant | undefined>>;
   apiKey(id: string, trust?: Trust): Promise<Result<ApiKeyRecord | undefined>>;
   /** All issuers whose tokens carry this `iss`, including those whose `iss` has a part that varies. */
   issuers(iss: string, trust?: Trust): Promise<Result<readonly Issuer[]>>;

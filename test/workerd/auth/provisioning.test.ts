@@ -215,6 +215,16 @@ describe("the first creation of an unknown tenant", () => {
     expect(await tenants()).toEqual([]);
   });
 
+  it("goes on where this isolate still believes in a plan that the issuer has left and that is gone", async () => {
+    const [here, token] = [isolate(), await sign("acme")];
+    await asOperator("PUT", "/plans/free", { policy: { upload: { maxBytes: 4 } }, limits: {} });
+    expect(await create(token, "acme", here)).toBe("upload_too_large");
+    await asOperator("PUT", "/plans/pro", { upstream: "free" });
+    await putIssuer("idp", { provision: { plan: "pro" as unknown as object } });
+    expect((await asOperator("DELETE", "/plans/free")).status).toBe(204);
+    expect(await create(token, "acme", here)).toBe(ADMITTED);
+  });
+
   it("is a 403 while the tenant is suspended", async () => {
     const token = await sign("acme");
     await create(token, "acme");

@@ -118,7 +118,7 @@ describe("a tenant that a token makes", () => {
     await operator().tenants.delete("acme");
     expect(await codeOf(provision("acme"))).toBe("tenant_mismatch");
     expect(await rows()).toEqual([]);
-    expect(await registry().prospect("acme", "free")).toEqual({ ok: true, value: undefined });
+    expect(await registry().prospect("acme", IDP)).toEqual({ ok: true, value: undefined });
 
     expect(await operator().tenants.put("acme", TENANT_SETTINGS)).toMatchObject({ problem: { code: "conflict" } });
     const restored = await operator().tenants.put("acme", TENANT_SETTINGS, true);
@@ -228,7 +228,7 @@ describe("an issuer", () => {
 
 describe("a prospect", () => {
   it("is what a token would make, and is not stored", async () => {
-    const prospect = await registry().prospect("acme", "free");
+    const prospect = await registry().prospect("acme", IDP);
     expect(prospect).toMatchObject({
       value: {
         id: "acme",
@@ -251,7 +251,7 @@ describe("a prospect", () => {
     expect(await cached.tenant("acme")).toEqual({ ok: true, value: undefined });
     await operator().tenants.put("acme", TENANT_SETTINGS);
     expect(await cached.tenant("acme")).toEqual({ ok: true, value: undefined });
-    const found = await cached.prospect("acme", "free");
+    const found = await cached.prospect("acme", IDP);
     expect(found).toMatchObject({ value: { id: "acme" } });
     expect(found).not.toHaveProperty("value.isProspect");
   });
@@ -262,10 +262,11 @@ describe("a prospect", () => {
     const cached = registry();
     await Promise.all(Array.from({ length: 300 }, (_, index) => cached.tenant(`made-up-${index}`)));
     expect(await cached.tenant("acme", "trusted")).toEqual({ ok: true, value: undefined });
-    expect(await cached.prospect("acme", "free")).toMatchObject({ value: { isProspect: true } });
+    expect(await cached.prospect("acme", IDP)).toMatchObject({ value: { isProspect: true } });
   });
 
   it("cannot be read on a plan that does not exist", async () => {
-    expect(await registry().prospect("acme", "none")).toMatchObject({ problem: { code: "registry_unavailable" } });
+    const nobody = { issuer: "nobody", plan: "none" };
+    expect(await registry().prospect("acme", nobody)).toMatchObject({ problem: { code: "registry_unavailable" } });
   });
 });
