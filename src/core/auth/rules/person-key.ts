@@ -5,8 +5,8 @@ const SEPARATOR = "\u001f";
 
 /**
  * A person as one text, by which a ledger stores and finds its uploads; different persons have different keys. A person of the
- * namespace `tenant` is its subject, as earlier versions stored it. Those versions take any other key for a creator that no caller
- * of theirs has, so they show its uploads to no end user.
+ * namespace `tenant` is its subject, as earlier versions stored it. Those versions take any other key for a creator with a
+ * control character, which no provider puts into a subject, so they show its uploads to no end user.
  *
  * The tenant's own id never stands alone: policies with the creator `tenant` made earlier versions store it for everyone's uploads.
  */
