@@ -65,7 +65,7 @@ describe.each([...ASYMMETRIC_ALGORITHMS])("a JWT with %s", (algorithm) => {
   it("refuses a token signed with the public key as an HMAC secret", async () => {
     const publicKey = new TextEncoder().encode(JSON.stringify(await exportJWK(pair.publicKey)));
     const confused = await claims(new SignJWT()).setProtectedHeader({ alg: "HS256", kid: "k1" }).sign(publicKey);
-    expect(codeOf(await verifyJwt(tokens, confused, issuer))).toBe("credential_rejected");
+    expect(codeOf(await verifyJwt(tokens, confused, issuer))).toBe("credential_invalid");
   });
 });
 
@@ -78,7 +78,7 @@ describe("a JWT with a key for several algorithms", () => {
     const jwt = await claims(new SignJWT())
       .setProtectedHeader({ alg: "PS256" })
       .sign(await importJWK(jwk as JWK));
-    expect(codeOf(await verifyJwt(tokens, jwt, issuer))).toBe("credential_rejected");
+    expect(codeOf(await verifyJwt(tokens, jwt, issuer))).toBe("credential_invalid");
   });
 });
 
@@ -98,10 +98,10 @@ describe.each([...SYMMETRIC_ALGORITHMS])("a JWT with %s", (alg) => {
   it("is refused with another algorithm, and unsigned", async () => {
     const another = alg === "HS256" ? "HS384" : "HS256";
     const signed = await claims(new SignJWT()).setProtectedHeader({ alg: another }).sign(secret);
-    expect(codeOf(await verifyJwt(tokens, signed, issuer))).toBe("credential_rejected");
+    expect(codeOf(await verifyJwt(tokens, signed, issuer))).toBe("credential_invalid");
     const { iss, aud } = { iss: "https://idp.example/", aud: "sluice" };
     const unsecured = new UnsecuredJWT().setIssuer(iss).setAudience(aud).encode();
-    expect(codeOf(await verifyJwt(tokens, unsecured, issuer))).toBe("credential_rejected");
+    expect(codeOf(await verifyJwt(tokens, unsecured, issuer))).toBe("credential_invalid");
   });
 });
 
