@@ -121,9 +121,7 @@ export class SlidingWindowLimiter {
 
   /** Counts a call without a decision. */
   count(tenant: string, at: number): void {
-    // Restored calls are rounded up to the end of their second: calls of that second go before them.
-    const index = this.#calls.findLastIndex((call) => call.at <= at) + 1;
-    this.#calls.splice(Math.max(this.#first, index), 0, { at, tenant });
+    this.#calls.push({ at, tenant });
     this.#latest.see(at);
     const second = Math.ceil(at);
     this.#perSecond.set(second, (this.#perSecond.get(second) ?? 0) + 1);
