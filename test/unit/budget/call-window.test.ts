@@ -150,6 +150,16 @@ function grantedAt(window: SlidingWindowLimiter, tenant: string, times: readonly
   });
 }
 
+describe("SlidingWindowLimiter: calls that were restored", () => {
+  it("lets a call leave the window after five minutes, also one before the end of a restored second", () => {
+    const window = new SlidingWindowLimiter(3);
+    window.count("", 1);
+    window.count("a", 0.3);
+    window.acquire("b", "foreground", WINDOW_SECONDS + 0.4);
+    expect(window.size).toBe(2);
+  });
+});
+
 describe("SlidingWindowLimiter: a single tenant", () => {
   it("is granted its share at once, then a tenth per 30 seconds, but not the newcomers' room", () => {
     const window = new SlidingWindowLimiter(100);

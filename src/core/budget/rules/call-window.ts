@@ -121,7 +121,9 @@ export class SlidingWindowLimiter {
 
   /** Counts a call without a decision. */
   count(tenant: string, at: number): void {
-    this.#calls.push({ at, tenant });
+    // Restored calls are rounded up to the end of their second: calls of that second go before them.
+    const index = this.#calls.findLastIndex((call) => call.at <= at || call.at >= at + 1) + 1;
+    this.#calls.splice(Math.max(this.#first, index), 0, { at, tenant });
     this.#latest.see(at);
     const second = Math.ceil(at);
     this.#perSecond.set(second, (this.#perSecond.get(second) ?? 0) + 1);
