@@ -82,15 +82,12 @@ export async function authenticate(
   return authorize(verified.value, tenant.value, scope);
 }
 
-/** A verified credential; of a JWT, with all that its issuer says of it. */
-type Verified = { readonly caller: Caller } | VerifiedToken;
-
 async function verifyToken(
   ports: AuthenticatePorts,
   tenant: string,
   { text, sentIn }: PresentedToken,
   to: AccessTo,
-): Promise<Result<Verified>> {
+): Promise<Result<VerifiedToken>> {
   const token = ports.tokens.peek(text);
   if (sentIn === "x-api-key") return token ? err(NO_API_KEY) : verifyApiKey(ports, text);
   if (token?.kind === "grant") return verifyGrant(ports, text, to);
@@ -117,7 +114,7 @@ async function verifyHeaders(
   ports: AuthenticatePorts,
   { tenant, header }: Credentials,
   scope: Scope,
-): Promise<Result<Verified>> {
+): Promise<Result<VerifiedToken>> {
   const found = await ports.registry.issuersWithHeader();
   if (!found.ok) return found;
   const named = found.value.find((issuer) => header(issuer.header ?? "") !== undefined)?.header;
@@ -132,7 +129,7 @@ async function verifyHeaders(
   return verifyJwt(ports, jwt, issuers, tenant);
 }
 
-async function verifyApiKey(ports: AuthenticatePorts, text: string): Promise<Result<Verified>> {
+async function verifyApiKey(ports: AuthenticatePorts, text: string): Promise<Result<VerifiedToken>> {
   const invalid = err(problem("credential_invalid", "The credential is not valid."));
   const apiKey = parseApiKey(text);
   if (!apiKey) return invalid;
@@ -152,7 +149,7 @@ function hasExpired({ now }: AuthenticatePorts, { expiresAt }: ApiKeyRecord): bo
   return expiresAt !== undefined && expiresAt <= now() * 1000;
 }
 
-async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo): Promise<Result<Verified>> {
+async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo): Promise<Result<VerifiedToken>> {
   const ownOnly = to === "one upload";
   const verified = await ports.tokens.verifyGrant(token, ownOnly ? OWN_UPLOAD_GRACE_SECONDS : 0);
   if (!verified.ok) return verified;
@@ -204,7 +201,7 @@ async function checkMinter(
   return ok({ version: issuer.version ?? ANY_VERSION, ...provisionerOf(issuer, mintedBy.iss, tenant) });
 }
 
-function authorize(verified: Verified, tenant: Tenant | undefined, scope: Scope): Result<Access> {
+function authorize(verified: VerifiedToken, tenant: Tenant | undefined, scope: Scope): Result<Access> {
   if (!tenant) return err(NO_SUCH_TENANT);
   if (tenant.suspended) return err(problem("tenant_suspended", "This tenant is suspended."));
   const { caller } = verified;

@@ -90,7 +90,5 @@ function bestFirst(
  */
 function distance({ code, step = "issuer" }: Problem): number {
   if (code === "tenant_mismatch") return TOKEN_STEPS.length;
-  return (
-    TOKEN_STEPS.indexOf(code === "jwks_unavailable" ? "signature" : step) + (code === "jwks_unavailable" ? 0.5 : 0)
-  );
+  return code === "jwks_unavailable" ? TOKEN_STEPS.indexOf("signature") + 0.5 : TOKEN_STEPS.indexOf(step);
 }

@@ -1,6 +1,6 @@
 import type { Caller } from "./rules/caller.ts";
 import { checkSize } from "./rules/credential.ts";
-import { type Claims, claimOf, scopesFrom } from "./rules/claims.ts";
+import { claimOf, scopesFrom } from "./rules/claims.ts";
 import { type Issuer, issuerPartOf } from "./rules/issuer.ts";
 import { provisionerOf } from "./rules/provisioning.ts";
 import { slugOf } from "./rules/tenant-slug.ts";
@@ -28,13 +28,9 @@ export interface WalkTokenPorts {
   readonly now: () => number;
 }
 
-/** What a token says that has passed all steps. */
+/** Who sends a credential that was verified. */
 export interface VerifiedToken extends Signed {
   readonly caller: Caller;
-  readonly issuer: Issuer;
-  /** Whether the issuer's document names the tenant, in `fixed` or `map`; otherwise the token alone does. */
-  readonly isTenantConfigured: boolean;
-  readonly claims: Claims;
 }
 
 /** A token's way through the steps with one issuer. */
@@ -44,7 +40,7 @@ export interface TokenWalk {
   readonly outcome: Result<VerifiedToken>;
 }
 
-/** A token of this `alg` is tried with so many keys at most, of all issuers together: RSA takes about 0.1 ms each. */
+/** Signature checks of one request, with the keys of all issuers together: RSA takes about 0.1 ms each. */
 export const MAX_SIGNATURE_CHECKS = 16;
 
 /** The version of a credential that does not belong to one tenant: no change of a tenant revokes it. */
@@ -100,7 +96,6 @@ export async function walkToken(
   const part = issuerPartOf(issuer, iss);
   const namespace = issuer.subject.namespace + (part === undefined ? "" : `/${part}`);
   const person = { namespace, subject: subject.name };
-  const { isConfigured } = named;
   const name = issuer.name === undefined ? undefined : claimOf(claims, issuer.name);
   const caller: Caller = {
     tenant,
@@ -109,11 +104,11 @@ export async function walkToken(
     iss,
     person,
     scopes,
-    ...provisionerOf(issuer, iss, tenant, isConfigured, name),
+    ...provisionerOf(issuer, iss, tenant, named.isConfigured, name),
     maxGrantSeconds,
     version,
   };
-  return { checks, outcome: ok({ caller, issuer, isTenantConfigured: isConfigured, claims, ...signed.value }) };
+  return { checks, outcome: ok({ caller, ...signed.value }) };
 }
 
 function firstFailure(checks: readonly Check[]): TokenWalk | undefined {

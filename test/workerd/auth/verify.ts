@@ -50,7 +50,9 @@ export async function walk(tokens: Tokens, token: string, issuer: Issuer, left =
 
 export async function verifyJwt(tokens: Tokens, token: string, issuer: Issuer): Promise<Result<Claims>> {
   const outcome = await walk(tokens, token, issuer);
-  return outcome.ok ? ok(outcome.value.claims) : outcome;
+  if (!outcome.ok) return outcome;
+  const jwt = tokens.peek(token);
+  return ok(jwt?.kind === "jwt" ? jwt.claims : {});
 }
 
 export function codeOf(result: Result<unknown>): string {
