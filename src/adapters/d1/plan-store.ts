@@ -2,7 +2,7 @@ import type { PlanStore } from "../../core/ports/admin-registry.ts";
 import type { PlanDocument } from "../../core/shared/admin-documents.ts";
 import { problem } from "../../core/shared/problem.ts";
 import { err, ok } from "../../core/shared/result.ts";
-import { DEFAULT_UPSTREAM } from "../../core/shared/tenant.ts";
+import { DEFAULT_UPSTREAM, NO_SUCH_PLAN } from "../../core/shared/tenant.ts";
 import type { Database } from "./database.ts";
 import type { Query } from "./query.ts";
 import { EMPTY, whyNotPut } from "./put-refusal.ts";
@@ -81,8 +81,6 @@ export function createPlanStore({ all, first, write, announcePlan, now }: Databa
     },
   };
 }
-
-const NO_SUCH_PLAN = problem("not_found", "There is no such plan.");
 
 function planDocument(row: PlanRow): PlanDocument {
   return {

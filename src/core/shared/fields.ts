@@ -20,6 +20,9 @@ export const printable = (maxCharacters: number) =>
     ),
   );
 
+/** Text for people. */
+export const displayName = printable(200);
+
 export const integer = (min: number, max: number) =>
   v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max));
 

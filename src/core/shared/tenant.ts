@@ -10,6 +10,7 @@ export const TENANT_ID = /^[a-z0-9][a-z0-9-]{0,31}$/;
 export const DEFAULT_UPSTREAM = "default";
 
 export const NO_SUCH_TENANT = problem("not_found", "There is no such tenant.");
+export const NO_SUCH_PLAN = problem("not_found", "There is no such plan.");
 
 /** A customer of the operator, as configured in the registry. */
 export interface Tenant {

@@ -1,3 +1,5 @@
+import * as v from "valibot";
+import { displayName } from "../../shared/fields.ts";
 import type { Issuer } from "./issuer.ts";
 import { problem } from "../../shared/problem.ts";
 import type { Tenant } from "../../shared/tenant.ts";
@@ -21,8 +23,6 @@ export const TENANT_OUT_OF_REACH = problem(
   { step: "tenant" },
 );
 
-const DISPLAY_NAME = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
-
 /**
  * @param iss of the token
  * @param isMapped the issuer's `map` names the tenant; absent for a grant
@@ -36,7 +36,7 @@ export function provisionerOf(
   name?: unknown,
 ): { readonly provisioner?: Provisioner } {
   if (!provision) return {};
-  const isName = typeof name === "string" && DISPLAY_NAME.test(name);
+  const isName = v.is(displayName, name);
   const maker = { issuer, iss: isMapped ? "" : iss, isMapped };
   return { provisioner: { ...maker, plan: provision.plan, ...(isName && { name }) } };
 }

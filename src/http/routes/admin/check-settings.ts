@@ -1,5 +1,7 @@
+import * as v from "valibot";
 import { NO_PLAN, parsePolicy } from "../../../core/policy/rules/parse-policy.ts";
 import type { CachedRegistry } from "../../../core/ports/registry.ts";
+import { limitsSchema } from "../../../core/quota/rules/limits.ts";
 import { invalidField } from "../../../core/shared/invalid-field.ts";
 import type { Result } from "../../../core/shared/result.ts";
 import { DEFAULT_UPSTREAM } from "../../../core/shared/tenant.ts";
@@ -18,5 +20,5 @@ export async function checkSettings(
   const account = await uncached.upstream(upstream ?? DEFAULT_UPSTREAM, "trusted");
   const policy = parsePolicy(json, "policy", (account.ok && account.value) || USUAL_MAXIMA, mayRemove);
   if (!policy.ok || mayRemove) return policy;
-  return JSON.stringify(limits).includes("null") ? invalidField("limits", NO_PLAN) : policy;
+  return v.is(limitsSchema, limits) ? policy : invalidField("limits", NO_PLAN);
 }

@@ -2,6 +2,8 @@ import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import type { Config } from "../../../config.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
+import { isEndpointUrl } from "../../../core/shared/fetched-url.ts";
+import { FETCHABLE_URL, displayName, uniqueSubset } from "../../../core/shared/fields.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { err } from "../../../core/shared/result.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
@@ -9,8 +11,13 @@ import { NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { UPLOAD_EVENT_TYPES } from "../../../core/webhooks/rules/upload-event.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { displayName, endpointUrl } from "./schemas.ts";
-import { uniqueSubset } from "../../../core/shared/fields.ts";
+
+/** A URL that webhook events may be sent to. */
+const endpointUrl = (allowLoopback: boolean) =>
+  v.pipe(
+    v.string(),
+    v.check((url) => isEndpointUrl(url, allowLoopback), `${FETCHABLE_URL}, on port 443`),
+  );
 
 /** The Standard Webhooks specification requires 24 to 64. */
 const SECRET_BYTES = 32;

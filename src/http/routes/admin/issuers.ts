@@ -15,6 +15,7 @@ import { handle } from "../../pipeline/handle.ts";
 import { readJson } from "../../pipeline/json-body.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
+import { hasBody } from "../../pipeline/unread-body.ts";
 
 const listQuery = v.object(pageParameters());
 const NO_SUCH_ISSUER = problem("not_found", "There is no such issuer.");
@@ -71,8 +72,7 @@ export function issuerRoutes(ports: IssuerRoutePorts): Routes {
   resource(routes, "/:id/check", {
     POST: handle({ slugs: ["id"] }, async (c, { path }) => {
       const { raw } = c.req;
-      const hasBody = raw.body !== null && raw.headers.get("content-length") !== "0";
-      const body = hasBody ? await readJson(raw, checkSchema) : ok({ token: undefined });
+      const body = hasBody(raw.headers) ? await readJson(raw, checkSchema) : ok({ token: undefined });
       if (!body.ok) return body;
       const document = await issuers.get(path.id);
       if (!document) return err(NO_SUCH_ISSUER);

@@ -1,18 +1,17 @@
 import { Routes } from "../../routes.ts";
 import * as v from "valibot";
 import { type CreateApiKeyPorts, createApiKey } from "../../../core/auth/create-api-key.ts";
-import { SCOPES } from "../../../core/auth/rules/scopes.ts";
+import { SCOPES, scopes } from "../../../core/auth/rules/scopes.ts";
 import type { AdminRegistry } from "../../../core/ports/admin-registry.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { err } from "../../../core/shared/result.ts";
+import { displayName } from "../../../core/shared/fields.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { NO_SUCH_TENANT } from "../../../core/shared/tenant.ts";
 import { parseTimestamp } from "../../../core/shared/time.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { scopes } from "../../../core/auth/rules/scopes.ts";
-import { displayName } from "./schemas.ts";
 
 /** The latest time that RFC 3339 can express. */
 const LATEST_EXPIRY_MS = Date.UTC(9999, 11, 31, 23, 59, 59);

@@ -5,15 +5,14 @@ import type { CachedRegistry } from "../../../core/ports/registry.ts";
 import { limitsSchema } from "../../../core/quota/rules/limits.ts";
 import { tenantWarnings } from "../../../core/quota/rules/tenant-warnings.ts";
 import type { PlanDocument } from "../../../core/shared/admin-documents.ts";
-import { problem } from "../../../core/shared/problem.ts";
 import { err } from "../../../core/shared/result.ts";
-import { slug } from "../../../core/shared/fields.ts";
+import { displayName, slug } from "../../../core/shared/fields.ts";
 import { jsonObject } from "../../../core/shared/strict-object.ts";
+import { NO_SUCH_PLAN } from "../../../core/shared/tenant.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { resource } from "../../pipeline/resource.ts";
 import { checkSettings } from "./check-settings.ts";
-import { displayName } from "./schemas.ts";
 
 const listQuery = v.object(pageParameters());
 
@@ -24,8 +23,6 @@ const planSchema = jsonObject({
   limits: v.optional(limitsSchema),
   upstream: v.optional(slug),
 });
-
-const NO_SUCH_PLAN = problem("not_found", "There is no such plan.");
 
 export interface PlanRoutePorts {
   readonly adminRegistry: Pick<AdminRegistry, "plans">;

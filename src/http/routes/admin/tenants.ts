@@ -12,9 +12,8 @@ import { handle } from "../../pipeline/handle.ts";
 import { pageOf, pageParameters } from "../../pipeline/pagination.ts";
 import { flag } from "../../pipeline/query.ts";
 import { resource } from "../../pipeline/resource.ts";
-import { slug } from "../../../core/shared/fields.ts";
+import { displayName, slug } from "../../../core/shared/fields.ts";
 import { checkSettings } from "./check-settings.ts";
-import { displayName } from "./schemas.ts";
 
 const listQuery = v.object(pageParameters());
 const putQuery = v.object({
