@@ -98,3 +98,24 @@ export async function mint(token: string): Promise<string> {
   const minted = await request("POST", "/v1/acme/grants", { headers, body: "{}" });
   return (await minted.json<{ grant: string }>()).grant;
 }
+
+/** The codes of creations that begin after the answer to a change, while eight isolates create. */
+export async function codesAfter(change: () => Promise<unknown>, key: string): Promise<readonly string[]> {
+  const isolates = Array.from({ length: 8 }, isolate);
+  for (const create of isolates) await create(key);
+  let answered = false;
+  const afterAnswer: string[] = [];
+  const load = Promise.all(
+    isolates.map(async (create) => {
+      for (let round = 0; round < 20; round++) {
+        const after = answered;
+        const code = await codeOf(create(key));
+        if (after) afterAnswer.push(code);
+      }
+    }),
+  );
+  await change();
+  answered = true;
+  await load;
+  return afterAnswer;
+}

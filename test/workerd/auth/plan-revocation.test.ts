@@ -2,7 +2,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { TENANT_SETTINGS, asOperator, seedTenant } from "../support/worker.ts";
-import { ADMITTED, codeOf, isolate, onPlanChanged, operator } from "./isolates.ts";
+import { ADMITTED, codeOf, codesAfter, isolate, onPlanChanged, operator } from "./isolates.ts";
 
 const WIDE = { policy: {}, limits: {} };
 const NARROW = { policy: { upload: { maxBytes: 4 } }, limits: {} };
@@ -56,22 +56,7 @@ describe("createUpload after a change of the tenant's plan", () => {
   });
 
   it("refuses every creation under load from the answer on", async () => {
-    const isolates = Array.from({ length: 8 }, isolate);
-    for (const create of isolates) await create(key);
-    let answered = false;
-    const afterAnswer: string[] = [];
-    const load = Promise.all(
-      isolates.map(async (create) => {
-        for (let round = 0; round < 20; round++) {
-          const after = answered;
-          const code = await codeOf(create(key));
-          if (after) afterAnswer.push(code);
-        }
-      }),
-    );
-    await operator().plans.put("free", NARROW);
-    answered = true;
-    await load;
+    const afterAnswer = await codesAfter(() => operator().plans.put("free", NARROW), key);
     expect(afterAnswer.length).toBeGreaterThan(0);
     expect(new Set(afterAnswer)).toEqual(new Set([REFUSED]));
   });
