@@ -53,7 +53,7 @@ const API_KEY = `
 const ISSUERS = `
   SELECT issuers.*, tenants.version AS tenant_version FROM issuers LEFT JOIN tenants ON tenants.id = issuers.tenant WHERE `;
 /**
- * Issuers that a token's \`iss\` alone does not find: those that name a header, those with a part that varies, and all whose \`iss\`
+ * Issuers that a token's `iss` alone does not find: those that name a header, those with a part that varies, and all whose `iss`
  * may be one of the latter's. Their tokens need no look-up for each directory, which made-up directories could exhaust.
  */
 const SPECIAL_ISSUERS = `

@@ -137,10 +137,7 @@ export class TenantLedger extends DurableObject<Env> {
   }
 
   /** Seconds and number of ready videos. */
-  storage(
-    creator: string | undefined,
-    more: CreatorFilter = {},
-  ): { readonly seconds: number; readonly videos: number } {
+  storage(creator: string | undefined, more: CreatorFilter = {}) {
     return this.#ledger.usage.storage(creator === undefined ? {} : { ...more, creator });
   }
 

@@ -121,7 +121,8 @@ export class SlidingWindowLimiter {
 
   /** Counts a call without a decision. */
   count(tenant: string, at: number): void {
-    // Restored calls are rounded up to the end of their second: calls of that second go before them.
+    // Restored calls are rounded up to the end of their second: calls of that second go before them. A clock that has gone back by
+    // more does not change the order.
     const index = this.#calls.findLastIndex((call) => call.at <= at || call.at >= at + 1) + 1;
     this.#calls.splice(Math.max(this.#first, index), 0, { at, tenant });
     this.#latest.see(at);
