@@ -1,8 +1,9 @@
+import { storedScopesOfKey } from "../../core/auth/rules/scopes.ts";
 import type { ApiKeyStore } from "../../core/ports/admin-registry.ts";
 import type { ApiKeyDocument } from "../../core/shared/admin-documents.ts";
 import type { Database } from "./database.ts";
 import type { Query } from "./query.ts";
-import { type ApiKeyRow, isoTime } from "./rows.ts";
+import { type ApiKeyRow, isoTime, keyScopesOf } from "./rows.ts";
 
 export function createApiKeyStore({ all, write, writeFor, bumpVersion, now }: Database): ApiKeyStore {
   return {
@@ -17,7 +18,7 @@ export function createApiKeyStore({ all, write, writeFor, bumpVersion, now }: Da
         tenant,
         name,
         hash: Uint8Array.fromHex(hash).toBase64(),
-        scopes: JSON.stringify(scopes),
+        scopes: JSON.stringify(storedScopesOfKey(scopes)),
         created_at: now(),
         expires_at: expiresAt,
         revoked_at: null,
@@ -47,7 +48,7 @@ function apiKeyDocument(row: ApiKeyRow): ApiKeyDocument {
   return {
     id: row.id,
     name: row.name,
-    scopes: JSON.parse(row.scopes) as string[],
+    scopes: keyScopesOf(row),
     createdAt: isoTime(row.created_at),
     ...(row.expires_at !== null && { expiresAt: isoTime(row.expires_at) }),
     ...(row.revoked_at !== null && { revokedAt: isoTime(row.revoked_at) }),

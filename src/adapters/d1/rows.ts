@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { DEFAULT_CALLS_PER_WINDOW } from "../../core/budget/rules/call-window.ts";
-import { SCOPES, type Scope } from "../../core/auth/rules/scopes.ts";
+import { SCOPES, type Scope, scopesOfKey } from "../../core/auth/rules/scopes.ts";
 import { type Endpoint, type EndpointSecret, secretsAt } from "../../core/webhooks/rules/endpoint.ts";
 import { limitsSchema } from "../../core/quota/rules/limits.ts";
 import { combineLimits } from "../../core/quota/rules/combine-limits.ts";
@@ -193,7 +193,7 @@ export function apiKeyOf(row: ApiKeyRow & TenantVersion): ApiKeyRecord {
     id: row.id,
     tenant: row.tenant,
     hash: Uint8Array.fromBase64(row.hash),
-    scopes: scopesOf(row.scopes),
+    scopes: new Set(keyScopesOf(row)),
     ...(row.expires_at !== null && { expiresAt: row.expires_at }),
     revoked: row.revoked_at !== null,
     version: row.tenant_version ?? 0,
@@ -262,7 +262,11 @@ function stored<S extends v.GenericSchema>(schema: S, json: string): v.InferOutp
   return v.parse(schema, JSON.parse(json));
 }
 
-/** Ignores the scopes of other versions. */
+export function keyScopesOf({ scopes }: Pick<ApiKeyRow, "scopes">): readonly Scope[] {
+  return scopesOfKey(stored(texts, scopes));
+}
+
+/** The scopes of an issuer. Ignores those of other versions. */
 export function scopesOf(json: string): ReadonlySet<Scope> {
   const names = new Set(stored(texts, json));
   return new Set(SCOPES.filter((scope) => names.has(scope)));

@@ -131,11 +131,16 @@ describe("hasValue", () => {
 });
 
 describe("scopesFrom", () => {
-  const map = { "video.write": ["uploads:create", "uploads:read"], "video.mint": ["grants:create"] } as const;
+  const map = {
+    "video.write": ["uploads:create", "uploads:read"],
+    "video.mint": ["grants:create"],
+    "video.copy": ["uploads:copy"],
+  } as const;
 
   it.each<[unknown, string[]]>([
     ["openid uploads:create  uploads:read", ["uploads:create", "uploads:read"]],
     [["uploads:read", "x", 5], ["uploads:read"]],
+    ["uploads:copy uploads:edit playback:sign", ["playback:sign", "uploads:edit"]],
     [["uploads:read uploads:create"], []],
     [undefined, []],
     [{ "uploads:read": true }, []],
@@ -148,6 +153,7 @@ describe("scopesFrom", () => {
     ["video.write video.mint", ["grants:create", "uploads:create", "uploads:read"]],
     [["video.mint", "constructor", "__proto__"], ["grants:create"]],
     [["uploads:delete"], []],
+    [["video.copy", "uploads:edit"], ["uploads:copy"]],
   ])("with a map, %j has %j", (value, scopes) => {
     expect([...scopesFrom(value, map)].toSorted()).toEqual(scopes);
   });

@@ -110,7 +110,7 @@ describe("issuers of the admin API", () => {
     ],
     [{ ...ISSUER, tenant: undefined, tenantClaim: "org" }, 'tenantClaim: unknown field (nearest: "tenant")'],
     [{ ...ISSUER, keys: { secrets: 1 } }, "keys.secrets: must be sent again, as a list: they are stored sealed"],
-    [{ ...ISSUER, scopes: ["upload:create"] }, '"usage:read") but received "upload:create"'],
+    [{ ...ISSUER, scopes: ["upload:create"] }, '"uploads:copy") but received "upload:create"'],
     [{ ...ISSUER, algorithms: ["rs256"] }, '"HS512") but received "rs256"'],
     [{ ...ISSUER, issuer: "http://idp.example/", keys: { discovery: true } }, "for keys by discovery"],
   ])("says what to do about %j", async (document, detail) => {

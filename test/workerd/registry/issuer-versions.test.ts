@@ -205,6 +205,12 @@ describe("an issuer of the version before, read by this version", () => {
     expect(await stores().issuers.get("idp")).toMatchObject({ scopes: [] });
   });
 
+  it("has no scope that it does not list, even if it lists all scopes of 0.1", async () => {
+    const all = ["uploads:create", "uploads:read", "uploads:delete", "grants:create", "policy:read", "usage:read"];
+    await putBefore("idp", { scopes: JSON.stringify(all) });
+    expect(await lookUp()).toMatchObject([{ scopes: { kind: "fixed", scopes: new Set(all) } }]);
+  });
+
   it("is refused if its scopes are of another version only", async () => {
     await putBefore("idp", { scopes: '["a-scope-of-the-future"]' });
     expect(await lookUp()).toMatchObject([{ scopes: { kind: "fixed", scopes: new Set() } }]);

@@ -1,5 +1,5 @@
 import { isJsonObject } from "../../shared/json.ts";
-import { type Scope, SCOPES } from "./scopes.ts";
+import { type Scope, SCOPES_BY_NAME } from "./scopes.ts";
 
 /** The claims of a token: JSON of somebody else. Only its own members count, never those of a prototype. */
 export type Claims = Readonly<Record<string, unknown>>;
@@ -50,7 +50,7 @@ export function scopesFrom(value: unknown, map?: Readonly<Record<string, readonl
   return new Set(
     names.flatMap((name) => {
       if (map) return typeof name === "string" && Object.hasOwn(map, name) ? (map[name] ?? []) : [];
-      return SCOPES.filter((scope) => scope === name);
+      return SCOPES_BY_NAME.filter((scope) => scope === name);
     }),
   );
 }

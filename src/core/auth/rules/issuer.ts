@@ -1,4 +1,4 @@
-import type { Scope } from "./scopes.ts";
+import { type Scope, SCOPES_BY_NAME } from "./scopes.ts";
 
 export const ASYMMETRIC_ALGORITHMS = [
   "RS256",
@@ -97,5 +97,6 @@ export function isForTenant(issuer: Issuer, id: string): boolean {
 /** Whether its tokens have this scope, or may have it. */
 export function canHaveScope({ scopes }: Issuer, scope: Scope): boolean {
   if (scopes.kind === "fixed") return scopes.scopes.has(scope);
-  return !scopes.map || Object.values(scopes.map).some((granted) => granted.includes(scope));
+  if (!scopes.map) return SCOPES_BY_NAME.includes(scope);
+  return Object.values(scopes.map).some((granted) => granted.includes(scope));
 }
