@@ -47,6 +47,12 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
           .find(idOrUid)
           .then((stored) => recordOf(stored, tenant)),
       ),
+    findCurrent: (tenant, idOrUid, version) =>
+      orProblem(
+        of(tenant)
+          .findCurrent(idOrUid, version)
+          .then((found) => (found === "stale" ? found : recordOf(found, tenant))),
+      ),
     list: (tenant, query) =>
       orProblem(
         (query.video ? of(tenant).listVideos(query) : of(tenant).list(query)).then((page) => ({

@@ -22,7 +22,7 @@ export interface StreamRequest {
   readonly path: string;
   /** All headers but the credential. No header of a client's request is forwarded. */
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | FormData;
   /** Largest body to read. */
   readonly maxBytes?: number;
 }
@@ -44,6 +44,14 @@ export function unreachable(error: unknown): Problem {
   return problem("stream_unreachable", `Stream cannot be reached: ${truncate(errorMessage(error))}`);
 }
 
+/** For clients, who do not. Stream may have carried out the call. */
+export function noAnswer(error: unknown): Problem {
+  const facts = { reason: errorMessage(error) };
+  return error instanceof DOMException && error.name === "TimeoutError"
+    ? problem("stream_timeout", "Stream did not answer in time.", { facts })
+    : problem("stream_unreachable", "Stream cannot be reached, or its answer was lost.", { facts });
+}
+
 /** Enough for errors, upload URLs and webhooks, which have a few hundred bytes. */
 const DEFAULT_MAX_BYTES = 64 * 1024;
 
@@ -54,7 +62,12 @@ const DEFAULT_MAX_BYTES = 64 * 1024;
  */
 export function createStreamClient({ deadlineMs, allowLoopback, onRateLimited }: StreamClientOptions): StreamClient {
   /** A redirect is returned like any other answer: following it could send the credential to another host. */
-  async function send(url: string, method: string, headers: Readonly<Record<string, string>>, body: string | null) {
+  async function send(
+    url: string,
+    method: string,
+    headers: Readonly<Record<string, string>>,
+    body: string | FormData | null,
+  ) {
     // Checked when it was configured, but perhaps by another version, or before the setting for loopback changed.
     if (!mayFetch(url, allowLoopback)) throw new UrlNotAllowed("the URL is not allowed");
     return fetch(url, { method, headers, body, redirect: "manual", signal: AbortSignal.timeout(deadlineMs) });
@@ -125,14 +138,19 @@ export class StreamAnswer {
    * @throws if the body breaks off or exceeds the deadline
    */
   async envelope(): Promise<StreamEnvelope | undefined> {
-    this.#text ??= readText(this.#response, this.#maxBytes);
-    const text = await this.#text;
+    const text = await this.text();
     try {
       const parsed = v.safeParse(envelopeSchema, JSON.parse(text));
       return parsed.success ? parsed.output : undefined;
     } catch {
       return undefined;
     }
+  }
+
+  /** @returns an empty string if the body is too long */
+  text(): Promise<string> {
+    this.#text ??= readText(this.#response, this.#maxBytes);
+    return this.#text;
   }
 
   /** The answer as an error, without its texts if the body cannot be read. */

@@ -1,12 +1,11 @@
 import * as v from "valibot";
 import type { StreamApi } from "../../core/ports/stream.ts";
 import { problem } from "../../core/shared/problem.ts";
-import { errorMessage } from "../../core/shared/text.ts";
 import type { StreamOutcome, UpstreamCreation } from "../../core/stream/rules/creation.ts";
 import { toProblem } from "../../core/stream/rules/map-stream-error.ts";
 import { parseLocation, parseUid } from "../../core/stream/rules/upload-url.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
-import { type StreamAnswer, type StreamClient, UrlNotAllowed } from "./client.ts";
+import { type StreamAnswer, type StreamClient, UrlNotAllowed, noAnswer } from "./client.ts";
 
 const linkSchema = v.object({ uid: v.string(), uploadURL: v.string() });
 const JSON_HEADERS = { "Content-Type": "application/json" };
@@ -85,13 +84,6 @@ async function outcomeOfError(answer: StreamAnswer): Promise<StreamOutcome> {
 }
 
 function outcomeOfNoAnswer(error: unknown): StreamOutcome {
-  const facts = { reason: errorMessage(error) };
-  const timedOut = error instanceof DOMException && error.name === "TimeoutError";
-  return {
-    // A call that was not sent has created nothing.
-    kind: error instanceof UrlNotAllowed ? "refused" : "unknown",
-    problem: timedOut
-      ? problem("stream_timeout", "Stream did not answer in time.", { facts })
-      : problem("stream_unreachable", "Stream cannot be reached, or its answer was lost.", { facts }),
-  };
+  // A call that was not sent has created nothing.
+  return { kind: error instanceof UrlNotAllowed ? "refused" : "unknown", problem: noAnswer(error) };
 }

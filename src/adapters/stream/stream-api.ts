@@ -1,5 +1,6 @@
 import type { StreamApi } from "../../core/ports/stream.ts";
 import { createStreamAccount } from "./account.ts";
+import { createStreamCalls } from "./calls.ts";
 import type { StreamClient } from "./client.ts";
 import { createStreamUploads } from "./create-uploads.ts";
 import { createStreamVideos } from "./videos.ts";
@@ -8,6 +9,7 @@ import { createStreamVideos } from "./videos.ts";
 export function createStreamApi(client: StreamClient, allowLoopback: boolean): StreamApi {
   return {
     ...createStreamAccount(client),
+    ...createStreamCalls(client),
     ...createStreamVideos(client),
     ...createStreamUploads(client, allowLoopback),
   };

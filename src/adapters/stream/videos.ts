@@ -1,5 +1,6 @@
 import type { StreamApi } from "../../core/ports/stream.ts";
 import { rfc3339 } from "../../core/shared/time.ts";
+import { isNotFound } from "../../core/stream/rules/map-stream-error.ts";
 import { parseVideo, skippedVideo } from "../../core/stream/rules/parse-video.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { AbsentVideo } from "../../core/stream/rules/video.ts";
@@ -12,9 +13,6 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const MAX_LIST = 1_000;
 
 const ABSENT: AbsentVideo = { report: { kind: "absent" } };
-
-/** Cloudflare's error code. A 404 without it comes from a proxy or another API, and says nothing about the video. */
-const NOT_FOUND = 10003;
 
 /** tus: "404 Not Found, 410 Gone or 403 Forbidden" if there is no such upload; 405 is the answer of a basic link. */
 const DEAD_UPLOAD_STATUSES: ReadonlySet<number> = new Set([403, 404, 405, 410]);
@@ -36,7 +34,7 @@ export function createStreamVideos(
   return {
     async video(upstream, uid) {
       const answer = await call(upstream, "GET", `/${uid}`);
-      if (answer && isNotFound(answer)) return ABSENT;
+      if (answer && isNotFound({ status: answer.status, ...answer.envelope })) return ABSENT;
       return answer?.status === 200 ? parseVideo(answer.envelope?.result, upstream) : undefined;
     },
 
@@ -71,7 +69,10 @@ export function createStreamVideos(
 
     async deleteVideo(upstream, uid) {
       const answer = await call(upstream, "DELETE", `/${uid}`);
-      return answer !== undefined && (isNotFound(answer) || (answer.status >= 200 && answer.status < 300));
+      return (
+        answer !== undefined &&
+        (isNotFound({ status: answer.status, ...answer.envelope }) || (answer.status >= 200 && answer.status < 300))
+      );
     },
   };
 }
@@ -79,8 +80,4 @@ export function createStreamVideos(
 interface Answer {
   readonly status: number;
   readonly envelope: StreamEnvelope | undefined;
-}
-
-function isNotFound({ status, envelope }: Answer): boolean {
-  return status === 404 && (envelope?.errors.some(({ code }) => code === NOT_FOUND) ?? false);
 }

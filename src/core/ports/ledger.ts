@@ -40,6 +40,12 @@ export interface Ledgers {
 
   /** @param idOrUid the upload's id, or the uid of its video */
   find(tenant: string, idOrUid: string): Promise<Result<UploadRecord | undefined>>;
+  /**
+   * Finds an upload for a caller that may have lost its access meanwhile.
+   *
+   * @param version of the tenant that the access was decided with; `stale` if it has changed since
+   */
+  findCurrent(tenant: string, idOrUid: string, version: number): Promise<Result<UploadRecord | "stale" | undefined>>;
   list(tenant: string, query: UploadQuery): Promise<Result<UploadPage>>;
   /** Seconds and number of ready videos, of one creator or of the tenant. */
   storage(

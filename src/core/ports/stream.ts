@@ -11,8 +11,22 @@ import type { DirectUpload } from "../uploads/rules/direct-upload.ts";
  */
 export type UploadUrlState = "empty" | "in use" | "dead" | "unclear";
 
+/** A call of the API that carries no secret and makes no upload. */
+export interface StreamCall {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Follows `/accounts/{accountId}/stream`. Of checked parts only: it is called with the account's credential. */
+  readonly path: string;
+  readonly json?: object;
+  /** The file of a form with this one field, `file`. */
+  readonly file?: { readonly name: string; readonly type: string; readonly text: string };
+  /** The answer is a text of this type, and no envelope. */
+  readonly accept?: string;
+}
+
 /** Cloudflare Stream: creates uploads, and reads and deletes their videos. */
 export interface StreamApi {
+  /** Makes any other call. @returns the `result` of the envelope, or the text; `""` if there is no body */
+  call(upstream: Upstream, call: StreamCall): Promise<Result<unknown>>;
   /** Whether Stream accepts the account and its credential: see `toAccountProblem`. */
   checkAccount(upstream: Upstream): Promise<Result<void>>;
   /** Creates a tus upload. */

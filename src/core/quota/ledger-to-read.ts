@@ -7,7 +7,15 @@ import { emptyTotals } from "./rules/usage-totals.ts";
 
 type LedgerReads = Pick<
   Ledgers,
-  "usage" | "usageOfMonth" | "usageOfCreator" | "limitUses" | "deletionsPending" | "find" | "list" | "storage"
+  | "usage"
+  | "usageOfMonth"
+  | "usageOfCreator"
+  | "limitUses"
+  | "deletionsPending"
+  | "find"
+  | "findCurrent"
+  | "list"
+  | "storage"
 >;
 
 /**
@@ -29,6 +37,7 @@ export function ledgerToRead(ledgers: Ledgers, { isProspect }: Tenant, now = 0):
     },
     deletionsPending: async () => ok(0),
     find: async () => ok(undefined),
+    findCurrent: async () => ok(undefined),
     list: async () => ok({ uploads: [] }),
     storage: async () => ok({ seconds: 0, videos: 0 }),
   };

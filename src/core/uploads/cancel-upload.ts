@@ -1,7 +1,8 @@
 import { problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { requireUpstream } from "../stream/rules/upstream.ts";
-import { type Access, TENANT_CHANGING, versionOf } from "../auth/authenticate.ts";
+import { type Access, versionOf } from "../auth/authenticate.ts";
+import { asCurrent } from "./as-current.ts";
 import type { ViewVideoPorts } from "./find-upload.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { UploadRecord } from "./rules/upload-record.ts";
@@ -28,18 +29,12 @@ export interface CancelUploadRequest {
  * Stream does not support the tus DELETE on the upload URL (assumed: secondary source). Deleting the video by the API also
  * ends an upload in progress.
  */
-export async function cancelUpload(
+export function cancelUpload(
   ports: CancelUploadPorts,
   request: CancelUploadRequest,
   trace: Trace,
 ): Promise<Result<UploadRecord>> {
-  const cancelled = await cancelAs(ports, request, ports.registry, trace);
-  if (cancelled !== "stale") return cancelled;
-
-  // The cached tenant is out of date: read the registry past the cache.
-  const retried = await cancelAs(ports, request, ports.registry.uncached, trace);
-  if (retried !== "stale") return retried;
-  return err(TENANT_CHANGING);
+  return asCurrent(ports.registry, (registry) => cancelAs(ports, request, registry, trace));
 }
 
 /** Of a grant: the tenant's backend decides about a video that was processed. */

@@ -2,18 +2,9 @@ import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts
 import type { LimitUse, RequestedUpload } from "../../core/quota/rules/check-limits.ts";
 import type { Limits } from "../../core/quota/rules/limits.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
-import type { Comparison, VideoPage } from "../../core/reconciliation/rules/comparison.ts";
-import type { VerifiedVideo } from "../../core/stream/rules/video.ts";
-import { isOfTime, provesUpload } from "../../core/stream/rules/video-tag.ts";
 import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
-import {
-  type UploadState,
-  isFinished,
-  isLive,
-  isMissingUpstream,
-  isVideoLost,
-} from "../../core/uploads/rules/upload-state.ts";
+import { type UploadState, isFinished } from "../../core/uploads/rules/upload-state.ts";
 import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 import { Admissions } from "./admissions.ts";
 import { EventPublisher } from "./event-publisher.ts";
@@ -21,11 +12,12 @@ import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
 import { LostUploads } from "./lost-uploads.ts";
 import { LedgerQueries } from "./queries.ts";
-import { dueUpload, importedUpload, progressOf, shortJson } from "./row-mapping.ts";
+import { dueUpload, progressOf, shortJson } from "./row-mapping.ts";
 import type { UploadRow } from "./schema.ts";
 import { LedgerStore } from "./store.ts";
 import { UsageReports } from "./usage-reports.ts";
 import { UploadWriter } from "./upload-writer.ts";
+import { VideoReports } from "./video-reports.ts";
 
 /** States of an upload whose URL the client gets, or has. */
 const HANDED_OUT: ReadonlySet<UploadState> = new Set(["issued", "ready", "failed"]);
@@ -43,6 +35,7 @@ export class Ledger {
   readonly #writer: UploadWriter;
   readonly #admissions: Admissions;
   readonly #lost: LostUploads;
+  readonly reports: VideoReports;
   readonly usage: UsageReports;
   readonly publisher: EventPublisher;
   readonly #host: LedgerHost;
@@ -54,6 +47,7 @@ export class Ledger {
     this.#writer = new UploadWriter(this.#store, this.#outbox, tenant, host);
     this.#admissions = new Admissions(this.#store, this.#queries, this.#writer, host);
     this.#lost = new LostUploads(this.#store, this.#queries, this.#writer, host);
+    this.reports = new VideoReports(this.#store, this.#queries, this.#writer, host);
     this.usage = new UsageReports(this.#store, this.#queries, host);
     this.publisher = new EventPublisher(storage.sql, this.#store, this.#outbox, tenant, host);
     this.#host = host;
@@ -61,6 +55,10 @@ export class Ledger {
 
   syncTenantVersion(version: number, hasEndpoints: boolean): void {
     this.#store.transaction(() => this.#store.syncTenantVersion(version, hasEndpoints, this.#host.now()));
+  }
+
+  isStale(version: number): boolean {
+    return version < this.#store.version;
   }
 
   reserve(request: ReservationRequest): ReservationOutcome {
@@ -110,7 +108,7 @@ export class Ledger {
   }
 
   cancel(id: string, version: number, unfinishedOnly: boolean): UploadRow | "stale" | "finished" | undefined {
-    if (version < this.#store.version) return "stale";
+    if (this.isStale(version)) return "stale";
     return this.#store.transaction(() => {
       const row = this.#queries.byId(id);
       if (!row || progressOf(row).deletionRequested) return row;
@@ -149,53 +147,6 @@ export class Ledger {
     return this.#lost.creations(upstream);
   }
 
-  /** The videos that a search for lost creations has found, which are all of those in its time span. */
-  recordSearch(upstream: string, { videos, ...span }: VideoPage<VerifiedVideo>): void {
-    this.#store.transaction(() => {
-      for (const video of videos) {
-        const row = this.#findUploadFor(upstream, video);
-        if (row && isVideoLost(progressOf(row))) this.#applyReport(row, video);
-      }
-      this.#store.endLastLook(upstream, span, this.#host.now());
-    });
-  }
-
-  recordVideo(upstream: string, video: VerifiedVideo): boolean {
-    return this.#store.transaction(() => {
-      const row = this.#findUploadFor(upstream, video);
-      if (row) this.#applyReport(row, video);
-      return row !== undefined;
-    });
-  }
-
-  reconcile(upstream: string, { from, to, videos }: VideoPage<VerifiedVideo>): Comparison {
-    return this.#store.transaction(() => {
-      let [settled, imported] = [0, 0];
-      const unmanaged: string[] = [];
-      for (const video of videos) {
-        const { uid } = video.report;
-        const row = this.#findUploadFor(upstream, video);
-        if (row && this.#applyListedVideo(row, video).state !== row.state) settled++;
-        if (row) continue;
-        if (this.#importVideo(upstream, video)) imported++;
-        else if (!provesUpload(video) && !this.find(uid)) unmanaged.push(uid);
-      }
-      const listed = new Set(videos.map(({ report }) => report.uid));
-      const expected = this.#queries.expectedBetween(upstream, from, to);
-      const missing = expected.rows.filter(({ uid }) => uid !== null && !listed.has(uid));
-      if (missing.length > 0) {
-        const now = this.#host.now();
-        this.#store.makeDue(
-          missing.map(({ id }) => id),
-          now,
-        );
-        this.#host.scheduleAlarm(now);
-      }
-      const reached = expected.to < to ? { to: expected.to } : {};
-      return { settled, imported, missing: missing.length, ...(unmanaged.length > 0 && { unmanaged }), ...reached };
-    });
-  }
-
   settle(upload: DueUpload, { transition, video, deletionFailed, due }: DueOutcome): void {
     this.#store.transaction(() => {
       const row = this.#queries.byId(upload.id);
@@ -218,7 +169,7 @@ export class Ledger {
 
   /** @param idOrUid the upload's id, or the uid of its video */
   find(idOrUid: string): UploadRow | undefined {
-    return this.#queries.byId(idOrUid) ?? this.#queries.byUid(idOrUid);
+    return this.#queries.find(idOrUid);
   }
 
   list(query: UploadQuery): { readonly rows: readonly UploadRow[]; readonly cursor?: string } {
@@ -258,43 +209,5 @@ export class Ledger {
   /** The video no longer exists at Stream, so its deletion is no longer due. */
   #endDeletion(row: UploadRow): void {
     if (progressOf(row).deletionRequested) this.#writer.update(row, { due: null });
-  }
-
-  /** The upload of a video, by uid; by tag only if its uid is not known. @returns undefined unless the upstream matches */
-  #findUploadFor(upstream: string, video: VerifiedVideo): UploadRow | undefined {
-    const row = this.#queries.byUid(video.report.uid) ?? this.#findByTag(video);
-    return row?.upstream === upstream ? row : undefined;
-  }
-
-  /** An unsigned tag counts only for uploads from before tags were signed. */
-  #findByTag(video: VerifiedVideo): UploadRow | undefined {
-    const row = video.tag && this.#queries.byId(video.tag.uploadId);
-    if (!row || row.uid !== null) return undefined;
-    const isHint = row.created < this.#store.signedFrom && isOfTime(video.created, row.created);
-    return isHint || provesUpload(video) ? row : undefined;
-  }
-
-  /** Late reports do not replace the stored video object. */
-  #applyReport(row: UploadRow, { report, json }: VerifiedVideo): UploadRow {
-    const isCurrent = isLive(row.state) || report.kind === "ready";
-    return this.#writer.apply(row, { kind: "reported", report }, isCurrent ? { video: shortJson(json) } : {});
-  }
-
-  /** Unlike a notification, a listed video is certainly at Stream now, so a missing one is restored. */
-  #applyListedVideo(row: UploadRow, video: VerifiedVideo): UploadRow {
-    const { report, json } = video;
-    if (report.kind !== "ready" || !isMissingUpstream(progressOf(row))) return this.#applyReport(row, video);
-    return this.#writer.apply(row, { kind: "restored", report }, { video: shortJson(json) });
-  }
-
-  /** Imports an unknown video that has a signed tag of this tenant. @returns whether it was imported */
-  #importVideo(upstream: string, video: VerifiedVideo): boolean {
-    const upload = importedUpload(upstream, video, this.#host.now());
-    // A tag may be copied to another video, and two upstreams of one account list the same video.
-    if (!upload || this.find(upload.id) || this.find(video.report.uid)) return false;
-    this.#writer.insert(upload);
-    const row = this.#queries.byId(upload.id);
-    if (row) this.#writer.queueEvent(row);
-    return true;
   }
 }

@@ -69,6 +69,11 @@ export class LedgerQueries {
     return this.#first("SELECT * FROM uploads WHERE uid = ?", uid);
   }
 
+  /** @param idOrUid the upload's id, or the uid of its video */
+  find(idOrUid: string): UploadRow | undefined {
+    return this.byId(idOrUid) ?? this.byUid(idOrUid);
+  }
+
   byIdempotency(key: string): UploadRow | undefined {
     return this.#first("SELECT * FROM uploads WHERE idempotency = ?", key);
   }

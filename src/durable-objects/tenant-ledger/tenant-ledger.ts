@@ -7,7 +7,7 @@ import type { CreatorUsage, Usage } from "../../core/quota/rules/usage-totals.ts
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import { errorMessage } from "../../core/shared/text.ts";
-import type { StreamVideo, VerifiedVideo } from "../../core/stream/rules/video.ts";
+import type { StreamVideo } from "../../core/stream/rules/video.ts";
 import type { CreatorFilter, UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
 import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
@@ -15,6 +15,7 @@ import { type LedgerDependencies, createLedgerDependencies } from "../../depende
 import { AlarmClock } from "./alarm-clock.ts";
 import { Ledger } from "./ledger.ts";
 import { storedComparison, storedUpload } from "./row-mapping.ts";
+import { TagVerifier } from "./tag-verifier.ts";
 
 /** Due uploads per read. */
 const DUE_BATCH = 20;
@@ -47,6 +48,7 @@ export class TenantLedger extends DurableObject<Env> {
   readonly #ledger: Ledger;
   readonly #tenant: string;
   readonly #alarm: AlarmClock;
+  readonly #verifier: TagVerifier;
   #dependencies: LedgerDependencies | undefined;
 
   constructor(state: DurableObjectState, env: Env) {
@@ -60,6 +62,7 @@ export class TenantLedger extends DurableObject<Env> {
       onTransactionStart: () => this.#alarm.remember(),
       onEventQueued: () => this.#publishSoon(),
     });
+    this.#verifier = new TagVerifier(this.#tenant, (uid) => this.#ledger.find(uid) !== undefined, this.#use);
     void state.blockConcurrencyWhile(async () => {
       this.#resume(await state.storage.getAlarm());
     });
@@ -126,6 +129,11 @@ export class TenantLedger extends DurableObject<Env> {
     return row && storedUpload(row);
   }
 
+  /** `find`, unless the caller's version of the tenant is older than the ledger's. */
+  findCurrent(idOrUid: string, version: number): StoredUpload | "stale" | undefined {
+    return this.#ledger.isStale(version) ? "stale" : this.find(idOrUid);
+  }
+
   list(query: UploadQuery): { readonly uploads: readonly StoredUpload[]; readonly cursor?: string } {
     const { rows, cursor } = this.#ledger.list(query);
     return { uploads: rows.map(storedUpload), ...(cursor !== undefined && { cursor }) };
@@ -173,17 +181,17 @@ export class TenantLedger extends DurableObject<Env> {
 
   /** The videos that a search for lost creations has found. */
   async recordSearch(upstream: string, page: VideoPage): Promise<void> {
-    this.#ledger.recordSearch(upstream, await this.#verifyPage(page));
+    this.#ledger.reports.recordSearch(upstream, await this.#verifier.verifyPage(page));
   }
 
   /** Applies a report from Stream. @returns false if it belongs to none of this tenant's uploads */
   async record(upstream: string, video: StreamVideo): Promise<boolean> {
-    return this.#ledger.recordVideo(upstream, await this.#verify(video));
+    return this.#ledger.reports.record(upstream, await this.#verifier.verify(video));
   }
 
   /** Compares the uploads of a time span with all its videos at Stream, and makes uploads with a missing video due. */
   async compare(upstream: string, page: VideoPage): Promise<StoredComparison> {
-    return storedComparison(this.#ledger.reconcile(upstream, await this.#verifyPage(page)));
+    return storedComparison(this.#ledger.reports.reconcile(upstream, await this.#verifier.verifyPage(page)));
   }
 
   events(query: EventQuery) {
@@ -215,16 +223,6 @@ export class TenantLedger extends DurableObject<Env> {
       console.error(`The alarm of a ledger failed: ${errorMessage(error)}`);
       this.#scheduleWork(now() + RETRY_SECONDS);
     }
-  }
-
-  async #verifyPage({ videos, ...span }: VideoPage): Promise<VideoPage<VerifiedVideo>> {
-    return { ...span, videos: await Promise.all(videos.map((video) => this.#verify(video))) };
-  }
-
-  /** Verifies the tag of a video, unless its uid is known, which says more. The Worker that read the video verifies nothing. */
-  async #verify({ tag, ...video }: StreamVideo): Promise<VerifiedVideo> {
-    if (tag?.tenant !== this.#tenant || this.#ledger.find(video.report.uid)) return video;
-    return { ...video, tag: { ...tag, signed: await this.#use().tags.verify(tag) } };
   }
 
   /** Keeps a stored alarm. Replaces a lost one, since nothing else would wake an idle ledger. */

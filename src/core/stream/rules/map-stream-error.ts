@@ -10,6 +10,19 @@ export interface StreamErrorResponse {
   readonly retryAfter?: string | null;
 }
 
+/** Cloudflare's error code. A 404 without it comes from a proxy or another API, and says nothing about the video. */
+const NOT_FOUND = 10003;
+
+export function isNotFound({
+  status,
+  errors = [],
+}: {
+  status: number;
+  errors?: StreamErrorResponse["errors"];
+}): boolean {
+  return status === 404 && errors.some(({ code }) => code === NOT_FOUND);
+}
+
 /** "The account's storage is full" (assumed: secondary source). */
 const STORAGE_EXCEEDED = 10011;
 /** The queue moves as fast as the encoder: in minutes. */
@@ -22,8 +35,10 @@ const UNAVAILABLE_RETRY_SECONDS = 10;
  * Maps an error of Stream to a problem for the client. A limit of the whole account is a 429, so that clients do not retry at
  * once. An error that only the operator can fix (credential, account, route) is a 502. Stream's texts may name the account,
  * so they go to the log only, truncated.
+ *
+ * @param what Stream was asked for
  */
-export function toProblem(response: StreamErrorResponse): Problem {
+export function toProblem(response: StreamErrorResponse, what: "creation" | "request" = "creation"): Problem {
   const { status, errors } = response;
   const facts = { upstreamErrors: errors.slice(0, 5).map(({ code, message }) => `${code} ${message}`.slice(0, 200)) };
 
@@ -46,7 +61,7 @@ export function toProblem(response: StreamErrorResponse): Problem {
     });
   if (status === 401 || status === 403)
     return problem("stream_credential_refused", "Stream refused the gateway's credential.", { facts });
-  if (status === 400 || status === 422) return problem("stream_rejected", "Stream rejected the creation.", { facts });
+  if (status === 400 || status === 422) return problem("stream_rejected", `Stream rejected the ${what}.`, { facts });
   if (status === 503)
     return problem("stream_unavailable", "Stream is not available.", {
       facts,
