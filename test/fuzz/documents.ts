@@ -93,6 +93,15 @@ export const POLICY = {
   },
   creator: { from: "caller" },
   origins: ["https://app.example"],
+  features: ["playback", "edit", "copy", "captions", "downloads", "clip"],
+  playback: {
+    maxSeconds: 7_200,
+    accessRules: [
+      { type: "ip.geoip.country", action: "block", country: ["US"] },
+      { type: "ip.src", action: "block", ip: ["192.0.2.0/24", "2001:db8::1"] },
+    ],
+    downloadable: true,
+  },
 };
 
 const LIMITS = {
@@ -154,6 +163,8 @@ export const documentsFor = (stream: LocalStream) => ({
       custom: { "*": { allow: ["course"] }, lesson: null },
       creator: null,
       origins: null,
+      features: null,
+      playback: { maxSeconds: null, accessRules: null, downloadable: false },
     },
     limits: { pending: null, storedSeconds: 60, rate: { tenant: null }, quota: { day: { uploads: null, bytes: 1 } } },
   },

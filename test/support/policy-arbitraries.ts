@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import type { Ok } from "../../src/core/shared/result.ts";
+import { FEATURES } from "../../src/core/policy/rules/features.ts";
 import { readPolicy } from "../../src/core/policy/rules/parse-policy.ts";
 import type { PolicyDocument } from "../../src/core/policy/rules/policy.ts";
 import type { PolicyRequest } from "../../src/core/policy/rules/policy-decision.ts";
@@ -76,6 +77,32 @@ export const rules: Record<string, fc.Arbitrary<unknown>> = {
   ),
 };
 
+const action = fc.constantFrom("allow", "block");
+
+/** The member `playback`, as JSON. */
+export const playbackJson: fc.Arbitrary<object> = fc.record(
+  {
+    maxSeconds: fc.constantFrom(1, 60, 3_600, 86_400),
+    accessRules: fc.array(
+      fc.oneof(
+        fc.record({
+          type: fc.constant("ip.geoip.country"),
+          action,
+          country: fc.subarray(["DE", "FR", "US"], { minLength: 1 }),
+        }),
+        fc.record({
+          type: fc.constant("ip.src"),
+          action,
+          ip: fc.subarray(["192.0.2.0/24", "2001:db8::1"], { minLength: 1 }),
+        }),
+      ),
+      { maxLength: 3 },
+    ),
+    downloadable: fc.boolean(),
+  },
+  { requiredKeys: [] },
+);
+
 /** Documents as JSON. Many contradict themselves, and `parsePolicy` refuses them. */
 export const policyJson: fc.Arbitrary<Record<string, unknown>> = fc
   .record(
@@ -96,6 +123,8 @@ export const policyJson: fc.Arbitrary<Record<string, unknown>> = fc
         { requiredKeys: [] },
       ),
       origins: fc.subarray(["https://app.acme.com", "https://*.acme.com"]),
+      features: fc.subarray([...FEATURES]),
+      playback: playbackJson,
     },
     { requiredKeys: [] },
   )

@@ -30,13 +30,15 @@ export const integer = (min: number, max: number) =>
 export const listOf = <const S extends v.GenericSchema>(item: S, max: number, mustBeList?: string) =>
   v.pipe(v.array(item, mustBeList), v.minLength(1), v.maxLength(max));
 
-/** One or more of these names, each at most once. */
-export const uniqueSubset = <const T extends string>(names: readonly T[]) =>
+/** Any of these names, each at most once. */
+export const subset = <const T extends string>(names: readonly T[]) =>
   v.pipe(
     v.array(v.picklist(names)),
-    v.minLength(1),
     v.check((chosen) => new Set(chosen).size === chosen.length, "must not contain duplicates"),
   );
+
+/** One or more of these names, each at most once. */
+export const uniqueSubset = <const T extends string>(names: readonly T[]) => v.pipe(subset(names), v.minLength(1));
 
 /**
  * A JSON object with keys of the client's own, at least one and at most `max`. Valibot's `record` drops `constructor` and

@@ -21,3 +21,12 @@ export function networkOf(address: string): string {
   const groups = [...head, ...Array<string>(8 - head.length - tail.length).fill("0"), ...tail];
   return (EMBEDS_IPV4.test(groups.slice(0, 6).join(":")) ? groups.slice(6) : groups.slice(0, 4)).join(":");
 }
+
+/** Whether a text is an IP address, or a range of them in CIDR notation (RFC 4632, RFC 4291). */
+export function isAddressRange(text: string): boolean {
+  const [address = "", bits = "0", ...others] = text.split("/");
+  const mostBits = address.includes(":") ? 128 : 32;
+  return (
+    networkOf(address) !== "" && others.length === 0 && /^(?:0|[1-9]\d{0,2})$/.test(bits) && Number(bits) <= mostBits
+  );
+}

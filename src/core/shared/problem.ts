@@ -58,6 +58,7 @@ export const PROBLEMS = {
   // Policy
   policy_violation: { status: 403, cloudflare: 10005 },
   policy_conflict: { status: 403, cloudflare: 10005 },
+  feature_not_allowed: { status: 403, cloudflare: 10005 },
   file_type_not_allowed: { status: 403, cloudflare: 10005 },
   upload_too_small: { status: 403, cloudflare: 10005 },
   upload_too_large: { status: 413, cloudflare: 10005 },

@@ -59,6 +59,18 @@ describe("combineDocuments", () => {
       { origins: ["https://b.example"] },
     ],
     [
+      "replaces the features whole, also with none",
+      { features: ["playback", "edit"] },
+      { features: [] },
+      { features: [] },
+    ],
+    [
+      "replaces each member of playback alone",
+      { playback: { maxSeconds: 60, downloadable: true, accessRules: [{ type: "any", action: "block" }] } },
+      { playback: { maxSeconds: 600, accessRules: [] } },
+      { playback: { maxSeconds: 600, downloadable: true, accessRules: [] } },
+    ],
+    [
       "removes what is null",
       {
         upload: { maxBytes: 5, fileTypes: ["video/*"] },
@@ -66,6 +78,8 @@ describe("combineDocuments", () => {
         custom: { Color: {}, "*": { allow: ["size"] } },
         creator: { from: "none" },
         origins: [],
+        features: [],
+        playback: { maxSeconds: 60, downloadable: true },
       },
       {
         upload: { maxBytes: null, fileTypes: null },
@@ -73,6 +87,8 @@ describe("combineDocuments", () => {
         custom: { color: null, "*": null },
         creator: null,
         origins: null,
+        features: null,
+        playback: { maxSeconds: null, downloadable: null, accessRules: null },
       },
       {},
     ],
@@ -84,7 +100,9 @@ describe("combineDocuments", () => {
     // Functions are compared by what they do: see the property below.
     expect(JSON.stringify(same)).toBe(withoutSource(same));
     expect(new Set(combined.rules.keys())).toEqual(new Set(policyOf(json).rules.keys()));
-    expect(combined.spellings).toEqual(policyOf(json).spellings);
+    const { spellings, features, playback } = policyOf(json);
+    expect(combined).toMatchObject({ spellings, playback });
+    expect([combined.features, combined.playback]).toEqual([features, playback]);
   });
 
   it("replaces a custom key that version 0.1 stored under metadata", () => {
@@ -168,6 +186,10 @@ const removal = fc.constantFrom<object>(
   { custom: { "*": null } },
   { creator: null },
   { origins: null },
+  { features: null },
+  { playback: { maxSeconds: null } },
+  { playback: { accessRules: null } },
+  { playback: { downloadable: null } },
 );
 
 describe("combineDocuments, for any plan, tenant and creation", () => {
@@ -195,6 +217,10 @@ describe("combineDocuments, for any plan, tenant and creation", () => {
       fc.property(plans, owns, policyRequest, ({ document: plan }, { document: own }, request) => {
         const combined = combineDocuments(plan, own, STREAM_BOUNDS);
         const read = readPolicy(combined.json, "policy");
+        if (read.ok) {
+          expect(combined.features).toEqual(read.value.features);
+          expect(combined.playback).toEqual(read.value.playback);
+        }
         if (!read.ok) expect(combined.conflict).toBeDefined();
         else if (combined.conflict) expect(apply(read.value, request).result.ok).toBe(false);
         else expect(sorted(apply(combined, request))).toEqual(sorted(apply(read.value, request)));
@@ -246,6 +272,8 @@ describe("parsePolicy, of a document with null", () => {
     [{ upload: null }, "policy.upload"],
     [{ metadata: null }, "policy.metadata"],
     [{ custom: null }, "policy.custom"],
+    [{ playback: null }, "policy.playback"],
+    [{ playback: { maxSeconds: null, max: null } }, "policy.playback.max"],
     [{ upload: { maxByte: null } }, "policy.upload.maxByte"],
     [{ metadata: { nme: null } }, "policy.metadata.nme"],
     [{ custom: { name: null } }, "policy.custom.name"],
@@ -300,7 +328,7 @@ function nullsOf(plan: unknown, own: unknown): unknown {
   const at = (json: unknown, member: string) => (json as Record<string, Record<string, unknown> | undefined>)[member];
   const result: Record<string, unknown> = { ...(own as object) };
   for (const [member, value] of Object.entries(plan as Record<string, unknown>))
-    if (member === "creator" || member === "origins") result[member] ??= null;
+    if (["creator", "origins", "features"].includes(member)) result[member] ??= null;
     else
       result[member] = {
         ...Object.fromEntries(Object.keys(value as object).map((name) => [name, null])),

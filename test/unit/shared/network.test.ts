@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { networkOf } from "../../../src/core/shared/network.ts";
+import { isAddressRange, networkOf } from "../../../src/core/shared/network.ts";
 
 const group = fc.nat(0xffff);
 const half = fc.tuple(group, group, group, group);
@@ -109,5 +109,45 @@ describe("networkOf", () => {
         expect(networkOf(`::ffff:${one}`) === networkOf(other)).toBe(one === other);
       }),
     );
+  });
+});
+
+describe("isAddressRange", () => {
+  it.each([
+    "192.0.2.1",
+    "192.0.2.0/24",
+    "0.0.0.0/0",
+    "192.0.2.1/32",
+    "::",
+    "::1",
+    "2001:db8::/32",
+    "2001:DB8::1/128",
+    "::ffff:192.0.2.1",
+  ])("accepts %s", (text) => {
+    expect(isAddressRange(text)).toBe(true);
+  });
+
+  it.each([
+    "",
+    "/24",
+    "192.0.2.0/",
+    "192.0.2.0/33",
+    "192.0.2.0/024",
+    "192.0.2.0/-1",
+    "192.0.2.0/2.5",
+    "192.0.2.0/24/24",
+    "192.0.2",
+    "192.0.2.256",
+    "192.0.02.1",
+    "0x7f.0.0.1",
+    "2001:db8::/129",
+    "2001:db8",
+    "[::1]",
+    "fe80::1%eth0",
+    "localhost",
+    " ::1",
+    "192.0.2.1-192.0.2.9",
+  ])("refuses %j", (text) => {
+    expect(isAddressRange(text)).toBe(false);
   });
 });

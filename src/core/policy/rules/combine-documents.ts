@@ -4,7 +4,8 @@ import type { PolicyDocument } from "./policy.ts";
 
 /**
  * Combines a plan's document with that of a tenant on the plan. What the tenant names replaces the plan's entry, and `null` removes
- * it. An entry is a member of `upload`, a key of `metadata` or `custom` (`*` too), `creator` or `origins`, as a whole.
+ * it. An entry is a member of `upload` or `playback`, a key of `metadata` or `custom` (`*` too), `creator`, `origins` or `features`, as
+ * a whole.
  *
  * A combination that contradicts itself refuses every creation, by `conflict`: the tenant itself stays usable.
  */
@@ -15,6 +16,8 @@ export function combineDocuments(plan: PolicyDocument, own: PolicyDocument, boun
   const { fileTypes } = from(".upload.fileTypes").upload;
   const { creator } = from(".creator");
   const { origins } = from(".origins");
+  const { features } = from(".features");
+  const playback = Object.entries(plan.playback).filter(([member]) => !named.has(`.playback.${member}`));
   const rules = new Map([...[...plan.rules].filter(([key]) => !named.has(key)), ...own.rules]);
   const combined: PolicyDocument = {
     source: "policy",
@@ -31,6 +34,8 @@ export function combineDocuments(plan: PolicyDocument, own: PolicyDocument, boun
     ...(customKeys && { customKeys }),
     ...(creator && { creator }),
     ...(origins && { origins }),
+    ...(features && { features }),
+    playback: { ...Object.fromEntries(playback), ...own.playback },
     inherited: new Set([...planned.keys()].filter((entry) => !named.has(entry))),
   };
   const conflict = findContradiction([combined], { tenant: "any", kind: "api-key" }, bounds);
@@ -58,6 +63,11 @@ interface Entry {
   readonly value: unknown;
 }
 
+/** Members of a document that are one entry each. */
+const WHOLE_MEMBERS = new Set(["creator", "origins", "features"]);
+/** Members whose entries are rules, by key. */
+const MEMBERS_OF_RULES = new Set(["metadata", "custom"]);
+
 /**
  * The entries of a document that was read. They are named by the key in lower case, as keys are compared without case and version
  * 0.1 had custom keys under `metadata`; or by the path with a dot before it, as no key begins.
@@ -65,9 +75,13 @@ interface Entry {
 function entriesOf(json: unknown): ReadonlyMap<string, Entry> {
   const entries = new Map<string, Entry>();
   for (const [member, value] of Object.entries(json as Record<string, unknown>))
-    if (member === "creator" || member === "origins") entries.set(`.${member}`, { member, value });
+    if (WHOLE_MEMBERS.has(member)) entries.set(`.${member}`, { member, value });
     else
       for (const [name, inner] of Object.entries((value ?? {}) as Record<string, unknown>))
-        entries.set(member === "upload" ? `.upload.${name}` : name.toLowerCase(), { member, name, value: inner });
+        entries.set(MEMBERS_OF_RULES.has(member) ? name.toLowerCase() : `.${member}.${name}`, {
+          member,
+          name,
+          value: inner,
+        });
   return entries;
 }

@@ -2,7 +2,8 @@ import { type Person, TENANT_NAMESPACE } from "../../auth/rules/person.ts";
 import { type Problem, problem } from "../../shared/problem.ts";
 import { truncate } from "../../shared/text.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
-import { type CreatorSource, type Policy, type PolicyDocument, memberPath } from "./policy.ts";
+import { memberPath } from "./member-path.ts";
+import type { CreatorSource, Policy, PolicyDocument } from "./policy.ts";
 
 /** Stream's limit for `Upload-Creator`. */
 export const MAX_CREATOR_CHARACTERS = 64;

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { subset } from "../../shared/fields.ts";
 import { jsonObject } from "../../shared/strict-object.ts";
 import { isJsonObject } from "../../shared/json.ts";
 import { type Result, ok } from "../../shared/result.ts";
@@ -8,8 +9,10 @@ import { hasRemovals } from "./combine-documents.ts";
 import { type RulesByKey, compileRules } from "./compile-rules.ts";
 import { type Faults, refuse, refuseAll, refuseIssues, unmatched } from "./faults.ts";
 import { PREFIX_EXPECTED, isCreatorPrefix } from "./creator.ts";
+import { FEATURES } from "./features.ts";
 import { FILE_TYPE } from "./file-types.ts";
 import { ORIGIN_EXPECTED, isOrigin } from "./hosts.ts";
+import { playbackSchema } from "./playback-bounds.ts";
 import { CREATOR_SOURCES, type PolicyDocument } from "./policy.ts";
 
 export const NO_PLAN = "only a tenant on a plan may have null, which removes an entry of the plan";
@@ -40,6 +43,8 @@ const documentSchema = jsonObject({
     }),
   ),
   origins: v.nullish(v.pipe(v.array(v.string()), v.maxLength(MAX_ORIGINS))),
+  features: v.nullish(subset(FEATURES)),
+  playback: v.optional(playbackSchema, {}),
 });
 
 /**
@@ -83,7 +88,7 @@ function compileDocument(
 ): Result<PolicyDocument> {
   const parsed = v.safeParse(documentSchema, json);
   if (!parsed.success) return refuseIssues(`/${source}`, parsed.issues);
-  const { upload, metadata, custom, creator, origins } = parsed.output;
+  const { upload, metadata, custom, creator, origins, features, playback } = parsed.output;
 
   const { fileTypes } = upload;
   const [minBytes, maxBytes] = [upload.minBytes ?? 0, upload.maxBytes ?? Number.MAX_SAFE_INTEGER];
@@ -108,6 +113,8 @@ function compileDocument(
     ...rules.value,
     ...(creator && { creator }),
     ...(origins && { origins }),
+    ...(features && { features }),
+    playback: Object.fromEntries(Object.entries(playback).filter(([, bound]) => bound !== null)),
     ...(hasRemovals(json) && { removes: true }),
   });
 }

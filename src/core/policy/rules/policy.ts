@@ -1,13 +1,14 @@
 import type { Problem } from "../../shared/problem.ts";
+import type { AccessRule } from "./access-rules.ts";
+import type { Feature } from "./features.ts";
+import type { DocumentSource } from "./member-path.ts";
 import type { AnyRule, CustomKeysRule } from "./rule.ts";
 
 /** The tenant's document, then a grant's if there is one. A creation must satisfy all of them. */
 export type Policy = readonly [tenant: PolicyDocument, ...narrowedBy: PolicyDocument[]];
 
 /** One policy document, compiled. */
-export interface PolicyDocument {
-  /** Whose document: `policy` is the tenant's, `plan` its plan's, `grant` a grant's. Rule paths in explanations begin with it. */
-  readonly source: "policy" | "plan" | "grant";
+export interface PolicyDocument extends DocumentSource {
   /** The document as it was written. */
   readonly json: unknown;
   readonly upload: {
@@ -31,17 +32,24 @@ export interface PolicyDocument {
   };
   /** Browser origins that may create uploads; absent: any. */
   readonly origins?: readonly string[];
+  /** What is allowed besides uploads; absent: all of it. */
+  readonly features?: readonly Feature[];
+  /** See `playbackBounds` for what is absent. */
+  readonly playback: Partial<PlaybackBounds>;
   /** It has entries that are `null`, which remove those of a plan. */
   readonly removes?: true;
-  /** The entries that a document has from the plan that it was combined with: see `combineDocuments`. */
-  readonly inherited?: ReadonlySet<string>;
   /** Why no creation can satisfy a document that was combined with a plan's. */
   readonly conflict?: Problem;
 }
 
-/** The path of an entry that is no rule, such as `plan.upload.maxBytes`. */
-export function memberPath({ source, inherited }: PolicyDocument, member: string): string {
-  return `${inherited?.has(`.${member}`) ? "plan" : source}.${member}`;
+/** What a playback token may be. */
+export interface PlaybackBounds {
+  /** The longest life of a token. */
+  readonly maxSeconds: number;
+  /** Every token has these. */
+  readonly accessRules: readonly AccessRule[];
+  /** Whether a token may also be for the video's download, which is beyond all bounds once it is made. */
+  readonly downloadable: boolean;
 }
 
 export const CREATOR_SOURCES = ["caller", "client", "tenant", "none"] as const;

@@ -5,7 +5,8 @@ import { fitsFileTypes, mediaTypeOf } from "./file-types.ts";
 import { matchesWildcard } from "./hosts.ts";
 import type { Upstream } from "../../stream/rules/upstream.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
-import { type Policy, type PolicyDocument, memberPath, tenantDocument } from "./policy.ts";
+import { memberPath } from "./member-path.ts";
+import { type Policy, type PolicyDocument, tenantDocument } from "./policy.ts";
 import { normalizeName } from "./normalize-text.ts";
 import { FILE_NAME_KEY, FILE_TYPE_KEY, declaredFileTypes } from "./reserved-keys.ts";
 
