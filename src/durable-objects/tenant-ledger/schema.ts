@@ -75,6 +75,12 @@ const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
   `
   ALTER TABLE uploads ADD COLUMN label TEXT;
   CREATE INDEX uploads_by_label ON uploads (label, id) WHERE label <> '';`,
+
+  // Videos that are no uploads, and edits of all.
+  `
+  ALTER TABLE uploads ADD COLUMN source TEXT;
+  ALTER TABLE uploads ADD COLUMN clipped_from TEXT;
+  ALTER TABLE uploads ADD COLUMN edits INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 /** Copying a ledger of this size blocks it for one to five seconds, once. Larger ones keep the table with `seq`. */
@@ -198,6 +204,12 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly name: string | null;
   /** JSON object of text: the custom metadata that was sent to Stream. */
   readonly meta: string | null;
+  /** Null: an upload. */
+  readonly source: "copy" | "clip" | null;
+  /** The uid of the video that a clip was made of. */
+  readonly clipped_from: string | null;
+  /** How many events `upload.updated` there were. */
+  readonly edits: number;
 }
 
 /** The columns of a new upload; the others get their defaults. */
