@@ -138,7 +138,7 @@ export const documentsFor = (stream: LocalStream) => ({
     thumbnailTimestampPct: 0.5,
     watermark: { uid: WATERMARK },
   },
-  grant: { subject: "user-1", expiresIn: 600, reference: "order-1", uploads: 3, policy: POLICY },
+  grant: { subject: "user-1", expiresIn: 600, reference: "order-1", uploads: 3, playback: true, policy: POLICY },
   check: {
     length: 1_000,
     metadata: { name: "A name", maxdurationseconds: "60" },

@@ -134,6 +134,28 @@ describe("POST …/grants", () => {
   });
 });
 
+describe("POST …/grants with playback", () => {
+  it("answers with it, and refuses it to a key that may not sign", async () => {
+    await newTenant();
+    expect(await mint({ playback: true })).toMatchObject({ playback: true, uploads: 1 });
+    expect(await mint({ playback: false })).not.toHaveProperty("playback");
+    key = await harness.tenant(tenant, {}, { name: "mints", scopes: ["grants:create"] });
+    await expect(mint({ playback: true })).rejects.toThrow('"code":"scope_missing"');
+    expect(await mint()).not.toHaveProperty("playback");
+  });
+
+  it("refuses it where the policy has no playback", async () => {
+    await newTenant({ policy: { features: ["edit"] } });
+    await expect(mint({ playback: true })).rejects.toThrow("policy.features must have playback (found: edit).");
+  });
+
+  it("makes a grant that uploads as any other", async () => {
+    await newTenant();
+    const { grant } = await mint({ playback: true, policy: { features: ["playback"], playback: { maxSeconds: 60 } } });
+    expect(await upload(grant, { name: "a.mp4" })).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
 describe("an event of an upload", () => {
   it("leads to the backend's own record, and to the player", async () => {
     await newTenant({ policy: { metadata: { requiresignedurls: { force: true } }, custom: { project: {} } } });

@@ -100,7 +100,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
       if (!(await isSigned(token, key.bytes, GRANT_ALGORITHM))) return invalid("signature", { found: kid });
       const grant = v.safeParse(grantClaims, claims);
       if (!grant.success) return invalid("parse", { found: grant.issues[0].message });
-      const { jti, aud, iat, exp, sub, ns, policy, uploads, reference, mintedBy } = grant.output;
+      const { jti, aud, iat, exp, sub, ns, policy, playback, uploads, reference, mintedBy } = grant.output;
       // Grants need no tolerance for clocks: this Worker signs them.
       if (exp + graceSeconds <= Math.floor(Date.now() / 1000))
         return refuseToken("credential_expired", "The grant has expired.", { step: "times", found: exp });
@@ -112,6 +112,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
         ...(ns && { person: { namespace: ns[0], subject: ns[1] } }),
         ...(sub !== undefined && { person: { namespace: TENANT_NAMESPACE, subject: sub } }),
         ...(policy !== undefined && { policy }),
+        ...(playback && { playback }),
         uploads,
         ...(reference !== undefined && { reference }),
         mintedBy,
@@ -120,7 +121,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
 
     async signGrant(grant) {
       const [signingKey] = grantKeys;
-      const { person, policy, uploads, reference, mintedBy } = grant;
+      const { person, policy, playback, uploads, reference, mintedBy } = grant;
       const isTenants = person?.namespace === TENANT_NAMESPACE;
       const claims = {
         iss: GRANT_ISSUER,
@@ -130,6 +131,7 @@ export function createTokens(grantKeys: KeyRing, allowLoopback: boolean): Tokens
         exp: grant.expiresAt,
         ...(person && (isTenants ? { sub: person.subject } : { ns: [person.namespace, person.subject] })),
         ...(policy !== undefined && { policy }),
+        ...(playback && { playback }),
         ...(uploads !== DEFAULT_GRANT_UPLOADS && { uploads }),
         ...(reference !== undefined && { reference }),
         mintedBy,
@@ -153,6 +155,7 @@ const grantClaims = v.object({
   /** Namespace and subject of any other person. Not in `sub`, which the version before takes for the tenant's. */
   ns: v.optional(v.tuple([v.string(), v.string()])),
   policy: v.optional(v.unknown()),
+  playback: v.optional(v.literal(true)),
   uploads: v.optional(v.number(), DEFAULT_GRANT_UPLOADS),
   reference: v.optional(v.string()),
   mintedBy: v.union([v.object({ key: v.string() }), v.object({ issuer: v.string(), iss: v.string() })]),

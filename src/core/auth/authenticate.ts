@@ -1,10 +1,10 @@
 import { type ApiKeyRecord, parseApiKey } from "./rules/api-key.ts";
-import type { Caller } from "./rules/caller.ts";
+import { type Caller, refuseScope } from "./rules/caller.ts";
 import { type Credentials, type PresentedToken, checkSize, missingCredential, readToken } from "./rules/credential.ts";
 import { type Grant, OWN_UPLOAD_GRACE_SECONDS } from "./rules/grant.ts";
 import { canHaveScope, isForTenant } from "./rules/issuer.ts";
 import { provisionerOf } from "./rules/provisioning.ts";
-import { GRANT_SCOPES, OWN_UPLOAD_SCOPES, type Scope } from "./rules/scopes.ts";
+import { type Scope, scopesOfGrant } from "./rules/scopes.ts";
 import { checkIssuer } from "./rules/token-checks.ts";
 import { findTenant } from "./find-tenant.ts";
 import { otherTenant, verifyJwt } from "./verify-jwt.ts";
@@ -163,7 +163,7 @@ async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo
     tenant: grant.tenant,
     kind: "grant",
     credential: grant.id,
-    scopes: ownOnly ? OWN_UPLOAD_SCOPES : GRANT_SCOPES,
+    scopes: scopesOfGrant(ownOnly, grant.playback),
     ...minter.value,
     ...(grant.person && { person: grant.person }),
     ...(policy && { policy: policy.value }),
@@ -181,7 +181,7 @@ async function verifyGrant(ports: AuthenticatePorts, token: string, to: AccessTo
  */
 async function checkMinter(
   ports: AuthenticatePorts,
-  { mintedBy, tenant }: Grant,
+  { mintedBy, tenant, playback }: Grant,
   ownOnly: boolean,
 ): Promise<Result<Pick<Caller, "version" | "provisioner">>> {
   if ("key" in mintedBy) {
@@ -196,21 +196,15 @@ async function checkMinter(
   const issuers = await ports.registry.issuers(mintedBy.iss, "trusted");
   if (!issuers.ok) return issuers;
   const issuer = issuers.value.find(({ id }) => id === mintedBy.issuer);
-  if (!issuer || !canHaveScope(issuer, "grants:create") || !isForTenant(issuer, tenant))
-    return err(problem("credential_revoked", "The issuer whose token minted this grant may no longer mint grants."));
+  const mints = issuer && canHaveScope(issuer, "grants:create") && (!playback || canHaveScope(issuer, "playback:sign"));
+  if (!mints || !isForTenant(issuer, tenant))
+    return err(problem("credential_revoked", "The issuer whose token minted this grant may no longer mint it."));
   return ok({ version: issuer.version ?? ANY_VERSION, ...provisionerOf(issuer, mintedBy.iss, tenant) });
 }
 
 function authorize(verified: VerifiedToken, tenant: Tenant | undefined, scope: Scope): Result<Access> {
   if (!tenant) return err(NO_SUCH_TENANT);
   if (tenant.suspended) return err(problem("tenant_suspended", "This tenant is suspended."));
-  const { caller } = verified;
-  if (caller.scopes.has(scope)) return ok({ ...verified, tenant });
-  const scopes = [...caller.scopes].join(", ") || "none";
-  return err(
-    problem("scope_missing", `The credential lacks the scope ${scope} (found: ${scopes}).`, {
-      key: scope,
-      ...(caller.kind === "jwt" && { step: "scopes" }),
-    }),
-  );
+  const refusal = refuseScope(verified.caller, scope);
+  return refusal ? err(refusal) : ok({ ...verified, tenant });
 }

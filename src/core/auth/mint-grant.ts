@@ -12,16 +12,20 @@ import {
   MAX_REFERENCE_CHARACTERS,
   MIN_GRANT_SECONDS,
 } from "./rules/grant.ts";
+import { MAX_ACCESS_RULES } from "../policy/rules/access-rules.ts";
 import { findContradiction } from "../policy/rules/contradiction.ts";
+import { refuseFeature } from "../policy/rules/features.ts";
 import { parsePolicy } from "../policy/rules/parse-policy.ts";
-import { type PolicyDocument, narrow } from "../policy/rules/policy.ts";
+import { combinedAccessRules } from "../policy/rules/playback-bounds.ts";
+import { type Policy, type PolicyDocument, narrow } from "../policy/rules/policy.ts";
 import { uploadBounds } from "../quota/rules/upload-bounds.ts";
 import { ANY_ACCOUNT } from "../stream/rules/defaults.ts";
+import { type Problem, problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { truncate } from "../shared/text.ts";
 import type { Access } from "./authenticate.ts";
 import { type ProvisionTenantPorts, provisionTenant } from "./provision-tenant.ts";
-import type { Caller } from "./rules/caller.ts";
+import { type Caller, refuseScope } from "./rules/caller.ts";
 import { TENANT_NAMESPACE } from "./rules/person.ts";
 import { SUBJECT_EXPECTED, isSubject } from "./rules/subject.ts";
 import type { Tokens } from "../ports/tokens.ts";
@@ -53,6 +57,8 @@ export const mintGrantSchema = jsonObject({
   reference: v.optional(reference),
   /** How many files it is for. */
   uploads: v.optional(integer(1, MAX_GRANT_UPLOADS), DEFAULT_GRANT_UPLOADS),
+  /** Whether it also signs playback tokens of its uploads. */
+  playback: v.optional(v.boolean(), false),
   /** A policy document that narrows the tenant's. */
   policy: v.optional(v.unknown()),
 });
@@ -81,9 +87,12 @@ export async function mintGrant(
     );
   const policy = parseGrantPolicy(body.policy);
   if (!policy.ok) return policy;
+  const narrowed = narrow(tenant.policy, policy.value);
+  const refusal = body.playback && refusePlayback(caller, narrowed);
+  if (refusal) return err(refusal);
   const { person } = asGrant(caller, body.subject);
   const contradiction = findContradiction(
-    narrow(tenant.policy, policy.value),
+    narrowed,
     asGrant(caller, body.subject),
     uploadBounds(ANY_ACCOUNT, tenant.limits),
   );
@@ -94,7 +103,7 @@ export async function mintGrant(
   if (!seconds.ok) return seconds;
   const made = await provisionTenant(ports, access);
   if (!made.ok) return made;
-  const { reference, uploads } = body;
+  const { reference, uploads, playback } = body;
   const grant: Grant = {
     id: ports.newGrantId(),
     tenant: tenant.id,
@@ -102,6 +111,7 @@ export async function mintGrant(
     expiresAt: issuedAt + seconds.value,
     ...(person && { person }),
     ...(body.policy !== undefined && { policy: body.policy }),
+    ...(playback && { playback }),
     uploads,
     ...(reference !== undefined && { reference }),
     mintedBy: caller.iss === undefined ? { key: caller.credential } : { issuer: caller.credential, iss: caller.iss },
@@ -127,6 +137,18 @@ function parseGrantPolicy(json: unknown): Result<PolicyDocument | undefined> {
     ? policy
     : invalidField("policy", `must have at most ${MAX_GRANT_POLICY_BYTES} bytes of JSON (found: ${bytes})`);
 }
+
+/** A credential does not hand out what it lacks, and a grant that can never sign a token is refused. */
+function refusePlayback(caller: Caller, policy: Policy): Problem | undefined {
+  const refusal = refuseScope(caller, "playback:sign") ?? refuseFeature(policy, "playback");
+  return refusal ?? (combinedAccessRules(policy) ? undefined : RULES_CONFLICT);
+}
+
+const RULES_CONFLICT = problem(
+  "policy_conflict",
+  `No playback token can have the access rules of both policies: both have an allow, or they are more than ${MAX_ACCESS_RULES} together.`,
+  { key: "accessRules" },
+);
 
 /** A grant lasts at most until its key expires, or as long as its issuer allows. @returns seconds */
 function lifeOf(

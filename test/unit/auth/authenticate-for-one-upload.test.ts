@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type AuthenticatePorts, authenticate } from "../../../src/core/auth/authenticate.ts";
+import type { Grant } from "../../../src/core/auth/rules/grant.ts";
 import type { Scope } from "../../../src/core/auth/rules/scopes.ts";
 import { ok } from "../../../src/core/shared/result.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
-import { KEY, bearer, grant, issuer, keyRecord, portsOf } from "../../support/auth-fixtures.ts";
+import { ISS, KEY, bearer, grant, issuer, keyRecord, portsOf } from "../../support/auth-fixtures.ts";
 
 describe("authenticate for one upload", () => {
   const forOne = async (ports: AuthenticatePorts, scope: Scope = "uploads:read") => {
@@ -16,6 +17,30 @@ describe("authenticate for one upload", () => {
     expect(await forOne(portsOf({}), "uploads:read")).toMatchObject({ kind: "grant", credential: "jti-1", scopes });
     expect(await forOne(portsOf({}), "uploads:delete")).toMatchObject({ scopes });
     expect(await forOne(portsOf({}), "uploads:create")).toBe("scope_missing");
+  });
+
+  it("lets a grant with playback sign tokens, too, but never edit or copy", async () => {
+    const playing = { grant: { ...grant, playback: true as const } };
+    const scopes = new Set(["uploads:read", "uploads:delete", "playback:sign"]);
+    expect(await forOne(portsOf(playing), "playback:sign")).toMatchObject({ scopes });
+    expect(await forOne(portsOf({}), "playback:sign")).toBe("scope_missing");
+    for (const scope of ["uploads:edit", "uploads:copy"] as const)
+      expect(await forOne(portsOf(playing), scope)).toBe("scope_missing");
+    for (const scope of ["playback:sign", "uploads:edit", "uploads:copy"] as const)
+      expect(await authenticate(portsOf(playing), bearer("grant"), scope)).toMatchObject({
+        problem: { code: "scope_missing" },
+      });
+  });
+
+  it("refuses a grant with playback once its issuer may no longer sign", async () => {
+    const ofIssuer = { ...grant, mintedBy: { issuer: "idp", iss: ISS } };
+    const playing = { ...ofIssuer, playback: true as const };
+    const signs = { ...issuer, scopes: { kind: "fixed", scopes: new Set<Scope>(["grants:create", "playback:sign"]) } };
+    const outcome = (made: Grant, minter: object) =>
+      forOne(portsOf({ grant: made, issuers: [{ ...issuer, ...minter }] }), "uploads:read");
+    expect(await outcome(playing, signs)).toMatchObject({ kind: "grant" });
+    expect(await outcome(playing, issuer)).toBe("credential_revoked");
+    expect(await outcome(ofIssuer, issuer)).toMatchObject({ kind: "grant" });
   });
 
   it("lets no other credential do more than for the tenant", async () => {

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { mintGrant, mintGrantSchema } from "../../../src/core/auth/mint-grant.ts";
 import type { Access } from "../../../src/core/auth/authenticate.ts";
 import type { Grant } from "../../../src/core/auth/rules/grant.ts";
+import type { Scope } from "../../../src/core/auth/rules/scopes.ts";
 import type { CachedRegistry } from "../../../src/core/ports/registry.ts";
 import { ok } from "../../../src/core/shared/result.ts";
 import { NOON, policyOf } from "../../support/policy-fixtures.ts";
@@ -158,7 +159,44 @@ describe("mintGrant", () => {
     expect(await mint(byJwt, { policy })).toMatchObject(refused);
   });
 
+  describe("with playback", () => {
+    const signs = { scopes: new Set<Scope>(["grants:create", "playback:sign"]) };
+    const country = { type: "ip.geoip.country", action: "allow", country: ["DE"] };
+    const rules = (...accessRules: object[]) => ({ playback: { accessRules } });
+    const blocks = (count: number) => rules(...Array.from({ length: count }, () => ({ ...country, action: "block" })));
+
+    it("mints a grant that says so, and none that says no", async () => {
+      expect(await mint(key(signs), { playback: true })).toMatchObject({ value: { grant: { playback: true } } });
+      for (const body of [{}, { playback: false }]) {
+        const minted = await mint(key({ scopes: new Set() }), body);
+        expect(minted.ok && minted.value.grant).not.toHaveProperty("playback");
+      }
+    });
+
+    it("needs a minter that may sign", async () => {
+      const refused = { problem: { code: "scope_missing", key: "playback:sign" } };
+      expect(await mint(key({ scopes: new Set(["grants:create"]) }), { playback: true })).toMatchObject(refused);
+      const ofJwt = (scopes: Access["caller"]["scopes"]) => accessOf({ ...jwt, maxGrantSeconds: 60, scopes });
+      expect(await mint(ofJwt(new Set()), { playback: true })).toMatchObject(refused);
+      expect(await mint(ofJwt(signs.scopes), { playback: true })).toMatchObject({ ok: true });
+    });
+
+    it.each<[string, tenant: object, policy: object, problem: object | undefined]>([
+      ["the tenant allows none", { features: ["edit"] }, {}, { code: "feature_not_allowed", key: "policy.features" }],
+      ["the grant allows none", {}, { features: [] }, { code: "feature_not_allowed", key: "grant.features" }],
+      ["both allow viewers", rules(country), rules(country), { code: "policy_conflict", key: "accessRules" }],
+      ["there are six access rules", blocks(3), blocks(3), { code: "policy_conflict", key: "accessRules" }],
+      ["nothing is wrong", { features: ["playback"], ...blocks(3) }, blocks(2), undefined],
+    ])("is decided by both policies: %s", async (_, ofTenant, policy, problem) => {
+      const minted = await mint(key(signs, ofTenant), { playback: true, policy });
+      expect(minted).toMatchObject(problem ? { problem } : { ok: true });
+      expect(await mint(key(signs, ofTenant), { policy })).toMatchObject({ ok: true });
+    });
+  });
+
   it.each([
+    { playback: "true" },
+    { playback: null },
     { reference: "" },
     { reference: "x".repeat(201) },
     { reference: "two\nlines" },

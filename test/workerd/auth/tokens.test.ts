@@ -22,6 +22,7 @@ describe("Tokens.signGrant and Tokens.verifyGrant", () => {
       ...grant,
       person: { namespace: "auth0", subject: "user-1" },
       policy: { upload: { maxBytes: 5 } },
+      playback: true as const,
       uploads: 50,
       reference: "order 7",
       mintedBy,

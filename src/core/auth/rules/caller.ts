@@ -1,4 +1,5 @@
 import type { PolicyDocument } from "../../policy/rules/policy.ts";
+import { type Problem, problem } from "../../shared/problem.ts";
 import type { Grant } from "./grant.ts";
 import type { Person } from "./person.ts";
 import type { Provisioner } from "./provisioning.ts";
@@ -27,4 +28,14 @@ export interface Caller {
   readonly policy?: PolicyDocument;
   /** What a grant says about its uploads. */
   readonly grant?: Pick<Grant, "uploads" | "reference">;
+}
+
+/** @returns `undefined` if the caller's credential has the scope */
+export function refuseScope({ kind, scopes }: Pick<Caller, "kind" | "scopes">, scope: Scope): Problem | undefined {
+  if (scopes.has(scope)) return undefined;
+  const found = [...scopes].join(", ") || "none";
+  return problem("scope_missing", `The credential lacks the scope ${scope} (found: ${found}).`, {
+    key: scope,
+    ...(kind === "jwt" && { step: "scopes" }),
+  });
 }

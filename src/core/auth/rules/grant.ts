@@ -2,7 +2,7 @@ import type { Person } from "./person.ts";
 
 /**
  * A short-lived token that a tenant's backend mints for one upload of one end user, or for a few. It creates these uploads,
- * reads and cancels them, and nothing else; its policy can only narrow the tenant's.
+ * reads and cancels them, plays them if it has `playback`, and nothing else; its policy can only narrow the tenant's.
  */
 export interface Grant {
   /** The `jti`. */
@@ -14,6 +14,8 @@ export interface Grant {
   readonly issuedAt: number;
   /** Seconds since the epoch. */
   readonly expiresAt: number;
+  /** It also signs playback tokens of its uploads. */
+  readonly playback?: true;
   /** A policy document. Parsed at every use, since tokens outlive deployments. */
   readonly policy?: unknown;
   /** How many files it is for. */

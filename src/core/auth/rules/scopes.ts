@@ -16,11 +16,15 @@ export type Scope = (typeof SCOPES)[number];
 
 export const scopes = uniqueSubset(SCOPES);
 
-/** What a grant may do in the tenant. */
-export const GRANT_SCOPES: ReadonlySet<Scope> = new Set(["uploads:create"] as const);
-
-/** What a grant may do with an upload that was created under it. */
-export const OWN_UPLOAD_SCOPES: ReadonlySet<Scope> = new Set(["uploads:read", "uploads:delete"] as const);
+/**
+ * What a grant may do: in the tenant, or with an upload that was created under it.
+ *
+ * @param playback whether it was minted with `playback`
+ */
+export function scopesOfGrant(ownOnly: boolean, playback = false): ReadonlySet<Scope> {
+  if (!ownOnly) return new Set(["uploads:create"]);
+  return new Set(playback ? ["uploads:read", "uploads:delete", "playback:sign"] : ["uploads:read", "uploads:delete"]);
+}
 
 /**
  * The scopes that a claim of a JWT gives by their names. `uploads:copy` makes Stream fetch any URL: a token has it only if the

@@ -15,13 +15,14 @@ export function grantRoutes(ports: AuthenticatePorts & MintGrantPorts): Routes {
       const minted = await mintGrant(ports, access, body);
       if (!minted.ok) return minted;
       const { grant, token } = minted.value;
-      const { id, person, reference, uploads, expiresAt } = grant;
+      const { id, person, reference, uploads, playback, expiresAt } = grant;
       const document = {
         id,
         grant: token,
         ...(person && { subject: person.subject, namespace: person.namespace }),
         ...(reference !== undefined && { reference }),
         uploads,
+        ...(playback && { playback }),
         expiresAt: rfc3339(expiresAt),
       };
       return c.json(document, 201, { "Cache-Control": "no-store" });
