@@ -184,6 +184,40 @@ describe("a tenant on a plan", () => {
     expect(JSON.stringify(tooLong)).toContain("plan.metadata.name.maxLength");
   });
 
+  it("has the plan's features and playback, except what it names itself, and mints grants by these", async () => {
+    await putUpstream("eu");
+    const playback = { maxSeconds: 60, accessRules: [{ type: "any", action: "block" }], downloadable: true };
+    await asOperator("PUT", "/plans/free", { policy: { features: ["edit"], playback }, limits: {} });
+    const mint = async (policy: object) => {
+      const key = await seedTenant("acme", { plan: "free", upstream: "eu", policy, limits: {} });
+      const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+      const minted = await json(
+        request("POST", "/v1/acme/grants", { headers, body: JSON.stringify({ playback: true }) }),
+      );
+      const read = await json(request("GET", "/v1/acme/policy", { headers }));
+      return {
+        minted,
+        policy: read["policy"],
+        effective: (await json(asOperator("GET", "/tenants/acme")))["effective"],
+      };
+    };
+
+    const inherited = { features: ["edit"], playback };
+    expect(await mint({})).toMatchObject({
+      minted: { code: "feature_not_allowed", status: 403, key: "plan.features" },
+      policy: inherited,
+      effective: { policy: inherited },
+    });
+    const { minted, ...shown } = await mint({
+      features: ["playback"],
+      playback: { accessRules: null, downloadable: false },
+    });
+    expect(minted).toMatchObject({ playback: true });
+    const own = { features: ["playback"], playback: { maxSeconds: 60, downloadable: false } };
+    expect(shown).toMatchObject({ policy: own, effective: { policy: own } });
+    expect((await mint({ features: null })).policy).toEqual({ playback });
+  });
+
   it("refuses creations where plan and tenant contradict each other, and nothing else", async () => {
     await putUpstream("eu");
     const key = await seedTenant("acme", { plan: "free", upstream: "eu", policy: { upload: { maxBytes: 5 } } });
