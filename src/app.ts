@@ -12,6 +12,7 @@ import { adminRoutes } from "./http/routes/admin/admin.ts";
 import { cloudflareStreamRoutes } from "./http/routes/cloudflare/stream.ts";
 import { schemaRoutes } from "./http/routes/schemas.ts";
 import { streamWebhookRoutes } from "./http/routes/stream-webhook.ts";
+import { captionAndDownloadRoutes } from "./http/routes/tenant/captions-and-downloads.ts";
 import { tusEndpointRoutes } from "./http/routes/tenant/create-upload.ts";
 import { directUploadRoutes } from "./http/routes/tenant/direct-uploads.ts";
 import { grantRoutes } from "./http/routes/tenant/grants.ts";
@@ -40,6 +41,7 @@ export function createApp(dependencies: Dependencies): Routes {
   app.options("/v1/:tenant/*", (c) => c.body(null, 204));
   app.options("/client/v4/accounts/:tenant/*", (c) => c.body(null, 204));
   app.route("/v1/:tenant/uploads", uploadResourceRoutes(dependencies));
+  app.route("/v1/:tenant/uploads", captionAndDownloadRoutes(dependencies));
   app.route("/v1/:tenant/direct-uploads", directUploadRoutes(dependencies));
   app.route("/client/v4/accounts/:tenant/stream", cloudflareStreamRoutes(dependencies));
   app.route("/v1/:tenant/grants", grantRoutes(dependencies));

@@ -7,5 +7,7 @@ export interface AppEnv {
     requestId: string;
     log: RequestLog;
     failures: AuthFailureLimiter;
+    /** Of Cloudflare's paths: see `matchOperation`. */
+    parameters?: Readonly<Record<string, string>>;
   };
 }

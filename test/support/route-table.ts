@@ -1,5 +1,18 @@
-/** Every route that accepts a tenant's credential; `:id` is an upload's id or uid. Add new routes here. */
-export const ROUTES = [
+import type { Scope } from "../../src/core/auth/rules/scopes.ts";
+
+const CAPTIONS = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n";
+
+/** The same call below `/v1/:tenant/uploads` and in Cloudflare's path. */
+const both = <const R extends { method: string; path: string; scope: string; success: number }>(route: R) => [
+  { ...route, path: `/v1/:tenant/uploads${route.path}` },
+  { ...route, path: `/client/v4/accounts/:tenant/stream${route.path}`, success: 200 },
+];
+
+/**
+ * Every route that accepts a tenant's credential; `:id` is an upload's id or uid. `needs` is what has to be there for `success`.
+ * Add new routes here.
+ */
+export const ROUTES: readonly [Route, Route, Route, ...Route[]] = [
   { method: "POST", path: "/v1/:tenant/uploads", scope: "uploads:create", tus: true, success: 201 },
   { method: "GET", path: "/v1/:tenant/uploads", scope: "uploads:read", success: 200 },
   { method: "GET", path: "/v1/:tenant/uploads/:id", scope: "uploads:read", success: 200 },
@@ -22,9 +35,54 @@ export const ROUTES = [
   { method: "GET", path: "/v1/:tenant/policy", scope: "policy:read", success: 200 },
   { method: "GET", path: "/v1/:tenant/usage", scope: "usage:read", success: 200 },
   { method: "POST", path: "/v1/:tenant/policy/check", scope: "policy:read", body: { length: 1 }, success: 200 },
-] as const;
+  ...both({ method: "GET", path: "/:id/captions", scope: "uploads:read", needs: "ready", success: 200 }),
+  ...both({
+    method: "PUT",
+    path: "/:id/captions/:language",
+    scope: "uploads:edit",
+    form: CAPTIONS,
+    needs: "ready",
+    success: 200,
+  }),
+  ...both({ method: "GET", path: "/:id/captions/:language", scope: "uploads:read", needs: "captions", success: 200 }),
+  ...both({
+    method: "GET",
+    path: "/:id/captions/:language/vtt",
+    scope: "uploads:read",
+    needs: "captions",
+    success: 200,
+  }),
+  ...both({
+    method: "DELETE",
+    path: "/:id/captions/:language",
+    scope: "uploads:edit",
+    needs: "captions",
+    success: 204,
+  }),
+  ...both({ method: "GET", path: "/:id/downloads", scope: "uploads:read", needs: "downloads", success: 200 }),
+  ...both({ method: "POST", path: "/:id/downloads", scope: "uploads:edit", needs: "ready", success: 200 }),
+  ...both({ method: "DELETE", path: "/:id/downloads", scope: "uploads:edit", needs: "downloads", success: 204 }),
+  { method: "GET", path: "/client/v4/accounts/:tenant/stream/watermarks", scope: "policy:read", success: 200 },
+  {
+    method: "GET",
+    path: "/client/v4/accounts/:tenant/stream/watermarks/:profile",
+    scope: "policy:read",
+    success: 200,
+  },
+];
 
-export type Route = (typeof ROUTES)[number];
+export interface Route {
+  readonly method: string;
+  readonly path: string;
+  readonly scope: Scope;
+  readonly tus?: true;
+  /** JSON. */
+  readonly body?: object;
+  /** The one part, `file`, of a form. */
+  readonly form?: string;
+  readonly needs?: "ready" | "captions" | "downloads";
+  readonly success: number;
+}
 
 /** A valid request to a route, but for the credential. `path` is the route's path with its tenant and id. */
 export function requestTo(
@@ -32,14 +90,26 @@ export function requestTo(
   path: string,
   headers: Readonly<Record<string, string>>,
 ): [string, RequestInit] {
-  const json = "body" in route ? { "Content-Type": "application/json" } : {};
-  const tus = "tus" in route ? { "Tus-Resumable": "1.0.0", "Upload-Length": "5" } : {};
+  const json = route.body ? { "Content-Type": "application/json" } : {};
+  const tus = route.tus ? { "Tus-Resumable": "1.0.0", "Upload-Length": "5" } : {};
+  const url = path.replace(":language", "en").replace(":profile", LOCAL_WATERMARK);
   return [
-    path,
+    url,
     {
       method: route.method,
       headers: { ...json, ...tus, ...headers },
-      ...("body" in route && { body: JSON.stringify(route.body) }),
+      ...(route.body && { body: JSON.stringify(route.body) }),
+      ...(route.form !== undefined && { body: formOf(route.form) }),
     },
   ];
 }
+
+/** A form with one part, `file`. */
+export function formOf(text: string): FormData {
+  const form = new FormData();
+  form.set("file", new File([text], "captions.vtt", { type: "text/vtt" }));
+  return form;
+}
+
+/** A profile that the local Stream has. */
+const LOCAL_WATERMARK = "ea95132c15732412d22c1476fa83f27a";

@@ -216,8 +216,8 @@ describe("/client/v4/accounts/:tenant/stream", () => {
     ["HEAD", "", "GET, OPTIONS, POST"],
     ["PATCH", "", "GET, OPTIONS, POST"],
     ["HEAD", `/${"a".repeat(32)}`, "DELETE, GET, OPTIONS"],
-    ["POST", `/${"a".repeat(32)}`, "DELETE, GET, OPTIONS"],
-    ["POST", "/copy", "DELETE, GET, OPTIONS"],
+    ["PUT", `/${"a".repeat(32)}/downloads`, "DELETE, GET, OPTIONS, POST"],
+    ["POST", "/watermarks", "GET, OPTIONS"],
     ["GET", "/direct_upload", "OPTIONS, POST"],
     ["HEAD", "/storage-usage", "GET, OPTIONS"],
     ["POST", "/storage-usage", "GET, OPTIONS"],
@@ -228,10 +228,26 @@ describe("/client/v4/accounts/:tenant/stream", () => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
-  it.each(["GET", "DELETE", "POST"])("returns 404 below a video for %s", async (method) => {
+  it.each(["GET", "DELETE", "POST"])("returns 501 with what is offered for %s of anything else", async (method) => {
     const uid = await create("a");
-    for (const path of [`/${uid}/downloads`, `/downloads/stream/${uid}`])
-      expect(await problemOf(await fetchPath(method, path))).toMatchObject({ status: 404, code: "not_found" });
+    harness.stream.clearRequests();
+    for (const path of ["/keys", "/live_inputs", `/${uid}/embed`, `/${uid}/audio`, `/downloads/stream/${uid}`]) {
+      const answer = await fetchPath(method, path);
+      expect([answer.status, answer.headers.get("x-should-retry")]).toEqual([501, "false"]);
+      expect(await answer.json()).toMatchObject({
+        code: "not_offered",
+        success: false,
+        offered: expect.arrayContaining(["GET /stream/:uid", "GET /stream/watermarks"]),
+      });
+    }
+    expect(harness.stream.requests()).toEqual([]);
+  });
+
+  it("is not asked again by the SDK for what is not offered", async () => {
+    const before = harness.log.length;
+    const patient = new Cloudflare({ apiToken: key, baseURL: `${harness.url}/client/v4`, maxRetries: 2 });
+    await expect(patient.stream.keys.create({ account_id })).rejects.toMatchObject({ status: 501 });
+    await expect.poll(() => harness.log.length - before).toBe(1);
   });
 
   it("creates a basic link as Cloudflare's documentation does with curl, which sends JSON as a form", async () => {

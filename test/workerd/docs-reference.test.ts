@@ -13,10 +13,9 @@ import { ROUTES } from "../support/route-table.ts";
 const api = { path: "docs/api.md", text: apiText };
 const operations = { path: "docs/operations.md", text: operationsText };
 
-/** `/*` is `/:id` beside names: see `uidIn` of Cloudflare's routes. */
 const routes = createApp(createDependencies(env, parseConfig(env)))
   .routes.filter(({ method, path }) => method !== "ALL" && !(method === "OPTIONS" && path.endsWith("/*")))
-  .map(({ method, path }) => `${method} ${path.replace("/*", "/:id")}`);
+  .map(({ method, path }) => `${method} ${path}`);
 const isOperatorRoute = (route: string) => route.includes(" /admin/");
 const isTenantRoute = (route: string) => / \/(v1|client)\//.test(route);
 

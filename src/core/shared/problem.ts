@@ -21,6 +21,7 @@ export const PROBLEMS = {
   client_closed: { status: 499, cloudflare: 10005 },
   not_found: { status: 404, cloudflare: 10003 },
   method_not_allowed: { status: 405, cloudflare: 10405 },
+  not_offered: { status: 501, cloudflare: 10501 },
   conflict: { status: 409, cloudflare: 10005 },
 
   // tus
@@ -127,6 +128,8 @@ export interface Problem {
   readonly rate?: RateStatus;
   /** Methods of the path, with `method_not_allowed`. */
   readonly allow?: readonly string[];
+  /** The operations that are offered, with `not_offered`. */
+  readonly offered?: readonly string[];
   /** Seconds until a retry can succeed: the header `Retry-After`. */
   readonly retryAfterSeconds?: number;
   readonly facts?: Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;

@@ -5,7 +5,7 @@ import { respondProblem } from "../pipeline/problem-response.ts";
 import type { Registry } from "../../core/ports/registry.ts";
 import type { AppEnv } from "../app-env.ts";
 
-export const ALLOW_METHODS = "POST, GET, HEAD, PATCH, DELETE, OPTIONS";
+export const ALLOW_METHODS = "POST, GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
 
 /**
  * All headers that tus clients send, also those that Sluice refuses: if a header is not allowed, the browser reports a network

@@ -30,6 +30,7 @@ export function problemDocument(problem: Problem, requestId?: string): string {
     ...(problem.key !== undefined && { key: problem.key }),
     ...(problem.step && { step: problem.step }),
     ...limitMembers(problem),
+    ...(problem.offered && { offered: problem.offered }),
     requestId,
     success: false,
     errors: [{ code: cloudflare, message: problem.detail }],
@@ -53,6 +54,8 @@ export function problemHeaders(problem: Problem): Record<string, string> {
   const challenge = authenticateChallenge(problem);
   if (challenge) headers["WWW-Authenticate"] = challenge;
   if (problem.allow) headers["Allow"] = problem.allow.join(", ");
+  // The official SDK repeats every 5xx otherwise.
+  if (problem.offered) headers["X-Should-Retry"] = "false";
   if (problem.retryAfterSeconds !== undefined) headers["Retry-After"] = String(problem.retryAfterSeconds);
   if (problem.rate) Object.assign(headers, rateHeaders(problem.rate));
   if (PROBLEMS[problem.code].status === 412) headers["Tus-Version"] = TUS_VERSION;

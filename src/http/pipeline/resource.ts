@@ -1,4 +1,4 @@
-import type { Handler } from "hono";
+import type { Context, Handler } from "hono";
 import type { Routes } from "../routes.ts";
 import { problem } from "../../core/shared/problem.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -23,10 +23,12 @@ export function resource(
   const allow: string[] = Object.keys(handlers);
   if (head && handlers.GET) allow.push("HEAD");
   if (preflight) allow.push("OPTIONS");
-  allow.sort();
-  routes.all(path, (c) =>
-    respondProblem(c, problem("method_not_allowed", `Allowed here: ${allow.join(", ")}.`, { allow })),
-  );
+  routes.all(path, (c) => respondMethodNotAllowed(c, allow));
+}
+
+export function respondMethodNotAllowed(c: Context<AppEnv>, methods: readonly string[]): Promise<Response> {
+  const allow = methods.toSorted();
+  return respondProblem(c, problem("method_not_allowed", `Allowed here: ${allow.join(", ")}.`, { allow }));
 }
 
 /** Hono dispatches `HEAD` to the handler of `GET`: this passes it on to the 405 instead. */
