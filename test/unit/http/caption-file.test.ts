@@ -4,7 +4,7 @@ import { formOf } from "../../support/route-table.ts";
 
 const CAPTIONS = "WEBVTT\n\n00:00.000 --> 00:01.000\nHallo, Zoë\n";
 
-const read = (body: BodyInit, headers: Record<string, string> = {}) =>
+const read = (body: FormData | string, headers: Record<string, string> = {}) =>
   readCaptionFile(new Request("https://gateway.example/", { method: "PUT", body, headers }));
 
 const refusal = (code: string) => ({ ok: false, problem: { code } });

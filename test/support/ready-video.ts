@@ -1,0 +1,53 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { patch } from "../../src/local-stream/client.ts";
+import { makeVideo } from "../../src/local-stream/make-video.ts";
+import type { TestGateway } from "./gateway.ts";
+import { bearer, create } from "./http.ts";
+
+/** Seconds of the videos that `readyVideo` uploads. */
+export const READY_SECONDS = 2;
+
+let file: Promise<Buffer> | undefined;
+
+/**
+ * Uploads a short video through the gateway, and waits until the tenant's ledger has seen that it is ready.
+ *
+ * @param headers of the creation, beside the credential
+ * @returns its uid
+ */
+export async function readyVideo(
+  harness: TestGateway,
+  tenant: string,
+  credential: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  file ??= shortVideo();
+  const bytes = await file;
+  const more = { "Upload-Length": String(bytes.byteLength), ...headers };
+  const created = await create(harness.url, tenant, { ...bearer(credential), ...more });
+  expect(created.status).toBe(201);
+  const sent = await patch(created.headers.get("location") ?? "", 0, bytes);
+  expect(sent.status).toBe(204);
+  const uid = created.headers.get("stream-media-id") ?? "";
+  await expect.poll(() => stateOf(harness, tenant, credential, uid), { timeout: 10_000 }).toBe("ready");
+  return uid;
+}
+
+async function stateOf({ url }: TestGateway, tenant: string, credential: string, uid: string): Promise<unknown> {
+  const answer = await fetch(`${url}/v1/${tenant}/uploads/${uid}`, { headers: bearer(credential) });
+  return ((await answer.json()) as { state?: unknown }).state;
+}
+
+async function shortVideo(): Promise<Buffer> {
+  const folder = await mkdtemp(join(tmpdir(), "sluice-"));
+  try {
+    const path = join(folder, "video.mp4");
+    await makeVideo({ path, seconds: READY_SECONDS });
+    return await readFile(path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
