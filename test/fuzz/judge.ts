@@ -5,8 +5,9 @@ import { STRICT_ORIGIN, type World } from "./world.ts";
 
 /** What is wrong with an answer. */
 
-/** The only codes of a 5xx: each names trouble outside the gateway, such as an upstream that the fuzz made up. */
-const TROUBLE_ELSEWHERE: ReadonlySet<ProblemCode> = new Set([
+/** The only codes of a 5xx: a part of Cloudflare's API that is not offered, and trouble outside the gateway, such as an upstream that the fuzz made up. */
+const EXPECTED_5XX: ReadonlySet<ProblemCode> = new Set([
+  "not_offered",
   "stream_credential_refused",
   "stream_unreachable",
   "stream_error",
@@ -48,7 +49,7 @@ export function judge(world: World, request: FuzzRequest, answer: Answer): { cod
   if (answer.status === 400 && isUnparsed) return { faults };
 
   const code = isRefusal && !isHead ? checkProblem(answer, text, faults) : undefined;
-  if (answer.status >= 500 && !TROUBLE_ELSEWHERE.has(code as ProblemCode))
+  if (answer.status >= 500 && !EXPECTED_5XX.has(code as ProblemCode))
     faults.push(`${answer.status} ${code ?? text.slice(0, 500)}`);
 
   const tenant = tenantOf(world, request);

@@ -6,6 +6,9 @@ import { OTHER_TARGETS, TENANT_TARGETS, type Target } from "./targets.ts";
 import { ODD_TEXTS, brokenBytes } from "./values.ts";
 import { type Credential, SCRATCH, TENANTS, type World } from "./world.ts";
 
+/** A profile of the local Stream. */
+const WATERMARK = "ea95132c15732412d22c1476fa83f27a";
+
 /** A request as it is sent. */
 export interface FuzzRequest {
   readonly index: number;
@@ -62,6 +65,13 @@ const ODD_SEGMENTS = [
   "a@b",
   "x".repeat(300),
   "x".repeat(9_000),
+  // Names in Cloudflare's API.
+  "keys",
+  "live_inputs",
+  "webhook",
+  "embed",
+  "generate",
+  "watermarks",
 ] as const;
 
 const QUERIES = [
@@ -120,6 +130,7 @@ export function makeRequest(world: World, seed: number, index: number): FuzzRequ
   }
   const body = makeBody(random, world, target, grant);
   if (target.document) headers.push(["Content-Type", "application/json"]);
+  if (target.form !== undefined) headers.push(["Content-Type", `multipart/form-data; boundary=${BOUNDARY}`]);
   if (target.document === "notification" && random.chance(0.9)) headers.push(signature(world, body ?? Buffer.alloc(0)));
 
   const isOdd = random.chance(0.6);
@@ -177,6 +188,8 @@ function makePath(random: Random, { path }: Target, tenant: string, world: World
     scratch: key?.tenant ?? random.pick(SCRATCH),
     endpoint: random.pick(["e1", "e2"]),
     key: key?.id ?? "0",
+    language: random.pick(["en", "de", "pt-BR"]),
+    profile: WATERMARK,
     event: `evt_${tenant}_${random.below(50)}`,
   };
   const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? "0");
@@ -208,6 +221,7 @@ function oddPath(random: Random, path: string): string {
 function makeBody(random: Random, world: World, target: Target, grant: string | undefined): Buffer | undefined {
   if (random.chance(0.03))
     return Buffer.alloc(random.pick([1, 5_000, 70_000, 300_000]), random.pick(["a", "[", '"', "\u0000"]));
+  if (target.form !== undefined) return formBody(random.chance(0.3) ? random.pick(ODD_TEXTS) : target.form, random);
   if (!target.document) return random.chance(0.05) ? Buffer.from(random.pick(ODD_TEXTS)) : undefined;
   const form = random.pick([target.document, ...(OTHER_FORMS[target.document] ?? [])]) ?? target.document;
   const document = structuredClone(world.documents[form]) as { uid?: string; meta?: object };
@@ -215,6 +229,16 @@ function makeBody(random: Random, world: World, target: Target, grant: string | 
   if (document.uid !== undefined) document.uid = random.pick(world.uploads)?.uid ?? document.uid;
   const body = jsonBody(random, document);
   return random.chance(0.05) ? brokenBytes(random, body.toString("utf8")) : body;
+}
+
+const BOUNDARY = "fuzz";
+
+/** A form with one part, or now and then another number of them, or a broken one. */
+function formBody(text: string, random: Random): Buffer {
+  const name = random.chance(0.9) ? "file" : "captions";
+  const part = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"; filename="a.vtt"\r\n\r\n${text}\r\n`;
+  const parts = random.chance(0.9) ? part : part.repeat(random.below(3));
+  return Buffer.from(random.chance(0.95) ? `${parts}--${BOUNDARY}--\r\n` : parts);
 }
 
 function signature({ webhookSecret }: World, body: Buffer): Header {

@@ -10,6 +10,8 @@ export interface Target {
   readonly tus?: boolean;
   /** A valid JSON body of it. */
   readonly document?: keyof Documents;
+  /** The text of the file in its form. */
+  readonly form?: string;
 }
 
 const DOCUMENT_OF: Readonly<Record<string, keyof Documents>> = {
@@ -24,12 +26,13 @@ const routes = new Map(ROUTES.map((route) => [`${route.method} ${route.path.repl
 
 export const TENANT_TARGETS: readonly Target[] = [...routes.values()].map((route) => {
   const { method, path } = route;
-  const document = "body" in route && DOCUMENT_OF[path.slice(path.lastIndexOf("/") + 1)];
+  const document = route.body && DOCUMENT_OF[path.slice(path.lastIndexOf("/") + 1)];
   return {
     method,
     path: path.replace(/\?.*/, ""),
-    ...("tus" in route && { tus: true }),
+    ...(route.tus && { tus: true }),
     ...(document && { document }),
+    ...(route.form !== undefined && { form: route.form }),
   };
 });
 
