@@ -1,6 +1,6 @@
 import type { SecretHashes } from "../ports/hashes.ts";
 import { type PolicyResult, applyPolicy } from "./rules/apply.ts";
-import { personToDigest } from "./rules/creator.ts";
+import { type CreatorRequest, personToDigest } from "./rules/creator.ts";
 import type { PolicyRequest } from "./rules/policy-decision.ts";
 import type { Policy } from "./rules/policy.ts";
 
@@ -10,8 +10,17 @@ export function decideUpload(
   policy: Policy,
   request: PolicyRequest,
 ): PolicyResult | Promise<PolicyResult> {
-  const person = personToDigest(policy, request);
-  if (!person) return applyPolicy(policy, request);
-  const digest = hashes.shortDigest(JSON.stringify([person.namespace, person.subject]));
+  const digest = digestCreator(hashes, policy, request);
+  if (!digest) return applyPolicy(policy, request);
   return digest.then((creatorDigest) => applyPolicy(policy, { ...request, creatorDigest }));
+}
+
+/** @returns what Stream is told of a person whose subject it does not take; `undefined` if it takes the subject */
+export function digestCreator(
+  hashes: SecretHashes,
+  policy: Policy,
+  request: CreatorRequest,
+): Promise<string> | undefined {
+  const person = personToDigest(policy, request);
+  return person && hashes.shortDigest(JSON.stringify([person.namespace, person.subject]));
 }

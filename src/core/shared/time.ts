@@ -31,6 +31,11 @@ export function parseTimeLeniently(text: string): number | undefined {
   return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000);
 }
 
+/** Whether a time of Stream is before another, to the millisecond; false if one of them is no date. */
+export function isEarlier(text: string, than: string): boolean {
+  return Date.parse(text) < Date.parse(than);
+}
+
 /** `2026-11-22T18:30:00Z`, from seconds since the epoch. */
 export function formatTimestamp(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`;

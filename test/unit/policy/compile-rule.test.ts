@@ -32,7 +32,7 @@ describe("compileRule", () => {
     [
       { expiry: { max: "PT1M" } },
       "policy.metadata.expiry.max",
-      `must be at least PT2M from now, Stream's min (found: "PT1M")`,
+      `must be at least PT2M after the creation, Stream's min (found: "PT1M")`,
     ],
     [
       { name: { oneOf: ["a", "b"], default: "c" } },
@@ -45,10 +45,18 @@ describe("compileRule", () => {
   });
 
   it.each<[metadata: object, verb: string, text: string]>([
-    [{ expiry: { max: "P1D" } }, "max", `must be at most PT6H from now, Stream's max (found: "P1D")`],
-    [{ expiry: { min: "PT1M" } }, "min", `must be at least PT2M from now, Stream's min (found: "PT1M")`],
-    [{ scheduleddeletion: { max: "P4Y" } }, "max", `must be at most P1096D from now, Stream's max (found: "P4Y")`],
-    [{ scheduleddeletion: { min: "P29D" } }, "min", `must be at least P30D from now, Stream's min (found: "P29D")`],
+    [{ expiry: { max: "P1D" } }, "max", `must be at most PT6H after the creation, Stream's max (found: "P1D")`],
+    [{ expiry: { min: "PT1M" } }, "min", `must be at least PT2M after the creation, Stream's min (found: "PT1M")`],
+    [
+      { scheduleddeletion: { max: "P4Y" } },
+      "max",
+      `must be at most P1096D after the creation, Stream's max (found: "P4Y")`,
+    ],
+    [
+      { scheduleddeletion: { min: "P29D" } },
+      "min",
+      `must be at least P30D after the creation, Stream's min (found: "P29D")`,
+    ],
     [
       { watermark: { maxLength: 33 } },
       "maxLength",

@@ -75,7 +75,7 @@ describe("decideKey", () => {
     [
       {},
       { scheduleddeletion: "2026-12-01T00:00:00Z" },
-      'scheduleddeletion must be at least P30D from now (requested: "2026-12-01T00:00:00Z").',
+      'scheduleddeletion must be at least P30D after the creation (requested: "2026-12-01T00:00:00Z").',
     ],
   ])("says what is wrong, found and accepted: %j, %j", (metadataRules, metadata, detail) => {
     const { result } = applyPolicy([policyOf({ metadata: metadataRules })], requestOf(metadata));

@@ -45,7 +45,7 @@ export function maxOf(most: (context: Context) => number): Constraint<number> {
 export function notBefore(seconds: number, duration: string): Constraint<number> {
   return {
     verb: "min",
-    message: `must be at least ${duration} from now`,
+    message: `must be at least ${duration} after the creation`,
     allows: (value, { now }) => value >= now + seconds,
     clamp: (value, { now }) => Math.max(value, now + seconds),
     candidates: ({ now }) => [now + seconds],
@@ -56,7 +56,7 @@ export function notBefore(seconds: number, duration: string): Constraint<number>
 export function notAfter(seconds: number, duration: string): Constraint<number> {
   return {
     verb: "max",
-    message: `must be at most ${duration} from now`,
+    message: `must be at most ${duration} after the creation`,
     allows: (value, { now }) => value <= now + seconds,
     clamp: (value, { now }) => Math.min(value, now + seconds),
     candidates: ({ now }) => [now + seconds],

@@ -31,9 +31,7 @@ export function findContradiction(
   if (lengths.least > lengths.most)
     return conflict("upload", `minBytes is ${lengths.least}, and maxBytes is ${lengths.most}`);
   return (
-    findListConflict(policy) ??
-    decideCreator(policy, { caller, bounds, length: 0, now: 0, metadata: NO_METADATA }).refusal ??
-    findKeyConflict(policy, lengths, bounds)
+    findListConflict(policy) ?? decideCreator(policy, { caller }).refusal ?? findKeyConflict(policy, lengths, bounds)
   );
 }
 

@@ -26,9 +26,12 @@ export function isCreatorPrefix(text: string): boolean {
 }
 
 /** Where a document takes the creator from. A grant that does not say leaves it to the tenant's document. */
-function creatorSourceOf({ source, creator }: PolicyDocument): CreatorSource {
+export function creatorSourceOf({ source, creator }: PolicyDocument): CreatorSource {
   return creator?.from ?? (source === "policy" ? "caller" : "client");
 }
+
+/** What the creator depends on. */
+export type CreatorRequest = Pick<PolicyRequest, "caller" | "creator" | "creatorDigest">;
 
 interface CreatorDecision {
   readonly explanation: Explanation;
@@ -56,7 +59,7 @@ interface Choice {
  * person of a JWT or grant; an API key acts for the whole tenant, so the client's own header names its person. `client` leaves the
  * choice open for another document to narrow; two documents that fix different creators, or prefixes, contradict each other.
  */
-export function decideCreator(policy: Policy, request: PolicyRequest): CreatorDecision {
+export function decideCreator(policy: Policy, request: CreatorRequest): CreatorDecision {
   const { creator, caller } = request;
   const requested = creator === undefined ? {} : { requested: creator };
   const choice = choose(policy, request);
@@ -91,7 +94,7 @@ export function decideCreator(policy: Policy, request: PolicyRequest): CreatorDe
 }
 
 /** The person of whom Stream is told a digest, since the subject does not fit; it is needed as `creatorDigest`. */
-export function personToDigest(policy: Policy, request: PolicyRequest): Person | undefined {
+export function personToDigest(policy: Policy, request: CreatorRequest): Person | undefined {
   const choice = choose(policy, request);
   return choice.person && !fits(choice) ? choice.person : undefined;
 }
@@ -100,7 +103,7 @@ function fits({ prefix, person }: Choice): boolean {
   return person !== undefined && isCreator(prefix + person.subject);
 }
 
-function choose(policy: Policy, { caller, creator }: PolicyRequest): Choice {
+function choose(policy: Policy, { caller, creator }: CreatorRequest): Choice {
   let person: Person | undefined;
   let prefix = "";
   let [fixedBy, prefixedBy, conflict]: (string | undefined)[] = [];

@@ -4,7 +4,7 @@ import { METADATA_KEYS } from "./metadata-keys.ts";
 import type { PolicyRequest } from "./policy-decision.ts";
 import type { Policy } from "./policy.ts";
 import { RESERVED_KEYS, isAddedByUploader } from "./reserved-keys.ts";
-import type { Context, CustomKeysRule, Rule } from "./rule.ts";
+import type { AnyRule, Context, CustomKeysRule, Rule } from "./rule.ts";
 import { CUSTOM_KEY } from "./text-keys.ts";
 
 /** Keys without a meaning to Stream that the client sends or a document has a rule for. */
@@ -62,6 +62,11 @@ function denyRule(
     constraints: [DENY_ALL],
     onViolation: isAddedByUploader ? "drop" : onViolation,
   };
+}
+
+/** Whether a rule says that its document does not name the key. */
+export function isUnnamed({ constraints }: AnyRule): boolean {
+  return constraints.some((constraint) => constraint === DENY_ALL);
 }
 
 /** Forbids the `force` and `default` of a grant, too. */

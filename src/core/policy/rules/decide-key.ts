@@ -40,6 +40,13 @@ export function decideKey<V>(input: KeyInput<V>): KeyDecision {
   return applyDefault(input, evaluation.droppedBy) ?? handleMissing(input, evaluation.droppedBy);
 }
 
+/** Whether a rule drops the client's value as if it had not been sent. */
+export function isDropped<V>(input: KeyInput<V>): boolean {
+  if (input.requested === undefined || input.rules.some(({ force }) => force)) return false;
+  const evaluation = evaluateRequested(input, input.requested);
+  return "droppedBy" in evaluation;
+}
+
 function applyForce<V>(input: KeyInput<V>): KeyDecision | undefined {
   const { type, rules, context } = input;
   const forcing = rules.find((rule) => rule.force);

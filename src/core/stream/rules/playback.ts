@@ -30,8 +30,8 @@ function membersOf(value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** Pages put it into an element's `src`. */
-function isUrl(value: unknown): value is string {
-  return typeof value === "string" && /^https?:[\x21-\x7e]{1,2000}$/.test(value);
+export function isUrl(value: unknown): value is string {
+  return typeof value === "string" && /^https?:\/\/[\x21-\x7e]{1,2000}$/.test(value);
 }
 
 /** No video has more. */

@@ -80,6 +80,11 @@ function statusOf(state: keyof typeof SHOWN, lastStatus: unknown): string {
   return isRunning ? lastState : SHOWN[state];
 }
 
+/** The `meta` of a video, which other systems may have written. */
+export function metaOf({ meta }: VideoJson): VideoJson {
+  return isJsonObject(meta) ? meta : {};
+}
+
 /** Removes the tag by which the gateway recognizes the video, so that clients do not see it. */
 export function withoutTag(video: VideoJson): VideoJson {
   const { meta } = video;

@@ -40,11 +40,9 @@ const metaValue = v.nullable(
   ),
 );
 
-/** The client's body. All fields are optional: the policy has defaults for those that Stream requires. */
-export const directUploadSchema = jsonObject({
+/** Fields of a video that a creation and an edit have in common. */
+export const VIDEO_FIELDS = {
   maxDurationSeconds: v.nullish(v.number()),
-  /** RFC 3339. */
-  expiry: v.nullish(v.string()),
   creator: v.nullish(v.string()),
   meta: v.nullish(
     v.pipe(
@@ -58,13 +56,20 @@ export const directUploadSchema = jsonObject({
   /** RFC 3339. */
   scheduledDeletion: v.nullish(v.string()),
   thumbnailTimestampPct: v.nullish(v.number()),
+};
+
+/** The client's body. All fields are optional: the policy has defaults for those that Stream requires. */
+export const directUploadSchema = jsonObject({
+  ...VIDEO_FIELDS,
+  /** RFC 3339. */
+  expiry: v.nullish(v.string()),
   watermark: v.nullish(jsonObject({ uid: v.nullish(v.string()) })),
 });
 
 export type DirectUploadBody = v.InferOutput<typeof directUploadSchema>;
 
 /** Decimal places that a policy accepts; also avoids exponents like 1e-7. */
-const FRACTION_DIGITS = 6;
+export const FRACTION_DIGITS = 6;
 
 /** @param creator the client's `Upload-Creator`, which the SDK may send as well; the body takes precedence (assumed) */
 export function readDirectUpload(body: DirectUploadBody, creator: string | undefined): Result<CreationRequest> {
