@@ -8,7 +8,7 @@ import type { AuditEntry } from "./audit-entry.ts";
 import type { Database } from "./database.ts";
 import type { FieldEncryption } from "./field-encryption.ts";
 import type { Query } from "./query.ts";
-import { type EndpointRow, endpointSecretsContext, isoTime, secretsOf } from "./rows.ts";
+import { type EndpointRow, endpointSecretsContext, eventColumns, eventsOf, isoTime, secretsOf } from "./rows.ts";
 
 const DISABLED_BY_OPERATOR = "the operator disabled it";
 
@@ -40,12 +40,12 @@ export function createEndpointStore(database: Database, encryption: FieldEncrypt
     const sealed = await seal([{ secret }], endpoint);
     const [disabledAt, disabledReason] = disabled ? [now(), DISABLED_BY_OPERATOR] : [null, null];
     const query: Query = [
-      `INSERT INTO endpoints (tenant, id, url, description, events, sealed_secrets, disabled_at, disabled_reason,
-         created_at, updated_at)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9 WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?1)
+      `INSERT INTO endpoints (tenant, id, url, description, events, later_events, sealed_secrets, disabled_at,
+         disabled_reason, created_at, updated_at)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10 WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?1)
          AND (SELECT count(*) FROM endpoints WHERE tenant = ?1) < ${MAX_ENDPOINTS_PER_TENANT}
        ON CONFLICT DO NOTHING`,
-      [tenant, id, url, description, eventsColumn(endpoint), sealed, disabledAt, disabledReason, now()],
+      [tenant, id, url, description, ...eventColumns(endpoint.events), sealed, disabledAt, disabledReason, now()],
     ];
     return writeFor(tenant, [bumpVersion(tenant), query], putEntry(endpoint));
   };
@@ -58,9 +58,9 @@ export function createEndpointStore(database: Database, encryption: FieldEncrypt
     const [failingSince, slow] = resetsHealth ? ["NULL", "0"] : ["failing_since", "slow"];
     const disabledAt = disabled ? (before.disabled_at ?? now()) : null;
     const disabledReason = disabled ? (before.disabled_reason ?? DISABLED_BY_OPERATOR) : null;
-    const values = [url, description, eventsColumn(endpoint), sealed, disabledAt, disabledReason, now()];
+    const values = [url, description, ...eventColumns(endpoint.events), sealed, disabledAt, disabledReason, now()];
     const query: Query = [
-      `UPDATE endpoints SET url = ?, description = ?, events = ?, sealed_secrets = ?, disabled_at = ?,
+      `UPDATE endpoints SET url = ?, description = ?, events = ?, later_events = ?, sealed_secrets = ?, disabled_at = ?,
          disabled_reason = ?, updated_at = ?, failing_since = ${failingSince}, slow = ${slow}
        WHERE tenant = ? AND id = ? AND sealed_secrets = ?`,
       [...values, tenant, id, before.sealed_secrets],
@@ -117,10 +117,6 @@ export function createEndpointStore(database: Database, encryption: FieldEncrypt
   };
 }
 
-function eventsColumn({ events }: EndpointSettings): string | null {
-  return events ? JSON.stringify(events) : null;
-}
-
 function putEntry({ tenant, id, url, events, disabled }: NewEndpoint): AuditEntry {
   // Only the origin: the rest of a URL may be a secret.
   const { origin } = new URL(url);
@@ -129,11 +125,12 @@ function putEntry({ tenant, id, url, events, disabled }: NewEndpoint): AuditEntr
 
 /** Without the secrets. */
 function endpointDocument(row: EndpointRow): EndpointDocument {
+  const events = eventsOf(row);
   return {
     id: row.id,
     url: row.url,
     ...(row.description !== null && { description: row.description }),
-    ...(row.events !== null && { events: JSON.parse(row.events) as string[] }),
+    ...(events && { events }),
     disabled: row.disabled_at !== null,
     ...(row.disabled_at !== null && { disabledAt: isoTime(row.disabled_at) }),
     ...(row.disabled_reason !== null && { disabledReason: row.disabled_reason }),

@@ -10,7 +10,7 @@ import { readPolicy } from "../../core/policy/rules/parse-policy.ts";
 import type { PolicyDocument } from "../../core/policy/rules/policy.ts";
 import type { TenantDocument, TenantSettings } from "../../core/shared/admin-documents.ts";
 import { DEFAULT_UPSTREAM, type Tenant } from "../../core/shared/tenant.ts";
-import { UPLOAD_EVENT_TYPES } from "../../core/webhooks/rules/upload-event.ts";
+import { UPLOAD_EVENT_TYPES, type UploadEventType } from "../../core/webhooks/rules/upload-event.ts";
 import type { ApiKeyRecord } from "../../core/auth/rules/api-key.ts";
 import { ANY_ACCOUNT, USUAL_MAXIMA } from "../../core/stream/rules/defaults.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
@@ -91,6 +91,8 @@ export interface EndpointRow {
   readonly url: string;
   readonly description: string | null;
   readonly events: string | null;
+  /** Of the events, those that version 0.1 does not know. */
+  readonly later_events: string | null;
   readonly sealed_secrets: string;
   readonly disabled_at: number | null;
   readonly disabled_reason: string | null;
@@ -223,17 +225,33 @@ export function upstreamOf(
 
 /** An endpoint without readable secrets has none, so that it does not block the tenant's other endpoints. */
 export function endpointOf(row: EndpointRow, secrets: string | undefined, now: number): Endpoint {
+  const events = eventsOf(row);
   return {
     id: row.id,
     tenant: row.tenant,
     url: row.url,
-    ...(row.events !== null && { events: new Set(stored(eventTypes, row.events)) }),
+    ...(events && { events: new Set(events) }),
     secrets: secrets === undefined ? [] : secretsAt(secretsOf(secrets), now).map(({ secret }) => secret),
     disabled: row.disabled_at !== null,
     created: Math.floor(row.created_at / 1000),
     slow: row.slow !== 0 || row.failing_since !== null,
     ...(row.failing_since !== null && { failingSince: row.failing_since }),
   };
+}
+
+/** The event types that an endpoint names, without those of other versions. @returns `undefined` if it names none: all */
+export function eventsOf(row: Pick<EndpointRow, "events" | "later_events">): readonly UploadEventType[] | undefined {
+  if (row.events === null) return undefined;
+  const named = [...stored(texts, row.events), ...stored(texts, row.later_events ?? "[]")];
+  return named.filter((name): name is UploadEventType => UPLOAD_EVENT_TYPES.some((type) => type === name));
+}
+
+/** The columns `events` and `later_events` of an endpoint that names these event types; without any, it gets all. */
+export function eventColumns(events: readonly string[] | undefined): readonly [string | null, string | null] {
+  if (!events) return [null, null];
+  const isLater = (type: string) => type === "upload.updated";
+  const [first, later] = [events.filter((type) => !isLater(type)), events.filter(isLater)];
+  return [JSON.stringify(first), later.length > 0 ? JSON.stringify(later) : null];
 }
 
 export function secretsOf(json: string): EndpointSecret[] {
@@ -251,7 +269,6 @@ export function isoTime(milliseconds: number): string {
 }
 
 const texts = v.array(v.string());
-const eventTypes = v.array(v.picklist(UPLOAD_EVENT_TYPES));
 const secretsSchema = v.array(v.object({ secret: v.string(), expiresAt: v.exactOptional(v.number()) }));
 const credentialSchema = v.union([
   v.object({ kind: v.picklist(["token"]), token: v.string() }),

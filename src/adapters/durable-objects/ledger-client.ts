@@ -1,4 +1,5 @@
 import { type Problem, problem } from "../../core/shared/problem.ts";
+import type { EditStartOutcome } from "../../core/quota/rules/edit-reservation.ts";
 import type { ReservationOutcome } from "../../core/quota/rules/reservation.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
 import { OBJECT_RETRY_SECONDS, orElse } from "./or-else.ts";
@@ -66,6 +67,18 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
         of(tenant)
           .cancel(id, version, ...(unfinishedOnly ? [true] : []))
           .then((cancelled) => (typeof cancelled === "string" ? cancelled : recordOf(cancelled, tenant))),
+      ),
+    beginEdit: (tenant, edit) =>
+      orProblem(
+        of(tenant)
+          .beginEdit(edit)
+          .then((json) => JSON.parse(json) as EditStartOutcome),
+      ),
+    endEdit: (tenant, id, end) =>
+      orProblem(
+        of(tenant)
+          .endEdit(id, end)
+          .then((stored) => recordOf(stored, tenant)),
       ),
     record: (tenant, upstream, video) => orProblem(of(tenant).record(upstream, video)),
     lostCreations: (tenant, upstream) =>

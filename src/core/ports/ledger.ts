@@ -1,6 +1,7 @@
 import type { LimitUse, RequestedUpload } from "../quota/rules/check-limits.ts";
 import type { Limits } from "../quota/rules/limits.ts";
 import type { CreatorUsage, Totals, Usage } from "../quota/rules/usage-totals.ts";
+import type { EditEnd, EditStart, EditStartOutcome } from "../quota/rules/edit-reservation.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../quota/rules/reservation.ts";
 import type { Result } from "../shared/result.ts";
 import type { DeliveryAttempt, EventPage, EventQuery, WebhookEvent } from "../webhooks/rules/delivery.ts";
@@ -65,6 +66,10 @@ export interface Ledgers {
     version: number,
     unfinishedOnly?: boolean,
   ): Promise<Result<UploadRecord | "stale" | "finished" | undefined>>;
+  /** Begins an edit of a video: one at a time. A longer duration is reserved, or refused, and then nothing has changed. */
+  beginEdit(tenant: string, edit: EditStart): Promise<Result<EditStartOutcome>>;
+  /** Ends an edit that has begun. @returns the upload as it is now; `undefined` if it is gone */
+  endEdit(tenant: string, id: string, end: EditEnd): Promise<Result<UploadRecord | undefined>>;
   /** The video of a cancelled upload no longer exists at Stream. */
   confirmVideoDeleted(tenant: string, id: string): Promise<void>;
   /** Applies a report from Stream. @returns false if it belongs to none of the tenant's uploads */

@@ -7,6 +7,7 @@ import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { type UploadState, isFinished } from "../../core/uploads/rules/upload-state.ts";
 import type { EventPage, EventQuery, WebhookEvent } from "../../core/webhooks/rules/delivery.ts";
 import { Admissions } from "./admissions.ts";
+import { Edits } from "./edits.ts";
 import { EventPublisher } from "./event-publisher.ts";
 import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
@@ -35,6 +36,7 @@ export class Ledger {
   readonly #writer: UploadWriter;
   readonly #admissions: Admissions;
   readonly #lost: LostUploads;
+  readonly edits: Edits;
   readonly reports: VideoReports;
   readonly usage: UsageReports;
   readonly publisher: EventPublisher;
@@ -47,6 +49,7 @@ export class Ledger {
     this.#writer = new UploadWriter(this.#store, this.#outbox, tenant, host);
     this.#admissions = new Admissions(this.#store, this.#queries, this.#writer, host);
     this.#lost = new LostUploads(this.#store, this.#queries, this.#writer, host);
+    this.edits = new Edits(this.#store, this.#queries, this.#writer, host);
     this.reports = new VideoReports(this.#store, this.#queries, this.#writer, host);
     this.usage = new UsageReports(this.#store, this.#queries, host);
     this.publisher = new EventPublisher(storage.sql, this.#store, this.#outbox, tenant, host);
@@ -149,10 +152,14 @@ export class Ledger {
 
   settle(upload: DueUpload, { transition, video, deletionFailed, due }: DueOutcome): void {
     this.#store.transaction(() => {
-      const row = this.#queries.byId(upload.id);
-      if (!row) return;
+      const stored = this.#queries.byId(upload.id);
+      if (!stored) return;
+      const row = this.edits.learn(stored, video);
       // If another change came while Stream was queried, that change has set the due time.
-      const next = row.state === upload.state ? { due, deletions: row.deletions + (deletionFailed ? 1 : 0) } : {};
+      const next =
+        row.state === upload.state
+          ? { due: this.edits.nextCheck(row, due), deletions: row.deletions + (deletionFailed ? 1 : 0) }
+          : {};
       const latest = video && "json" in video ? { video: shortJson(video.json) } : {};
       if (transition) this.#writer.apply(row, transition, { ...latest, ...next });
       else this.#writer.update(row, next);

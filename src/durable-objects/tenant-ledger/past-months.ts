@@ -59,7 +59,9 @@ export class PastMonths {
     const stored = this.find(start, age);
     if (!stored) return;
     const totals = { ...emptyTotals(start), month: { start, ...stored } };
-    const { start: _, ...changed } = applyToTotals(totals, before, after).month;
+    // An edit may have moved it to the current month.
+    const isOfMonth = after && startOfMonth(countedAt(after)) === start;
+    const { start: _, ...changed } = applyToTotals(totals, before, isOfMonth ? after : undefined).month;
     this.#write(start, changed);
   }
 

@@ -3,8 +3,9 @@ import { type Owner, ownerOf, subjectOf } from "../../core/auth/rules/person-key
 import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../../core/quota/rules/upload-bounds.ts";
 import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
-import type { VideoJson } from "../../core/stream/rules/video-document.ts";
-import type { VerifiedVideo } from "../../core/stream/rules/video.ts";
+import { isEarlier } from "../../core/shared/time.ts";
+import { type VideoJson, metaOf } from "../../core/stream/rules/video-document.ts";
+import type { StreamVideo, VerifiedVideo } from "../../core/stream/rules/video.ts";
 import { provesUpload } from "../../core/stream/rules/video-tag.ts";
 import { DUE_AFTER_EXPIRY_SECONDS, type DueUpload } from "../../core/uploads/rules/due-upload.ts";
 import { type Correlation, describeMetadata, idempotencyKeyIn } from "../../core/uploads/rules/correlation.ts";
@@ -74,8 +75,26 @@ export function importedUpload(upstream: string, video: VerifiedVideo, now: numb
   };
 }
 
-function metaOf({ meta }: VideoJson): object {
-  return typeof meta === "object" && meta !== null ? meta : {};
+/** Whether an upload's stored description of its video is newer: Stream counts each change as one (assumed). */
+export function isOlder({ modified }: VideoJson, { video }: UploadRow): boolean {
+  const stored = video === null ? undefined : (JSON.parse(video) as VideoJson)["modified"];
+  return typeof modified === "string" && typeof stored === "string" && isEarlier(modified, stored);
+}
+
+/** The columns for what Stream describes: after an edit, lists and events say the same. */
+export function describedColumns(row: UploadRow, video: StreamVideo): UploadChange {
+  const { json, report, maxDurationSeconds: seconds, expires } = video;
+  const { name = null, meta } = describeMetadata(Object.entries(metaOf(json)));
+  const label = video.creator ?? "";
+  return {
+    video: shortJson(json),
+    ...("meta" in json && { name, meta: meta ? JSON.stringify(meta) : null }),
+    ...("creator" in json && { label: label === subjectOf(row.creator ?? "") ? null : label }),
+    ...(report.kind === "pending" && {
+      ...(seconds !== undefined && { seconds }),
+      ...(expires !== undefined && { expires }),
+    }),
+  };
 }
 
 function fieldsOf(row: UploadRow): Omit<Upload, keyof Owner> {
@@ -106,9 +125,13 @@ function correlationOf({ name, meta, grant_id, reference, idempotency, fingerpri
 }
 
 /** With Stream's last description of its video. */
-export function describedUpload(row: UploadRow, tenant: string): Upload & { readonly video?: VideoJson } {
+export function describedUpload(
+  row: UploadRow,
+  tenant: string,
+): Upload & { readonly edits: number; readonly video?: VideoJson } {
   return {
     ...fieldsOf(row),
+    edits: row.edits,
     ...ownerOf(row, tenant),
     ...(row.video !== null && { video: JSON.parse(row.video) as VideoJson }),
   };
@@ -181,5 +204,7 @@ export function shortJson(json: VideoJson): string | null {
 
 /** The columns that can change after the insert. */
 export type UploadChange = Partial<
-  Pick<UploadRow, "location" | "idempotency" | "due" | "video" | "deletions"> & ReturnType<typeof progressColumns>
+  Pick<UploadRow, "location" | "idempotency" | "due" | "video" | "deletions"> &
+    Pick<UploadRow, "name" | "meta" | "label" | "expires" | "day" | "edits" | "editing"> &
+    ReturnType<typeof progressColumns>
 >;

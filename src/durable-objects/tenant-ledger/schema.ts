@@ -81,6 +81,9 @@ const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
   ALTER TABLE uploads ADD COLUMN source TEXT;
   ALTER TABLE uploads ADD COLUMN clipped_from TEXT;
   ALTER TABLE uploads ADD COLUMN edits INTEGER NOT NULL DEFAULT 0;`,
+
+  // An edit has begun, and what became of it is not known yet: the seconds from before it.
+  "ALTER TABLE uploads ADD COLUMN editing REAL",
 ];
 
 /** Copying a ledger of this size blocks it for one to five seconds, once. Larger ones keep the table with `seq`. */
@@ -210,6 +213,8 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly clipped_from: string | null;
   /** How many events `upload.updated` there were. */
   readonly edits: number;
+  /** The seconds from before an edit of which it is not known yet what became; null: there is none. */
+  readonly editing: number | null;
 }
 
 /** The columns of a new upload; the others get their defaults. */

@@ -4,6 +4,7 @@ import { parseConfig } from "../../config.ts";
 import type { LimitUse, RequestedUpload } from "../../core/quota/rules/check-limits.ts";
 import type { Limits } from "../../core/quota/rules/limits.ts";
 import type { CreatorUsage, Usage } from "../../core/quota/rules/usage-totals.ts";
+import type { EditEnd, EditStart } from "../../core/quota/rules/edit-reservation.ts";
 import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import { errorMessage } from "../../core/shared/text.ts";
@@ -91,7 +92,6 @@ export class TenantLedger extends DurableObject<Env> {
     this.#ledger.release(id, cause);
   }
 
-  /** The outcome of the creation is unknown: keeps the reservation until the video can be looked up. */
   leaveUnknown(id: string): void {
     this.#ledger.markUnknown(id);
   }
@@ -114,12 +114,10 @@ export class TenantLedger extends DurableObject<Env> {
     return this.#ledger.usage.ofCreator({ ...more, creator });
   }
 
-  /** What is used of the limits that count an upload. Counts nothing. */
   limitUses(limits: Limits, upload: RequestedUpload): LimitUse[] {
     return this.#ledger.limitUses(limits, upload);
   }
 
-  /** Number of videos whose deletion Stream has not confirmed. */
   deletionsPending(): number {
     return this.#ledger.countPendingDeletions();
   }
@@ -139,12 +137,11 @@ export class TenantLedger extends DurableObject<Env> {
     return { uploads: rows.map(storedUpload), ...(cursor !== undefined && { cursor }) };
   }
 
-  /** `list` with a filter by video, which an object of the version before would ignore. */
+  /** `list`, for a filter by video: an object of the version before would ignore it. */
   listVideos(query: UploadQuery) {
     return this.list(query);
   }
 
-  /** Seconds and number of ready videos. */
   storage(creator: string | undefined, more: CreatorFilter = {}) {
     return this.#ledger.usage.storage(creator === undefined ? {} : { ...more, creator });
   }
@@ -159,7 +156,16 @@ export class TenantLedger extends DurableObject<Env> {
     return typeof row === "string" ? row : row && storedUpload(row);
   }
 
-  /** The video of a cancelled upload no longer exists at Stream. */
+  /** @returns an `EditStartOutcome` as JSON */
+  beginEdit(edit: EditStart): string {
+    return JSON.stringify(this.#ledger.edits.begin(edit));
+  }
+
+  endEdit(id: string, end: EditEnd): StoredUpload | undefined {
+    const row = this.#ledger.edits.end(id, end);
+    return row && storedUpload(row);
+  }
+
   confirmGone(id: string): void {
     this.#ledger.confirmVideoDeleted(id);
   }
@@ -169,17 +175,14 @@ export class TenantLedger extends DurableObject<Env> {
     this.#ledger.stopAsking(id);
   }
 
-  /** The video was deleted before the upload URL was used. */
   expire(id: string): void {
     this.#ledger.expire(id);
   }
 
-  /** When the lost creations of an upstream were sent whose videos have to be searched for. */
   lostCreations(upstream: string): readonly number[] {
     return this.#ledger.lostCreations(upstream);
   }
 
-  /** The videos that a search for lost creations has found. */
   async recordSearch(upstream: string, page: VideoPage): Promise<void> {
     this.#ledger.reports.recordSearch(upstream, await this.#verifier.verifyPage(page));
   }

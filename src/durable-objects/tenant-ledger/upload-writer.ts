@@ -6,7 +6,7 @@ import {
   isLostAndOver,
   isVideoLost,
 } from "../../core/uploads/rules/upload-state.ts";
-import { uploadEvent } from "../../core/webhooks/rules/upload-event.ts";
+import { type UploadEventType, uploadDocument, uploadEvent } from "../../core/webhooks/rules/upload-event.ts";
 import type { LedgerHost } from "./host.ts";
 import type { Outbox } from "./outbox.ts";
 import { type UploadChange, describedUpload, progressColumns, progressOf } from "./row-mapping.ts";
@@ -40,7 +40,8 @@ export class UploadWriter {
   /** Applies a transition, and queues an event if it changes the state. @param more further columns to write */
   apply(row: UploadRow, transition: UploadTransition, more: UploadChange = {}): UploadRow {
     const after = applyTransition(progressOf(row), transition);
-    const due = dueAfterTransition(row, transition, after, this.#host.now());
+    // What became of an edit is still asked.
+    const due = dueAfterTransition(row, transition, after, this.#host.now()) ?? (row.editing === null ? null : row.due);
     const change = { due, location: row.location, ...more, ...progressColumns(after) };
     const updated = this.update(row, isLive(after.state) ? change : { ...change, location: null });
     if (updated.due !== null && updated.due !== row.due) this.#host.scheduleAlarm(updated.due);
@@ -51,10 +52,21 @@ export class UploadWriter {
     return updated;
   }
 
-  /** Stores the event of an upload's state if the tenant has endpoints. */
-  queueEvent(row: UploadRow): void {
+  /** Writes what an edit has changed, and queues an event if that shows. */
+  edit(row: UploadRow, change: UploadChange): UploadRow {
+    const shown = (of: UploadRow) => JSON.stringify(uploadDocument(describedUpload(of, this.#tenant)));
+    // A longer reservation was made when the edit began, and no event has shown it.
+    const before = isLive(row.state) ? { ...row, seconds: row.editing ?? row.seconds } : row;
+    if (shown(before) === shown({ ...row, ...change })) return this.update(row, change);
+    const edited = this.update(row, { ...change, edits: row.edits + 1 });
+    this.queueEvent(edited, "upload.updated");
+    return edited;
+  }
+
+  /** Stores an event of an upload if the tenant has endpoints. @param type by default, the one of its state */
+  queueEvent(row: UploadRow, type?: UploadEventType): void {
     const now = this.#host.now();
-    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, describedUpload(row, this.#tenant), now);
+    const body = this.#store.hasEndpoints && uploadEvent(this.#tenant, describedUpload(row, this.#tenant), now, type);
     if (!body) return;
     this.#outbox.add(body, now);
     this.#host.onEventQueued();

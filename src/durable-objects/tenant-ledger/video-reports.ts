@@ -4,7 +4,7 @@ import { isOfTime, provesUpload } from "../../core/stream/rules/video-tag.ts";
 import { isLive, isMissingUpstream, isVideoLost } from "../../core/uploads/rules/upload-state.ts";
 import type { LedgerHost } from "./host.ts";
 import type { LedgerQueries } from "./queries.ts";
-import { importedUpload, progressOf, shortJson } from "./row-mapping.ts";
+import { importedUpload, isOlder, progressOf, shortJson } from "./row-mapping.ts";
 import type { UploadRow } from "./schema.ts";
 import type { LedgerStore } from "./store.ts";
 import type { UploadWriter } from "./upload-writer.ts";
@@ -86,7 +86,7 @@ export class VideoReports {
 
   /** Late reports do not replace the stored video object. */
   #applyReport(row: UploadRow, { report, json }: VerifiedVideo): UploadRow {
-    const isCurrent = isLive(row.state) || report.kind === "ready";
+    const isCurrent = (isLive(row.state) || report.kind === "ready") && !isOlder(json, row);
     return this.#writer.apply(row, { kind: "reported", report }, isCurrent ? { video: shortJson(json) } : {});
   }
 

@@ -193,7 +193,7 @@ describe("applyTransition in sequence", () => {
           if (next.restoredCount === upload.restoredCount)
             expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
           if (next.state !== upload.state) {
-            const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, ...next }, 0);
+            const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, edits: 0, ...next }, 0);
             if (event) sequences.push(event.data.sequence);
           }
           upload = next;
@@ -243,7 +243,16 @@ describe("isLive", () => {
 describe("uploadEvent", () => {
   it("describes the upload in the tenant's terms", () => {
     const size = { bytes: 900, seconds: 12.5 };
-    const upload = { id: "u", state: "ready" as const, uid, created: 0, expires: 1_800, restoredCount: 0, ...size };
+    const upload = {
+      id: "u",
+      state: "ready" as const,
+      uid,
+      created: 0,
+      expires: 1_800,
+      restoredCount: 0,
+      edits: 0,
+      ...size,
+    };
     expect(uploadEvent("acme", upload, 60)).toEqual({
       type: "upload.ready",
       version: 1,

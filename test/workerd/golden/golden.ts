@@ -2,11 +2,13 @@ import reservations from "./ledger-reservation-calls.json";
 import uploads from "./ledger-upload-calls.json";
 import events from "./ledger-event-calls.json";
 import persons from "./ledger-person-calls.json";
+import edits from "./ledger-edit-calls.json";
 
 /**
  * Golden files: what the version before the renames (commit e52552b) sent, answered and stored. A Worker and an object of
  * neighbouring versions call each other during a deployment, so these files do not change, but where the ledger decides otherwise
- * now: a creation that was lost has no event. `ledger-person-calls.json` is of the version that brought persons.
+ * now: a creation that was lost has no event. `ledger-person-calls.json` is of the version that brought persons, `ledger-edit-calls.json` of
+ * the one that brought edits.
  */
 
 /** One RPC call. `answer` is absent for undefined; a null argument stands for undefined. */
@@ -18,7 +20,7 @@ export interface GoldenCall {
 }
 
 /** Calls of one session with the ledger `golden`, in order. All run at `GOLDEN_TIME`. */
-export const LEDGER_CALLS: readonly GoldenCall[] = [...reservations, ...uploads, ...events, ...persons];
+export const LEDGER_CALLS: readonly GoldenCall[] = [...reservations, ...uploads, ...events, ...persons, ...edits];
 
 /** Seconds since the epoch. Far away, so that no alarm runs by itself. */
 export const GOLDEN_TIME = 2_240_000_000;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createLedgers } from "../../../src/adapters/durable-objects/ledger-client.ts";
 import type { Ledgers } from "../../../src/core/ports/ledger.ts";
+import { EDIT_IN_PROGRESS, type EditStart } from "../../../src/core/quota/rules/edit-reservation.ts";
 import type { ReservationRequest } from "../../../src/core/quota/rules/reservation.ts";
 import { ok } from "../../../src/core/shared/result.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
@@ -74,7 +75,38 @@ const FAILED: StreamVideo = {
   json: { uid: uid(4), status: { state: "error" } },
 };
 
+const EDIT: EditStart = { id: id(23), version: 3, limits: { storedSeconds: 36_000 }, seconds: 90 };
+const EDITED: StreamVideo = {
+  report: { kind: "pending", uid: uid(6) },
+  creator: "label",
+  created: T,
+  expires: T + 3600,
+  maxDurationSeconds: 90,
+  json: {
+    uid: uid(6),
+    status: { state: "pendingupload" },
+    creator: "label",
+    meta: { name: "new", project: "p1" },
+    modified: "2040-12-25T11:33:20.000Z",
+  },
+};
+
 const stored = { bytes: 1000, seconds: 60, created: T, expires: T + 1800, upstream: "default", restoredCount: 0 };
+const EDITED_UPLOAD: UploadRecord = {
+  ...stored,
+  id: id(23),
+  state: "issued",
+  uid: uid(6),
+  seconds: 90,
+  expires: T + 3600,
+  name: "new",
+  meta: { project: "p1" },
+  creator: "label",
+  person: { namespace: "tenant", subject: "u_3" },
+  deletionRequested: false,
+  deletionPending: false,
+  video: EDITED.json,
+};
 const READY_UPLOAD: UploadRecord = {
   ...stored,
   id: id(1),
@@ -307,6 +339,18 @@ const CASES: readonly [name: string, call: (ledgers: Ledgers) => Promise<unknown
     (ledgers) => ledgers.storage(TENANT, { creator: KEY, label: "x" }),
     ok({ seconds: 0, videos: 0 }),
   ],
+  ["begin of an edit", (ledgers) => ledgers.beginEdit(TENANT, EDIT), ok({ kind: "begun", seconds: 60 })],
+  [
+    "begin of an edit beside another",
+    (ledgers) => ledgers.beginEdit(TENANT, { id: id(23), version: 3, limits: {} }),
+    ok({ kind: "refused", problem: EDIT_IN_PROGRESS }),
+  ],
+  [
+    "end of an edit",
+    (ledgers) => ledgers.endEdit(TENANT, id(23), { video: EDITED, seconds: 90, expires: T + 3600 }),
+    ok(EDITED_UPLOAD),
+  ],
+  ["lost end of an edit", (ledgers) => ledgers.endEdit(TENANT, id(99), {}), ok(undefined)],
   ["no event", (ledgers) => ledgers.event(TENANT, "evt_golden_99"), ok(undefined)],
 ];
 

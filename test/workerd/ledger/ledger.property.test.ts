@@ -3,16 +3,17 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { v7 as uuidv7 } from "uuid";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
+import type { EditStartOutcome } from "../../../src/core/quota/rules/edit-reservation.ts";
 import type { ReleaseCause } from "../../../src/core/quota/rules/reservation.ts";
 import type { StreamVideo } from "../../../src/core/stream/rules/video.ts";
 import { timestampOf } from "../../../src/core/uploads/rules/upload-id.ts";
 import { type UploadState, isLive } from "../../../src/core/uploads/rules/upload-state.ts";
 import type { TenantLedger } from "../../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
-import { expectLedgerConsistent, now, reservationRequest, reserve, tagged } from "../support/ledger.ts";
+import { expectLedgerConsistent, now, reservationRequest, reserve, streamVideo, tagged } from "../support/ledger.ts";
 import { asOperator } from "../support/worker.ts";
 
 /**
- * Runs arbitrary sequences of creations, retries, answers, losses, Stream reports, cancellations, expiries and evictions
+ * Runs arbitrary sequences of creations, retries, answers, losses, Stream reports, edits, cancellations, expiries and evictions
  * against the ledger and a simple model. Checks that each upload has the state of the model, the totals are the sum of the
  * rows, no limit is exceeded, no key has two uploads that are live or finished, no grant has more than it is for, lost
  * creations that have ended count for nothing, and a tag proves nothing unless it is signed and its video of the upload's time.
@@ -46,8 +47,12 @@ interface ModelUpload {
   readonly fingerprint: string;
   readonly creator: string | undefined;
   readonly created: number;
-  /** Start of the day that it counts for. */
-  readonly day: number;
+  /** Start of the day that it counts for: an edit may make that a later one. */
+  day: number;
+  /** When the alarm asks about it, if not when its URL has expired. */
+  due: number | undefined;
+  /** Until when an edit keeps others waiting. */
+  editedUntil: number;
   /** The ledger knows the uid of its video. */
   hasUid: boolean;
   /** The answer to its creation was lost. */
@@ -199,6 +204,8 @@ class Reserve implements Command {
         lostAt: 0,
         hasNoVideo: false,
         askedUntil: 0,
+        due: undefined,
+        editedUntil: 0,
         reappeared: false,
       } as const;
       const { day } = await stub(real).usage();
@@ -361,11 +368,64 @@ class Cancel implements Command {
   }
 }
 
+const EDIT_LOCK_SECONDS = 60;
+const EDIT_CHECK_SECONDS = 30;
+const EDITED: ReadonlySet<UploadState> = new Set(["issued", "ready", "failed"]);
+
+/** An edit of the duration, or of something that does not concern the ledger; and how it ends. */
+class Edit implements Command {
+  readonly which: number;
+  readonly seconds: number | undefined;
+  readonly end: "agreed" | "refused" | "lost" | "killed";
+  constructor(which: number, seconds: number | undefined, end: Edit["end"]) {
+    this.which = which;
+    this.seconds = seconds;
+    this.end = end;
+  }
+  check = (model: Model) => model.ids.length > 0;
+  toString = () => `edit(${this.which}, ${this.seconds}, ${this.end})`;
+
+  async run(model: Model, real: Real): Promise<void> {
+    const { seconds, end } = this;
+    const id = model.ids[this.which % model.ids.length] ?? "";
+    const upload = model.uploads.get(id);
+    const change = seconds !== undefined && { seconds };
+    const json = await stub(real).beginEdit({ id, version: Infinity, limits: LIMITS, ...change });
+    const started = JSON.parse(json) as EditStartOutcome;
+    const refused = (code: string) => expect(started).toMatchObject({ kind: "refused", problem: { code } });
+    if (!upload || !EDITED.has(upload.state)) refused("not_found");
+    else if (change && upload.state !== "issued") refused("upload_not_pending");
+    else if (upload.editedUntil > now()) refused("edit_in_progress");
+    else if (started.kind === "begun") {
+      const { day } = await stub(real).usage();
+      if (change && change.seconds > started.seconds) upload.day = Math.max(upload.day, day.start);
+      upload.due = now() + EDIT_LOCK_SECONDS;
+      if (end === "killed") upload.editedUntil = upload.due;
+      else await this.#finish(real, id, upload, started.seconds);
+    } else refused("limit_exceeded");
+    await check(model, real);
+  }
+
+  async #finish(real: Real, id: string, upload: ModelUpload, before: number): Promise<void> {
+    upload.editedUntil = 0;
+    upload.due = now() + EDIT_CHECK_SECONDS;
+    if (this.end === "lost") await stub(real).endEdit(id, {});
+    else {
+      const seconds = this.end === "agreed" ? (this.seconds ?? before) : before;
+      await stub(real).endEdit(id, { video: streamVideo(uidOf(id), "processing", { json: {} }), seconds });
+      const isLive = upload.state === "issued";
+      upload.due = isLive ? Math.max(upload.created + LIFE_SECONDS, now()) + 60 : undefined;
+    }
+  }
+}
+
 class Evict implements Command {
   check = (model: Model) => model.ids.length > 0;
   toString = () => "evict";
   async run(model: Model, real: Real): Promise<void> {
     await evictDurableObject(stub(real));
+    // Locks are in memory.
+    for (const upload of model.uploads.values()) upload.editedUntil = 0;
     await check(model, real);
   }
 }
@@ -389,7 +449,11 @@ class Wake implements Command {
         (upload.state === "cancelled" && !upload.hasUid && !upload.lost && !upload.hasNoVideo);
       if (isUnanswered && Math.abs(age) >= UNANSWERED_SECONDS) lose(upload);
       if (upload.state === "unknown" && now() >= upload.lostAt + LOST_SECONDS) upload.state = "expired";
-      if (isLive(upload.state) && age >= DUE_SECONDS) upload.state = "expired";
+      const due = upload.due ?? (isLive(upload.state) ? upload.created + DUE_SECONDS : Infinity);
+      if (due > now()) continue;
+      if (isLive(upload.state)) upload.state = "expired";
+      if (upload.state === "ready") upload.state = "deleted";
+      upload.due = undefined;
     }
     await check(model, real);
   }
@@ -455,6 +519,13 @@ describe("TenantLedger", () => {
           } satisfies { [Key in keyof Report]: fc.Arbitrary<Report[Key]> })
           .map((report) => new Reported(report)),
         fc.nat(30).map((which) => new Cancel(which)),
+        fc
+          .tuple(
+            fc.nat(30),
+            fc.constantFrom(undefined, 5, 60, 150),
+            fc.constantFrom("agreed", "refused", "lost", "killed"),
+          )
+          .map((args) => new Edit(...args)),
         fc.constant(new Evict()),
         fc
           .constantFrom(

@@ -73,6 +73,23 @@ describe("the endpoint store", () => {
     }
   });
 
+  it("stores event types that version 0.1 cannot read where it does not look", async () => {
+    const here = isolate();
+    await here.store.tenants.put("acme", TENANT_SETTINGS);
+    const events = ["upload.ready", "upload.updated"] as const;
+    for (const [id, names] of [
+      ["both", events],
+      ["one", ["upload.updated"]],
+    ] as const)
+      await here.store.endpoints.put("acme", id, { ...NEW, events: [...names] }, "whsec_one");
+    expect((await here.store.endpoints.list("acme")).map(({ events }) => events)).toEqual([events, ["upload.updated"]]);
+    expect((await endpointsOf(here)).map(({ events }) => [...(events ?? [])])).toEqual([events, ["upload.updated"]]);
+    const { results } = await env.DB.prepare("SELECT events FROM endpoints ORDER BY id").all();
+    expect(results).toEqual([{ events: '["upload.ready"]' }, { events: "[]" }]);
+    await here.store.endpoints.put("acme", "both", NEW, "whsec_one");
+    expect((await here.store.endpoints.get("acme", "both"))?.events).toBeUndefined();
+  });
+
   it("keeps the secret when an endpoint is put again, also with another URL", async () => {
     const here = isolate();
     await here.store.tenants.put("acme", TENANT_SETTINGS);

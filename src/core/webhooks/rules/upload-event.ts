@@ -5,10 +5,11 @@ import type { Correlation } from "../../uploads/rules/correlation.ts";
 import type { Upload, UploadState } from "../../uploads/rules/upload-state.ts";
 
 /**
- * Types of webhook events. An upload never returns to an earlier state, so each type occurs at most once per upload; it may
- * occur again each time a video that had disappeared from Stream is restored.
+ * Types of webhook events: that of an edit, and those of states in their order. An upload never returns to an earlier state, so the
+ * latter occur at most once per upload; they may occur again each time a video that had disappeared from Stream is restored.
  */
 export const UPLOAD_EVENT_TYPES = [
+  "upload.updated",
   "upload.created",
   "upload.expired",
   "upload.failed",
@@ -18,6 +19,9 @@ export const UPLOAD_EVENT_TYPES = [
 ] as const;
 
 export type UploadEventType = (typeof UPLOAD_EVENT_TYPES)[number];
+
+/** Between the numbers of two edits is room for the events of all states. Numbers that were sent stay. */
+const NUMBERS_PER_EDIT = 6;
 
 /** Version of the JSON below. Fields may be added within a version; existing fields keep their name and meaning. */
 const UPLOAD_EVENT_VERSION = 1;
@@ -62,15 +66,20 @@ const EVENT_TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> 
 };
 
 /**
- * The event for an upload that has just entered its state.
+ * The event for an upload that has just entered its state, or was edited.
  *
+ * @param edits of the upload, this one included
  * @param now seconds since the epoch
  * @returns `undefined` if the state has no event
  */
-export function uploadEvent(tenant: string, upload: DescribedUpload, now: number): UploadEventBody | undefined {
-  const type = EVENT_TYPE_OF[upload.state];
+export function uploadEvent(
+  tenant: string,
+  { edits, ...upload }: DescribedUpload & { readonly edits: number },
+  now: number,
+  type = EVENT_TYPE_OF[upload.state],
+): UploadEventBody | undefined {
   if (!type) return undefined;
-  const sequence = upload.restoredCount * UPLOAD_EVENT_TYPES.length + UPLOAD_EVENT_TYPES.indexOf(type) + 1;
+  const sequence = (upload.restoredCount + edits) * NUMBERS_PER_EDIT + UPLOAD_EVENT_TYPES.indexOf(type);
   return {
     type,
     version: UPLOAD_EVENT_VERSION,
