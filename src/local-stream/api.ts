@@ -164,7 +164,7 @@ export class StreamApi {
 
   #edit(video: Video, json: unknown): Answer {
     const pending = video.state === "pendingupload";
-    const edit = readEdit(json, this.#rules(), { uid: video.uid, pending });
+    const edit = readEdit(json, this.#rules(), { ...video, pending });
     const more =
       edit.maxDurationSeconds === undefined
         ? 0

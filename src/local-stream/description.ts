@@ -38,6 +38,7 @@ export function describeVideo(video: Video) {
       hls: `https://videodelivery.net/${video.uid}/manifest/video.m3u8`,
       dash: `https://videodelivery.net/${video.uid}/manifest/video.mpd`,
     },
+    ...(video.publicDetails && { publicDetails: video.publicDetails }),
     watermark: video.watermark === null ? null : { uid: video.watermark },
   };
 }

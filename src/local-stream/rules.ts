@@ -36,7 +36,9 @@ export interface Creation {
 }
 
 /** The changes of an edit; absent fields keep their value. */
-export type Edit = Partial<Omit<Creation, "length" | "watermark">>;
+export type Edit = Partial<Omit<Creation, "length" | "watermark">> & { readonly publicDetails?: PublicDetails };
+
+export type PublicDetails = Readonly<Record<string, string | null>>;
 
 export interface RuleContext {
   /** Milliseconds since the epoch. */
@@ -122,8 +124,16 @@ export function readDirectUpload(json: unknown, { now, watermarks }: RuleContext
   };
 }
 
-/** Reads an edit from JSON. Throws `RuleBroken`. @param video `pending` while it waits for its upload */
-export function readEdit(json: unknown, { now }: RuleContext, video: { uid: string; pending: boolean }): Edit {
+/**
+ * Reads an edit from JSON. Throws `RuleBroken`.
+ *
+ * @param video `pending` while it waits for its upload; `created` in milliseconds since the epoch
+ */
+export function readEdit(
+  json: unknown,
+  { now }: RuleContext,
+  video: { uid: string; created: number; pending: boolean },
+): Edit {
   const body = readObject(json, "the body");
   demand(body["uid"] === undefined || body["uid"] === video.uid, "uid does not match"); // [C] that it is for verification
   // "Can be set for a video that is not yet uploaded" [C]; afterwards undocumented. [U]
@@ -131,13 +141,14 @@ export function readEdit(json: unknown, { now }: RuleContext, video: { uid: stri
   demand(late === undefined, `${late} can only be set before the upload`);
   const uploadExpiry = body["uploadExpiry"];
   return {
-    ...readCommon(body, now),
+    ...readCommon(body, now, video.created),
+    ...(body["publicDetails"] !== undefined && { publicDetails: readPublicDetails(body["publicDetails"]) }),
     ...(uploadExpiry !== undefined && { uploadExpiry: readExpiry(uploadExpiry, now, "uploadExpiry") }), // bounds [U]
   };
 }
 
 /** The fields that a creation and an edit share. A field of the wrong type is refused. [U] */
-function readCommon(body: Readonly<Record<string, unknown>>, now: number): Edit {
+function readCommon(body: Readonly<Record<string, unknown>>, now: number, created = now): Edit {
   const { meta, creator, maxDurationSeconds, requireSignedURLs, allowedOrigins } = body;
   const { thumbnailTimestampPct, scheduledDeletion } = body;
   demand(allowedOrigins === undefined || Array.isArray(allowedOrigins), "allowedOrigins must be a list");
@@ -158,9 +169,19 @@ function readCommon(body: Readonly<Record<string, unknown>>, now: number): Edit 
     }),
     // "Omit the field to indicate no change, or include with a null value to remove an existing scheduled deletion." [C]
     ...(scheduledDeletion !== undefined && {
-      scheduledDeletion: scheduledDeletion === null ? null : readDeletion(scheduledDeletion, now),
+      scheduledDeletion: scheduledDeletion === null ? null : readDeletion(scheduledDeletion, now, created),
     }),
   };
+}
+
+/** Names and types [C]; that the whole of it is replaced, and what is unknown refused, is [U]. */
+function readPublicDetails(value: unknown): PublicDetails {
+  const details = readObject(value, "publicDetails");
+  for (const [name, detail] of Object.entries(details)) {
+    demand(["title", "share_link", "channel_link", "logo"].includes(name), `publicDetails has no ${name}`);
+    demand(detail === null || typeof detail === "string", `publicDetails.${name} must be text or null`);
+  }
+  return details as PublicDetails;
 }
 
 function readNumber(text: string, form: RegExp): number {

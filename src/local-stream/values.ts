@@ -68,14 +68,15 @@ export function readExpiry(value: unknown, now: number, name = "expiry"): number
   return expiry;
 }
 
-/** Milliseconds since the epoch. [C] */
-export function readDeletion(value: unknown, now: number): number {
+/** Milliseconds since the epoch. [C] @param created when the video was created: "at least 30 days from upload time" */
+export function readDeletion(value: unknown, now: number, created = now): number {
   const deletion = readTime("scheduledDeletion", value);
   demand(
-    deletion >= now + MIN_DELETION_DAYS * DAY_MS - CLOCK_SLACK_MS &&
-      deletion <= now + MAX_DELETION_DAYS * DAY_MS + CLOCK_SLACK_MS,
-    `scheduledDeletion must be ${MIN_DELETION_DAYS} to ${MAX_DELETION_DAYS} days ahead`,
+    deletion >= created + MIN_DELETION_DAYS * DAY_MS - CLOCK_SLACK_MS &&
+      deletion <= created + MAX_DELETION_DAYS * DAY_MS + CLOCK_SLACK_MS,
+    `scheduledDeletion must be ${MIN_DELETION_DAYS} to ${MAX_DELETION_DAYS} days after the creation`,
   );
+  demand(deletion > now, "scheduledDeletion must be ahead"); // [U]
   return deletion;
 }
 

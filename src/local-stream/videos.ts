@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { readJson, writeJson } from "./json-file.ts";
-import type { Creation } from "./rules.ts";
+import type { Creation, PublicDetails } from "./rules.ts";
 
 /** [C] Without `downloading`, which is for videos copied from a URL. */
 export const VIDEO_STATES = ["pendingupload", "queued", "inprogress", "ready", "error"] as const;
@@ -29,6 +29,8 @@ export interface Video extends Creation {
   readonly size: number;
   readonly errorReasonCode: string;
   readonly errorReasonText: string;
+  /** Absent until an edit sets them. */
+  readonly publicDetails?: PublicDetails;
 }
 
 export type VideoChanges = Partial<Omit<Video, "uid" | "uploadId" | "kind" | "created" | "modified">>;

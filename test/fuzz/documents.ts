@@ -138,6 +138,17 @@ export const documentsFor = (stream: LocalStream) => ({
     thumbnailTimestampPct: 0.5,
     watermark: { uid: WATERMARK },
   },
+  edit: {
+    meta: { name: "A name", note: 1, gone: null },
+    requireSignedURLs: false,
+    allowedOrigins: ["app.example"],
+    thumbnailTimestampPct: 0.5,
+    scheduledDeletion: hence(40 * 24),
+    publicDetails: { title: "A title", share_link: "https://app.example/1", logo: null },
+    creator: "user-1",
+    maxDurationSeconds: 90,
+    uploadExpiry: hence(2),
+  },
   grant: { subject: "user-1", expiresIn: 600, reference: "order-1", uploads: 3, playback: true, policy: POLICY },
   check: {
     length: 1_000,

@@ -19,6 +19,7 @@ const DOCUMENT_OF: Readonly<Record<string, keyof Documents>> = {
   direct_upload: "direct",
   grants: "grant",
   check: "check",
+  ":id": "edit",
 };
 
 /** Without the query, which makes requests of their own in `ROUTES`. */

@@ -18,6 +18,13 @@ export const ROUTES: readonly [Route, Route, Route, ...Route[]] = [
   { method: "GET", path: "/v1/:tenant/uploads/:id", scope: "uploads:read", success: 200 },
   { method: "GET", path: "/v1/:tenant/uploads/:id?view=stream", scope: "uploads:read", success: 200 },
   { method: "DELETE", path: "/v1/:tenant/uploads/:id", scope: "uploads:delete", success: 200 },
+  {
+    method: "PATCH",
+    path: "/v1/:tenant/uploads/:id",
+    scope: "uploads:edit",
+    body: { meta: { name: "new" } },
+    success: 200,
+  },
   { method: "POST", path: "/v1/:tenant/direct-uploads", scope: "uploads:create", body: {}, success: 201 },
   { method: "POST", path: "/client/v4/accounts/:tenant/stream", scope: "uploads:create", tus: true, success: 201 },
   {
@@ -30,6 +37,13 @@ export const ROUTES: readonly [Route, Route, Route, ...Route[]] = [
   { method: "GET", path: "/client/v4/accounts/:tenant/stream", scope: "uploads:read", success: 200 },
   { method: "GET", path: "/client/v4/accounts/:tenant/stream/storage-usage", scope: "usage:read", success: 200 },
   { method: "GET", path: "/client/v4/accounts/:tenant/stream/:id", scope: "uploads:read", success: 200 },
+  {
+    method: "POST",
+    path: "/client/v4/accounts/:tenant/stream/:id",
+    scope: "uploads:edit",
+    body: { meta: { name: "new" } },
+    success: 200,
+  },
   { method: "DELETE", path: "/client/v4/accounts/:tenant/stream/:id", scope: "uploads:delete", success: 200 },
   { method: "POST", path: "/v1/:tenant/grants", scope: "grants:create", body: {}, success: 201 },
   { method: "GET", path: "/v1/:tenant/policy", scope: "policy:read", success: 200 },

@@ -120,6 +120,24 @@ describe("Cloudflare's SDK", () => {
     expect(calls().slice(1)).toEqual([`GET /${uid}`, `GET /${uid}`]);
   });
 
+  it("edits a video, and gets it as it is then", async () => {
+    const uid = await create("cats");
+    const stream = clientOf(key);
+    const edit = {
+      meta: { name: "dogs" },
+      requireSignedURLs: true,
+      allowedOrigins: ["app.acme.com"],
+      creator: "user-2",
+    };
+    const edited = await stream.edit(uid, { account_id, ...edit, publicDetails: { title: "Dogs" } });
+    expect(edited).toMatchObject({ uid, ...edit, publicDetails: { title: "Dogs" } });
+    expect(await stream.get(uid, { account_id })).toEqual(edited);
+    expect(await uidsOf(stream.list({ account_id, creator: "user-2" }))).toEqual([uid]);
+    await expect(clientOf(otherKey).edit(uid, { account_id: `other-${tenants}` })).rejects.toMatchObject({
+      status: 404,
+    });
+  });
+
   it("deletes a video", async () => {
     const uid = await create("cats");
     const answer = await clientOf(key).delete(uid, { account_id }).asResponse();
@@ -215,7 +233,7 @@ describe("/client/v4/accounts/:tenant/stream", () => {
   it.each([
     ["HEAD", "", "GET, OPTIONS, POST"],
     ["PATCH", "", "GET, OPTIONS, POST"],
-    ["HEAD", `/${"a".repeat(32)}`, "DELETE, GET, OPTIONS"],
+    ["HEAD", `/${"a".repeat(32)}`, "DELETE, GET, OPTIONS, POST"],
     ["PUT", `/${"a".repeat(32)}/downloads`, "DELETE, GET, OPTIONS, POST"],
     ["POST", "/watermarks", "GET, OPTIONS"],
     ["GET", "/direct_upload", "OPTIONS, POST"],

@@ -145,6 +145,15 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
     });
   },
   grant: (document) => post("/grants", document),
+  async edit(document) {
+    const { id = "" } = await createLink();
+    const response = await fetch(`${gateway.url}/v1/demo/uploads/${id}`, {
+      method: "PATCH",
+      headers: { ...bearer(key), "Content-Type": "application/merge-patch+json" },
+      body: JSON.stringify(document),
+    });
+    expect([response.status, await response.json()]).toEqual([200, expect.objectContaining({ name: "Lesson 3" })]);
+  },
   "policy-check": async (document) => expect(await post("/policy/check", document)).toMatchObject({ allowed: true }),
   async warning(document) {
     const limits = { quota: { day: { uploads: 9 }, month: { uploads: 5 } } };

@@ -22,7 +22,7 @@ beforeAll(async () => {
     // The backend's persons, too.
     subject: { namespace: "tenant" },
     tenant: { fixed: "acme" },
-    scopes: ["uploads:create", "uploads:read", "uploads:delete", "usage:read"],
+    scopes: ["uploads:create", "uploads:read", "uploads:delete", "uploads:edit", "usage:read"],
   });
 });
 afterAll(() => harness.stop());

@@ -4,7 +4,7 @@ import { problem } from "../../core/shared/problem.ts";
 import type { AppEnv } from "../app-env.ts";
 import { respondProblem } from "./problem-response.ts";
 
-type Method = "DELETE" | "GET" | "POST" | "PUT";
+type Method = "DELETE" | "GET" | "PATCH" | "POST" | "PUT";
 
 /**
  * Registers all methods of one path. Any other method gets a 405 that lists them.

@@ -51,6 +51,7 @@ export const OPERATIONS = {
   createDirectUpload: { method: "POST", path: "/direct_upload", scope: "uploads:create", calls: 1 },
   readStorageUsage: { method: "GET", path: "/storage-usage", scope: "usage:read", calls: 0 },
   readVideo: { method: "GET", path: "/:uid", scope: "uploads:read", calls: 1 },
+  editVideo: { method: "POST", path: "/:uid", scope: "uploads:edit", feature: "edit", calls: 2 },
   deleteVideo: { method: "DELETE", path: "/:uid", scope: "uploads:delete", calls: 1 },
 
   listCaptions: about("captions", "GET", "/captions", "uploads:read", caption),

@@ -10,6 +10,7 @@ import { NO_SUCH_UPLOAD, findVideo, viewVideo } from "../../../core/uploads/find
 import { listVideos } from "../../../core/uploads/list-videos.ts";
 import { storageUsage } from "../../../core/uploads/storage-usage.ts";
 import type { AppEnv } from "../../app-env.ts";
+import { editVideo } from "../../pipeline/edit-video.ts";
 import { respondResult } from "../../pipeline/envelope.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { parameterOf } from "../../pipeline/on-upload.ts";
@@ -90,6 +91,7 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & UploadResource
     createDirectUpload,
     readStorageUsage,
     readVideo,
+    editVideo: editVideo(ports, "cloudflare"),
     deleteVideo,
     ...relayHandlers(ports, "cloudflare"),
     listWatermarks: watermarks,

@@ -4,19 +4,21 @@ import * as v from "valibot";
 import type { AuthenticatePorts } from "../../../core/auth/authenticate.ts";
 import type { Result } from "../../../core/shared/result.ts";
 import { type CancelUploadPorts, type CancelUploadRequest, cancelUpload } from "../../../core/uploads/cancel-upload.ts";
+import type { EditUploadPorts } from "../../../core/uploads/edit-upload.ts";
 import { findUpload, viewVideo } from "../../../core/uploads/find-upload.ts";
 import { listUploads } from "../../../core/uploads/list-uploads.ts";
 import type { UploadRecord } from "../../../core/uploads/rules/upload-record.ts";
 import { UPLOAD_STATES } from "../../../core/uploads/rules/upload-state.ts";
 import { uploadDocument } from "../../../core/webhooks/rules/upload-event.ts";
 import type { AppEnv } from "../../app-env.ts";
+import { editVideo } from "../../pipeline/edit-video.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { creator, cursor, limit, oneOf, time } from "../../pipeline/query.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource, withoutHead } from "../../pipeline/resource.ts";
 import { refuseEndpointMethod } from "./create-upload.ts";
 
-export type UploadResourcePorts = AuthenticatePorts & CancelUploadPorts;
+export type UploadResourcePorts = AuthenticatePorts & CancelUploadPorts & EditUploadPorts;
 
 const listQuery = v.object({
   state: v.exactOptional(oneOf(UPLOAD_STATES)),
@@ -31,7 +33,7 @@ const listQuery = v.object({
 
 const viewQuery = v.object({ view: v.exactOptional(oneOf(["stream"])) });
 
-/** `GET /v1/:tenant/uploads`, `GET` and `DELETE /v1/:tenant/uploads/:id`: lists, reads and cancels uploads. */
+/** `GET /v1/:tenant/uploads`, `GET`, `PATCH` and `DELETE /v1/:tenant/uploads/:id`: lists, reads, edits and cancels uploads. */
 export function uploadResourceRoutes(ports: UploadResourcePorts): Routes {
   const routes = new Routes();
 
@@ -61,6 +63,8 @@ export function uploadResourceRoutes(ports: UploadResourcePorts): Routes {
           return video.ok ? c.json({ ...document, video: video.value ?? null }, 200, NO_STORE) : video;
         },
       ),
+
+      PATCH: editVideo(ports, "tenant"),
 
       DELETE: handle({}, async (c) => {
         const cancelled = await cancelUploadRequest(ports, c, (access) =>
