@@ -16,7 +16,7 @@ import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import { type ResolveExpiringPorts, resolveExpiringUpload } from "./resolve-expiring-upload.ts";
 import { describeMetadata } from "./rules/correlation.ts";
-import type { CreationRequest } from "./rules/tus-creation.ts";
+import type { CreationContent } from "./rules/creation-request.ts";
 
 export interface AdmitPorts extends ResolveExpiringPorts {
   readonly ledgers: Ledgers;
@@ -30,7 +30,8 @@ export interface AdmitPorts extends ResolveExpiringPorts {
 
 /** A creation that the caller is authorized for and the policy allows. */
 export interface DecidedCreation {
-  readonly kind: CreationRequest["kind"];
+  /** A clip names its parent by the uid. */
+  readonly content: CreationContent;
   readonly tenant: Tenant;
   readonly caller: Caller;
   readonly decision: Decision;
@@ -94,7 +95,7 @@ async function admitOrAsk(
  */
 async function tryAdmit(
   { ledgers, budget, refusals, newUploadId, answerSeconds }: AdmitPorts,
-  { tenant, caller, decision, upstream, idempotency }: DecidedCreation,
+  { content, tenant, caller, decision, upstream, idempotency }: DecidedCreation,
 ): Promise<AdmissionAttempt> {
   const id = newUploadId();
   const reserving = ledgers.reserve(tenant.id, {
@@ -109,6 +110,7 @@ async function tryAdmit(
     ...(idempotency && { idempotency }),
     ...correlate(caller, decision),
     answerSeconds,
+    ...sourceOf(content),
   });
   if (refusals.has(tenant.id)) {
     const reservation = await reserving;
@@ -129,6 +131,21 @@ async function tryAdmit(
   if (call.granted) return { ...reservation, id };
   await ledgers.release(tenant.id, id, "unsent");
   return isStale ? { kind: "stale" } : { kind: "refused", problem: upstreamBusy(call.retryAfterSeconds) };
+}
+
+/** What makes the video, if no bytes are uploaded. */
+function sourceOf(content: CreationContent): Pick<ReservationRequest, "source" | "clippedFrom"> {
+  switch (content.kind) {
+    case "tus":
+    case "direct":
+      return {};
+    case "copy":
+      return { source: "copy" };
+    case "clip":
+      return { source: "clip", clippedFrom: content.clip.of };
+    default:
+      return content satisfies never;
+  }
 }
 
 /** What the tenant's backend knows the upload by. */
