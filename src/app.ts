@@ -32,6 +32,8 @@ export function createApp(dependencies: Dependencies): Routes {
   app.use("/client/v4/accounts/:tenant/stream", tusEndpoint, creationEndpoint);
   app.use("/v1/:tenant/direct-uploads", creationEndpoint);
   app.use("/client/v4/accounts/:tenant/stream/direct_upload", creationEndpoint);
+  app.use("/client/v4/accounts/:tenant/stream/copy", creationEndpoint);
+  app.use("/client/v4/accounts/:tenant/stream/clip", creationEndpoint);
   app.use("/v1/:tenant/copies", creationEndpoint);
   app.use("/v1/:tenant/uploads/:id/clips", creationEndpoint);
   app.use("/v1/:tenant/*", cors(dependencies.registry));

@@ -1,9 +1,7 @@
 import { type AuthenticatePorts, TENANT_CHANGING, authenticate, callerFields } from "../auth/authenticate.ts";
-import type { Scope } from "../auth/rules/scopes.ts";
 import { type ProvisionTenantPorts, provisionTenant } from "../auth/provision-tenant.ts";
 import { decideUpload } from "../policy/decide-upload.ts";
 import { sizeOf } from "../policy/rules/policy-decision.ts";
-import { type Feature, refuseFeature } from "../policy/rules/features.ts";
 import { narrow } from "../policy/rules/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../policy/rules/reserved-keys.ts";
 import { mostBytes } from "../policy/rules/upload-checks.ts";
@@ -15,6 +13,7 @@ import type { RateStatus } from "../quota/rules/limits.ts";
 import { unmeetableLimit } from "../quota/rules/unmeetable-limit.ts";
 import { uploadBounds } from "../quota/rules/upload-bounds.ts";
 import { type Result, ok, err } from "../shared/result.ts";
+import { OPERATIONS, type Operation } from "../stream/rules/operations.ts";
 import { requireUpstream } from "../stream/rules/upstream.ts";
 import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit-upload.ts";
 import { findParent } from "./find-parent.ts";
@@ -26,6 +25,7 @@ import { type CopyBody, readCopy } from "./rules/copy.ts";
 import { type DirectUploadBody, readDirectUpload } from "./rules/direct-upload.ts";
 import type { CreationRequest } from "./rules/creation-request.ts";
 import { type HeaderReader, parseCreation } from "./rules/tus-creation.ts";
+import { refuseOperation } from "./use-upload.ts";
 
 export interface CreateUploadPorts extends AuthenticatePorts, AdmitPorts, ProvisionTenantPorts {
   readonly registry: CachedRegistry;
@@ -127,11 +127,11 @@ function readCreation({ header, body }: CreateUploadRequest): Result<CreationReq
 }
 
 /** What a credential needs for a creation, and what the policy has to allow. */
-const NEEDS: Readonly<Record<CreationRequest["kind"], { readonly scope: Scope; readonly feature?: Feature }>> = {
-  tus: { scope: "uploads:create" },
-  direct: { scope: "uploads:create" },
-  copy: { scope: "uploads:copy", feature: "copy" },
-  clip: { scope: "uploads:copy", feature: "clip" },
+const NEEDS: Readonly<Record<CreationRequest["kind"], Pick<Operation, "scope" | "feature">>> = {
+  tus: OPERATIONS.createDirectUpload,
+  direct: OPERATIONS.createDirectUpload,
+  copy: OPERATIONS.copyVideo,
+  clip: OPERATIONS.clipVideo,
 };
 
 /** Authenticates the caller, looks up the upstream, applies the policy and what limits can never admit. */
@@ -143,13 +143,13 @@ async function decideCreation(
 ): Promise<Result<DecidedCreation>> {
   const grant = creation.metadata.get(GRANT_KEY);
   const credentials = { tenant: id, header, grant: typeof grant === "object" ? "" : grant };
-  const { scope, feature } = NEEDS[creation.kind];
-  const access = await trace.measure("authenticate", authenticate(ports, credentials, scope));
+  const needs = NEEDS[creation.kind];
+  const access = await trace.measure("authenticate", authenticate(ports, credentials, needs.scope));
   if (!access.ok) return access;
+  const notAllowed = refuseOperation(access.value, needs);
+  if (notAllowed) return err(notAllowed);
   const { caller, tenant } = access.value;
   const policy = narrow(tenant.policy, caller.policy);
-  const refused = feature && refuseFeature(policy, feature);
-  if (refused) return err(refused);
   const clip = creation.kind === "clip" ? creation.clip : undefined;
   const parent = clip && (await findParent(ports.ledgers, access.value, clip));
   if (parent && !parent.ok) return parent;
@@ -244,7 +244,7 @@ async function forward(
   const { tenant, decision } = creation;
   trace.annotate({ uploadId: id });
   const metadata = new Map([...decision.metadata, [SLUICE_KEY, await tags.sign(tenant.id, id)]]);
-  const outcome = await trace.measure("stream", sendCreation(ports.stream, creation, metadata));
+  const outcome = await trace.measure("stream", sendCreation(ports, creation, metadata));
   trace.annotate({
     upstreamOutcome: outcome.kind,
     ...(outcome.status !== undefined && { upstreamStatus: outcome.status }),

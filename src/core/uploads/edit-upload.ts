@@ -131,7 +131,7 @@ function refusePending(
   upload: UploadRecord,
 ): Problem | undefined {
   if (seconds === undefined && expires === undefined) return undefined;
-  if (upload.state !== "issued") return NOT_PENDING;
+  if (upload.state !== "issued" || upload.source) return NOT_PENDING;
   const isLonger = seconds !== undefined && seconds > upload.seconds;
   return isLonger ? unmeetableLimit(limitsOfSeconds(tenant.limits), { bytes: 0, seconds }, "tus") : undefined;
 }

@@ -1,17 +1,19 @@
 import type { StreamApi } from "../ports/stream.ts";
 import type { StreamOutcome } from "../stream/rules/creation.ts";
 import type { DecidedCreation } from "./admit-upload.ts";
+import { type MakeClipPorts, makeClip } from "./make-clip.ts";
 import { writeClip } from "./rules/clip.ts";
 import { writeCopy } from "./rules/copy.ts";
 import { writeDirectUpload } from "./rules/direct-upload.ts";
 import { encodeUploadMetadata } from "./rules/upload-metadata.ts";
 
-/** Sends a creation to Stream: one call. @param metadata as it was decided, with the tag */
+/** Sends a creation to Stream. @param metadata as it was decided, with the tag */
 export function sendCreation(
-  stream: StreamApi,
-  { content, decision: { length, creator }, upstream }: DecidedCreation,
+  ports: MakeClipPorts & { readonly stream: StreamApi },
+  { content, tenant, decision: { length, creator }, upstream }: DecidedCreation,
   metadata: ReadonlyMap<string, string>,
 ): Promise<StreamOutcome> {
+  const { stream } = ports;
   switch (content.kind) {
     case "tus":
       return stream.create(upstream, {
@@ -24,7 +26,7 @@ export function sendCreation(
     case "copy":
       return stream.make(upstream, { kind: "copy", body: writeCopy(content.url, metadata, creator) });
     case "clip":
-      return stream.make(upstream, { kind: "clip", body: writeClip(content.clip, metadata, creator) });
+      return makeClip(ports, upstream, tenant.id, writeClip(content.clip, metadata, creator));
     default:
       return content satisfies never;
   }

@@ -3,8 +3,12 @@ import { integer } from "../../shared/fields.ts";
 import { problem } from "../../shared/problem.ts";
 import { type Result, err, ok } from "../../shared/result.ts";
 import { jsonObject } from "../../shared/strict-object.ts";
+import { OPTIONS } from "../../policy/rules/decide-edit.ts";
+import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
+import { type VideoJson, metaOf } from "../../stream/rules/video-document.ts";
 import { VIDEO_FIELDS, type VideoOptions, WATERMARK, readOptions, writeOptions } from "./direct-upload.ts";
 import type { Clip, CreationRequest } from "./creation-request.ts";
+import { optionsOf, writeVideoEdit } from "./video-edit.ts";
 
 /**
  * Clips: Stream makes a video of a part of another one, the parent. Policy, limits, idempotency and ledger are those of an upload.
@@ -73,4 +77,31 @@ export function writeClip(
     endTimeSeconds: endSeconds,
     ...writeOptions(metadata, creator),
   };
+}
+
+/**
+ * What has to be edited of a clip so that it is as it was decided.
+ *
+ * @param shown Stream's description of the clip. It does not show a watermark reliably (assumed), which cannot be edited either
+ * @returns `undefined` if nothing
+ */
+export function correctClip(decided: StreamClip, shown: VideoJson): VideoJson | undefined {
+  const [wanted, found] = [optionsOf({ ...decided }), optionsOf(shown)];
+  const { [SLUICE_KEY]: tag = "", ...meta } = decided.meta;
+  const creator = decided.creator ?? "";
+  const isSameMeta = canonical(metaOf(shown)) === canonical(decided.meta);
+  return writeVideoEdit(
+    {
+      options: new Map(
+        OPTIONS.filter((key) => wanted.get(key) !== found.get(key)).map((key) => [key, wanted.get(key)]),
+      ),
+      ...(!isSameMeta && { meta }),
+      ...((shown["creator"] ?? "") !== creator && { creator }),
+    },
+    tag,
+  );
+}
+
+function canonical(meta: VideoJson): string {
+  return JSON.stringify(Object.entries(meta).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
