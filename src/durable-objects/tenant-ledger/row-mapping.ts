@@ -3,7 +3,7 @@ import { type Owner, ownerOf, subjectOf } from "../../core/auth/rules/person-key
 import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../../core/quota/rules/upload-bounds.ts";
 import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
-import { isEarlier } from "../../core/shared/time.ts";
+import { isEarlier, rfc3339 } from "../../core/shared/time.ts";
 import { type VideoJson, metaOf } from "../../core/stream/rules/video-document.ts";
 import type { StreamVideo, VerifiedVideo } from "../../core/stream/rules/video.ts";
 import { provesUpload } from "../../core/stream/rules/video-tag.ts";
@@ -80,10 +80,14 @@ export function importedUpload(upstream: string, video: VerifiedVideo, now: numb
   };
 }
 
-/** Whether an upload's stored description of its video is newer: Stream counts each change as one (assumed). */
-export function isOlder({ modified }: VideoJson, { video }: UploadRow): boolean {
+/** A stored `modified` that is further ahead of the clock is a mistake: nothing newer would ever be stored. */
+const MAX_AHEAD_SECONDS = 600;
+
+/** Whether an upload's stored description of its video is newer: Stream dates each change as `modified` (assumed). */
+export function isOlder({ modified }: VideoJson, { video }: UploadRow, now: number): boolean {
   const stored = video === null ? undefined : (JSON.parse(video) as VideoJson)["modified"];
-  return typeof modified === "string" && typeof stored === "string" && isEarlier(modified, stored);
+  if (typeof modified !== "string" || typeof stored !== "string") return false;
+  return isEarlier(modified, stored) && isEarlier(stored, rfc3339(now + MAX_AHEAD_SECONDS));
 }
 
 /** The columns for what Stream describes: after an edit, lists and events say the same. */
