@@ -20,5 +20,4 @@ declare class URL {
   readonly password: string;
   readonly host: string;
   readonly hostname: string;
-  readonly pathname: string;
 }

@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { ApiCall } from "./api-call.ts";
 import { reservedSeconds } from "./accounting.ts";
+import { answerCaptions } from "./captions.ts";
 import { describeVideo } from "./description.ts";
+import { answerDownloads } from "./downloads.ts";
 import { type Answer, fail, succeed } from "./http.ts";
 import { readListing } from "./listing.ts";
 import { refuseCredential, refuseQueue, refuseRate, refuseStorage } from "./refusals.ts";
@@ -8,29 +11,24 @@ import { type Creation, readDirectUpload, readEdit, readTusCreation } from "./ru
 import type { Stream } from "./stream.ts";
 import { RuleBroken, demand } from "./values.ts";
 import type { Video } from "./videos.ts";
+import { answerWatermarks } from "./watermarks.ts";
 
-const PATH = /^\/client\/v4\/accounts\/([^/]+)\/stream(?:\/([^/]+))?$/;
+const PATH = /^\/client\/v4\/accounts\/([^/]+)\/stream(?:\/(.+))?$/;
 /** [C] */
 const MAX_ACCOUNT_CHARACTERS = 32;
 
-/** A complete API call. It is carried out even if the connection breaks. */
-export interface ApiCall {
-  readonly method: string;
-  readonly url: URL;
-  readonly headers: IncomingHttpHeaders;
-  /** Every value of each header, names in lower case. */
-  readonly headersDistinct: Readonly<Record<string, string[] | undefined>>;
-  readonly body: string;
-}
+const NO_SUCH_PATH = fail(404, 10003, "no such path");
 
 /** Cloudflare's Stream API for one account. */
 export class StreamApi {
   readonly #stream: Stream;
   readonly #urlOf: (video: Video) => string;
+  readonly #playbackHost: string;
 
-  constructor(stream: Stream, urlOf: (video: Video) => string) {
+  constructor(stream: Stream, urlOf: (video: Video) => string, playbackHost: string) {
     this.#stream = stream;
     this.#urlOf = urlOf;
+    this.#playbackHost = playbackHost;
   }
 
   answer(call: ApiCall): Answer {
@@ -40,7 +38,7 @@ export class StreamApi {
     const blockedSeconds = apiLimit.count(clock.now());
     if (blockedSeconds !== undefined) return refuseRate(settings.apiLimit, blockedSeconds);
     const [path, account = "", resource] = PATH.exec(call.url.pathname) ?? [];
-    if (path === undefined) return fail(404, 10003, "no such path");
+    if (path === undefined) return NO_SUCH_PATH;
     this.#stream.deleteScheduled();
     try {
       demand(account.length <= MAX_ACCOUNT_CHARACTERS, `account_id has at most ${MAX_ACCOUNT_CHARACTERS} characters`);
@@ -79,8 +77,22 @@ export class StreamApi {
         webhook.remove();
         return succeed("");
       default:
-        return this.#one(call, resource ?? "");
+        return this.#below(call, (resource ?? "").split("/"));
     }
+  }
+
+  /** What is below a name or a video. */
+  #below(call: ApiCall, [name = "", part, ...path]: readonly string[]): Answer {
+    const { settings, videos } = this.#stream;
+    if (name === "watermarks" && call.method === "GET")
+      return answerWatermarks(settings.watermarks, part === undefined ? [] : [part, ...path]) ?? NO_SUCH_PATH;
+    const video = videos.get(name);
+    if (!video) return fail(404, 10003, "video not found");
+    if (part === undefined) return this.#one(call, video);
+    if (part === "captions") return answerCaptions(this.#stream, call, video, path) ?? NO_SUCH_PATH;
+    if (part === "downloads" && path.length === 0)
+      return answerDownloads(this.#stream, call.method, video, this.#playbackHost) ?? NO_SUCH_PATH;
+    return NO_SUCH_PATH;
   }
 
   #create({ url, body, headersDistinct }: ApiCall): Answer {
@@ -146,9 +158,7 @@ export class StreamApi {
     return succeed(this.#stream.webhook.set(url));
   }
 
-  #one({ method, body }: ApiCall, uid: string): Answer {
-    const video = this.#stream.videos.get(uid);
-    if (!video) return fail(404, 10003, "video not found");
+  #one({ method, body }: ApiCall, video: Video): Answer {
     switch (method) {
       case "GET":
         return succeed(describeVideo(video));

@@ -7,8 +7,8 @@ export interface Answer {
   readonly body?: string;
 }
 
-/** Limit of a JSON body, far above what any operation needs. [U] */
-const MAX_BODY_BYTES = 1024 * 1024;
+/** Limit of a body, above a form with captions. [U] */
+const MAX_BODY_BYTES = 11 * 1024 * 1024;
 
 export function send(response: ServerResponse, { status, headers = {}, body }: Answer): void {
   if (response.destroyed || response.headersSent) return;
@@ -47,6 +47,11 @@ export class BodyTooLarge extends Error {}
 
 /** Reads the whole body as text. Throws `BodyTooLarge`. */
 export async function readText(request: IncomingMessage): Promise<string> {
+  return (await readBytes(request)).toString("utf8");
+}
+
+/** Reads the whole body. Throws `BodyTooLarge`. */
+export async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -54,5 +59,5 @@ export async function readText(request: IncomingMessage): Promise<string> {
     if (bytes <= MAX_BODY_BYTES) chunks.push(chunk); // the rest is read and dropped: stopping here would break the connection
   }
   if (bytes > MAX_BODY_BYTES) throw new BodyTooLarge(`a body has at most ${MAX_BODY_BYTES} bytes`);
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }

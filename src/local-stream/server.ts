@@ -8,7 +8,7 @@ import { StreamApi } from "./api.ts";
 import { answerControl } from "./control.ts";
 import { describeVideo } from "./description.ts";
 import type { Fault } from "./faults.ts";
-import { type Answer, BodyTooLarge, fail, readText, send } from "./http.ts";
+import { type Answer, BodyTooLarge, fail, readBytes, send } from "./http.ts";
 import { DEFAULTS, type StreamSettings } from "./options.ts";
 import { answerOfFault } from "./refusals.ts";
 import { Stream } from "./stream.ts";
@@ -44,7 +44,7 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
   const uploadHost = new UploadHost(stream);
   const urlOf = ({ kind, uploadId }: Video) =>
     kind === "tus" ? `${url}/tus/${uploadId}?tusv2=true` : `${url}/basic/${uploadId}`;
-  const api = new StreamApi(stream, urlOf);
+  const api = new StreamApi(stream, urlOf, url);
   const { accountId, token, email, globalKey } = settings;
   const identity = { url, apiBase: `${url}/client/v4`, uploadHost: host, accountId, token, email, globalKey };
   const control = { ...identity, ...createControl(stream) };
@@ -75,7 +75,8 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
 
   async function handleApi(request: IncomingMessage, response: ServerResponse, target: URL): Promise<void> {
     const { method = "", headers, headersDistinct } = request;
-    const body = await readText(request);
+    const bytes = await readBytes(request);
+    const body = bytes.toString("utf8");
     const creation = method === "POST" && target.pathname.endsWith("/stream");
     const fault = stream.faults.take(creation ? "create" : "api");
     const { resets } = stream.clock;
@@ -85,7 +86,7 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
     if (fault?.kind === "status" || fault?.kind === "refuse")
       return send(response, answerOfFault(fault, settings.apiLimit, settings.maxQueued));
 
-    const answer = api.answer({ method, url: target, headers, headersDistinct: { ...headersDistinct }, body });
+    const answer = api.answer({ method, url: target, headers, headersDistinct: { ...headersDistinct }, body, bytes });
     const video = creation ? stream.videos.get(answer.headers?.["stream-media-id"] ?? "") : undefined;
     if (video) await uploadHost.prepare(video);
     if (fault?.kind === "reset-after") return void response.destroy();

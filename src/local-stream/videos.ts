@@ -29,6 +29,10 @@ export interface Video extends Creation {
   readonly size: number;
   readonly errorReasonCode: string;
   readonly errorReasonText: string;
+  /** WebVTT by language. */
+  readonly captions: Readonly<Record<string, string>>;
+  /** When its MP4 was asked for. */
+  readonly downloadRequested: number | null;
   /** Absent until an edit sets them. */
   readonly publicDetails?: PublicDetails;
 }
@@ -44,6 +48,8 @@ const UNPROCESSED = {
   height: -1,
   errorReasonCode: "",
   errorReasonText: "",
+  captions: {},
+  downloadRequested: null,
 } as const satisfies VideoChanges;
 
 /** The account's videos, stored as one file each, so that they survive a restart. */

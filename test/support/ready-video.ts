@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
 import { patch } from "../../src/local-stream/client.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
@@ -9,6 +10,8 @@ import { bearer, create } from "./http.ts";
 
 /** Seconds of the videos that `readyVideo` uploads. */
 export const READY_SECONDS = 2;
+
+const WAIT_MS = 10_000;
 
 let file: Promise<Buffer> | undefined;
 
@@ -32,7 +35,12 @@ export async function readyVideo(
   const sent = await patch(created.headers.get("location") ?? "", 0, bytes);
   expect(sent.status).toBe(204);
   const uid = created.headers.get("stream-media-id") ?? "";
-  await expect.poll(() => stateOf(harness, tenant, credential, uid), { timeout: 10_000 }).toBe("ready");
+  // Hooks have no `expect.poll`.
+  const deadline = Date.now() + WAIT_MS;
+  while ((await stateOf(harness, tenant, credential, uid)) !== "ready") {
+    if (Date.now() > deadline) throw new Error(`The video ${uid} is not ready after ${WAIT_MS} ms.`);
+    await setTimeout(100);
+  }
   return uid;
 }
 
@@ -41,7 +49,7 @@ async function stateOf({ url }: TestGateway, tenant: string, credential: string,
   return ((await answer.json()) as { state?: unknown }).state;
 }
 
-async function shortVideo(): Promise<Buffer> {
+export async function shortVideo(): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-"));
   try {
     const path = join(folder, "video.mp4");

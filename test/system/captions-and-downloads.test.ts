@@ -98,7 +98,7 @@ describe("downloads", () => {
 
   it("need playback.downloadable, but for their deletion", async () => {
     await sdk().downloads.create(uid, { account_id: tenant });
-    await harness.tenant(tenant, {});
+    await harness.tenant(tenant, { policy: {} });
     harness.stream.clearRequests();
     for (const method of ["GET", "POST"])
       expect(await problemOf(await send(method, `/uploads/${uid}/downloads`))).toMatchObject({
@@ -122,7 +122,7 @@ describe("watermarks", () => {
   });
 
   it("are none without a call if the policy names none", async () => {
-    await harness.tenant(tenant, {});
+    await harness.tenant(tenant, { policy: {} });
     const answer = await fetch(`${harness.url}/client/v4/accounts/${tenant}/stream/watermarks`, {
       headers: bearer(key),
     });
@@ -133,7 +133,7 @@ describe("watermarks", () => {
 
 describe("a credential that was revoked, or a tenant that was suspended", () => {
   it("is refused at once, by the ledger", async () => {
-    await harness.operator("PUT", `/tenants/${tenant}`, { suspended: true });
+    await harness.operator("PUT", `/tenants/${tenant}`, { policy: {}, suspended: true });
     const answer = await send("GET", `/uploads/${uid}/captions`);
     expect(await problemOf(answer)).toMatchObject({ status: 403, code: "tenant_suspended" });
     expect(calls()).toEqual([]);

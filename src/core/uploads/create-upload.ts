@@ -4,7 +4,6 @@ import { decideUpload } from "../policy/decide-upload.ts";
 import { sizeOf } from "../policy/rules/policy-decision.ts";
 import { narrow } from "../policy/rules/policy.ts";
 import { GRANT_KEY, SLUICE_KEY } from "../policy/rules/reserved-keys.ts";
-import { mostBytes } from "../policy/rules/upload-checks.ts";
 import type { CachedRegistry } from "../ports/registry.ts";
 import type { StreamApi } from "../ports/stream.ts";
 import type { Trace } from "../ports/trace.ts";
@@ -13,19 +12,13 @@ import type { RateStatus } from "../quota/rules/limits.ts";
 import { unmeetableLimit } from "../quota/rules/unmeetable-limit.ts";
 import { uploadBounds } from "../quota/rules/upload-bounds.ts";
 import { type Result, ok, err } from "../shared/result.ts";
-import { OPERATIONS, type Operation } from "../stream/rules/operations.ts";
 import { requireUpstream } from "../stream/rules/upstream.ts";
 import { type Admission, type AdmitPorts, type DecidedCreation, admit } from "./admit-upload.ts";
-import { findParent } from "./find-parent.ts";
 import { resolveIdempotencyKey } from "./idempotency-key.ts";
-import { sendCreation } from "./send-creation.ts";
 import { summarizeDecision } from "./rules/decision-summary.ts";
-import { type ClipBody, readClip, secondsOf } from "./rules/clip.ts";
-import { type CopyBody, readCopy } from "./rules/copy.ts";
-import { type DirectUploadBody, readDirectUpload } from "./rules/direct-upload.ts";
-import type { CreationRequest } from "./rules/creation-request.ts";
-import { type HeaderReader, parseCreation } from "./rules/tus-creation.ts";
-import { refuseOperation } from "./use-upload.ts";
+import { type DirectUploadBody, readDirectUpload, writeDirectUpload } from "./rules/direct-upload.ts";
+import { type CreationRequest, type HeaderReader, parseCreation } from "./rules/tus-creation.ts";
+import { encodeUploadMetadata } from "./rules/upload-metadata.ts";
 
 export interface CreateUploadPorts extends AuthenticatePorts, AdmitPorts, ProvisionTenantPorts {
   readonly registry: CachedRegistry;
@@ -37,69 +30,42 @@ export interface CreateUploadRequest {
   /** The tenant in the path. */
   readonly tenant: string;
   readonly header: HeaderReader;
-  /** What the body asks for; absent for a tus creation, which has only headers. */
-  readonly body?: CreationBody;
+  /** Body of a basic link request; absent for a tus creation, which has only headers. */
+  readonly direct?: DirectUploadBody;
   /** Keeps the work running after the client disconnects (`ExecutionContext.waitUntil`). */
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
-/** The JSON bodies that create something, each read by its own rules. */
-export type CreationBody =
-  | { readonly kind: "direct"; readonly json: DirectUploadBody }
-  | { readonly kind: "copy"; readonly json: CopyBody }
-  /** `of` is the parent: its uid, or the id of its upload. */
-  | { readonly kind: "clip"; readonly json: ClipBody; readonly of: string };
-
-/** A creation whose upload URL takes bytes. */
-export type UploadRequest = CreateUploadRequest & {
-  readonly body?: Extract<CreationBody, { kind: "direct" }>;
-};
-
-/** A creation that Stream has recorded. A copy or a clip has its content already. */
-export interface CreatedVideo {
+/** What the client needs in order to upload. */
+export interface CreatedUpload {
   readonly id: string;
   /** Stream's identifier of the video. */
   readonly uid: string;
+  /** The one-time upload URL. */
+  readonly location: string;
+  /** When the upload URL expires, in seconds since the epoch. */
+  readonly expiresAt: number;
   /** True if an earlier request with the same idempotency key or grant created this upload. */
   readonly replayed: boolean;
   /** Current state of the limit of creations per minute; absent if there is none, and for a replay. */
   readonly rate?: RateStatus;
 }
 
-/** What the client needs in order to upload. */
-export interface CreatedUpload extends CreatedVideo {
-  /** The one-time upload URL. */
-  readonly location: string;
-  /** When the upload URL expires, in seconds since the epoch. */
-  readonly expiresAt: number;
-}
-
 /**
  * Creates an upload: parses the request, authenticates the caller, applies the policy, reserves quota and budget, and
- * requests the upload URL from Stream (for tus, or for a single form), or a copy or a clip. The first step that fails ends the
- * creation.
+ * requests the upload URL from Stream (for tus, or for a single form). The first step that fails ends the creation.
  *
  * The functions below are in call order.
  */
-export function createUpload(
-  ports: CreateUploadPorts,
-  request: UploadRequest,
-  trace: Trace,
-): Promise<Result<CreatedUpload>>;
-export function createUpload(
-  ports: CreateUploadPorts,
-  request: CreateUploadRequest,
-  trace: Trace,
-): Promise<Result<CreatedVideo>>;
 export async function createUpload(
   ports: CreateUploadPorts,
   request: CreateUploadRequest,
   trace: Trace,
-): Promise<Result<CreatedVideo>> {
-  const creation = readCreation(request);
+): Promise<Result<CreatedUpload>> {
+  const { header, direct } = request;
+  const creation = direct ? readDirectUpload(direct, header("upload-creator")) : parseCreation(header);
   if (!creation.ok) return creation;
-  const { length } = creation.value;
-  trace.annotate(length === undefined ? {} : { uploadLength: length });
+  trace.annotate({ uploadLength: creation.value.length });
 
   const decided = await decideCreation(ports, request, creation.value, trace);
   if (!decided.ok) return decided;
@@ -110,60 +76,26 @@ export async function createUpload(
   return outcome;
 }
 
-function readCreation({ header, body }: CreateUploadRequest): Result<CreationRequest> {
-  const creator = header("upload-creator");
-  switch (body?.kind) {
-    case undefined:
-      return parseCreation(header);
-    case "direct":
-      return readDirectUpload(body.json, creator);
-    case "copy":
-      return readCopy(body.json, creator);
-    case "clip":
-      return readClip(body.of, body.json, creator);
-    default:
-      return body satisfies never;
-  }
-}
-
-/** What a credential needs for a creation, and what the policy has to allow. */
-const NEEDS: Readonly<Record<CreationRequest["kind"], Pick<Operation, "scope" | "feature">>> = {
-  tus: OPERATIONS.createDirectUpload,
-  direct: OPERATIONS.createDirectUpload,
-  copy: OPERATIONS.copyVideo,
-  clip: OPERATIONS.clipVideo,
-};
-
-/** Authenticates the caller, looks up the upstream, applies the policy and what limits can never admit. */
+/** Authenticates the caller, looks up the tenant's upstream, applies the policy and what limits can never admit. */
 async function decideCreation(
-  ports: AuthenticatePorts & Pick<AdmitPorts, "ledgers">,
+  ports: AuthenticatePorts,
   { tenant: id, header }: CreateUploadRequest,
   creation: CreationRequest,
   trace: Trace,
 ): Promise<Result<DecidedCreation>> {
   const grant = creation.metadata.get(GRANT_KEY);
   const credentials = { tenant: id, header, grant: typeof grant === "object" ? "" : grant };
-  const needs = NEEDS[creation.kind];
-  const access = await trace.measure("authenticate", authenticate(ports, credentials, needs.scope));
+  const access = await trace.measure("authenticate", authenticate(ports, credentials, "uploads:create"));
   if (!access.ok) return access;
-  const notAllowed = refuseOperation(access.value, needs);
-  if (notAllowed) return err(notAllowed);
   const { caller, tenant } = access.value;
-  const policy = narrow(tenant.policy, caller.policy);
-  const clip = creation.kind === "clip" ? creation.clip : undefined;
-  const parent = clip && (await findParent(ports.ledgers, access.value, clip));
-  if (parent && !parent.ok) return parent;
+  trace.annotate({ ...callerFields(access.value), upstream: tenant.upstream });
 
-  const upstreamId = parent?.value.upstream ?? tenant.upstream;
-  trace.annotate({ ...callerFields(access.value), upstream: upstreamId });
-  const upstream = requireUpstream(await ports.registry.upstream(upstreamId, "trusted"));
+  const upstream = requireUpstream(await ports.registry.upstream(tenant.upstream, "trusted"));
   if (!upstream.ok) return upstream;
 
   const origin = header("origin");
-  const { result: decision, explanations } = await decideUpload(ports.hashes, policy, {
+  const { result: decision, explanations } = await decideUpload(ports.hashes, narrow(tenant.policy, caller.policy), {
     ...creation,
-    length: creation.length ?? parent?.value.bytes ?? mostBytes(policy, upstream.value, tenant.limits),
-    ...(clip && { clipSeconds: secondsOf(clip) }),
     ...(origin !== undefined && { origin }),
     caller,
     now: ports.now(),
@@ -178,7 +110,7 @@ async function decideCreation(
   const idempotency = await resolveIdempotencyKey(ports.hashes, caller, creation, header("idempotency-key"));
   if (!idempotency.ok) return idempotency;
   return ok({
-    content: clip && parent ? { kind: "clip", clip: { ...clip, of: parent.value.uid } } : creation,
+    kind: creation.kind,
     tenant,
     caller,
     decision: decision.value,
@@ -194,7 +126,7 @@ async function admitAndForward(
   creation: CreationRequest,
   decided: DecidedCreation,
   trace: Trace,
-): Promise<Result<CreatedVideo>> {
+): Promise<Result<CreatedUpload>> {
   if (decided.tenant.isProspect) {
     const made = await provisionTenant(ports, decided);
     if (!made.ok) return made;
@@ -215,7 +147,7 @@ async function handleAdmission(
   creation: DecidedCreation,
   admission: Admission,
   trace: Trace,
-): Promise<Result<CreatedVideo>> {
+): Promise<Result<CreatedUpload>> {
   switch (admission.kind) {
     case "refused":
       return err(admission.problem);
@@ -224,7 +156,7 @@ async function handleAdmission(
     case "replayed": {
       const { id, uid, location, expires } = admission;
       trace.annotate({ uploadId: id, uid });
-      return ok({ id, uid, replayed: true, ...urlOf(location, expires) });
+      return ok({ id, uid, location, expiresAt: expires, replayed: true });
     }
     case "reserved":
       return forward(ports, creation, admission, trace);
@@ -233,34 +165,38 @@ async function handleAdmission(
   }
 }
 
-/** Sends the creation to Stream, then attaches what Stream made to the reservation, or releases it, or marks it unknown. */
+/** Requests the upload URL from Stream, then attaches it to the reservation, or releases it, or marks it unknown. */
 async function forward(
-  ports: CreateUploadPorts,
-  creation: DecidedCreation,
+  { stream, ledgers, tags }: CreateUploadPorts,
+  { kind, tenant, decision, upstream }: DecidedCreation,
   { id, rate }: Extract<Admission, { kind: "reserved" }>,
   trace: Trace,
-): Promise<Result<CreatedVideo>> {
-  const { ledgers, tags } = ports;
-  const { tenant, decision } = creation;
+): Promise<Result<CreatedUpload>> {
   trace.annotate({ uploadId: id });
+  const { length, creator } = decision;
   const metadata = new Map([...decision.metadata, [SLUICE_KEY, await tags.sign(tenant.id, id)]]);
-  const outcome = await trace.measure("stream", sendCreation(ports, creation, metadata));
+  const call =
+    kind === "direct"
+      ? stream.createDirect(upstream, writeDirectUpload(metadata, creator))
+      : stream.create(upstream, {
+          length,
+          metadata: encodeUploadMetadata(metadata),
+          ...(creator !== undefined && { creator }),
+        });
+  const outcome = await trace.measure("stream", call);
   trace.annotate({
     upstreamOutcome: outcome.kind,
     ...(outcome.status !== undefined && { upstreamStatus: outcome.status }),
   });
 
   switch (outcome.kind) {
-    case "created":
-    case "made": {
-      const { uid } = outcome;
+    case "created": {
+      const { uid, location } = outcome;
       trace.annotate({ uid });
-      const made = outcome.kind === "created" ? outcome.location : outcome.video.json;
       // Persist before responding, so that an acknowledged upload survives a crash.
-      const attached = await trace.measure("attach", ledgers.attach(tenant.id, id, uid, made));
+      const attached = await trace.measure("attach", ledgers.attach(tenant.id, id, uid, location));
       if (!attached.ok) return attached;
-      const url = outcome.kind === "created" ? urlOf(outcome.location, decision.expiresAt) : {};
-      return ok({ id, uid, ...url, replayed: false, ...(rate && { rate }) });
+      return ok({ id, uid, location, expiresAt: decision.expiresAt, replayed: false, ...(rate && { rate }) });
     }
     case "refused":
       await ledgers.release(tenant.id, id, "refused");
@@ -273,8 +209,4 @@ async function forward(
     default:
       return outcome satisfies never;
   }
-}
-
-function urlOf(location: string | undefined, expiresAt: number): Partial<CreatedUpload> {
-  return location === undefined ? {} : { location, expiresAt };
 }

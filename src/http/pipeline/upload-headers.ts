@@ -1,13 +1,12 @@
 import type { RateStatus } from "../../core/quota/rules/limits.ts";
-import type { CreatedUpload, CreatedVideo } from "../../core/uploads/create-upload.ts";
+import type { CreatedUpload } from "../../core/uploads/create-upload.ts";
 
-/** Response headers of every creation, with or without a body. A copy or a clip has no URL that expires. */
-export function createdHeaders(created: CreatedVideo & Partial<CreatedUpload>): Record<string, string> {
-  const { id, uid, expiresAt, replayed, rate } = created;
+/** Response headers of every creation, with or without a body. */
+export function createdHeaders({ id, uid, expiresAt, replayed, rate }: CreatedUpload): Record<string, string> {
   return {
     "Stream-Media-Id": uid,
     "Sluice-Upload-Id": id,
-    ...(expiresAt !== undefined && { "Upload-Expires": new Date(expiresAt * 1000).toUTCString() }),
+    "Upload-Expires": new Date(expiresAt * 1000).toUTCString(),
     "Cache-Control": "no-store",
     ...(replayed && { "Idempotency-Replayed": "true" }),
     ...(rate && rateHeaders(rate)),

@@ -12,7 +12,6 @@ const due = (id: string): DueUpload => ({
   uid: id,
   location: null,
   upstream: "eu",
-  hasUrl: true,
   bytes: 5,
   expires: NOON - 1_800,
   deletionRequested: false,
