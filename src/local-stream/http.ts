@@ -7,8 +7,10 @@ export interface Answer {
   readonly body?: string;
 }
 
-/** Limit of a body, above a form with captions. [U] */
-const MAX_BODY_BYTES = 11 * 1024 * 1024;
+/** Limit of a JSON body, far above what any operation needs. [U] */
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Limit of a form, above a file of captions. [U] */
+const MAX_FORM_BYTES = 11 * 1024 * 1024;
 
 export function send(response: ServerResponse, { status, headers = {}, body }: Answer): void {
   if (response.destroyed || response.headersSent) return;
@@ -42,7 +44,7 @@ export function json(status: number, body: unknown, headers: Record<string, stri
   return { status, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
 }
 
-/** The body exceeds MAX_BODY_BYTES. */
+/** The body exceeds its limit. */
 export class BodyTooLarge extends Error {}
 
 /** Reads the whole body as text. Throws `BodyTooLarge`. */
@@ -52,12 +54,14 @@ export async function readText(request: IncomingMessage): Promise<string> {
 
 /** Reads the whole body. Throws `BodyTooLarge`. */
 export async function readBytes(request: IncomingMessage): Promise<Buffer> {
+  const isForm = request.headers["content-type"]?.startsWith("multipart/") ?? false;
+  const maxBytes = isForm ? MAX_FORM_BYTES : MAX_BODY_BYTES;
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength;
-    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk); // the rest is read and dropped: stopping here would break the connection
+    if (bytes <= maxBytes) chunks.push(chunk); // the rest is read and dropped: stopping here would break the connection
   }
-  if (bytes > MAX_BODY_BYTES) throw new BodyTooLarge(`a body has at most ${MAX_BODY_BYTES} bytes`);
+  if (bytes > maxBytes) throw new BodyTooLarge(`a body has at most ${maxBytes} bytes`);
   return Buffer.concat(chunks);
 }
