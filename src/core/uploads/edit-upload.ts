@@ -94,6 +94,7 @@ export async function editUpload(
     narrow(tenant.policy, caller.policy),
     edit.metadata,
     context,
+    upload.expires,
   );
   if (!pending.ok) return pending;
   const refusal = refusePending(pending.value, access, upload);

@@ -41,8 +41,8 @@ const edits: fc.Arbitrary<Edit[]> = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 
-function decide(document: PolicyDocument, video: VideoTexts, { now, changes }: Edit, length: number) {
-  const context: EditContext = { created: NOON, length, bounds: STREAM_BOUNDS, now };
+function decide(document: PolicyDocument, video: VideoTexts, { now, changes }: Edit, length: number, created = NOON) {
+  const context: EditContext = { created, length, bounds: STREAM_BOUNDS, now };
   const options = new Map([...video].filter(([key]) => EDITED_OPTIONS.has(key)));
   const custom = [...video].filter(([key]) => key === "name" || !STREAM_KEYS.has(key));
   return decideVideoEdit([document], { changes }, context, options, { ...FOREIGN, ...Object.fromEntries(custom) })
@@ -96,15 +96,28 @@ describe("decideVideoEdit, for any policy, creation and edits", () => {
     expect(accepted).toBeGreaterThan(RUNS.numRuns / 20);
   });
 
-  it("changes nothing where the edit is empty and the creation satisfied the policy", () => {
+  it("changes nothing where the edit is empty, or sends back what is there, and the creation satisfied the policy", () => {
     fc.assert(
-      fc.property(documents("policy"), policyRequest, ({ document }, creation) => {
-        const { result } = applyPolicy([document], creation);
-        if (!result.ok) return;
-        const video = new Map(result.value.metadata);
-        const nothing = { now: NOON, changes: new Map() };
-        expect(decide(document, video, nothing, creation.length)).toEqual({ ok: true, value: { options: new Map() } });
-      }),
+      fc.property(
+        documents("policy"),
+        policyRequest,
+        fc.integer({ min: -8, max: 8 }),
+        fc.boolean(),
+        ({ document }, creation, skew, isSentBack) => {
+          const { result } = applyPolicy([document], creation);
+          if (!result.ok) return;
+          const video = new Map(result.value.metadata);
+          const same = [...video]
+            .filter(([key]) => !NOT_EDITED.has(key))
+            .map(([key, text]) => [key.toLowerCase(), text]);
+          const edit = { now: NOON, changes: new Map(isSentBack ? (same as [string, string][]) : []) };
+          // The ledger's clock is another one.
+          expect(decide(document, video, edit, creation.length, NOON + skew)).toEqual({
+            ok: true,
+            value: { options: new Map() },
+          });
+        },
+      ),
       RUNS,
     );
   });

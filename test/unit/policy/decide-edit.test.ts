@@ -125,6 +125,22 @@ describe("decideVideoEdit", () => {
     expect(edit({}, at(29))).toEqual(["metadata_value_invalid", "scheduleddeletion"]);
   });
 
+  it("keeps a deletion that was exactly at a bound by another clock, and sets another one to the second", () => {
+    const at = (seconds: number) => ({ scheduleddeletion: time(NOON + 90 * DAY + seconds) });
+    for (const rules of [{ max: "P90D" }, { force: "P90D" }, { max: "P90D", onViolation: "clamp" }, { min: "P90D" }])
+      for (const seconds of [-60, -1, 0, 1, 60]) {
+        const options = at(seconds);
+        expect(edit({ scheduleddeletion: rules }, {}, { options })).toEqual({});
+        expect(edit({ scheduleddeletion: rules }, at(seconds), { options })).toEqual({});
+      }
+    expect(edit({ scheduleddeletion: { force: "P90D" } }, {}, { options: at(61) })).toEqual(at(0));
+    expect(edit({ scheduleddeletion: { max: "P90D" } }, at(-7), { options: at(-1) })).toEqual(at(-7));
+    expect(edit({ scheduleddeletion: { max: "P90D" } }, at(1), { options: at(-1) })).toEqual([
+      "policy_violation",
+      "scheduleddeletion",
+    ]);
+  });
+
   it("refuses a deletion that has passed, whether it is sent or the policy decides it", () => {
     const at = (days: number) => ({ scheduleddeletion: time(NOON + days * DAY) });
     expect(edit({}, at(40), { age: 40 * DAY })).toEqual(["metadata_value_invalid", "scheduleddeletion"]);
@@ -166,6 +182,7 @@ describe("decidePendingEdit", () => {
       [policyOf(documentOf(rules))],
       { changes: new Map(Object.entries(changes)) },
       { created: NOON, length: 1_000, bounds: STREAM_BOUNDS, now: NOON + age },
+      NOON + 3_601,
     );
     return result.ok ? result.value : [result.problem.code, result.problem.key];
   }
@@ -175,6 +192,8 @@ describe("decidePendingEdit", () => {
     expect(decide(rules, { maxdurationseconds: "9000" })).toEqual({ seconds: 600 });
     expect(decide(rules, { expiry: time(NOON + 3_600) }, 3_000)).toEqual({ expires: NOON + 3_600 });
     expect(decide(rules, { expiry: time(NOON + 3_700) }, 3_000)).toEqual(["policy_violation", "expiry"]);
+    expect(decide(rules, { expiry: time(NOON + 3_601) })).toEqual({ expires: NOON + 3_601 });
+    expect(decide(rules, { expiry: time(NOON + 3_602) })).toEqual(["policy_violation", "expiry"]);
     expect(decide({}, { expiry: time(NOON + 6 * 3_600 + 1) }, 3_000)).toEqual(["metadata_value_invalid", "expiry"]);
     expect(decide({}, { expiry: time(NOON + 600) }, 700)).toEqual(["metadata_value_invalid", "expiry"]);
   });

@@ -65,18 +65,25 @@ const OPTIONS = ["requiresignedurls", "allowedorigins", "thumbnailtimestamppct",
 
 export type EditedOption = (typeof OPTIONS)[number];
 
-/** Decides duration and expiry, as far as the edit touches them: both concern an upload only until its bytes have arrived. */
+/**
+ * Decides duration and expiry, as far as the edit touches them: both concern an upload only until its bytes have arrived.
+ *
+ * @param expires of the upload now. To send that back is no change: by its own clock, the creation may have been at a bound.
+ */
 export function decidePendingEdit(
   policy: Policy,
   { changes }: EditedMetadata,
   context: EditContext,
+  expires: number,
 ): EditResult<PendingChange> {
   const decisions = decideKeys(policy, context);
   const seconds = decisions.decideTouched("maxdurationseconds", changes);
-  const expires = parseTimestamp(decisions.decideTouched("expiry", changes) ?? "");
+  const isSentBack = parseTimestamp(changes.get("expiry") ?? "") === expires;
+  const expiry = isSentBack ? undefined : decisions.decideTouched("expiry", changes);
   return decisions.end({
     ...(seconds !== undefined && { seconds: Number(seconds) }),
-    ...(expires !== undefined && { expires }),
+    ...(isSentBack && { expires }),
+    ...(expiry !== undefined && { expires: Number(parseTimestamp(expiry)) }),
   });
 }
 

@@ -24,11 +24,15 @@ export interface EditedKey<V> extends Key<V> {
  * @returns `undefined` if nothing changes
  */
 export function decideEditedKey<V>({ change, current, ...key }: EditedKey<V>, now: number): KeyDecision | undefined {
-  const changed = decideTouchedKey(key, change, now);
+  const isChange = typeof change !== "string" || current === undefined || textOf(key, change) !== current;
+  const changed = isChange ? decideTouchedKey(key, change, now) : undefined;
   const decision = changed ?? decideUntouched(key, current);
-  const isKept = !changed && decision.explanation.outcome === "accepted";
-  if (!decision.refusal && (isKept || decision.text === current)) return undefined;
-  return refusePast(decision, now);
+  if (decision.refusal) return decision;
+  const isSame =
+    decision.explanation.outcome === "accepted"
+      ? !changed || decision.text === current
+      : isAsCreated(key.key, decision.text, current);
+  return isSame ? undefined : refusePast(decision, now);
 }
 
 /** @returns `undefined` if the caller does not touch the key, or the policy drops what it sends */
@@ -47,9 +51,25 @@ export function decideTouchedKey<V>(key: Key<V>, change: KeyChange, now: number)
 function decideUntouched<V>(key: Key<V>, current: string | undefined): KeyDecision {
   const rules = key.rules.filter((rule) => !isUnnamed(rule));
   if (rules.length === 0) return { explanation: { key: key.key, outcome: "accepted" }, text: current };
-  if (current !== undefined) return decideKey({ ...key, rules: rules.map(withoutDeny), requested: current });
+  if (current !== undefined) return decideAsCreated({ ...key, rules: rules.map(withoutDeny) }, current);
   const absent = decideKey({ ...key, rules: rules.map(withoutDefault), requested: undefined });
   return absent.refusal ? decideKey({ ...key, rules, requested: undefined }) : absent;
+}
+
+/** The text of a value in the form in which it is sent. */
+function textOf<V>({ type }: Key<V>, text: string): string | undefined {
+  const value = type.parse(text);
+  return value === undefined ? undefined : type.format(value);
+}
+
+/** @param current was decided by the Worker's clock, at the creation: what was exactly at a bound then still is */
+function decideAsCreated<V>(key: Key<V>, current: string): KeyDecision {
+  const { context } = key;
+  const decide = (skew: number) =>
+    decideKey({ ...key, context: { ...context, now: context.now + skew }, requested: current });
+  const decision = decide(0);
+  if (!decision.refusal || !TIMES.has(key.key)) return decision;
+  return [SKEW_SECONDS, -SKEW_SECONDS].map(decide).find(({ refusal }) => !refusal) ?? decision;
 }
 
 function withoutDeny<V>(rule: Rule<V>): Rule<V> {
@@ -63,6 +83,15 @@ function withoutDefault<V>(rule: Rule<V>): Rule<V> {
 }
 
 const TIMES: ReadonlySet<string> = new Set(["scheduleddeletion", "expiry"]);
+
+/** Between the clocks of a Worker and a ledger, and from the decision about a creation to its reservation; a repeat may wait 7 seconds. */
+const SKEW_SECONDS = 60;
+
+/** Whether Stream has what the policy decided, perhaps at the creation. */
+function isAsCreated(key: string, text: string | undefined, current: string | undefined): boolean {
+  if (text === current || text === undefined || current === undefined || !TIMES.has(key)) return text === current;
+  return Math.abs((parseTimestamp(text) ?? 0) - (parseTimestamp(current) ?? 0)) <= SKEW_SECONDS;
+}
 
 /**
  * Refuses a time that has passed: Stream could delete the video at once. The bounds of a policy count from the creation, so what it
