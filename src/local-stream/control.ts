@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Fault } from "./faults.ts";
-import { type Answer, json, readText } from "./http.ts";
+import { type Answer, json, readBytes } from "./http.ts";
 import type { LocalStream } from "./local-stream.ts";
 
 /** What tests in the same process can call, tests in another process can call over HTTP. */
@@ -18,7 +18,7 @@ export type Control = Omit<LocalStream, "close" | "settled">;
  */
 export async function answerControl(control: Control, request: IncomingMessage, { pathname }: URL): Promise<Answer> {
   try {
-    const text = await readText(request);
+    const text = (await readBytes(request)).toString("utf8");
     const input = (text === "" ? {} : JSON.parse(text)) as Readonly<Record<string, unknown>>;
     const operation = `${request.method} ${pathname.slice("/_control/".length)}`;
     const result = operate(control, operation, input);

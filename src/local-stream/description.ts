@@ -3,14 +3,18 @@ import type { Video } from "./videos.ts";
 /** A video as the API shows it. */
 export type VideoDescription = ReturnType<typeof describeVideo>;
 
-/** The documented fields [C]; absent values (null or -1) follow Cloudflare's samples [S]. */
-export function describeVideo(video: Video) {
+/**
+ * The documented fields [C]; absent values (null or -1) follow Cloudflare's samples [S].
+ *
+ * @param origin of the playback host
+ */
+export function describeVideo(video: Video, origin: string) {
   const time = (milliseconds: number | null) => (milliseconds === null ? null : new Date(milliseconds).toISOString());
   const ready = video.state === "ready";
   return {
     uid: video.uid,
     creator: video.creator,
-    thumbnail: `https://videodelivery.net/${video.uid}/thumbnails/thumbnail.jpg`,
+    thumbnail: `${origin}/${video.uid}/thumbnails/thumbnail.jpg`,
     thumbnailTimestampPct: video.thumbnailTimestampPct,
     readyToStream: ready,
     readyToStreamAt: time(video.readyAt),
@@ -25,7 +29,7 @@ export function describeVideo(video: Video) {
     modified: time(video.modified),
     scheduledDeletion: time(video.scheduledDeletion),
     size: video.size,
-    preview: `https://watch.videodelivery.net/${video.uid}`,
+    preview: `${origin}/${video.uid}/watch`,
     allowedOrigins: video.allowedOrigins,
     requireSignedURLs: video.requireSignedURLs,
     uploaded: time(video.uploaded),
@@ -35,8 +39,8 @@ export function describeVideo(video: Video) {
     duration: video.duration,
     input: { width: video.width, height: video.height },
     playback: {
-      hls: `https://videodelivery.net/${video.uid}/manifest/video.m3u8`,
-      dash: `https://videodelivery.net/${video.uid}/manifest/video.mpd`,
+      hls: `${origin}/${video.uid}/manifest/video.m3u8`,
+      dash: `${origin}/${video.uid}/manifest/video.mpd`,
     },
     ...(video.publicDetails && { publicDetails: video.publicDetails }),
     watermark: video.watermark === null ? null : { uid: video.watermark },

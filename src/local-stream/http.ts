@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
 }
 
 /** Limit of a JSON body, far above what any operation needs. [U] */
@@ -46,11 +46,6 @@ export function json(status: number, body: unknown, headers: Record<string, stri
 
 /** The body exceeds its limit. */
 export class BodyTooLarge extends Error {}
-
-/** Reads the whole body as text. Throws `BodyTooLarge`. */
-export async function readText(request: IncomingMessage): Promise<string> {
-  return (await readBytes(request)).toString("utf8");
-}
 
 /** Reads the whole body. Throws `BodyTooLarge`. */
 export async function readBytes(request: IncomingMessage): Promise<Buffer> {

@@ -6,14 +6,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StreamApi } from "./api.ts";
 import { answerControl } from "./control.ts";
-import { describeVideo } from "./description.ts";
 import type { Fault } from "./faults.ts";
 import { type Answer, BodyTooLarge, fail, readBytes, send } from "./http.ts";
 import { DEFAULTS, type StreamSettings } from "./options.ts";
 import { answerOfFault } from "./refusals.ts";
 import { Stream } from "./stream.ts";
 import { UploadHost } from "./upload-host.ts";
-import type { Video } from "./videos.ts";
 import type { LocalStream } from "./local-stream.ts";
 
 export type LocalStreamOptions = Partial<StreamSettings> & {
@@ -40,11 +38,9 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
   const url = `http://${host}`;
 
   const temporary = dataDir === undefined ? mkdtempSync(join(tmpdir(), "local-stream-")) : undefined;
-  const stream = openStream(settings, dataDir ?? temporary ?? "", server);
+  const stream = openStream(settings, dataDir ?? temporary ?? "", url, server);
   const uploadHost = new UploadHost(stream);
-  const urlOf = ({ kind, uploadId }: Video) =>
-    kind === "tus" ? `${url}/tus/${uploadId}?tusv2=true` : `${url}/basic/${uploadId}`;
-  const api = new StreamApi(stream, urlOf, url);
+  const api = new StreamApi(stream);
   const { accountId, token, email, globalKey } = settings;
   const identity = { url, apiBase: `${url}/client/v4`, uploadHost: host, accountId, token, email, globalKey };
   const control = { ...identity, ...createControl(stream) };
@@ -75,8 +71,7 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
 
   async function handleApi(request: IncomingMessage, response: ServerResponse, target: URL): Promise<void> {
     const { method = "", headers, headersDistinct } = request;
-    const bytes = await readBytes(request);
-    const body = bytes.toString("utf8");
+    const body = await readBytes(request);
     const creation = method === "POST" && target.pathname.endsWith("/stream");
     const fault = stream.faults.take(creation ? "create" : "api");
     const { resets } = stream.clock;
@@ -86,7 +81,7 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
     if (fault?.kind === "status" || fault?.kind === "refuse")
       return send(response, answerOfFault(fault, settings.apiLimit, settings.maxQueued));
 
-    const answer = api.answer({ method, url: target, headers, headersDistinct: { ...headersDistinct }, body, bytes });
+    const answer = await api.answer({ method, url: target, headers, headersDistinct: { ...headersDistinct }, body });
     const video = creation ? stream.videos.get(answer.headers?.["stream-media-id"] ?? "") : undefined;
     if (video) await uploadHost.prepare(video);
     if (fault?.kind === "reset-after") return void response.destroy();
@@ -105,9 +100,9 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
 }
 
 /** Closes the server if the data folder is not usable. */
-function openStream(settings: StreamSettings, dataDir: string, server: Server): Stream {
+function openStream(settings: StreamSettings, dataDir: string, url: string, server: Server): Stream {
   try {
-    return new Stream(settings, dataDir);
+    return new Stream(settings, dataDir, url);
   } catch (error) {
     server.close();
     throw error;
@@ -130,12 +125,12 @@ function createControl(stream: Stream) {
     requests: () => stream.recorder.requests(),
     clearRequests: () => stream.recorder.clear(),
     creations: () => stream.recorder.creations(),
-    videos: () => stream.videos.all().map((video) => describeVideo(video)),
+    videos: () => stream.videos.all().map((video) => stream.describe(video)),
     async settled(uid: string) {
       const deadline = Date.now() + SETTLE_TIMEOUT_MS;
       for (;;) {
         const video = stream.videos.get(uid);
-        if (video?.state === "ready" || video?.state === "error") return describeVideo(video);
+        if (video?.state === "ready" || video?.state === "error") return stream.describe(video);
         if (Date.now() > deadline) throw new Error(`Video ${uid} is still ${video?.state ?? "unknown"}.`);
         await sleep(20);
       }

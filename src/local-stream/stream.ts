@@ -3,17 +3,20 @@ import { join } from "node:path";
 import { countedSeconds, isExpired, isQueued } from "./accounting.ts";
 import { ApiLimit } from "./api-limit.ts";
 import { Clock } from "./clock.ts";
-import { describeVideo } from "./description.ts";
+import { type VideoDescription, describeVideo } from "./description.ts";
 import { Faults } from "./faults.ts";
 import type { StreamSettings } from "./options.ts";
 import { inspectFile, decideOutcome } from "./processing.ts";
 import { Recorder } from "./recorder.ts";
+import type { RuleContext } from "./rules.ts";
 import { type Video, Videos } from "./videos.ts";
 import { Webhook } from "./webhook.ts";
 
 /** The state of one Stream account, with its background processing. */
 export class Stream {
   readonly settings: StreamSettings;
+  /** Origin of all hosts of this Stream. */
+  readonly origin: string;
   readonly clock = new Clock();
   readonly faults = new Faults();
   readonly recorder = new Recorder();
@@ -24,8 +27,9 @@ export class Stream {
   readonly uploads: string;
   readonly #processing = new Set<Promise<void>>();
 
-  constructor(settings: StreamSettings, dataDir: string) {
+  constructor(settings: StreamSettings, dataDir: string, origin: string) {
     this.settings = settings;
+    this.origin = origin;
     this.apiLimit = new ApiLimit(settings);
     this.uploads = join(dataDir, "uploads");
     mkdirSync(this.uploads, { recursive: true });
@@ -41,6 +45,21 @@ export class Stream {
       else if (video.kind === "tus" && video.state === "pendingupload" && this.bytesOf(video) === video.length)
         this.uploaded(video, video.length);
     }
+  }
+
+  /** The video as the API shows it. */
+  describe(video: Video): VideoDescription {
+    return describeVideo(video, this.origin);
+  }
+
+  /** The upload URL. */
+  urlOf({ kind, uploadId }: Video): string {
+    return kind === "tus" ? `${this.origin}/tus/${uploadId}?tusv2=true` : `${this.origin}/basic/${uploadId}`;
+  }
+
+  /** What the rules of a creation and an edit depend on. */
+  rules(): RuleContext {
+    return { now: this.clock.now(), watermarks: this.settings.watermarks };
   }
 
   fileOf(video: Video): string {
@@ -74,6 +93,11 @@ export class Stream {
     const now = this.clock.now();
     for (const video of this.videos.all())
       if (video.scheduledDeletion !== null && video.scheduledDeletion <= now) this.delete(video);
+  }
+
+  /** Whether the account's storage has room for so many more seconds. */
+  fits(seconds: number): boolean {
+    return this.storedSeconds() + seconds <= this.settings.storageSeconds;
   }
 
   storedSeconds(creator?: string): number {
@@ -126,6 +150,6 @@ export class Stream {
     const now = this.clock.now();
     const outcome = decideOutcome(media, this.videos.get(uid)?.maxDurationSeconds ?? null);
     const ended = this.videos.update(uid, { ...outcome, ...(outcome.state === "ready" && { readyAt: now }) });
-    if (ended) await this.webhook.notify(uid, describeVideo(ended));
+    if (ended) await this.webhook.notify(uid, this.describe(ended));
   }
 }
