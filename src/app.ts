@@ -13,6 +13,7 @@ import { cloudflareStreamRoutes } from "./http/routes/cloudflare/stream.ts";
 import { schemaRoutes } from "./http/routes/schemas.ts";
 import { streamWebhookRoutes } from "./http/routes/stream-webhook.ts";
 import { captionAndDownloadRoutes } from "./http/routes/tenant/captions-and-downloads.ts";
+import { clipRoutes, copyRoutes } from "./http/routes/tenant/copies-and-clips.ts";
 import { tusEndpointRoutes } from "./http/routes/tenant/create-upload.ts";
 import { directUploadRoutes } from "./http/routes/tenant/direct-uploads.ts";
 import { grantRoutes } from "./http/routes/tenant/grants.ts";
@@ -31,6 +32,10 @@ export function createApp(dependencies: Dependencies): Routes {
   app.use("/client/v4/accounts/:tenant/stream", tusEndpoint, creationEndpoint);
   app.use("/v1/:tenant/direct-uploads", creationEndpoint);
   app.use("/client/v4/accounts/:tenant/stream/direct_upload", creationEndpoint);
+  app.use("/client/v4/accounts/:tenant/stream/copy", creationEndpoint);
+  app.use("/client/v4/accounts/:tenant/stream/clip", creationEndpoint);
+  app.use("/v1/:tenant/copies", creationEndpoint);
+  app.use("/v1/:tenant/uploads/:id/clips", creationEndpoint);
   app.use("/v1/:tenant/*", cors(dependencies.registry));
   app.use("/client/v4/accounts/:tenant/*", cors(dependencies.registry));
   app.use(refuseUnknownMethod);
@@ -42,6 +47,8 @@ export function createApp(dependencies: Dependencies): Routes {
   app.options("/client/v4/accounts/:tenant/*", (c) => c.body(null, 204));
   app.route("/v1/:tenant/uploads", uploadResourceRoutes(dependencies));
   app.route("/v1/:tenant/uploads", captionAndDownloadRoutes(dependencies));
+  app.route("/v1/:tenant/uploads", clipRoutes(dependencies));
+  app.route("/v1/:tenant/copies", copyRoutes(dependencies));
   app.route("/v1/:tenant/direct-uploads", directUploadRoutes(dependencies));
   app.route("/client/v4/accounts/:tenant/stream", cloudflareStreamRoutes(dependencies));
   app.route("/v1/:tenant/grants", grantRoutes(dependencies));

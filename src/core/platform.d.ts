@@ -20,4 +20,5 @@ declare class URL {
   readonly password: string;
   readonly host: string;
   readonly hostname: string;
+  readonly pathname: string;
 }

@@ -117,7 +117,7 @@ async function watch(): Promise<void> {
     for (const tenant of tenants)
       for (const state of ["reserved", "unknown", "issued"])
         for (const { id, createdAt, expiresAt } of await listUploads(harness.url, tenant, `&state=${state}`)) {
-          const since = Date.parse(state === "issued" ? expiresAt : createdAt);
+          const since = Date.parse((state === "issued" && expiresAt) || createdAt);
           const seconds = Math.round((Date.now() - since) / 1000);
           if (seconds > MAX_STUCK_SECONDS)
             stuck.push(`${tenant.id} ${id}: ${state} for ${seconds} s without a live URL`);

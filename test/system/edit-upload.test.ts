@@ -290,6 +290,22 @@ describe("PATCH /v1/:tenant/uploads/:id", () => {
     expect(await storedSeconds()).toBe(before + 30);
   });
 
+  it.each([
+    ["of another video", { uid: "f".repeat(32), status: { state: "pendingupload" }, meta: { name: "theirs" } }],
+    ["without a video", null],
+  ])("passes on no answer %s", async (_, result) => {
+    const { id } = await createUpload({ name: "old" });
+    const body = JSON.stringify({ success: true, result });
+    harness.stream.addFault({ on: "api", kind: "status", status: 200, body });
+    expect(await refusal(patchUpload(id, { meta: { name: "new" } }))).toEqual([502, "stream_error"]);
+    harness.stream.addFault({ on: "api", kind: "latency", milliseconds: 0 });
+    harness.stream.addFault({ on: "api", kind: "status", status: 200, body });
+    expect(await refusal(patchUpload(id, { meta: { name: "new" } }))).toEqual([502, "stream_bad_answer"]);
+    const read = await fetch(`${harness.url}/v1/acme/uploads/${id}`, { headers: bearer(key) });
+    expect(await read.json()).toMatchObject({ name: "old" });
+    expect((await patchUpload(id, { meta: { name: "new" } })).status).toBe(200);
+  });
+
   it("is a 404 when Stream has no such video, and leaves the reservation to the ledger", async () => {
     const { id, uid } = await createUpload();
     await stream.api("DELETE", `/${uid}`);

@@ -1,6 +1,6 @@
 import { type Problem, problem } from "../../core/shared/problem.ts";
 import type { EditStartOutcome } from "../../core/quota/rules/edit-reservation.ts";
-import type { ReservationOutcome } from "../../core/quota/rules/reservation.ts";
+import type { ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
 import { OBJECT_RETRY_SECONDS, orElse } from "./or-else.ts";
 import { type StoredUpload, attemptOf, comparisonOf, storedAttempt, uploadRecordOf } from "./ledger-rpc.ts";
@@ -14,15 +14,18 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
     syncTenantVersion: (tenant, version, hasEndpoints) => of(tenant).learn(version, hasEndpoints),
 
     reserve: (tenant, request) =>
-      orElse(of(tenant).reserve(request).then(readOutcome), async (reason) => {
+      orElse(reserve(of(tenant), request).then(readOutcome), async (reason) => {
         // The call may have succeeded and only its answer been lost. A stub stays broken after a failure, so this uses a new
         // one. (Assumed: the object runs this release after the failed call; otherwise the reservation stays until it expires.)
         await orElse(of(tenant).release(request.id, "unsent"), () => undefined);
         return { kind: "refused", problem: unavailable(reason) };
       }),
 
-    async attach(tenant, id, uid, location) {
-      const attached = await orProblem(of(tenant).attach(id, uid, location));
+    async attach(tenant, id, uid, made) {
+      const ledger = of(tenant);
+      const attached = await orProblem(
+        typeof made === "string" ? ledger.attach(id, uid, made) : ledger.attachVideo(id, uid, made),
+      );
       if (!attached.ok) return attached;
       return attached.value
         ? ok(undefined)
@@ -98,6 +101,11 @@ export function createLedgers(namespace: Env["LEDGER"]): Ledgers {
       ),
     recordAttempt: (tenant, eventId, attempt) => of(tenant).recordAttempt(eventId, storedAttempt(attempt)),
   };
+}
+
+/** An object of the version before would take a copy for an upload. */
+function reserve(ledger: ReturnType<Env["LEDGER"]["getByName"]>, request: ReservationRequest): Promise<string> {
+  return request.source ? ledger.reserveVideo(request) : ledger.reserve(request);
 }
 
 function readOutcome(json: string): ReservationOutcome {

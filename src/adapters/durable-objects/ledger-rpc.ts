@@ -3,7 +3,7 @@ import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
 import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { Correlation } from "../../core/uploads/rules/correlation.ts";
 import type { UploadRecord } from "../../core/uploads/rules/upload-record.ts";
-import type { UploadState } from "../../core/uploads/rules/upload-state.ts";
+import type { UploadState, VideoSource } from "../../core/uploads/rules/upload-state.ts";
 import type { DeliveryAttempt } from "../../core/webhooks/rules/delivery.ts";
 
 /**
@@ -25,6 +25,9 @@ export interface StoredUpload extends Correlation {
   readonly seconds: number;
   readonly created: number;
   readonly expires: number;
+  /** Absent: an upload. Workers of older versions ignore it. */
+  readonly source?: VideoSource;
+  readonly clippedFrom?: string;
   readonly upstream: string;
   readonly failure?: string;
   /** `restoredCount` in the core. */

@@ -1,8 +1,9 @@
 import * as v from "valibot";
 import type { StreamApi } from "../../core/ports/stream.ts";
-import { problem } from "../../core/shared/problem.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
 import type { StreamOutcome, UpstreamCreation } from "../../core/stream/rules/creation.ts";
-import { toProblem } from "../../core/stream/rules/map-stream-error.ts";
+import { type StreamErrorResponse, toProblem } from "../../core/stream/rules/map-stream-error.ts";
+import { parseVideo } from "../../core/stream/rules/parse-video.ts";
 import { parseLocation, parseUid } from "../../core/stream/rules/upload-url.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
 import { type StreamAnswer, type StreamClient, UrlNotAllowed, noAnswer } from "./client.ts";
@@ -11,15 +12,17 @@ const linkSchema = v.object({ uid: v.string(), uploadURL: v.string() });
 const JSON_HEADERS = { "Content-Type": "application/json" };
 
 /**
- * Creates upload URLs, for tus and for basic links.
+ * Creates upload URLs, for tus and for basic links, and videos without an upload.
  *
  * @see https://developers.cloudflare.com/api/resources/stream/methods/create/
  * @see https://developers.cloudflare.com/api/resources/stream/subresources/direct_upload/methods/create/
+ * @see https://developers.cloudflare.com/api/resources/stream/subresources/copy/methods/create/
+ * @see https://developers.cloudflare.com/api/resources/stream/subresources/clip/methods/create/
  */
 export function createStreamUploads(
   { request }: StreamClient,
   allowLoopback: boolean,
-): Pick<StreamApi, "create" | "createDirect"> {
+): Pick<StreamApi, "create" | "createDirect" | "make"> {
   return {
     async create(upstream, creation) {
       try {
@@ -48,7 +51,29 @@ export function createStreamUploads(
         return outcomeOfNoAnswer(error);
       }
     },
+
+    async make(upstream, { kind, body: json }) {
+      try {
+        const body = JSON.stringify(json);
+        const answer = await request(upstream, { method: "POST", path: `/${kind}`, headers: JSON_HEADERS, body });
+        const { status } = answer;
+        if (status < 200 || status >= 300) {
+          const error = await answer.error();
+          return { kind: kindOf(error), status, problem: withoutTexts(toProblem(error), error) };
+        }
+        const video = parseVideo((await answer.envelope())?.result, upstream);
+        if (video) return { kind: "made", status, uid: video.report.uid, video };
+        return { kind: "unknown", status, problem: problem("stream_bad_answer", "Stream's answer cannot be used.") };
+      } catch (error) {
+        return outcomeOfNoAnswer(error);
+      }
+    },
   };
+}
+
+/** Stream's texts may quote the link of a copy, which may be signed: only their codes are logged. */
+function withoutTexts(problem: Problem, { errors }: StreamErrorResponse): Problem {
+  return { ...problem, facts: { upstreamErrors: errors.map(({ code }) => String(code)) } };
 }
 
 function tusHeaders({ length, metadata, creator }: UpstreamCreation): Record<string, string> {
@@ -78,9 +103,11 @@ function toCreationOutcome(status: number, uid: string | undefined, location: st
  */
 async function outcomeOfError(answer: StreamAnswer): Promise<StreamOutcome> {
   const error = await answer.error();
-  const { status, errors } = error;
-  const kind = (status >= 400 && status < 500) || errors.length > 0 ? "refused" : "unknown";
-  return { kind, status, problem: toProblem(error) };
+  return { kind: kindOf(error), status: error.status, problem: toProblem(error) };
+}
+
+function kindOf({ status, errors }: StreamErrorResponse): "refused" | "unknown" {
+  return (status >= 400 && status < 500) || errors.length > 0 ? "refused" : "unknown";
 }
 
 function outcomeOfNoAnswer(error: unknown): StreamOutcome {

@@ -6,6 +6,7 @@ import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../qu
 import type { Result } from "../shared/result.ts";
 import type { DeliveryAttempt, EventPage, EventQuery, WebhookEvent } from "../webhooks/rules/delivery.ts";
 import type { StreamVideo } from "../stream/rules/video.ts";
+import type { VideoJson } from "../stream/rules/video-document.ts";
 import type { CreatorFilter, UploadRecord, UploadPage, UploadQuery } from "../uploads/rules/upload-record.ts";
 import type { Comparison, VideoPage } from "../reconciliation/rules/comparison.ts";
 
@@ -15,8 +16,12 @@ export interface Ledgers {
   syncTenantVersion(tenant: string, version: number, hasEndpoints: boolean): Promise<void>;
   /** A refused creation holds no reservation. */
   reserve(tenant: string, request: ReservationRequest): Promise<ReservationOutcome>;
-  /** On an error the upload URL must not be handed out. */
-  attach(tenant: string, id: string, uid: string, location: string): Promise<Result<void>>;
+  /**
+   * On an error the upload URL must not be handed out.
+   *
+   * @param made the upload URL, or Stream's description of a copy or a clip
+   */
+  attach(tenant: string, id: string, uid: string, made: string | VideoJson): Promise<Result<void>>;
   /** The creation certainly failed: removes the reservation. If Stream rejected it, it still counts for the rate limits. */
   release(tenant: string, id: string, cause: ReleaseCause): Promise<void>;
   /** The answer of Stream was lost: keeps the reservation for a while, in which its video is searched for. */

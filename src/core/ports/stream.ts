@@ -1,6 +1,6 @@
 import type { Result } from "../shared/result.ts";
 import type { SignedWebhook, StreamWebhook } from "../stream/rules/account-webhook.ts";
-import type { StreamOutcome, UpstreamCreation } from "../stream/rules/creation.ts";
+import type { StreamOutcome, UpstreamCreation, VideoToMake } from "../stream/rules/creation.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { AbsentVideo, StreamVideo, VideoList } from "../stream/rules/video.ts";
 import type { DirectUpload } from "../uploads/rules/direct-upload.ts";
@@ -33,6 +33,8 @@ export interface StreamApi {
   create(upstream: Upstream, creation: UpstreamCreation): Promise<StreamOutcome>;
   /** Creates a basic link: `location` accepts one form with the whole file. */
   createDirect(upstream: Upstream, creation: DirectUpload): Promise<StreamOutcome>;
+  /** Makes a video without an upload: of a file at a URL, or of a part of another video. */
+  make(upstream: Upstream, video: VideoToMake): Promise<StreamOutcome>;
   /** @returns `undefined` if Stream gives no usable answer */
   video(upstream: Upstream, uid: string): Promise<StreamVideo | AbsentVideo | undefined>;
   /**

@@ -1,7 +1,10 @@
 /** Every URL that the gateway fetches, or that it registers with Stream, is judged here. */
 
 /** The text of a URL before `URL` repairs it: printable ASCII, a host right after `//`, no user info, no backslash. */
-const WRITTEN_URL = /^https?:\/\/(?=[\x21-\x7e]{1,1000}$)[^/?#@\\]+(?:[/?#][^\\]*)?$/;
+const WRITTEN_URL = /^https?:\/\/(?=[\x21-\x7e]+$)[^/?#@\\]+(?:[/?#][^\\]*)?$/;
+
+/** Of a URL in a document or a setting. */
+const MAX_CHARACTERS = 1_000;
 
 /** A `URL.hostname` of two or more labels, whose last one does not begin with a digit. */
 const PUBLIC_NAME = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -38,8 +41,8 @@ export function mayFetch(text: string, allowLoopback: boolean): boolean {
 }
 
 /** Whether a document or a setting may hold this URL: one that may be fetched, and that no parser has to repair. */
-export function isFetchableUrl(text: string, allowLoopback: boolean): boolean {
-  return WRITTEN_URL.test(text) && mayFetch(text, allowLoopback);
+export function isFetchableUrl(text: string, allowLoopback: boolean, maxCharacters = MAX_CHARACTERS): boolean {
+  return text.length <= maxCharacters && WRITTEN_URL.test(text) && mayFetch(text, allowLoopback);
 }
 
 /** The same for a tenant's endpoint, which must use the default port, so that events cannot reach other services of a host. */

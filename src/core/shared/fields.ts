@@ -66,8 +66,8 @@ export const pathTo = (input: object, key: string): [v.ObjectPathItem] => [
 export const FETCHABLE_URL = "must be an https URL of a public name, without user info";
 
 /** A URL that the gateway fetches. */
-export const fetchableUrl = (allowLoopback: boolean) =>
+export const fetchableUrl = (allowLoopback: boolean, maxCharacters?: number) =>
   v.pipe(
     v.string(),
-    v.check((url) => isFetchableUrl(url, allowLoopback), FETCHABLE_URL),
+    v.check((url) => isFetchableUrl(url, allowLoopback, maxCharacters), FETCHABLE_URL),
   );

@@ -11,12 +11,14 @@ import {
   type ReservationOutcome,
   type ReservationRequest,
 } from "../quota/rules/reservation.ts";
+import { OPERATIONS } from "../stream/rules/operations.ts";
+import type { CallDecision } from "../budget/rules/call-window.ts";
 import { upstreamBusy } from "../budget/acquire-call.ts";
 import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import { type ResolveExpiringPorts, resolveExpiringUpload } from "./resolve-expiring-upload.ts";
 import { describeMetadata } from "./rules/correlation.ts";
-import type { CreationRequest } from "./rules/tus-creation.ts";
+import type { CreationContent } from "./rules/creation-request.ts";
 
 export interface AdmitPorts extends ResolveExpiringPorts {
   readonly ledgers: Ledgers;
@@ -30,7 +32,8 @@ export interface AdmitPorts extends ResolveExpiringPorts {
 
 /** A creation that the caller is authorized for and the policy allows. */
 export interface DecidedCreation {
-  readonly kind: CreationRequest["kind"];
+  /** A clip names its parent by the uid. */
+  readonly content: CreationContent;
   readonly tenant: Tenant;
   readonly caller: Caller;
   readonly decision: Decision;
@@ -94,7 +97,7 @@ async function admitOrAsk(
  */
 async function tryAdmit(
   { ledgers, budget, refusals, newUploadId, answerSeconds }: AdmitPorts,
-  { tenant, caller, decision, upstream, idempotency }: DecidedCreation,
+  { content, tenant, caller, decision, upstream, idempotency }: DecidedCreation,
 ): Promise<AdmissionAttempt> {
   const id = newUploadId();
   const reserving = ledgers.reserve(tenant.id, {
@@ -109,26 +112,53 @@ async function tryAdmit(
     ...(idempotency && { idempotency }),
     ...correlate(caller, decision),
     answerSeconds,
+    ...sourceOf(content),
   });
   if (refusals.has(tenant.id)) {
     const reservation = await reserving;
     if (reservation.kind !== "reserved") return reservation;
   }
-  const [reservation, call] = await Promise.all([
-    reserving,
-    budget.acquire(upstream, tenant.id, "foreground", tenant.plan),
-  ]);
+  const calls = content.kind === "clip" ? OPERATIONS.clipVideo.calls : 1;
+  const [reservation, call] = await Promise.all([reserving, acquireAll(budget, upstream, tenant, calls)]);
   const isStale = !call.granted && call.isStale;
   // What the older version of the plan refused may be allowed by now. A replay was decided before.
   if (isStale && reservation.kind === "refused") return { kind: "stale" };
   if (reservation.kind !== "reserved") {
     refusals.note(tenant.id);
-    if (call.granted) await budget.refund(upstream, tenant.id);
+    if (call.granted) await refundAll(budget, upstream, tenant, calls);
     return reservation;
   }
   if (call.granted) return { ...reservation, id };
   await ledgers.release(tenant.id, id, "unsent");
   return isStale ? { kind: "stale" } : { kind: "refused", problem: upstreamBusy(call.retryAfterSeconds) };
+}
+
+/** Takes the calls of a creation, or none. */
+async function acquireAll(budget: Budget, upstream: Upstream, tenant: Tenant, calls: number): Promise<CallDecision> {
+  const first = await budget.acquire(upstream, tenant.id, "foreground", tenant.plan);
+  if (!first.granted || calls === 1) return first;
+  const others = await acquireAll(budget, upstream, tenant, calls - 1);
+  if (!others.granted) await budget.refund(upstream, tenant.id);
+  return others;
+}
+
+async function refundAll(budget: Budget, upstream: Upstream, { id }: Tenant, calls: number): Promise<void> {
+  for (let refunded = 0; refunded < calls; refunded++) await budget.refund(upstream, id);
+}
+
+/** What makes the video, if no bytes are uploaded. */
+function sourceOf(content: CreationContent): Pick<ReservationRequest, "source" | "clippedFrom"> {
+  switch (content.kind) {
+    case "tus":
+    case "direct":
+      return {};
+    case "copy":
+      return { source: "copy" };
+    case "clip":
+      return { source: "clip", clippedFrom: content.clip.of };
+    default:
+      return content satisfies never;
+  }
 }
 
 /** What the tenant's backend knows the upload by. */

@@ -132,7 +132,7 @@ function refusePending(
   upload: UploadRecord,
 ): Problem | undefined {
   if (seconds === undefined && expires === undefined) return undefined;
-  if (upload.state !== "issued") return NOT_PENDING;
+  if (upload.state !== "issued" || upload.source) return NOT_PENDING;
   const isLonger = seconds !== undefined && seconds > upload.seconds;
   return isLonger ? unmeetableLimit(limitsOfSeconds(tenant.limits), { bytes: 0, seconds }, "tus") : undefined;
 }
@@ -183,11 +183,12 @@ async function carryOut(
 /** Reads the video, decides the edit, and sends to Stream what changes. */
 async function change(ports: EditUploadPorts, edit: Edit, reserved: number, trace: Trace): Promise<Outcome> {
   const { upstream, uid, pending } = edit;
-  const before = await ports.stream.video(upstream, uid);
-  if (!before || !("json" in before)) {
-    const notRead = before ? NO_SUCH_UPLOAD : problem("stream_error", "Stream did not return the video.");
-    return { result: err(notRead), end: { seconds: reserved }, unused: 1 };
-  }
+  const read = await ports.stream.video(upstream, uid);
+  const notRead: Omit<Outcome, "result"> = { end: { seconds: reserved }, unused: 1 };
+  if (read && !("json" in read)) return { ...notRead, result: err(NO_SUCH_UPLOAD) };
+  const before = ofUid(read, uid);
+  if (!before) return { ...notRead, result: err(problem("stream_error", "Stream did not return the video.")) };
+
   // Nothing has changed at Stream: the reservation is what Stream has.
   const asBefore: EditEnd = { video: before, seconds: before.maxDurationSeconds ?? reserved };
   const body = await decide(ports, edit, before, trace);
@@ -196,7 +197,7 @@ async function change(ports: EditUploadPorts, edit: Edit, reserved: number, trac
 
   const answer = await ports.stream.call(upstream, { method: "POST", path: `/${uid}`, json: body.value });
   if (!answer.ok) return { result: answer, end: mayBeCarriedOut(answer.problem) ? {} : asBefore, unused: 0 };
-  const after = parseVideo(answer.value, upstream);
+  const after = ofUid(parseVideo(answer.value, upstream), uid);
   if (!after)
     return { result: err(problem("stream_bad_answer", "Stream's answer cannot be used.")), end: {}, unused: 0 };
   return { result: ok(withoutTag(after.json)), end: { ...pending, video: after }, unused: 0 };
@@ -242,6 +243,11 @@ async function decide(
     ...(publicDetails && { publicDetails }),
   };
   return ok(writeVideoEdit(decided, await tags.sign(tenant.id, upload.id)));
+}
+
+/** What Stream describes, if it is the video that it was asked for. */
+function ofUid(video: StreamVideo | undefined, uid: string): StreamVideo | undefined {
+  return video?.report.uid === uid ? video : undefined;
 }
 
 /** Whether Stream may have carried out a call that failed: no answer, or that of a proxy. */

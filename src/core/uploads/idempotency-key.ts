@@ -7,7 +7,7 @@ import type { IdempotencyRequest } from "../quota/rules/reservation.ts";
 import { type Problem, problem } from "../shared/problem.ts";
 import { type Result, ok, err } from "../shared/result.ts";
 import { truncate } from "../shared/text.ts";
-import type { CreationRequest } from "./rules/tus-creation.ts";
+import type { CreationRequest } from "./rules/creation-request.ts";
 
 /** A valid `Idempotency-Key`. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
@@ -39,9 +39,9 @@ export async function resolveIdempotencyKey(
   const isGrant = caller.kind === "grant";
   if (!isGrant && header === undefined) return ok(undefined);
 
-  const { kind, length, metadata, creator = null } = creation;
+  const { kind, length = null, metadata, creator = null } = creation;
   const pairs = [...metadata].filter(([key]) => key !== GRANT_KEY).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const fingerprint = await hashes.digest(JSON.stringify([kind, length, creator, pairs]));
+  const fingerprint = await hashes.digest(JSON.stringify([kind, length, creator, pairs, ...contentOf(creation)]));
   if (isGrant) {
     const formerKey = JSON.stringify(["grant", caller.credential]);
     const { uploads = DEFAULT_GRANT_UPLOADS } = caller.grant ?? {};
@@ -66,4 +66,12 @@ export async function resolveIdempotencyKey(
     once: false,
     formerKey: JSON.stringify([caller.kind, person?.subject ?? caller.credential, header]),
   });
+}
+
+/** What tells two copies or clips apart. */
+function contentOf(creation: CreationRequest): readonly unknown[] {
+  if (creation.kind === "copy") return [creation.url];
+  if (creation.kind !== "clip") return [];
+  const { of, startSeconds, endSeconds } = creation.clip;
+  return [of, startSeconds, endSeconds];
 }

@@ -107,7 +107,7 @@ async function settleUpload(
   }
   const { report } = video;
   const runningCheck = report.kind === "pending" ? await nextCheckOfRunning(ports.stream, upload, now) : undefined;
-  const urlIsDead = upload.expires < now && runningCheck === undefined;
+  const urlIsDead = upload.hasUrl && upload.expires < now && runningCheck === undefined;
   const action = report.kind === "absent" ? "settle" : decideDueAction(report, urlIsDead, unfinished);
   if (action === "delete") return deleteVideo(ports, upload, upstream);
   ports.settle(upload, {

@@ -57,7 +57,7 @@ export function useUpload<T>(
 }
 
 /** Whether the policy of the tenant, or of the caller's grant, leaves the operation out. */
-export function refuseOperation({ tenant, caller }: Access, { feature }: Operation) {
+export function refuseOperation({ tenant, caller }: Access, { feature }: Pick<Operation, "feature">) {
   return feature && refuseFeature(narrow(tenant.policy, caller.policy), feature);
 }
 

@@ -17,7 +17,7 @@ import { isLive } from "../../core/uploads/rules/upload-state.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
 import type { LedgerHost } from "./host.ts";
 import type { LedgerQueries } from "./queries.ts";
-import { describedColumns, isOlder } from "./row-mapping.ts";
+import { type UploadChange, describedColumns, isOlder } from "./row-mapping.ts";
 import type { UploadRow } from "./schema.ts";
 import type { LedgerStore } from "./store.ts";
 import type { UploadWriter } from "./upload-writer.ts";
@@ -78,20 +78,24 @@ export class Edits {
       const now = this.#host.now();
       const due = video ? dueWithout(row, decided.expires ?? row.expires, now) : now + EDIT_CHECK_SECONDS;
       if (due !== null) this.#host.scheduleAlarm(due);
-      return this.#writer.edit(row, { ...(video && described(row, video)), ...decided, due });
+      return this.#writer.edit(row, { ...(video && this.#describe(row, video)), ...decided, due });
     });
   }
 
   /** Writes what Stream describes on request, if what became of the last edit is not known. */
   learn(row: UploadRow, video: StreamVideo | AbsentVideo | undefined): UploadRow {
     if (row.editing === null || this.#isLocked(row.id) || !video || !("json" in video)) return row;
-    return this.#writer.edit(row, described(row, video));
+    return this.#writer.edit(row, this.#describe(row, video));
   }
 
   /** When to ask about a video again. @param due when it would be if there were no edit */
   nextCheck(row: UploadRow, due: number | null): number | null {
     if (row.editing === null) return due;
     return this.#isLocked(row.id) ? row.due : (due ?? this.#host.now() + EDIT_RETRY_SECONDS);
+  }
+
+  #describe(row: UploadRow, video: StreamVideo): UploadChange {
+    return { editing: null, ...(isOlder(video.json, row, this.#host.now()) ? {} : describedColumns(row, video)) };
   }
 
   #isLocked(id: string): boolean {
@@ -106,10 +110,6 @@ function refused(problem: Problem): EditStartOutcome {
 /** Stream has a video that somebody wants. */
 function isEditable({ state, unwanted, uid }: UploadRow): boolean {
   return uid !== null && unwanted === 0 && (state === "issued" || state === "ready" || state === "failed");
-}
-
-function described(row: UploadRow, video: StreamVideo) {
-  return { editing: null, ...(isOlder(video.json, row) ? {} : describedColumns(row, video)) };
 }
 
 /** When an upload is due that is not being edited. */

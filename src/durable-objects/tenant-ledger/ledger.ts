@@ -2,6 +2,7 @@ import type { StoredAttempt } from "../../adapters/durable-objects/ledger-rpc.ts
 import type { LimitUse, RequestedUpload } from "../../core/quota/rules/check-limits.ts";
 import type { Limits } from "../../core/quota/rules/limits.ts";
 import type { ReleaseCause, ReservationOutcome, ReservationRequest } from "../../core/quota/rules/reservation.ts";
+import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { DueOutcome, DueUpload } from "../../core/uploads/rules/due-upload.ts";
 import type { UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { type UploadState, isFinished } from "../../core/uploads/rules/upload-state.ts";
@@ -13,7 +14,7 @@ import type { LedgerHost } from "./host.ts";
 import { Outbox } from "./outbox.ts";
 import { LostUploads } from "./lost-uploads.ts";
 import { LedgerQueries } from "./queries.ts";
-import { dueUpload, progressOf, shortJson } from "./row-mapping.ts";
+import { type UploadChange, dueUpload, progressOf, shortJson } from "./row-mapping.ts";
 import type { UploadRow } from "./schema.ts";
 import { LedgerStore } from "./store.ts";
 import { UsageReports } from "./usage-reports.ts";
@@ -71,12 +72,21 @@ export class Ledger {
   attach(id: string, uid: string, location: string): boolean {
     // Fast path for most uploads. The others need an event or the state machine.
     if (!this.#store.hasEndpoints && this.#store.issue(id, uid, location)) return true;
+    return this.#attach(id, uid, { location });
+  }
+
+  /** @param video Stream's description of a copy or a clip */
+  attachVideo(id: string, uid: string, video: VideoJson): boolean {
+    return this.#attach(id, uid, { video: shortJson(video) });
+  }
+
+  #attach(id: string, uid: string, made: UploadChange): boolean {
     return this.#store.transaction(() => {
       const row = this.#queries.byId(id);
       // The event of an empty file may come first.
       if (row?.uid === uid && row.unwanted === 0 && HANDED_OUT.has(row.state)) return true;
       if (row?.state === "reserved") {
-        this.#writer.apply(row, { kind: "issued", uid }, { location });
+        this.#writer.apply(row, { kind: "issued", uid }, made);
         return true;
       }
       // It was cancelled or superseded, or counts as lost: no client gets its URL.

@@ -3,7 +3,7 @@ import { type Owner, ownerOf, subjectOf } from "../../core/auth/rules/person-key
 import { STREAM_DEFAULT_MAX_DURATION_SECONDS } from "../../core/quota/rules/upload-bounds.ts";
 import type { ReservationRequest } from "../../core/quota/rules/reservation.ts";
 import type { Comparison } from "../../core/reconciliation/rules/comparison.ts";
-import { isEarlier } from "../../core/shared/time.ts";
+import { isEarlier, rfc3339 } from "../../core/shared/time.ts";
 import { type VideoJson, metaOf } from "../../core/stream/rules/video-document.ts";
 import type { StreamVideo, VerifiedVideo } from "../../core/stream/rules/video.ts";
 import { provesUpload } from "../../core/stream/rules/video-tag.ts";
@@ -21,6 +21,7 @@ import type { NewUpload, UploadRow } from "./schema.ts";
 /** The keys become the columns of the INSERT, so absent values are left out. */
 export function reservedUpload(request: ReservationRequest, now: number): NewUpload {
   const { id, creator, label, idempotency, upstream, bytes, seconds, expires, name, meta, grant, reference } = request;
+  const { source, clippedFrom } = request;
   return {
     id,
     state: "reserved",
@@ -31,6 +32,8 @@ export function reservedUpload(request: ReservationRequest, now: number): NewUpl
     ...(reference !== undefined && { reference }),
     ...(name !== undefined && { name }),
     ...(meta !== undefined && { meta }),
+    ...(source && { source }),
+    ...(clippedFrom !== undefined && { clipped_from: clippedFrom }),
     upstream,
     bytes,
     seconds,
@@ -48,7 +51,7 @@ export function reservedUpload(request: ReservationRequest, now: number): NewUpl
  *   longer than the retention of finished uploads (the ledger may have had it before)
  */
 export function importedUpload(upstream: string, video: VerifiedVideo, now: number): NewUpload | undefined {
-  const { tag, report, creator: label = null, created = now, expires = now } = video;
+  const { tag, report, creator: label = null, created = now, source = null, expires = now } = video;
   if (!tag || !provesUpload(video) || report.kind === "failed") return undefined;
   if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
   const ready = report.kind === "ready";
@@ -66,6 +69,8 @@ export function importedUpload(upstream: string, video: VerifiedVideo, now: numb
     // Stream's clock may be ahead: the current month must not end before it does here.
     created: Math.min(created, now),
     expires,
+    source,
+    clipped_from: source === "clip" ? String(video.json["clippedFrom"]) : null,
     due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,
     // The ledger may have had it before: its events then need higher sequence numbers than those already sent.
     returns: 1,
@@ -75,10 +80,14 @@ export function importedUpload(upstream: string, video: VerifiedVideo, now: numb
   };
 }
 
-/** Whether an upload's stored description of its video is newer: Stream counts each change as one (assumed). */
-export function isOlder({ modified }: VideoJson, { video }: UploadRow): boolean {
+/** A stored `modified` that is further ahead of the clock is a mistake: nothing newer would ever be stored. */
+const MAX_AHEAD_SECONDS = 600;
+
+/** Whether an upload's stored description of its video is newer: Stream dates each change as `modified` (assumed). */
+export function isOlder({ modified }: VideoJson, { video }: UploadRow, now: number): boolean {
   const stored = video === null ? undefined : (JSON.parse(video) as VideoJson)["modified"];
-  return typeof modified === "string" && typeof stored === "string" && isEarlier(modified, stored);
+  if (typeof modified !== "string" || typeof stored !== "string") return false;
+  return isEarlier(modified, stored) && isEarlier(stored, rfc3339(now + MAX_AHEAD_SECONDS));
 }
 
 /** The columns for what Stream describes: after an edit, lists and events say the same. */
@@ -98,7 +107,7 @@ export function describedColumns(row: UploadRow, video: StreamVideo): UploadChan
 }
 
 function fieldsOf(row: UploadRow): Omit<Upload, keyof Owner> {
-  const { id, state, uid, bytes, seconds, created, expires, failure } = row;
+  const { id, state, uid, bytes, seconds, created, expires, failure, source, clipped_from } = row;
   return {
     id,
     state,
@@ -107,6 +116,8 @@ function fieldsOf(row: UploadRow): Omit<Upload, keyof Owner> {
     seconds,
     created,
     expires,
+    ...(source !== null && { source }),
+    ...(clipped_from !== null && { clippedFrom: clipped_from }),
     ...(failure !== null && { failure }),
     restoredCount: row.returns,
     ...correlationOf(row),
@@ -159,11 +170,12 @@ export function storedComparison({ imported, ...rest }: Comparison): StoredCompa
 export function dueUpload(row: UploadRow & { readonly uid: string }): DueUpload {
   const { id, state, uid, location, upstream, bytes, expires, deletions } = row;
   const deletionRequested = row.unwanted !== 0;
-  return { id, state, uid, location, upstream, bytes, expires, deletionRequested, failedDeletions: deletions };
+  const hasUrl = row.source === null;
+  return { id, state, uid, location, upstream, hasUrl, bytes, expires, deletionRequested, failedDeletions: deletions };
 }
 
 export function progressOf(row: UploadRow): UploadProgress {
-  const { state, bytes, seconds, uid, failure } = row;
+  const { state, bytes, seconds, uid, failure, source } = row;
   return {
     state,
     bytes,
@@ -172,6 +184,7 @@ export function progressOf(row: UploadRow): UploadProgress {
     deletionRequested: row.unwanted !== 0,
     lost: row.lost !== 0,
     measured: { bytes: row.bytes_measured !== 0, seconds: row.seconds_measured !== 0 },
+    ...(source !== null && { source }),
     ...(uid !== null && { uid }),
     ...(failure !== null && { failure }),
   };

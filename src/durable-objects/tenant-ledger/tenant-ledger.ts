@@ -9,6 +9,7 @@ import type { ReleaseCause, ReservationRequest } from "../../core/quota/rules/re
 import type { VideoPage } from "../../core/reconciliation/rules/comparison.ts";
 import { errorMessage } from "../../core/shared/text.ts";
 import type { StreamVideo } from "../../core/stream/rules/video.ts";
+import type { VideoJson } from "../../core/stream/rules/video-document.ts";
 import type { CreatorFilter, UploadQuery } from "../../core/uploads/rules/upload-record.ts";
 import { settleDueUploads } from "../../core/uploads/settle-due-uploads.ts";
 import type { EventQuery } from "../../core/webhooks/rules/delivery.ts";
@@ -82,9 +83,19 @@ export class TenantLedger extends DurableObject<Env> {
     return JSON.stringify(this.#ledger.reserve(request));
   }
 
+  /** `reserve` of a copy or a clip, which an object of the version before would take for an upload. */
+  reserveVideo(request: ReservationRequest): string {
+    return this.reserve(request);
+  }
+
   /** Turns a reservation into an upload URL. @returns false if it is no longer reserved: do not hand out the URL */
   attach(id: string, uid: string, location: string): boolean {
     return this.#ledger.attach(id, uid, location);
+  }
+
+  /** `attach` of a copy or a clip, which has no upload URL. @param video as Stream describes it */
+  attachVideo(id: string, uid: string, video: VideoJson): boolean {
+    return this.#ledger.attachVideo(id, uid, video);
   }
 
   /** There is certainly no video: removes the reservation and frees its idempotency key. */

@@ -42,7 +42,9 @@ export class UploadWriter {
     const after = applyTransition(progressOf(row), transition);
     // What became of an edit is still asked.
     const due = dueAfterTransition(row, transition, after, this.#host.now()) ?? (row.editing === null ? null : row.due);
-    const change = { due, location: row.location, ...more, ...progressColumns(after) };
+    // That a video has become unwanted matters more than when to ask about it.
+    const isUnwanted = after.deletionRequested && row.unwanted === 0;
+    const change = { due, location: row.location, ...more, ...(isUnwanted && { due }), ...progressColumns(after) };
     const updated = this.update(row, isLive(after.state) ? change : { ...change, location: null });
     if (updated.due !== null && updated.due !== row.due) this.#host.scheduleAlarm(updated.due);
     // The alarm asks for a search for its video.

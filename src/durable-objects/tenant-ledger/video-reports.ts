@@ -86,7 +86,7 @@ export class VideoReports {
 
   /** Late reports do not replace the stored video object. */
   #applyReport(row: UploadRow, { report, json }: VerifiedVideo): UploadRow {
-    const isCurrent = (isLive(row.state) || report.kind === "ready") && !isOlder(json, row);
+    const isCurrent = (isLive(row.state) || report.kind === "ready") && !isOlder(json, row, this.#host.now());
     return this.#writer.apply(row, { kind: "reported", report }, isCurrent ? { video: shortJson(json) } : {});
   }
 

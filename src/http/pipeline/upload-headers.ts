@@ -1,12 +1,13 @@
 import type { RateStatus } from "../../core/quota/rules/limits.ts";
-import type { CreatedUpload } from "../../core/uploads/create-upload.ts";
+import type { CreatedUpload, CreatedVideo } from "../../core/uploads/create-upload.ts";
 
-/** Response headers of every creation, with or without a body. */
-export function createdHeaders({ id, uid, expiresAt, replayed, rate }: CreatedUpload): Record<string, string> {
+/** Response headers of every creation, with or without a body. A copy or a clip has no URL that expires. */
+export function createdHeaders(created: CreatedVideo & Partial<CreatedUpload>): Record<string, string> {
+  const { id, uid, expiresAt, replayed, rate } = created;
   return {
     "Stream-Media-Id": uid,
     "Sluice-Upload-Id": id,
-    "Upload-Expires": new Date(expiresAt * 1000).toUTCString(),
+    ...(expiresAt !== undefined && { "Upload-Expires": new Date(expiresAt * 1000).toUTCString() }),
     "Cache-Control": "no-store",
     ...(replayed && { "Idempotency-Replayed": "true" }),
     ...(rate && rateHeaders(rate)),

@@ -17,6 +17,7 @@ const issued: ExistingUpload = {
   created: NOON,
   expires: NOON + URL_LIFE,
   upstream: "default",
+  source: null,
   bytes: 100,
 };
 const basic: ExistingUpload = { ...issued, bytes: 200_000_000 };

@@ -37,6 +37,7 @@ async function admitWith(reservation: ReservationOutcome, call: CallDecision, pl
     wait: async () => {},
   };
   const creation = {
+    content: { kind: "tus" },
     tenant: { id: "acme", limits: {}, version: 1, ...(plan && { plan }) },
     caller: { version: 1, credential: "key" },
     decision: { metadata: new Map() },

@@ -107,7 +107,8 @@ describe("applyPolicy for a direct upload", () => {
     const creation = readDirectUpload(body, undefined);
     if (!creation.ok) throw new Error(creation.problem.detail);
     const caller = { tenant: "acme", kind: "api-key" as const };
-    return applyPolicy([policyOf(document)], { ...creation.value, caller, now: NOON, bounds: STREAM_BOUNDS }).result;
+    const request = { length: BASIC_UPLOAD_MAX_BYTES, ...creation.value, caller, now: NOON, bounds: STREAM_BOUNDS };
+    return applyPolicy([policyOf(document)], request).result;
   };
 
   it("rejects the upload when maxBytes is below the maximum size of a basic link", () => {

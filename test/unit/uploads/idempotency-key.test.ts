@@ -4,7 +4,7 @@ import type { SecretHashes } from "../../../src/core/ports/hashes.ts";
 import { resolveIdempotencyKey } from "../../../src/core/uploads/idempotency-key.ts";
 import type { IdempotencyRequest } from "../../../src/core/quota/rules/reservation.ts";
 import type { MetadataValue } from "../../../src/core/uploads/rules/metadata-value.ts";
-import type { CreationRequest } from "../../../src/core/uploads/rules/tus-creation.ts";
+import type { CreationRequest } from "../../../src/core/uploads/rules/creation-request.ts";
 
 /** Returns its input, so that tests can read the fingerprint. */
 const hashes = { digest: (text: string) => Promise.resolve(text) } as Partial<SecretHashes> as SecretHashes;
@@ -17,7 +17,7 @@ const caller = (kind: Caller["kind"], subject?: string, namespace = "tenant") =>
     ...(subject !== undefined && { person: { namespace, subject } }),
   }) as Caller;
 
-const creation = (more: Partial<CreationRequest> = {}): CreationRequest => ({
+const creation = (more: Partial<Extract<CreationRequest, { kind: "tus" | "direct" }>> = {}): CreationRequest => ({
   kind: "tus",
   length: 5,
   metadata: new Map(),

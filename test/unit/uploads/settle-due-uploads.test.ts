@@ -12,6 +12,7 @@ const due = (id: string): DueUpload => ({
   uid: id,
   location: null,
   upstream: "eu",
+  hasUrl: true,
   bytes: 5,
   expires: NOON - 1_800,
   deletionRequested: false,

@@ -233,5 +233,9 @@ describe("a report that is older than what an edit left", () => {
     expect(await ledger.find(id)).toMatchObject({ name: "new", video: expect.stringContaining('"new"') });
     await ledger.record("default", described("newest", "2026-11-28T10:00:01.000Z"));
     expect(await ledger.find(id)).toMatchObject({ video: expect.stringContaining('"newest"') });
+    // A time that no clock shows yet is a mistake, and must not be the last word.
+    await ledger.record("default", described("mistaken", "2999-01-01T00:00:00.000Z"));
+    await ledger.record("default", described("true", "2026-11-28T10:00:02.000Z"));
+    expect(await ledger.find(id)).toMatchObject({ video: expect.stringContaining('"true"') });
   });
 });

@@ -53,7 +53,7 @@ function later(seconds = 1_000): void {
 /** Creates a video at Stream with this metadata. */
 async function createVideo(metadata: readonly (readonly [string, string])[]): Promise<string> {
   const created = await api.create(upstream, { length: 5, metadata: encodeUploadMetadata(metadata) });
-  if (created.kind !== "created") throw new Error(created.problem.detail);
+  if (created.kind !== "created") throw new Error(JSON.stringify(created));
   return created.uid;
 }
 

@@ -1,6 +1,7 @@
 import { parseTimestamp } from "../../shared/time.ts";
+import { UNREPORTED_SECONDS } from "../../uploads/rules/due-upload.ts";
 import type { MetadataValue } from "../../uploads/rules/metadata-value.ts";
-import type { Problem } from "../../shared/problem.ts";
+import { type Problem, problem } from "../../shared/problem.ts";
 import { type Result, ok, err } from "../../shared/result.ts";
 import { decideCreator } from "./creator.ts";
 import { customKeysOf, decideCustomKey } from "./decide-custom-key.ts";
@@ -20,7 +21,7 @@ export interface PolicyResult {
 
 /**
  * Applies a policy to a creation, in this order: origin, length, file type, creator, each metadata key. All of them are
- * explained; the first refusal is the result.
+ * explained; the first refusal is the result. A clip has no file, and it has no upload URL that expires, nor has a copy.
  *
  * The decision is built from nothing: no text of the client reaches it that was not parsed as a value of its key and allowed.
  */
@@ -34,16 +35,21 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
   };
 
   checkOrigin(policy, request, report);
-  checkLength(policy, request, report);
-  checkFileType(policy, request, report);
+  if (request.kind !== "clip") {
+    checkLength(policy, request, report);
+    checkFileType(policy, request, report);
+  }
   const creator = decideCreator(policy, request);
   report(creator.explanation, creator.refusal);
 
   const metadata = new Map<string, string>();
   const context: Context = { now: request.now, length: request.length, bounds: request.bounds };
+  const hasUrl = request.kind !== "copy" && request.kind !== "clip";
   for (const [key, { type }] of METADATA_KEYS) {
-    const requested = requestedValue(request, key);
-    const { explanation, refusal, text } = decideKey({ key, type, rules: rulesFor(policy, key), requested, context });
+    if (key === "expiry" && !hasUrl) continue;
+    const rules = rulesFor(policy, key);
+    const requested = requestedValue(request, key, rules);
+    const { explanation, refusal, text } = decideKey({ key, type, rules, requested, context });
     report(explanation, refusal);
     if (text !== undefined) metadata.set(key, text);
   }
@@ -55,6 +61,11 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
     if (text !== undefined) metadata.set(explanation.key, text);
   }
 
+  // Every accepted creation has one: the key has a default in METADATA_KEYS.
+  const maxDurationSeconds = Number(metadata.get("maxdurationseconds"));
+  const { clipSeconds = maxDurationSeconds } = request;
+  if (clipSeconds > maxDurationSeconds) refusals.push(clipTooLong(clipSeconds, maxDurationSeconds));
+
   const [refusal] = refusals;
   if (refusal) return { result: err(refusal), explanations };
   const decision: Decision = {
@@ -62,15 +73,30 @@ export function applyPolicy(policy: Policy, request: PolicyRequest): PolicyResul
     metadata,
     ...(creator.value !== undefined && { creator: creator.value }),
     ...(creator.person && { person: creator.person }),
-    // Both keys have a default in METADATA_KEYS, so an accepted creation has them.
-    maxDurationSeconds: Number(metadata.get("maxdurationseconds")),
-    expiresAt: Number(parseTimestamp(metadata.get("expiry") ?? "")),
+    maxDurationSeconds: clipSeconds,
+    // The key has a default, too.
+    expiresAt: hasUrl ? Number(parseTimestamp(metadata.get("expiry") ?? "")) : request.now + UNREPORTED_SECONDS,
   };
   return { result: ok(decision), explanations };
 }
 
-/** The client's value of a Stream key. An empty text counts as absent, except for a flag, which is set by its presence. */
-function requestedValue({ metadata }: PolicyRequest, key: string): MetadataValue | undefined {
+function clipTooLong(seconds: number, most: number): Problem {
+  return problem("policy_violation", `A clip must be at most ${most} seconds long (requested: "${seconds}").`, {
+    key: "maxdurationseconds",
+  });
+}
+
+/**
+ * The client's value of a Stream key. An empty text counts as absent, except for a flag, which is set by its presence. A clip asks for
+ * its length, unless clients may not ask for any.
+ */
+function requestedValue(
+  { metadata, clipSeconds }: PolicyRequest,
+  key: string,
+  rules: readonly Rule<unknown>[],
+): MetadataValue | undefined {
+  if (key === "maxdurationseconds" && clipSeconds !== undefined)
+    return rules.some(({ deny }) => deny) ? undefined : String(clipSeconds);
   if (key === "name") return firstName(metadata, "name", FILE_NAME_KEY);
   return key === "requiresignedurls" ? metadata.get(key) : metadata.get(key) || undefined;
 }

@@ -61,7 +61,7 @@ export interface VideoChange {
 }
 
 /** Options of a video as a policy names them, in the order in which they are decided. */
-const OPTIONS = ["requiresignedurls", "allowedorigins", "thumbnailtimestamppct", "scheduleddeletion"] as const;
+export const OPTIONS = ["requiresignedurls", "allowedorigins", "thumbnailtimestamppct", "scheduleddeletion"] as const;
 
 export type EditedOption = (typeof OPTIONS)[number];
 

@@ -13,6 +13,32 @@ export function mediaTypeOf(text: string): string {
   return text.split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
+/**
+ * Media types of files that Stream takes, by extension.
+ *
+ * @see https://developers.cloudflare.com/stream/uploading-videos/
+ */
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  "3gp": "video/3gpp",
+  avi: "video/x-msvideo",
+  flv: "video/x-flv",
+  m4v: "video/x-m4v",
+  mkv: "video/x-matroska",
+  mov: "video/quicktime",
+  mp4: "video/mp4",
+  mpeg: "video/mpeg",
+  mpg: "video/mpeg",
+  mxf: "application/mxf",
+  ts: "video/mp2t",
+  webm: "video/webm",
+};
+
+/** The media type of a file by the extension of its name, which is in lower case; "" if it is not known. */
+export function mediaTypeOfName(fileName: string): string {
+  const extension = fileName.slice(fileName.lastIndexOf(".") + 1);
+  return (Object.hasOwn(MEDIA_TYPES, extension) && MEDIA_TYPES[extension]) || "";
+}
+
 /** An extension counts only where no type is declared: it says less than a type. */
 export function fitsFileTypes(fileTypes: readonly string[], mediaType: string, fileName: string): boolean {
   const isUnknown = mediaType === "" || mediaType === UNKNOWN_TYPE;

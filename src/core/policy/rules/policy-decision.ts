@@ -4,13 +4,18 @@ import type { Caller } from "../../auth/rules/caller.ts";
 import type { Person } from "../../auth/rules/person.ts";
 import { personKey } from "../../auth/rules/person-key.ts";
 import type { UploadMetadata } from "../../uploads/rules/metadata-value.ts";
+import type { CreationRequest } from "../../uploads/rules/creation-request.ts";
 
 /** A creation, as far as a policy decides on it. */
 export interface PolicyRequest {
   /** `direct`: a basic link, whose length is the most that Stream accepts by it. */
-  readonly kind?: "tus" | "direct";
+  readonly kind?: CreationRequest["kind"];
   /** Bytes. */
   readonly length: number;
+  /** Of a copy: the name of the file in its URL. */
+  readonly fileName?: string;
+  /** Of a clip: from its start to its end. */
+  readonly clipSeconds?: number;
   readonly metadata: UploadMetadata;
   /** The client's `Upload-Creator`. */
   readonly creator?: string;
@@ -35,7 +40,7 @@ export interface Decision {
   readonly person?: Person;
   /** Seconds of the account's storage that the creation reserves. */
   readonly maxDurationSeconds: number;
-  /** Seconds since the epoch at which the upload URL expires. */
+  /** Seconds since the epoch at which the upload URL expires; without one, see `UNREPORTED_SECONDS`. */
   readonly expiresAt: number;
 }
 

@@ -1,7 +1,8 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { quoteRequested, truncate } from "../../shared/text.ts";
 import { DECODABLE, type MetadataValue, type UploadMetadata } from "../../uploads/rules/metadata-value.ts";
-import { fitsFileTypes, mediaTypeOf } from "./file-types.ts";
+import type { Limits } from "../../quota/rules/limits.ts";
+import { fitsFileTypes, mediaTypeOf, mediaTypeOfName } from "./file-types.ts";
 import { matchesWildcard } from "./hosts.ts";
 import type { Upstream } from "../../stream/rules/upstream.ts";
 import type { Explanation, PolicyRequest } from "./policy-decision.ts";
@@ -71,13 +72,25 @@ export function checkLength(policy: Policy, { kind, length, bounds }: PolicyRequ
   report({ key: "length", outcome: "accepted", requested });
 }
 
+/** Bytes of the largest upload that policy, account and limits ever admit, and of a copy that does not say its own. */
+export function mostBytes(
+  policy: readonly PolicyDocument[],
+  account: Pick<Upstream, "maxUploadBytes">,
+  { quota = {} }: Limits,
+): number {
+  const quotas = [quota.day?.bytes, quota.month?.bytes].filter((bytes) => bytes !== undefined);
+  return Math.min(maxUploadBytes(policy, account), ...quotas);
+}
+
 /**
- * Checks every type that the client declares, under whatever key: an early, cheap check. Stream finds out what the file
- * really is.
+ * Checks every type that the client declares, under whatever key, and that of a copy's file: an early, cheap check. Stream finds out
+ * what the file really is.
  */
-export function checkFileType(policy: Policy, { metadata }: PolicyRequest, report: Report): void {
+export function checkFileType(policy: Policy, request: PolicyRequest, report: Report): void {
+  const { metadata, fileName: copied } = request;
+  if (copied !== undefined && !checkCopiedFile(policy, copied, report)) return;
   const declared = declaredFileTypes(metadata);
-  if (declared.length === 0) declared.push([FILE_TYPE_KEY, ""]);
+  if (declared.length === 0 && copied === undefined) declared.push([FILE_TYPE_KEY, ""]);
   for (const document of policy) {
     const { fileTypes } = document.upload;
     if (!fileTypes) continue;
@@ -98,6 +111,27 @@ export function checkFileType(policy: Policy, { metadata }: PolicyRequest, repor
       problem(code, `${key} ${required}must be ${expected}${quoteRequested(requested || undefined)}.`, { key }),
     );
   }
+}
+
+/** The file of a copy is judged by the extension in its URL, which is not quoted: it may be signed. @returns whether it is accepted */
+function checkCopiedFile(policy: Policy, fileName: string, report: Report): boolean {
+  for (const document of policy) {
+    const { fileTypes } = document.upload;
+    const name = fileName.toLowerCase();
+    if (!fileTypes || ["", mediaTypeOfName(name)].some((type) => fitsFileTypes(fileTypes, type, name))) continue;
+    report(
+      { key: FILE_TYPE_KEY, outcome: "refused", rule: memberPath(document, "upload.fileTypes") },
+      problem(
+        "file_type_not_allowed",
+        `The link must be of a file with an extension of one of ${fileTypes.join(", ")}.`,
+        {
+          key: "input",
+        },
+      ),
+    );
+    return false;
+  }
+  return true;
 }
 
 /** The value of the first of these keys that is a name. Nothing but control characters is none. */

@@ -1,6 +1,6 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { BASIC_UPLOAD_MAX_BYTES } from "../../uploads/rules/direct-upload.ts";
-import { type UploadState, isLive } from "../../uploads/rules/upload-state.ts";
+import { type UploadState, type VideoSource, isLive } from "../../uploads/rules/upload-state.ts";
 import {
   CREATION_IN_PROGRESS,
   type ExpiringUpload,
@@ -20,6 +20,8 @@ export interface ExistingUpload {
   readonly bytes: number;
   readonly created: number;
   readonly expires: number;
+  /** Null: an upload. */
+  readonly source: VideoSource | null;
 }
 
 /** How a creation is resolved whose key has an upload. */
@@ -48,8 +50,9 @@ export function resolveIdempotency(
   if (!isSame && perGrant && countReachable() >= perGrant.uploads) return refuse(allUsed(perGrant.uploads));
   if (!holder) return { kind: "free" };
   if (!isSame) return refuse(problem("idempotency_key_reused", "The key was used for another creation."));
+  const { id, uid, location, expires, upstream, source } = holder;
+  if (source && uid !== null && holder.state !== "deleted") return { kind: "replayed", id, uid, expires };
   if (!isLive(holder.state)) return refuse(request.once ? SAME_FILE_FINISHED : SAME_KEY_FINISHED);
-  const { id, uid, location, expires, upstream } = holder;
   if (uid === null || location === null) return { kind: "in progress" };
   // A form's progress cannot be read, so a basic link is replayed until it expires. Only basic links reserve this size.
   const margin = holder.bytes === BASIC_UPLOAD_MAX_BYTES ? 0 : REPLAY_MARGIN_SECONDS;
@@ -65,10 +68,11 @@ export function isLost({ state, created }: ExistingUpload, time: number, answerS
   return state === "unknown" || (state === "reserved" && Math.abs(time - created) >= answerSeconds);
 }
 
-/** No client can reach the upload, and it is not finished. */
+/** No client can reach the upload, and it is not finished; or the copy or clip has failed, and may succeed if it is made again. */
 function isFree(upload: ExistingUpload, time: number, answerSeconds: number): boolean {
-  const { state } = upload;
-  return isLive(state) ? isLost(upload, time, answerSeconds) : state === "expired" || state === "cancelled";
+  const { state, source } = upload;
+  if (isLive(state)) return isLost(upload, time, answerSeconds);
+  return state === "expired" || state === "cancelled" || (state === "failed" && source !== null);
 }
 
 const SAME_KEY_FINISHED = problem(

@@ -1,4 +1,5 @@
 import { type Problem, problem } from "../../shared/problem.ts";
+import type { VideoSource } from "../../uploads/rules/upload-state.ts";
 import type { Limits, RateStatus } from "./limits.ts";
 
 /**
@@ -26,6 +27,9 @@ export interface ReservationRequest {
   readonly meta?: string;
   readonly grant?: string;
   readonly reference?: string;
+  /** Of a copy or a clip. Sent to `reserveVideo`, which an object of the version before does not have. */
+  readonly source?: VideoSource;
+  readonly clippedFrom?: string;
   /**
    * Seconds after which a creation without an answer counts as lost: the deadline of a call to Stream, and a margin. Absent in
    * calls of Workers that do not know the outcomes `in progress` and `expiring`.
@@ -51,12 +55,13 @@ export interface IdempotencyRequest {
 
 export type ReservationOutcome =
   | { readonly kind: "reserved"; readonly rate?: RateStatus | undefined }
-  /** The same creation has an upload URL that is alive. */
+  /** The same creation has an upload URL that is alive, or a copy or a clip that has not failed. */
   | {
       readonly kind: "replayed";
       readonly id: string;
       readonly uid: string;
-      readonly location: string;
+      /** Absent: a copy or a clip. */
+      readonly location?: string;
       readonly expires: number;
     }
   /** Another request with the same key waits for Stream's answer. */

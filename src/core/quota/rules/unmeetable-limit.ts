@@ -1,5 +1,5 @@
 import { type Problem, problem } from "../../shared/problem.ts";
-import type { CreationRequest } from "../../uploads/rules/tus-creation.ts";
+import type { CreationRequest } from "../../uploads/rules/creation-request.ts";
 import { type RequestedUpload, limitRequests } from "./check-limits.ts";
 import type { Limits } from "./limits.ts";
 

@@ -49,6 +49,8 @@ const watermark = only("uid", "name", "created", "size", "width", "height", "opa
  */
 export const OPERATIONS = {
   createDirectUpload: { method: "POST", path: "/direct_upload", scope: "uploads:create", calls: 1 },
+  copyVideo: { method: "POST", path: "/copy", scope: "uploads:copy", feature: "copy", calls: 1 },
+  clipVideo: { method: "POST", path: "/clip", scope: "uploads:copy", feature: "clip", calls: 2 },
   readStorageUsage: { method: "GET", path: "/storage-usage", scope: "usage:read", calls: 0 },
   readVideo: { method: "GET", path: "/:uid", scope: "uploads:read", calls: 1 },
   editVideo: { method: "POST", path: "/:uid", scope: "uploads:edit", feature: "edit", calls: 2 },

@@ -27,8 +27,12 @@ const videoSchema = v.looseObject({
   status: v.object({ state: v.string(), errorReasonCode: text, errReasonCode: text }),
   creator: text,
   uploadExpiry: text,
+  clippedFrom: text,
   meta: v.fallback(v.nullish(v.record(v.string(), v.unknown())), undefined),
 });
+
+/** In the `meta` of a copy: the link that Stream has fetched it from, which may be signed. */
+const LINK_KEY = "downloaded-from";
 
 /** Of a description. Stream's have 3 levels; the operator's own systems may write more into `meta`. */
 const MAX_LEVELS = 32;
@@ -53,7 +57,7 @@ const MAX_URL_SECONDS = IMPLAUSIBLE_FACTOR * 6 * 3_600;
 export function parseVideo(json: unknown, { maxVideoSeconds, maxUploadBytes }: AccountMaxima): StreamVideo | undefined {
   const parsed = v.safeParse(videoSchema, json);
   if (!parsed.success) return undefined;
-  const { uid: ownUid, id, status, meta, creator, ...times } = parsed.output;
+  const { uid: ownUid, id, status, meta, creator, clippedFrom, ...times } = parsed.output;
   // Checked, since it becomes part of API paths that are called with the account's credential.
   const uid = parseUid(ownUid ?? id ?? null);
   if (!uid) return undefined;
@@ -63,7 +67,7 @@ export function parseVideo(json: unknown, { maxVideoSeconds, maxUploadBytes }: A
     maxDurationSeconds: maxVideoSeconds,
     size: maxUploadBytes,
   };
-  const members = Object.entries(parsed.output);
+  const members = Object.entries({ ...parsed.output, ...(meta && { meta: withoutLink(meta) }) });
   const shallow = members.filter(([, value]) => !isDeeperThan(MAX_LEVELS - 1, value));
   const video: VideoJson = Object.fromEntries(
     shallow.filter(([key, value]) => !(typeof value === "number" && value > IMPLAUSIBLE_FACTOR * (most[key] ?? NaN))),
@@ -78,11 +82,24 @@ export function parseVideo(json: unknown, { maxVideoSeconds, maxUploadBytes }: A
     ...(shallow.length < members.length && { tooDeep: true }),
     ...(tag && { tag }),
     ...(creator && isCreator(creator) && { creator }),
+    ...sourceOf(clippedFrom, meta),
     ...(created !== undefined && { created }),
     ...(expires !== undefined && { expires }),
     // 0 counts as absent.
     ...(maxDurationSeconds && { maxDurationSeconds }),
   };
+}
+
+type Meta = v.InferOutput<typeof videoSchema>["meta"];
+
+/** The link of a copy leaves Sluice nowhere: not in answers, events or lists, and neither is it stored. */
+function withoutLink(meta: Meta): Meta {
+  return meta && Object.fromEntries(Object.entries(meta).filter(([key]) => key !== LINK_KEY));
+}
+
+function sourceOf(clippedFrom: string | null | undefined, meta: Meta): Pick<StreamVideo, "source"> {
+  if (clippedFrom) return { source: "clip" };
+  return meta && LINK_KEY in meta ? { source: "copy" } : {};
 }
 
 /** What is reported of a listed video that is none for `parseVideo`. */
@@ -98,22 +115,17 @@ function reportOf(
   { duration, size }: VideoJson,
 ): StreamVideo["report"] {
   const reason = errorReasonCode ?? errReasonCode;
+  const seconds = secondsOf(duration);
+  const sizes = { ...(seconds !== undefined && { seconds }), ...(isByteCount(size) && { bytes: size }) };
   switch (state) {
     case "pendingupload":
       return { kind: "pending", uid };
-    case "ready": {
-      const seconds = secondsOf(duration);
-      return {
-        kind: "ready",
-        uid,
-        ...(seconds !== undefined && { seconds }),
-        ...(isByteCount(size) && { bytes: size }),
-      };
-    }
+    case "ready":
+      return { kind: "ready", uid, ...sizes };
     case "error":
       return { kind: "failed", uid, ...(reason && { reason: truncate(reason) }) };
     default:
-      return { kind: "processing", uid };
+      return { kind: "processing", uid, ...sizes };
   }
 }
 

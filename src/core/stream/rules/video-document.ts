@@ -1,7 +1,7 @@
 import { SLUICE_KEY } from "../../policy/rules/reserved-keys.ts";
 import { isJsonObject } from "../../shared/json.ts";
 import { rfc3339 } from "../../shared/time.ts";
-import type { Upload, UploadState } from "../../uploads/rules/upload-state.ts";
+import type { Upload, UploadState, VideoSource } from "../../uploads/rules/upload-state.ts";
 
 /** A video as Stream's API returns it. https://developers.cloudflare.com/api/resources/stream/methods/get/ */
 export type VideoJson = Readonly<Record<string, unknown>>;
@@ -44,12 +44,14 @@ export interface VideoDocument extends VideoJson {
  */
 export function videoDocument(upload: Upload & { readonly video?: VideoJson }): VideoDocument | undefined {
   const { uid, state, creator = null, created, expires, seconds, bytes, failure, name, meta, video = {} } = upload;
+  const { source, clippedFrom } = upload;
   if (uid === undefined || !isShown(state)) return undefined;
   const ready = state === "ready";
   return {
     creator,
     meta: { ...(name !== undefined && { name }), ...meta },
-    uploadExpiry: rfc3339(expires),
+    ...(source ? {} : { uploadExpiry: rfc3339(expires) }),
+    ...(clippedFrom !== undefined && { clippedFrom }),
     ...(!ready && { duration: UNKNOWN, maxDurationSeconds: seconds }),
     ...withoutTag(video),
     uid,
@@ -58,9 +60,9 @@ export function videoDocument(upload: Upload & { readonly video?: VideoJson }): 
     // Until there is a file, `bytes` is the announced length or the maximum of a basic link.
     ...(ready && { duration: seconds, size: bytes }),
     status: {
-      ...(failure !== undefined && { errorReasonCode: failure }),
       ...(isJsonObject(video["status"]) && video["status"]),
-      state: statusOf(state, video["status"]),
+      ...(failure !== undefined && { errorReasonCode: failure }),
+      state: statusOf(state, source, video["status"]),
     },
   };
 }
@@ -73,11 +75,12 @@ function isShown(state: UploadState): state is keyof typeof SHOWN {
 }
 
 /** Only Stream has the exact status of a running upload. */
-function statusOf(state: keyof typeof SHOWN, lastStatus: unknown): string {
+function statusOf(state: keyof typeof SHOWN, source: VideoSource | undefined, lastStatus: unknown): string {
   const lastState = isJsonObject(lastStatus) ? lastStatus["state"] : undefined;
   const isRunning =
     state === "issued" && typeof lastState === "string" && lastState !== "ready" && lastState !== "error";
-  return isRunning ? lastState : SHOWN[state];
+  if (isRunning) return lastState;
+  return state === "issued" && source ? "queued" : SHOWN[state];
 }
 
 /** The `meta` of a video, which other systems may have written. */

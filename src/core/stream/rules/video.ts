@@ -1,4 +1,4 @@
-import type { ExistingVideo, VideoReport } from "../../uploads/rules/upload-state.ts";
+import type { ExistingVideo, VideoReport, VideoSource } from "../../uploads/rules/upload-state.ts";
 import type { VideoJson } from "./video-document.ts";
 import type { VerifiedTag, VideoTag } from "./video-tag.ts";
 
@@ -8,6 +8,8 @@ export interface StreamVideo {
   /** Absent if created elsewhere, or if the `sluice` key of its `meta` was removed. Not verified: anyone may have written it. */
   readonly tag?: VideoTag;
   readonly creator?: string;
+  /** Absent: bytes were, or can be, uploaded. */
+  readonly source?: VideoSource;
   readonly created?: number;
   /** Expiry of its upload URL. */
   readonly expires?: number;

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { jsonObject } from "../../shared/strict-object.ts";
 import { METADATA_KEYS } from "../../policy/rules/metadata-keys.ts";
 import { type Result, ok } from "../../shared/result.ts";
-import type { CreationRequest } from "./tus-creation.ts";
+import type { CreationRequest } from "./creation-request.ts";
 import { encodeUploadMetadata, parseUploadMetadata } from "./upload-metadata.ts";
 
 /**
@@ -58,12 +58,15 @@ export const VIDEO_FIELDS = {
   thumbnailTimestampPct: v.nullish(v.number()),
 };
 
+/** The profile of a watermark. */
+export const WATERMARK = v.nullish(jsonObject({ uid: v.nullish(v.string()) }));
+
 /** The client's body. All fields are optional: the policy has defaults for those that Stream requires. */
 export const directUploadSchema = jsonObject({
   ...VIDEO_FIELDS,
   /** RFC 3339. */
   expiry: v.nullish(v.string()),
-  watermark: v.nullish(jsonObject({ uid: v.nullish(v.string()) })),
+  watermark: WATERMARK,
 });
 
 export type DirectUploadBody = v.InferOutput<typeof directUploadSchema>;
@@ -73,7 +76,24 @@ export const FRACTION_DIGITS = 6;
 
 /** @param creator the client's `Upload-Creator`, which the SDK may send as well; the body takes precedence (assumed) */
 export function readDirectUpload(body: DirectUploadBody, creator: string | undefined): Result<CreationRequest> {
+  const request = readOptions(body, creator);
+  return request.ok ? ok({ kind: "direct", length: BASIC_UPLOAD_MAX_BYTES, ...request.value }) : request;
+}
+
+/** The options of a JSON body. Not all of them are fields of every kind of creation. */
+export type OptionsBody = Omit<DirectUploadBody, "expiry"> & {
+  readonly expiry?: DirectUploadBody["expiry"];
+  /** Stream's older field for `meta.name`. */
+  readonly name?: string | null | undefined;
+};
+
+/** Reads the options of a JSON body as the metadata and the creator of a creation. Parameters as for {@link readDirectUpload}. */
+export function readOptions(
+  body: OptionsBody,
+  creator: string | undefined,
+): Result<Pick<CreationRequest, "metadata" | "creator">> {
   const options: [key: string, value: string | undefined][] = [
+    ["name", body.name || undefined],
     ["maxdurationseconds", body.maxDurationSeconds?.toString()],
     ["expiry", body.expiry ?? undefined],
     ["requiresignedurls", body.requireSignedURLs ? "" : undefined],
@@ -87,22 +107,15 @@ export function readDirectUpload(body: DirectUploadBody, creator: string | undef
   const metadata = parseUploadMetadata(encodeUploadMetadata([...pairs, ...metaOf(body)]));
   if (!metadata.ok) return metadata;
   const requestedCreator = body.creator || creator;
-  return ok({
-    kind: "direct",
-    length: BASIC_UPLOAD_MAX_BYTES,
-    metadata: metadata.value,
-    ...(requestedCreator && { creator: requestedCreator }),
-  });
+  return ok({ metadata: metadata.value, ...(requestedCreator && { creator: requestedCreator }) });
 }
 
-function metaOf({ meta }: DirectUploadBody): [key: string, value: string][] {
+function metaOf({ meta }: OptionsBody): [key: string, value: string][] {
   return Object.entries(meta ?? {}).filter((pair): pair is [string, string] => pair[1] !== null);
 }
 
-/** The body that is sent to Stream. */
-export interface DirectUpload {
-  readonly maxDurationSeconds: number;
-  readonly expiry: string;
+/** The options that every kind of creation has in JSON. */
+export interface VideoOptions {
   readonly requireSignedURLs: boolean;
   readonly meta: Readonly<Record<string, string>>;
   readonly creator?: string;
@@ -112,16 +125,29 @@ export interface DirectUpload {
   readonly watermark?: { readonly uid: string };
 }
 
+/** The body that is sent to Stream. */
+export interface DirectUpload extends VideoOptions {
+  readonly maxDurationSeconds: number;
+  readonly expiry: string;
+}
+
 /** Builds the body for Stream from decided metadata; nothing of the client's body is passed through. */
 export function writeDirectUpload(metadata: ReadonlyMap<string, string>, creator: string | undefined): DirectUpload {
+  return {
+    // Every accepted creation has both.
+    maxDurationSeconds: Number(metadata.get("maxdurationseconds")),
+    expiry: metadata.get("expiry") ?? "",
+    ...writeOptions(metadata, creator),
+  };
+}
+
+/** The part of the body that every kind of creation has. */
+export function writeOptions(metadata: ReadonlyMap<string, string>, creator: string | undefined): VideoOptions {
   const hosts = metadata.get("allowedorigins");
   const scheduledDeletion = metadata.get("scheduleddeletion");
   const percentage = metadata.get("thumbnailtimestamppct");
   const watermark = metadata.get("watermark");
   return {
-    // Every accepted creation has both.
-    maxDurationSeconds: Number(metadata.get("maxdurationseconds")),
-    expiry: metadata.get("expiry") ?? "",
     requireSignedURLs: metadata.has("requiresignedurls"),
     meta: Object.fromEntries([...metadata].filter(([key]) => !OPTIONS.has(key))),
     ...(creator !== undefined && { creator }),

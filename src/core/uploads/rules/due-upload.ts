@@ -9,6 +9,8 @@ export interface DueUpload {
   /** The upload URL; null: no client has it. */
   readonly location: string | null;
   readonly upstream: string;
+  /** A copy or a clip has no URL that could expire. */
+  readonly hasUrl: boolean;
   readonly bytes: number;
   readonly expires: number;
   /** The video has to be deleted, whatever its state. */
@@ -29,6 +31,12 @@ export interface DueOutcome {
 
 /** Delay after the expiry of the upload URL: Stream may expire it late, and its clock may be slow. */
 export const DUE_AFTER_EXPIRY_SECONDS = 60;
+
+/**
+ * How long after its creation a copy or a clip "expires", which it does not: then it is asked about for the first time, unless Stream
+ * has reported the end of its processing. Ten minutes, with the delay above.
+ */
+export const UNREPORTED_SECONDS = 600 - DUE_AFTER_EXPIRY_SECONDS;
 
 /** Pauses before the first attempts to delete a video, and before all later ones: Stream may be down for hours. */
 const DELETION_PAUSES_SECONDS = [5, 30, 120, 600] as const;

@@ -1,7 +1,7 @@
 import { type Problem, problem } from "../../shared/problem.ts";
 import { truncate } from "../../shared/text.ts";
 import { type Result, ok, err } from "../../shared/result.ts";
-import type { UploadMetadata } from "./metadata-value.ts";
+import type { CreationRequest } from "./creation-request.ts";
 import { parseUploadMetadata } from "./upload-metadata.ts";
 
 /** The only supported protocol version, and tus has no other. https://tus.io/protocols/resumable-upload */
@@ -15,17 +15,6 @@ export const TUS_EXTENSIONS = "creation,expiration";
  * client would send the first chunk of a large file twice. A file below 8 MiB costs little to send again.
  */
 const MAX_CREATION_BODY_BYTES = 8 * 1024 * 1024;
-
-/** A creation request, parsed but not yet checked against a policy. */
-export interface CreationRequest {
-  /** What the upload URL accepts: tus, or a single form with the whole file (`direct-upload.ts`). */
-  readonly kind: "tus" | "direct";
-  /** Bytes; 0 is valid. */
-  readonly length: number;
-  readonly metadata: UploadMetadata;
-  /** The client's `Upload-Creator`, Stream's own header. */
-  readonly creator?: string;
-}
 
 /** Returns a header by its name. Repeated headers are joined by ", ". */
 export type HeaderReader = (name: string) => string | undefined;

@@ -48,6 +48,9 @@ export interface UploadSize {
   readonly seconds: number;
 }
 
+/** What makes a video that has no upload URL: Stream fetches its file from a URL, or takes a part of another video. */
+export type VideoSource = "copy" | "clip";
+
 /** An upload as its tenant may see it. Times are seconds since the epoch. */
 export interface Upload extends UploadSize, Correlation, Owner {
   readonly id: string;
@@ -55,8 +58,12 @@ export interface Upload extends UploadSize, Correlation, Owner {
   /** Stream's identifier of the video; undefined until Stream has returned it. */
   readonly uid?: string;
   readonly created: number;
-  /** Expiry of the upload URL. */
+  /** Expiry of the upload URL. Of a copy or a clip: see `UNREPORTED_SECONDS`. */
   readonly expires: number;
+  /** Absent: bytes are uploaded. */
+  readonly source?: VideoSource;
+  /** The uid of the video that a clip was made of. */
+  readonly clippedFrom?: string;
   /** Stream's code for a failed video: `ERR_NON_VIDEO`, … */
   readonly failure?: string;
   /** How often the video reappeared at Stream after it was missing. */
@@ -69,8 +76,8 @@ export type VideoReport =
   | { readonly kind: "absent" }
   /** The upload URL exists; nothing has been uploaded. */
   | { readonly kind: "pending"; readonly uid: string }
-  | { readonly kind: "processing"; readonly uid: string }
   /** With the duration and file size, where Stream reports them. */
+  | { readonly kind: "processing"; readonly uid: string; readonly seconds?: number; readonly bytes?: number }
   | { readonly kind: "ready"; readonly uid: string; readonly seconds?: number; readonly bytes?: number }
   /** `reason` is Stream's code. */
   | { readonly kind: "failed"; readonly uid: string; readonly reason?: string };
@@ -95,7 +102,8 @@ export type UploadTransition =
   | { readonly kind: "restored"; readonly report: ReadyVideo };
 
 /** The fields of an upload that a transition may change. */
-export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "restoredCount"> {
+export interface UploadProgress
+  extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "restoredCount" | "source"> {
   /**
    * The tenant cancelled or deleted the upload, or the gateway cancelled it because its URL could not be handed out. A video
    * with content is deleted at Stream only if this is set.
@@ -120,26 +128,57 @@ const CANCELLING: ReadonlySet<UploadTransition["kind"]> = new Set(["cancelled", 
 /** Transitions of uploads whose URL no client has. */
 const LOSING: ReadonlySet<UploadTransition["kind"]> = new Set(["lost", "superseded", "unreachable"]);
 
+/** The code of a copy that is larger or longer than was decided: Stream cannot be told how much it may fetch. */
+export const POLICY_FAILURE = "ERR_SLUICE_POLICY";
+
 /** The upload after a transition: in its current state or the state that the transition leads to, whichever is later. */
 export function applyTransition(upload: UploadProgress, transition: UploadTransition): UploadProgress {
   const report = "report" in transition && transition.report.kind !== "absent" ? transition.report : undefined;
-  // No client has the URL of a lost creation, so its video is unwanted in any state: Stream processes even an empty file.
   const isUnreachable = upload.lost && report !== undefined;
-  const target = isUnreachable ? "cancelled" : nextState(upload.state, transition);
+  const isTooLarge = exceedsReservation(upload, report);
+  const target = targetState(upload.state, transition, { isUnreachable, isTooLarge });
   const isLater = target !== undefined && UPLOAD_STATES.indexOf(target) > UPLOAD_STATES.indexOf(upload.state);
-  const isRestored = transition.kind === "restored" && isMissingUpstream(upload);
+  const isRestored = transition.kind === "restored" && isMissingUpstream(upload) && !isTooLarge;
   const state = isRestored ? "ready" : isLater ? target : upload.state;
   const uid = upload.uid ?? ("uid" in transition ? transition.uid : report?.uid);
-  const failure = upload.failure ?? (report?.kind === "failed" ? report.reason : undefined);
+  const reason = report?.kind === "failed" ? report.reason : undefined;
+  const failure = upload.failure ?? (isTooLarge ? POLICY_FAILURE : reason);
   return {
-    ...sizeAfter(upload, report),
+    ...sizeAfter(upload, isTooLarge ? undefined : report),
+    ...(upload.source && { source: upload.source }),
     state,
-    deletionRequested: upload.deletionRequested || CANCELLING.has(transition.kind) || isUnreachable,
+    deletionRequested: upload.deletionRequested || CANCELLING.has(transition.kind) || isUnreachable || isTooLarge,
     lost: upload.lost || (LOSING.has(transition.kind) && upload.state !== "issued"),
     restoredCount: upload.restoredCount + (isRestored ? 1 : 0),
     ...(uid !== undefined && { uid }),
     ...(state === "failed" && failure !== undefined && { failure }),
   };
+}
+
+/**
+ * Whether a copy is larger or longer than was decided, by a report on what was not measured before. A clip is as long as it was
+ * decided: Stream is told its start and end.
+ */
+function exceedsReservation(
+  { source, failure, bytes, seconds, measured }: UploadProgress,
+  report: VideoReport | undefined,
+): boolean {
+  if (source !== "copy" || (report?.kind !== "processing" && report?.kind !== "ready")) return false;
+  const isLarger = !measured.bytes && (report.bytes ?? 0) > bytes;
+  const isLonger = !measured.seconds && (report.seconds ?? 0) > seconds;
+  // Its video is being deleted, whatever a later report says.
+  return isLarger || isLonger || failure === POLICY_FAILURE;
+}
+
+function targetState(
+  state: UploadState,
+  transition: UploadTransition,
+  { isUnreachable, isTooLarge }: { readonly isUnreachable: boolean; readonly isTooLarge: boolean },
+): UploadState | undefined {
+  // No client has the URL of a lost creation, so its video is unwanted in any state: Stream processes even an empty file.
+  if (isUnreachable) return "cancelled";
+  if (isTooLarge) return state === "ready" ? "deleted" : "failed";
+  return nextState(state, transition);
 }
 
 /** The reservation until Stream has measured the video. Of two measurements the larger counts, whichever came first. */

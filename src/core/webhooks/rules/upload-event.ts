@@ -2,7 +2,7 @@ import { rfc3339 } from "../../shared/time.ts";
 import { type Playback, playbackOf } from "../../stream/rules/playback.ts";
 import type { VideoJson } from "../../stream/rules/video-document.ts";
 import type { Correlation } from "../../uploads/rules/correlation.ts";
-import type { Upload, UploadState } from "../../uploads/rules/upload-state.ts";
+import type { Upload, UploadState, VideoSource } from "../../uploads/rules/upload-state.ts";
 
 /**
  * Types of webhook events: that of an edit, and those of states in their order. An upload never returns to an earlier state, so the
@@ -47,7 +47,10 @@ export interface UploadEventBody {
       readonly bytes: number;
       readonly seconds: number;
       readonly createdAt: string;
-      readonly expiresAt: string;
+      /** Absent: a copy or a clip, which has no upload URL. */
+      readonly expiresAt?: string;
+      readonly source?: VideoSource;
+      readonly clippedFrom?: string;
       readonly failure?: string;
     } & Correlation &
       Playback;
@@ -94,7 +97,7 @@ type DescribedUpload = Upload & { readonly video?: VideoJson };
 /** The public fields of an upload, in events and responses; internal fields of the record are left out. */
 export function uploadDocument(upload: DescribedUpload): UploadEventBody["data"]["upload"] {
   const { id, state, uid, creator, person, bytes, seconds, created, expires, failure } = upload;
-  const { name, meta, grant, reference, idempotencyKey, video } = upload;
+  const { name, meta, grant, reference, idempotencyKey, video, source, clippedFrom } = upload;
   return {
     id,
     state,
@@ -104,7 +107,8 @@ export function uploadDocument(upload: DescribedUpload): UploadEventBody["data"]
     bytes,
     seconds,
     createdAt: rfc3339(created),
-    expiresAt: rfc3339(expires),
+    ...(source ? { source } : { expiresAt: rfc3339(expires) }),
+    ...(clippedFrom !== undefined && { clippedFrom }),
     ...(failure !== undefined && { failure }),
     ...(name !== undefined && { name }),
     ...(meta && { meta }),

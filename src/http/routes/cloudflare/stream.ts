@@ -1,7 +1,6 @@
 import type { Context, Handler } from "hono";
 import { Routes } from "../../routes.ts";
 import * as v from "valibot";
-import type { CreateUploadPorts } from "../../../core/uploads/create-upload.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { err } from "../../../core/shared/result.ts";
 import { listWatermarks, readWatermark } from "../../../core/stream/relay-call.ts";
@@ -21,6 +20,7 @@ import { respondMethodNotAllowed, withoutHead } from "../../pipeline/resource.ts
 import { createdHeaders } from "../../pipeline/upload-headers.ts";
 import { refuseEndpointMethod } from "../tenant/create-upload.ts";
 import { type RelayPorts, relayHandlers } from "../tenant/captions-and-downloads.ts";
+import { type MakeVideoPorts, clipOfVideoHandler, copyHandler } from "../tenant/copies-and-clips.ts";
 import { createDirectUpload as createDirect } from "../tenant/direct-uploads.ts";
 import { type UploadResourcePorts, cancelUploadRequest } from "../tenant/uploads.ts";
 import { videosQuery } from "./videos-query.ts";
@@ -35,7 +35,7 @@ const usageQuery = v.object({ creator: v.exactOptional(creator) });
  *
  * @see https://developers.cloudflare.com/api/resources/stream/
  */
-export function cloudflareStreamRoutes(ports: CreateUploadPorts & UploadResourcePorts & RelayPorts): Routes {
+export function cloudflareStreamRoutes(ports: MakeVideoPorts & UploadResourcePorts & RelayPorts): Routes {
   const routes = new Routes();
 
   const list = handle(
@@ -89,6 +89,8 @@ export function cloudflareStreamRoutes(ports: CreateUploadPorts & UploadResource
 
   const handlers: Readonly<Record<OperationName, Handler<AppEnv>>> = {
     createDirectUpload,
+    copyVideo: copyHandler(ports, "cloudflare"),
+    clipVideo: clipOfVideoHandler(ports),
     readStorageUsage,
     readVideo,
     editVideo: editVideo(ports, "cloudflare"),

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { Routes } from "../../routes.ts";
-import { maxUploadBytes } from "../../../core/policy/rules/upload-checks.ts";
+import { mostBytes } from "../../../core/policy/rules/upload-checks.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID } from "../../../core/shared/tenant.ts";
 import { USUAL_MAXIMA } from "../../../core/stream/rules/defaults.ts";
@@ -28,9 +28,7 @@ export function tusEndpointRoutes(ports: CreateUploadPorts): Routes {
     const tenant = found?.ok ? found.value : undefined;
     const upstream = await ports.registry.upstream(tenant?.upstream ?? DEFAULT_UPSTREAM, "trusted");
     const account = upstream.ok && upstream.value ? upstream.value : USUAL_MAXIMA;
-    const { day, month } = tenant?.limits.quota ?? {};
-    const quotas = [day?.bytes, month?.bytes].filter((bytes) => bytes !== undefined);
-    const maxBytes = Math.min(maxUploadBytes(tenant?.policy ?? [], account), ...quotas);
+    const maxBytes = mostBytes(tenant?.policy ?? [], account, tenant?.limits ?? {});
     return c.body(null, 200, {
       "Tus-Version": TUS_VERSION,
       "Tus-Extension": TUS_EXTENSIONS,

@@ -53,7 +53,7 @@ export async function createDirectUpload(
   const request = {
     tenant: c.req.param("tenant") ?? "",
     header: (name: string) => c.req.header(name),
-    direct: direct.value,
+    body: { kind: "direct", json: direct.value } as const,
     waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
   };
   return createUpload(ports, request, c.get("log"));
