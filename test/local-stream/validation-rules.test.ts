@@ -240,12 +240,25 @@ describe("POST /stream/:uid", () => {
     ["maxDurationSeconds of 0", { maxDurationSeconds: 0 }, /maxDurationSeconds/],
     ["an expiry that is none", { uploadExpiry: "soon" }, /uploadExpiry/],
     ["meta that is no object", { meta: [] }, /meta/],
+    ["public details of another name", { publicDetails: { name: "x" } }, /publicDetails/],
+    ["public details of another type", { publicDetails: { title: 7 } }, /publicDetails/],
   ])("refuses %s and changes nothing", async (_, body, text) => {
     const { uid } = await client.createUpload(1, { name: "before" });
     const before = stream.videos();
     const answer = await client.api("POST", `/${uid}`, body);
     expect([answer.status, answer.messages[0]?.message]).toEqual([400, expect.stringMatching(text)]);
     expect(stream.videos()).toEqual(before);
+  });
+
+  it("counts a deletion from the creation of the video, and takes none that has passed", async () => {
+    const { uid } = await client.createUpload(1);
+    const [created, days] = [Date.now() / 1000, (n: number) => n * DAY_S];
+    const at = (seconds: number) => new Date((created + seconds) * 1000).toISOString();
+    stream.advance(days(100) * 1000);
+    const edit = async (seconds: number) =>
+      (await client.api("POST", `/${uid}`, { scheduledDeletion: at(seconds) })).status;
+    expect([await edit(days(99)), await edit(days(101)), await edit(days(1_096))]).toEqual([400, 200, 200]);
+    expect([await edit(days(1_097)), await edit(days(29))]).toEqual([400, 400]);
   });
 
   it("changes the named fields, and before the upload also duration and expiry", async () => {
