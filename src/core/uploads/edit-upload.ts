@@ -190,7 +190,8 @@ async function change(ports: EditUploadPorts, edit: Edit, reserved: number, trac
   if (!before) return { ...notRead, result: err(problem("stream_error", "Stream did not return the video.")) };
 
   // Nothing has changed at Stream: the reservation is what Stream has.
-  const asBefore: EditEnd = { video: before, seconds: before.maxDurationSeconds ?? reserved };
+  const seconds = pending.seconds === undefined ? undefined : (before.maxDurationSeconds ?? reserved);
+  const asBefore: EditEnd = { video: before, ...(seconds !== undefined && { seconds }) };
   const body = await decide(ports, edit, before, trace);
   if (!body.ok) return { result: body, end: asBefore, unused: 1 };
   if (!body.value) return { result: ok(withoutTag(before.json)), end: { ...pending, video: before }, unused: 1 };

@@ -99,10 +99,12 @@ export function describedColumns(row: UploadRow, video: StreamVideo): UploadChan
     video: shortJson(json),
     ...("meta" in json && { name, meta: meta ? JSON.stringify(meta) : null }),
     ...("creator" in json && { label: label === subjectOf(row.creator ?? "") ? null : label }),
-    ...(report.kind === "pending" && {
-      ...(seconds !== undefined && { seconds }),
-      ...(expires !== undefined && { expires }),
-    }),
+    // Stream knows neither of a copy or a clip.
+    ...(report.kind === "pending" &&
+      row.source === null && {
+        ...(seconds !== undefined && { seconds }),
+        ...(expires !== undefined && { expires }),
+      }),
   };
 }
 

@@ -7,7 +7,9 @@ import {
   expectLedgerConsistent,
   issueUpload,
   newLedger,
+  newUid,
   now,
+  reservationRequest,
   rowOf,
   streamVideo,
 } from "../support/ledger.ts";
@@ -186,6 +188,22 @@ describe("TenantLedger.endEdit", () => {
     expect(await ledger.find(ready.id)).toMatchObject({ state: "ready", seconds: 12 });
     expect(await ledger.usage()).toMatchObject({ pending: 0, storedSeconds: 12 });
     await expectLedgerConsistent(ledger);
+  });
+
+  it("takes no duration and no expiry from Stream's description of a copy", async () => {
+    const ledger = newLedger();
+    const request = { ...reservationRequest(), source: "copy" } as const;
+    const uid = newUid();
+    await ledger.reserveVideo(request);
+    await ledger.attachVideo(request.id, uid, pendingVideo(uid).json);
+    await begin(ledger, request.id);
+    const video = pendingVideo(uid, { meta: { name: "new" } }, { maxDurationSeconds: 14_400, expires: now() + 9_999 });
+    expect(await ledger.endEdit(request.id, { video })).toMatchObject({
+      seconds: 60,
+      expires: request.expires,
+      name: "new",
+    });
+    expect(await rowOf(ledger, request.id)).toMatchObject({ state: "issued", due: request.expires + 60 });
   });
 
   it("keeps the longer reservation and asks Stream soon when the answer was lost", async () => {
