@@ -4,7 +4,9 @@ import { refuseCredential, refuseRate } from "./refusals.ts";
 import { CAPTIONS } from "./routes/captions.ts";
 import { CREATIONS } from "./routes/creations.ts";
 import { DOWNLOADS } from "./routes/downloads.ts";
+import { KEYS } from "./routes/keys.ts";
 import type { ApiCall, Route } from "./routes/route.ts";
+import { TOKENS } from "./routes/tokens.ts";
 import { VIDEOS } from "./routes/videos.ts";
 import { WATERMARKS } from "./routes/watermarks.ts";
 import { WEBHOOK } from "./routes/webhook.ts";
@@ -12,7 +14,16 @@ import type { Stream } from "./stream.ts";
 import { RuleBroken, demand } from "./values.ts";
 
 /** The first whose path and method match answers: fixed names stand before `/:uid`. */
-const ROUTES: readonly Route[] = [...CREATIONS, ...WEBHOOK, ...WATERMARKS, ...VIDEOS, ...CAPTIONS, ...DOWNLOADS];
+const ROUTES: readonly Route[] = [
+  ...CREATIONS,
+  ...WEBHOOK,
+  ...KEYS,
+  ...WATERMARKS,
+  ...VIDEOS,
+  ...CAPTIONS,
+  ...DOWNLOADS,
+  ...TOKENS,
+];
 
 const PATH = /^\/client\/v4\/accounts\/([^/]+)\/stream((?:\/[^/]+)*)$/;
 /** [C] */

@@ -11,6 +11,7 @@ import {
   readDuration,
   readExpiry,
   readLength,
+  readObject,
   readOrigins,
   readPercentage,
   readWatermark,
@@ -186,9 +187,4 @@ function readPublicDetails(value: unknown): PublicDetails {
 
 function readNumber(text: string, form: RegExp): number {
   return form.test(text) ? Number(text) : Number.NaN;
-}
-
-function readObject(value: unknown, name: string): Readonly<Record<string, unknown>> {
-  demand(typeof value === "object" && value !== null && !Array.isArray(value), `${name} must be an object`);
-  return value as Record<string, unknown>;
 }

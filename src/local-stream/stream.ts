@@ -9,6 +9,7 @@ import type { StreamSettings } from "./options.ts";
 import { inspectFile, decideOutcome } from "./processing.ts";
 import { Recorder } from "./recorder.ts";
 import type { RuleContext } from "./rules.ts";
+import { SigningKeys } from "./signing-keys.ts";
 import { type Video, Videos } from "./videos.ts";
 import { Webhook } from "./webhook.ts";
 
@@ -23,6 +24,7 @@ export class Stream {
   readonly apiLimit: ApiLimit;
   readonly videos: Videos;
   readonly webhook: Webhook;
+  readonly signingKeys: SigningKeys;
   /** Folder of the uploaded bytes. */
   readonly uploads: string;
   readonly #processing = new Set<Promise<void>>();
@@ -35,6 +37,7 @@ export class Stream {
     mkdirSync(this.uploads, { recursive: true });
     this.videos = new Videos(join(dataDir, "videos"), () => this.clock.now());
     this.webhook = new Webhook(join(dataDir, "webhook.json"), this.faults, this.clock);
+    this.signingKeys = new SigningKeys(join(dataDir, "signing-keys.json"), () => this.clock.now());
   }
 
   /** Continues the work of an earlier process on the same data folder. */
@@ -121,6 +124,7 @@ export class Stream {
     this.recorder.clear();
     this.apiLimit.clear();
     this.webhook.remove();
+    this.signingKeys.clear();
     this.webhook.deliveries.length = 0;
     this.clock.reset();
   }

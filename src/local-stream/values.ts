@@ -10,6 +10,18 @@ export function demand(kept: boolean, rule: string): asserts kept {
   if (!kept) throw new RuleBroken(rule);
 }
 
+export function readObject(value: unknown, name: string): Readonly<Record<string, unknown>> {
+  demand(typeof value === "object" && value !== null && !Array.isArray(value), `${name} must be an object`);
+  return value as Record<string, unknown>;
+}
+
+/** An object that has these fields at most. That others are refused is [U]. */
+export function readFields(value: unknown, name: string, fields: readonly string[]): Readonly<Record<string, unknown>> {
+  const object = readObject(value, name);
+  for (const field of Object.keys(object)) demand(fields.includes(field), `${name} has no ${field}`);
+  return object;
+}
+
 /** [C] in gigabytes; [U] that they are decimal. */
 const MAX_UPLOAD_BYTES = 30_000_000_000;
 /** [C] */

@@ -43,6 +43,11 @@ export function readJsonBody({ body }: ApiCall): unknown {
   }
 }
 
+/** Reads a body of JSON that may be left out. Throws `RuleBroken`. */
+export function readOptionalJsonBody(call: ApiCall): unknown {
+  return call.body.byteLength === 0 ? {} : readJsonBody(call);
+}
+
 /** Reads a body of `multipart/form-data`. Throws `RuleBroken`. */
 export async function readFormBody({ body, headers }: ApiCall): Promise<FormData> {
   const form = new Response(Uint8Array.from(body), { headers: { "Content-Type": headers["content-type"] ?? "" } });
