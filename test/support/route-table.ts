@@ -126,4 +126,4 @@ export function formOf(text: string): FormData {
 }
 
 /** A profile that the local Stream has. */
-const LOCAL_WATERMARK = "ea95132c15732412d22c1476fa83f27a";
+export const LOCAL_WATERMARK = "ea95132c15732412d22c1476fa83f27a";

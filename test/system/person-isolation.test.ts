@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SCOPES } from "../../src/core/auth/rules/scopes.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { hmacIssuer } from "../support/hmac-issuer.ts";
 import { bearer, create } from "../support/http.ts";
@@ -11,7 +12,6 @@ import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
  * grant, or a subject that looks the same.
  */
 
-const SCOPES = ["uploads:create", "uploads:read", "uploads:delete", "usage:read", "policy:read", "grants:create"];
 const STREAM = "/client/v4/accounts/acme/stream";
 
 let harness: TestGateway;
@@ -96,6 +96,9 @@ const createWith = async (grant: string) =>
 
 const uidsOf = (uploads: readonly Made[]) => uploads.map(({ uid }) => uid).toSorted();
 
+/** Routes that are called as each viewer. */
+const ALL_VIEWERS = 4;
+
 describe("persons of one tenant", () => {
   const own = new Map<string, Made[]>();
   const ownOf = (viewer: Viewer) => own.get(viewer.name) ?? [];
@@ -166,8 +169,10 @@ describe("persons of one tenant", () => {
   });
 
   it("neither read nor change another's upload, by any route", async () => {
-    for (const route of ROUTES.filter(({ path }) => path.includes(":id")))
-      for (const viewer of viewers)
+    const routes = ROUTES.filter(({ path }) => path.includes(":id"));
+    for (const [index, route] of routes.entries())
+      // All by the first routes; by each of the others, which find the upload in the same way, one viewer.
+      for (const viewer of index < ALL_VIEWERS ? viewers : viewers.slice(index % viewers.length).slice(0, 1))
         for (const other of viewers) {
           if (other === viewer) continue;
           for (const { uid, id } of ownOf(other).slice(0, 1))
@@ -209,7 +214,9 @@ describe("persons of one tenant", () => {
       const isSame = viewer.namespace === "tenant" && viewer.subject === "user-1";
       const listed = uidsOf((await getJson("/v1/acme/uploads", viewer.token)).uploads).includes(byGrant.uid);
       expect(listed, viewer.name).toBe(isSame);
-      for (const route of ROUTES.filter(({ path, method }) => path.includes(":id") && method === "GET"))
+      for (const route of ROUTES.filter(
+        ({ path, method, needs }) => path.includes(":id") && method === "GET" && !needs,
+      ))
         expect((await call(route, byGrant.uid, viewer.token)).status, viewer.name).toBe(isSame ? 200 : 404);
     }
   });
@@ -229,7 +236,9 @@ describe("persons of one tenant", () => {
       [backend, 404],
       [auth0, 404],
     ] as const)
-      for (const route of ROUTES.filter(({ path, method }) => path.includes(":id") && method === "GET"))
+      for (const route of ROUTES.filter(
+        ({ path, method, needs }) => path.includes(":id") && method === "GET" && !needs,
+      ))
         expect((await call(route, upload.uid, viewer.token)).status, viewer.name).toBe(status);
     // A grant reaches what was created under it, and nothing else of its person.
     expect((await call(ROUTES[2], ownOf(clerk)[2]?.uid ?? "", grant)).status).toBe(404);

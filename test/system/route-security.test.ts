@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SCOPES } from "../../src/core/auth/rules/scopes.ts";
 import { formatApiKey } from "../../src/core/auth/rules/api-key.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
-import { bearer, create, problemOf } from "../support/http.ts";
+import { bearer, problemOf } from "../support/http.ts";
 import { type IdentityProvider, startIdentityProvider } from "../support/identity-provider.ts";
+import { OPEN_POLICY, prepareRoute } from "../support/prepare-route.ts";
 import { ROUTES, type Route, requestTo } from "../support/route-table.ts";
 
 let harness: TestGateway;
@@ -19,7 +20,7 @@ const KEY_LIFETIME_MS = 2_000;
 
 beforeAll(async () => {
   harness = await startTestGateway({ REGISTRY_CACHE_SECONDS: "1" });
-  key = await harness.tenant("acme");
+  key = await harness.tenant("acme", { policy: OPEN_POLICY });
   otherKey = await harness.tenant("other");
   suspendedKey = await harness.tenant("sleepy");
   await harness.operator("PUT", "/tenants/sleepy", { suspended: true });
@@ -63,11 +64,7 @@ function call(route: Route, tenant: string, headers: Record<string, string>, id 
   return fetch(harness.url + path, init);
 }
 
-/** The uid of a new upload, for a route that needs one. */
-async function existing(route: Route): Promise<string | undefined> {
-  if (!route.path.includes(":id")) return undefined;
-  return (await create(harness.url, "acme", bearer(key))).headers.get("stream-media-id") ?? "";
-}
+const existing = (route: Route) => prepareRoute(harness, route, "acme", key);
 
 const BAD_JWTS: [string, () => Promise<string>, string][] = [
   ["for another audience", () => idp.sign({ aud: "someone-else" }), "credential_wrong_audience"],

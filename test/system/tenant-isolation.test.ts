@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { SCOPES } from "../../src/core/auth/rules/scopes.ts";
 import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import { hmacIssuer } from "../support/hmac-issuer.ts";
 import { bearer, create } from "../support/http.ts";
@@ -22,7 +23,7 @@ beforeAll(async () => {
     // The backend's persons, too.
     subject: { namespace: "tenant" },
     tenant: { fixed: "acme" },
-    scopes: ["uploads:create", "uploads:read", "uploads:delete", "uploads:edit", "usage:read"],
+    scopes: SCOPES,
   });
 });
 afterAll(() => harness.stop());
@@ -115,7 +116,7 @@ describe.each(BY_ID)("$method $path", (route) => {
     for (const id of [mine.id, mine.uid]) expect(await comparable(await call(route, id, token))).toEqual(never);
     expect(harness.stream.videos().map(({ uid }) => uid)).toContain(mine.uid);
     const seenByKey = await call(route, mine.uid, await hmacIssuer.sign("user-1"));
-    expect(seenByKey.status).toBe(200);
+    if (!route.needs) expect(seenByKey.status).toBe(200);
   });
 
   it("responds to another tenant's path like to that of an unknown tenant", async () => {
@@ -171,7 +172,7 @@ describe("JWT of an end user", () => {
     expect((await get(`/v1/acme/usage?creator=${subject}`, token))["usage"]).toMatchObject({ pending: 1 });
     for (const { uid } of [theirs, byKey])
       for (const route of BY_ID) expect((await call(route, uid, token)).status, route.path).toBe(404);
-    for (const route of BY_ID.filter(({ method }) => method === "GET"))
+    for (const route of BY_ID.filter(({ method, needs }) => method === "GET" && !needs))
       expect((await call(route, made.uid, token)).status, route.path).toBe(200);
     expect((await get(`/v1/acme/uploads/${theirs.id}`, key))["state"]).toBe("issued");
     await harness.operator("PUT", "/tenants/acme", { policy: {} });
