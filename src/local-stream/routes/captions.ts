@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { type Answer, fail, succeed } from "../http.ts";
 import type { Stream } from "../stream.ts";
 import { demand } from "../values.ts";
@@ -8,6 +9,9 @@ import { type ApiCall, type Route, onVideo, readFormBody } from "./route.ts";
 const MAX_CAPTION_BYTES = 10_000_000;
 /** BCP 47 [C]; how strict is [U]. */
 const LANGUAGE = /^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$/;
+
+/** The first line, which a byte order mark may precede. https://www.w3.org/TR/webvtt1/#file-structure */
+const WEBVTT = /^\uFEFF?WEBVTT(?:[ \t\r\n]|$)/;
 
 /** Captions that are uploaded. Those that Stream generates are not offered here. */
 export const CAPTIONS: readonly Route[] = [
@@ -41,9 +45,11 @@ async function putCaption(stream: Stream, { uid }: Video, call: ApiCall): Promis
   demand(parts.length === 1, "the form must have one part");
   const [name, file] = parts[0] ?? [];
   demand(name === "file" && file !== undefined, "the part must be called file");
-  const text = typeof file === "string" ? file : await file.text();
-  demand(Buffer.byteLength(text) <= MAX_CAPTION_BYTES, "captions have at most 10 MB");
-  demand(text.startsWith("WEBVTT"), "the file must be WebVTT");
+  const bytes = typeof file === "string" ? Buffer.from(file) : Buffer.from(await file.arrayBuffer());
+  demand(bytes.byteLength <= MAX_CAPTION_BYTES, "captions have at most 10 MB");
+  demand(isUtf8(bytes), "the file must be UTF-8");
+  const text = bytes.toString("utf8");
+  demand(WEBVTT.test(text), "the file must be WebVTT");
   const captions = { ...stream.videos.get(uid)?.captions, [language]: text };
   return stream.videos.update(uid, { captions }) ? succeed(describe(language)) : fail(404, 10003, "video not found");
 }
@@ -57,12 +63,20 @@ function deleteCaption(stream: Stream, { uid, captions }: Video, call: ApiCall):
 
 function readLanguage({ parameters }: ApiCall): string {
   const language = parameters["language"] ?? "";
-  demand(LANGUAGE.test(language), "language must be a BCP 47 tag");
+  demand(LANGUAGE.test(language) && labelOf(language) !== undefined, "language must be a BCP 47 tag");
   return language;
 }
 
-/** The label is the language's own name for itself. [C] */
+/** `status` is of generated captions [C]; that those that were uploaded have it is [U]. */
 function describe(language: string) {
-  const label = new Intl.DisplayNames([language], { type: "language" }).of(language);
-  return { language, label, generated: false, status: "ready" };
+  return { language, label: labelOf(language), generated: false, status: "ready" };
+}
+
+/** The language's own name for itself. [C] @returns `undefined` if its tag is not one */
+function labelOf(language: string): string | undefined {
+  try {
+    return new Intl.DisplayNames([language], { type: "language" }).of(language);
+  } catch {
+    return undefined;
+  }
 }
