@@ -8,8 +8,10 @@ const LARGE_BOX_HEADER_BYTES = 16;
 
 /** The shortest parameter sets that describe a 16 × 16 H.264 stream (ISO/IEC 14496-15 section 5.3.3). */
 const AVC_CONFIGURATION = Uint8Array.from([
-  1, 0x42, 0, 0x0a, 0xff, 0xe1, 0, 8, 0x67, 0x42, 0, 0x0a, 0xf8, 0x41, 0xa2, 0x40, 1, 0, 4, 0x68, 0xce, 0x38, 0x80,
+  1, 0x42, 0, 0x0a, 0xff, 0xe1, 0, 6, 0x67, 0x42, 0, 0x0a, 0xfb, 0x88, 1, 0, 4, 0x68, 0xce, 0x38, 0x80,
 ]);
+/** An IDR picture of one grey macroblock, predicted from nothing and without residual, so that browsers can play it. */
+const FRAME = Uint8Array.from([0, 0, 0, 5, 0x65, 0x88, 0x84, 0x09, 0x3c]);
 
 export interface VideoOptions {
   /** Output file; replaced if it exists. */
@@ -47,10 +49,9 @@ async function encode(seconds: number): Promise<Uint8Array> {
   const source = new EncodedVideoPacketSource("avc");
   output.addVideoTrack(source);
   await output.start();
-  const frame = Uint8Array.from([0, 0, 0, 2, 0x65, 0x88]);
   for (let time = 0; time < seconds; time += FRAME_SECONDS) {
     const duration = Math.min(FRAME_SECONDS, seconds - time);
-    await source.add(new EncodedPacket(frame, "key", time, duration), {
+    await source.add(new EncodedPacket(FRAME, "key", time, duration), {
       decoderConfig: { codec: "avc1.42000a", codedWidth: 16, codedHeight: 16, description: AVC_CONFIGURATION },
     });
   }
