@@ -2,7 +2,7 @@
 export interface Fault {
   /**
    * The operation that fails: `create`, a tus creation; `api`, any other API call (basic links included); `head` and `patch`,
-   * the upload host (the form of a basic upload counts as `patch`); `webhook`, a notification.
+   * the upload host (the form of a basic upload counts as `patch`); `playback`, the playback host; `webhook`, a notification.
    */
   readonly on: (typeof OPERATIONS)[number];
   /**
@@ -34,7 +34,7 @@ export interface Fault {
   readonly uid?: string;
 }
 
-const OPERATIONS = ["create", "api", "head", "patch", "webhook"] as const;
+const OPERATIONS = ["create", "api", "head", "patch", "playback", "webhook"] as const;
 const KINDS = [
   "latency",
   "reset",

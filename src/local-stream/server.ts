@@ -9,6 +9,7 @@ import { answerControl } from "./control.ts";
 import type { Fault } from "./faults.ts";
 import { type Answer, BodyTooLarge, fail, readBytes, send } from "./http.ts";
 import { DEFAULTS, type StreamSettings } from "./options.ts";
+import { PlaybackHost } from "./playback-host.ts";
 import { answerOfFault } from "./refusals.ts";
 import { Stream } from "./stream.ts";
 import { UploadHost } from "./upload-host.ts";
@@ -40,6 +41,7 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
   const temporary = dataDir === undefined ? mkdtempSync(join(tmpdir(), "local-stream-")) : undefined;
   const stream = openStream(settings, dataDir ?? temporary ?? "", url, server);
   const uploadHost = new UploadHost(stream);
+  const playbackHost = new PlaybackHost(stream);
   const api = new StreamApi(stream);
   const { accountId, token, email, globalKey } = settings;
   const identity = { url, apiBase: `${url}/client/v4`, uploadHost: host, accountId, token, email, globalKey };
@@ -66,7 +68,8 @@ export async function startLocalStream(options: LocalStreamOptions = {}): Promis
     stream.recorder.record(stream.clock.now(), request);
     if (area === "tus" || area === "basic") return uploadHost.handle(request, response, id);
     if (area === "client") return handleApi(request, response, target);
-    return send(response, fail(404, 10003, "no such path"));
+    if (!(await playbackHost.handle(request, response, target.pathname)))
+      send(response, fail(404, 10003, "no such path"));
   }
 
   async function handleApi(request: IncomingMessage, response: ServerResponse, target: URL): Promise<void> {
