@@ -33,7 +33,9 @@ export function describeVideo(video: Video, origin: string) {
     allowedOrigins: video.allowedOrigins,
     requireSignedURLs: video.requireSignedURLs,
     uploaded: time(video.uploaded),
-    uploadExpiry: time(video.uploadExpiry),
+    // Only of what is uploaded. [U]
+    uploadExpiry: time(video.kind === "tus" || video.kind === "basic" ? video.uploadExpiry : null),
+    ...(video.clip && { clippedFrom: video.clip.of }), // [C]
     maxSizeBytes: null,
     maxDurationSeconds: video.maxDurationSeconds,
     duration: video.duration,

@@ -4,7 +4,7 @@ import { type Video, VIDEO_STATES } from "./videos.ts";
 /** [C] Also the default. */
 const MAX_LIST = 1_000;
 /** States that the filter accepts, including those that no video reaches here. [C] */
-const STATES: ReadonlySet<string> = new Set([...VIDEO_STATES, "downloading", "live-inprogress"]);
+const STATES: ReadonlySet<string> = new Set([...VIDEO_STATES, "live-inprogress"]);
 
 /** The filter, order and size of a list. */
 export interface Listing {

@@ -18,6 +18,8 @@ export interface StreamSettings {
   readonly maxQueued: number;
   /** Milliseconds in each of the states `queued` and `inprogress`. */
   readonly processingMs: number;
+  /** Whether a clip keeps the options and the `meta` of its parent, whatever the call says. Unknown for Stream. [U] */
+  readonly clipsKeepOptions: boolean;
   /** Whether an upload in progress may continue after its URL has expired. Unknown for Stream. [U] */
   readonly startedMayFinish: boolean;
   /** Whether a browser may send `Authorization` to the upload host. Some hosts refuse it. [U] */
@@ -38,6 +40,7 @@ export const DEFAULTS: StreamSettings = {
   apiBlockMs: FIVE_MINUTES_MS, // [C]
   maxQueued: 120, // [C]
   processingMs: 50,
+  clipsKeepOptions: false,
   startedMayFinish: false,
   uploadHostAllowsAuthorization: false,
 };

@@ -59,3 +59,6 @@ export function decideOutcome(media: Media, maxDurationSeconds: number | null): 
 function failed(errorReasonCode: string, errorReasonText: string): Outcome {
   return { state: "error", errorReasonCode, errorReasonText };
 }
+
+/** Of a copy. */
+export const NOT_FETCHED = failed("ERR_FETCH_ORIGIN_ERROR", "The video could not be downloaded.");

@@ -125,6 +125,52 @@ export function readDirectUpload(json: unknown, { now, watermarks }: RuleContext
   };
 }
 
+/** Fields of a body that makes a video without an upload. [C] */
+const MADE_FIELDS: ReadonlySet<string> = new Set(
+  "allowedOrigins creator meta name requireSignedURLs scheduledDeletion thumbnailTimestampPct watermark".split(" "),
+);
+
+/** A part of another video; seconds. */
+export interface Clip {
+  readonly of: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Reads a creation from the JSON of a `copy`. Throws `RuleBroken`. */
+export function readCopy(json: unknown, context: RuleContext): Creation & { readonly url: string } {
+  const { input, url = input, ...body } = readObject(json, "the body");
+  demand(typeof url === "string" && /^https?:\/\/\S+$/.test(url) && URL.canParse(url), "input must be a URL");
+  const made = readMade(body, context);
+  return { ...made, url, meta: { ...made.meta, "downloaded-from": url } }; // [C] the key
+}
+
+/** Reads a creation from the JSON of a `clip`. Throws `RuleBroken`. */
+export function readClip(json: unknown, context: RuleContext): Creation & { readonly clip: Clip } {
+  const {
+    clippedFromVideoUID: of,
+    startTimeSeconds: start,
+    endTimeSeconds: end,
+    ...body
+  } = readObject(json, "the body");
+  demand(typeof of === "string", "clippedFromVideoUID is required");
+  demand(isSecond(start) && isSecond(end) && start < end, "startTimeSeconds and endTimeSeconds must be whole seconds");
+  return { ...readMade(body, context), clip: { of, start, end } };
+}
+
+function isSecond(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 0;
+}
+
+/** An unknown field is refused. [U] */
+function readMade(body: Readonly<Record<string, unknown>>, context: RuleContext): Creation {
+  const unknown = Object.keys(body).find((name) => !MADE_FIELDS.has(name));
+  demand(unknown === undefined, `${unknown} is not a field of this call`);
+  const { name, ...more } = body;
+  const made = readDirectUpload({ ...more, maxDurationSeconds: 1 }, context);
+  return { ...made, maxDurationSeconds: null, meta: { ...(name !== undefined && { name }), ...made.meta } };
+}
+
 /**
  * Reads an edit from JSON. Throws `RuleBroken`.
  *

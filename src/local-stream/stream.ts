@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { countedSeconds, isExpired, isQueued } from "./accounting.ts";
 import { ApiLimit } from "./api-limit.ts";
@@ -6,12 +6,14 @@ import { Clock } from "./clock.ts";
 import { type VideoDescription, describeVideo } from "./description.ts";
 import { Faults } from "./faults.ts";
 import type { StreamSettings } from "./options.ts";
-import { inspectFile, decideOutcome } from "./processing.ts";
+import { type Media, NOT_FETCHED, inspectFile, decideOutcome } from "./processing.ts";
 import { Recorder } from "./recorder.ts";
 import type { RuleContext } from "./rules.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { type Video, Videos } from "./videos.ts";
 import { Webhook } from "./webhook.ts";
+
+const DOWNLOAD_TIMEOUT_MS = 10_000;
 
 /** The state of one Stream account, with its background processing. */
 export class Stream {
@@ -43,7 +45,7 @@ export class Stream {
   /** Continues the work of an earlier process on the same data folder. */
   resume(): void {
     for (const video of this.videos.all()) {
-      if (isQueued(video)) this.#process(video.uid);
+      if (isQueued(video) || video.state === "downloading") this.#process(video.uid);
       // The process was killed after the last byte and before recording it.
       else if (video.kind === "tus" && video.state === "pendingupload" && this.bytesOf(video) === video.length)
         this.uploaded(video, video.length);
@@ -83,6 +85,13 @@ export class Stream {
   /** Records a complete upload and starts processing. */
   uploaded(video: Video, size: number): void {
     if (this.videos.update(video.uid, { state: "queued", uploaded: this.clock.now(), size })) this.#process(video.uid);
+  }
+
+  /** Starts to make a copy or a clip. */
+  make(video: Video): Video {
+    const made = this.videos.update(video.uid, { state: video.url === undefined ? "queued" : "downloading" });
+    this.#process(video.uid);
+    return made ?? video;
   }
 
   delete(video: Video): void {
@@ -136,7 +145,8 @@ export class Stream {
   }
 
   #process(uid: string): void {
-    const running = this.#encode(uid)
+    const running = this.#download(uid)
+      .then(() => this.#encode(uid))
       .catch((error: unknown) => {
         if (!this.clock.stopped.aborted) console.error(error);
       })
@@ -144,16 +154,34 @@ export class Stream {
     this.#processing.add(running);
   }
 
+  /** downloading → queued. What is not to be had is `ERR_FETCH_ORIGIN_ERROR` [C] of an empty file here. */
+  async #download(uid: string): Promise<void> {
+    const video = this.videos.get(uid);
+    if (video?.url === undefined || video.state !== "downloading") return;
+    const signal = AbortSignal.any([this.clock.stopped, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
+    const answer = await fetch(video.url, { signal }).catch(() => undefined);
+    const bytes = answer?.ok ? new Uint8Array(await answer.arrayBuffer()) : undefined;
+    if (bytes) writeFileSync(this.fileOf(video), bytes);
+    this.videos.update(uid, { state: "queued", uploaded: this.clock.now(), size: bytes?.byteLength ?? 0 });
+  }
+
   /** queued → inprogress → ready or error, then the webhook. Unfinished uploads send none. [C] */
   async #encode(uid: string): Promise<void> {
     await this.clock.sleep(this.settings.processingMs);
     const video = this.videos.update(uid, { state: "inprogress" });
     if (!video) return;
-    const media = await inspectFile(this.fileOf(video));
+    const media = await this.#inspect(video);
     await this.clock.sleep(this.settings.processingMs);
     const now = this.clock.now();
-    const outcome = decideOutcome(media, this.videos.get(uid)?.maxDurationSeconds ?? null);
+    const missing = video.url !== undefined && video.size === 0;
+    const outcome = missing ? NOT_FETCHED : decideOutcome(media, this.videos.get(uid)?.maxDurationSeconds ?? null);
     const ended = this.videos.update(uid, { ...outcome, ...(outcome.state === "ready" && { readyAt: now }) });
     if (ended) await this.webhook.notify(uid, this.describe(ended));
+  }
+
+  async #inspect({ clip, ...video }: Video): Promise<Media> {
+    if (!clip) return inspectFile(this.fileOf(video));
+    const { width = 0, height = 0 } = this.videos.get(clip.of) ?? {};
+    return { kind: "video", duration: clip.end - clip.start, width, height };
   }
 }

@@ -2,17 +2,20 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { readJson, writeJson } from "./json-file.ts";
-import type { Creation, PublicDetails } from "./rules.ts";
+import type { Clip, Creation, PublicDetails } from "./rules.ts";
 
-/** [C] Without `downloading`, which is for videos copied from a URL. */
-export const VIDEO_STATES = ["pendingupload", "queued", "inprogress", "ready", "error"] as const;
+/** [C] */
+export const VIDEO_STATES = ["pendingupload", "downloading", "queued", "inprogress", "ready", "error"] as const;
 export type VideoState = (typeof VIDEO_STATES)[number];
 
 export interface Video extends Creation {
   readonly uid: string;
   /** Last part of the upload URL; differs from the uid, as in Cloudflare's examples. [C] */
   readonly uploadId: string;
-  readonly kind: "tus" | "basic";
+  readonly kind: "tus" | "basic" | "copy" | "clip";
+  /** Where the file of a copy is. */
+  readonly url?: string;
+  readonly clip?: Clip;
   /** Times in milliseconds since the epoch. */
   readonly created: number;
   readonly modified: number;
@@ -70,7 +73,7 @@ export class Videos {
     for (const video of videos) this.#index({ ...UNPROCESSED, ...video });
   }
 
-  create(kind: Video["kind"], creation: Creation): Video {
+  create(kind: Video["kind"], creation: Creation, content: Pick<Video, "url" | "clip"> = {}): Video {
     const now = this.#now();
     const video: Video = {
       ...creation,
@@ -81,6 +84,7 @@ export class Videos {
       modified: now,
       size: creation.length ?? 0,
       ...UNPROCESSED,
+      ...content,
     };
     this.#index(video);
     writeJson(this.#fileOf(video.uid), video);

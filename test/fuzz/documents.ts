@@ -125,6 +125,18 @@ export const ISSUER_SECRETS = ["the-secret-of-an-issuer-of-the-fuzz", "the-next-
 const HOUR_MS = 3_600_000;
 const hence = (hours: number) => new Date(Date.now() + hours * HOUR_MS).toISOString();
 
+/** Of a copy or a clip. */
+const A_VIDEO = {
+  name: "A name",
+  creator: "user-1",
+  meta: { note: 1 },
+  allowedOrigins: ["app.example"],
+  requireSignedURLs: true,
+  scheduledDeletion: hence(40 * 24),
+  thumbnailTimestampPct: 0.5,
+  watermark: { uid: WATERMARK },
+};
+
 /** A valid body of each route that has one. */
 export const documentsFor = (stream: LocalStream) => ({
   direct: {
@@ -138,6 +150,9 @@ export const documentsFor = (stream: LocalStream) => ({
     thumbnailTimestampPct: 0.5,
     watermark: { uid: WATERMARK },
   },
+  copy: { ...A_VIDEO, input: `${stream.url}/no-such-file.mp4`, bytes: 5, maxDurationSeconds: 60 },
+  clip: { ...A_VIDEO, startTimeSeconds: 0, endTimeSeconds: 1 },
+  clipOfVideo: { ...A_VIDEO, startTimeSeconds: 0, endTimeSeconds: 1, clippedFromVideoUID: "0".repeat(32) },
   edit: {
     meta: { name: "A name", note: 1, gone: null },
     requireSignedURLs: false,

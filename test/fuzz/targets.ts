@@ -20,6 +20,10 @@ const DOCUMENT_OF: Readonly<Record<string, keyof Documents>> = {
   grants: "grant",
   check: "check",
   ":id": "edit",
+  copies: "copy",
+  copy: "copy",
+  clips: "clip",
+  clip: "clipOfVideo",
 };
 
 /** Without the query, which makes requests of their own in `ROUTES`. */

@@ -2,6 +2,9 @@ import type { Scope } from "../../src/core/auth/rules/scopes.ts";
 
 const CAPTIONS = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n";
 
+const A_COPY = { input: "https://videos.example.com/cats.mp4" };
+const A_CLIP = { startTimeSeconds: 0, endTimeSeconds: 1 };
+
 /** The same call below `/v1/:tenant/uploads` and in Cloudflare's path. */
 const both = <const R extends { method: string; path: string; scope: string; success: number }>(route: R) => [
   { ...route, path: `/v1/:tenant/uploads${route.path}` },
@@ -32,6 +35,30 @@ export const ROUTES: readonly [Route, Route, Route, ...Route[]] = [
     path: "/client/v4/accounts/:tenant/stream/direct_upload",
     scope: "uploads:create",
     body: {},
+    success: 200,
+  },
+  { method: "POST", path: "/v1/:tenant/copies", scope: "uploads:copy", body: A_COPY, success: 201 },
+  {
+    method: "POST",
+    path: "/client/v4/accounts/:tenant/stream/copy",
+    scope: "uploads:copy",
+    body: A_COPY,
+    success: 200,
+  },
+  {
+    method: "POST",
+    path: "/v1/:tenant/uploads/:id/clips",
+    scope: "uploads:copy",
+    body: A_CLIP,
+    needs: "ready",
+    success: 201,
+  },
+  {
+    method: "POST",
+    path: "/client/v4/accounts/:tenant/stream/clip",
+    scope: "uploads:copy",
+    body: { ...A_CLIP, clippedFromVideoUID: ":id" },
+    needs: "ready",
     success: 200,
   },
   { method: "GET", path: "/client/v4/accounts/:tenant/stream", scope: "uploads:read", success: 200 },

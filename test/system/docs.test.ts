@@ -145,6 +145,7 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
     });
   },
   grant: (document) => post("/grants", document),
+  copy: async (document) => expect(await post("/copies", document)).toMatchObject({ name: "Lesson 3", source: "copy" }),
   async edit(document) {
     const { id = "" } = await createLink();
     const response = await fetch(`${gateway.url}/v1/demo/uploads/${id}`, {

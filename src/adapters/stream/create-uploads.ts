@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { StreamApi } from "../../core/ports/stream.ts";
 import { type Problem, problem } from "../../core/shared/problem.ts";
 import type { StreamOutcome, UpstreamCreation } from "../../core/stream/rules/creation.ts";
-import { type StreamErrorResponse, toProblem } from "../../core/stream/rules/map-stream-error.ts";
+import { type StreamErrorResponse, isNotFound, toProblem } from "../../core/stream/rules/map-stream-error.ts";
 import { parseVideo } from "../../core/stream/rules/parse-video.ts";
 import { parseLocation, parseUid } from "../../core/stream/rules/upload-url.ts";
 import { TUS_VERSION } from "../../core/uploads/rules/tus-creation.ts";
@@ -59,7 +59,8 @@ export function createStreamUploads(
         const { status } = answer;
         if (status < 200 || status >= 300) {
           const error = await answer.error();
-          return { kind: kindOf(error), status, problem: withoutTexts(toProblem(error), error) };
+          const failure = isNotFound(error) ? NO_PARENT : withoutTexts(toProblem(error), error);
+          return { kind: kindOf(error), status, problem: failure };
         }
         const video = parseVideo((await answer.envelope())?.result, upstream);
         if (video) return { kind: "made", status, uid: video.report.uid, video };
@@ -70,6 +71,8 @@ export function createStreamUploads(
     },
   };
 }
+
+const NO_PARENT = problem("not_found", "Stream has no such video any more.");
 
 /** Stream's texts may quote the link of a copy, which may be signed: only their codes are logged. */
 function withoutTexts(problem: Problem, { errors }: StreamErrorResponse): Problem {

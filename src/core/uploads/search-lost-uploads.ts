@@ -41,8 +41,8 @@ export interface SearchOutcome {
 }
 
 /**
- * Searches for the videos of an upstream's lost creations, of all tenants together, by the `sluice` key in their `meta`. One
- * list serves all creations of some minutes: an outage of Stream may lose hundreds at once. Takes only calls that the tenants
+ * Searches for the videos of an upstream's lost creations, of all tenants together, by the `sluice` key in their `meta`, and for
+ * clips, which may have that of their parent or none (assumed), by their parent. One list serves all creations of some minutes: an outage of Stream may lose hundreds at once. Takes only calls that the tenants
  * leave in the budget.
  *
  * The ledgers delete the videos that are found, and settle those that are not.
@@ -67,10 +67,12 @@ export async function searchLostUploads(
     // The videos of an account that is no longer configured cannot be listed.
     const search = upstream.value ? await listVideos(ports, upstream.value, range) : { videos: [], complete: true };
     const videosOf = Map.groupBy(search.videos, ({ tag }) => tag?.tenant);
+    // A clip without a tag may be of any tenant: a ledger knows it by its parent.
+    const untagged = videosOf.get(undefined) ?? [];
     for (const tenant of times.keys())
       await ports.ledgers.recordSearch(tenant, upstreamId, {
         ...(search.complete ? range : NO_TIME),
-        videos: videosOf.get(tenant) ?? [],
+        videos: [...(videosOf.get(tenant) ?? []), ...untagged],
       });
     if ("waitSeconds" in search) return { finished, waitSeconds: search.waitSeconds };
   }
@@ -87,7 +89,7 @@ interface VideoSearch {
   readonly waitSeconds?: number;
 }
 
-/** Lists the tagged videos around a range of creation requests. */
+/** Lists the tagged videos, and the clips, around a range of creation requests. */
 async function listVideos(ports: SearchLostPorts, upstream: Upstream, { from, to }: TimeRange): Promise<VideoSearch> {
   const videos: StreamVideo[] = [];
   let cursor = from - SEARCH_MARGIN_SECONDS;
@@ -98,7 +100,9 @@ async function listVideos(ports: SearchLostPorts, upstream: Upstream, { from, to
       const { retryAfterSeconds } = page.problem;
       return { videos, complete: false, ...(retryAfterSeconds !== undefined && { waitSeconds: retryAfterSeconds }) };
     }
-    videos.push(...page.value.videos.filter((video) => "report" in video).filter(({ tag }) => tag));
+    videos.push(
+      ...page.value.videos.filter((video) => "report" in video).filter(({ tag, source }) => tag || source === "clip"),
+    );
     if (page.value.last) return { videos, complete: true };
     // The page may end within a second, so read that second again; skip it if it fills a page by itself.
     cursor = Math.max(cursor + 1, page.value.videos.at(-1)?.created ?? 0);

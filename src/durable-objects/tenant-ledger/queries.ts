@@ -139,6 +139,11 @@ export class LedgerQueries {
     return this.#all(`SELECT * FROM uploads WHERE ${LOST} AND state = 'unknown' AND due <= ? LIMIT ?`, now, limit);
   }
 
+  /** Clips of a video whose own uid is not known: their creation is in progress, or lost. */
+  clipsWithoutUid(parent: string): UploadRow[] {
+    return this.#all("SELECT * FROM uploads WHERE due IS NOT NULL AND uid IS NULL AND clipped_from = ?", parent);
+  }
+
   /** The upstreams whose videos have to be searched for lost creations. */
   upstreamsToSearch(now: number): string[] {
     return this.#sql

@@ -25,12 +25,6 @@ const DUE_BATCH = 20;
 /** Pause after a failed alarm, and before publishing is tried again. */
 const RETRY_SECONDS = 60;
 
-/**
- * An alarm that is this late is lost: the platform retries a failed alarm for two minutes. Until then it may be about to
- * run, or running.
- */
-const LOST_ALARM_SECONDS = 300;
-
 /** Events are published right after the commit; the alarm does it after this time if that failed. */
 const PUBLISH_RETRY_SECONDS = 5;
 
@@ -66,7 +60,8 @@ export class TenantLedger extends DurableObject<Env> {
     });
     this.#verifier = new TagVerifier(this.#tenant, (uid) => this.#ledger.find(uid) !== undefined, this.#use);
     void state.blockConcurrencyWhile(async () => {
-      this.#resume(await state.storage.getAlarm());
+      if (this.#alarm.isLost(await state.storage.getAlarm(), now(), this.#ledger.nextDue()))
+        this.#scheduleWork(now() + RETRY_SECONDS);
     });
   }
 
@@ -237,19 +232,6 @@ export class TenantLedger extends DurableObject<Env> {
       console.error(`The alarm of a ledger failed: ${errorMessage(error)}`);
       this.#scheduleWork(now() + RETRY_SECONDS);
     }
-  }
-
-  /** Keeps a stored alarm. Replaces a lost one, since nothing else would wake an idle ledger. */
-  #resume(alarmAt: number | null): void {
-    const lost = now() - LOST_ALARM_SECONDS;
-    if (alarmAt !== null && alarmAt > lost * 1000) {
-      this.#alarm.stored(alarmAt);
-      return;
-    }
-    // `getAlarm` returns null while the alarm is running; that alarm sets the next one.
-    const nextDue = this.#ledger.nextDue();
-    const isRunning = nextDue !== undefined && nextDue > lost && nextDue <= now();
-    if (!isRunning) this.#scheduleWork(now() + RETRY_SECONDS);
   }
 
   /**

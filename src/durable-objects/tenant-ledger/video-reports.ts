@@ -70,9 +70,13 @@ export class VideoReports {
     });
   }
 
-  /** The upload of a video, by uid; by tag only if its uid is not known. @returns undefined unless the upstream matches */
+  /**
+   * The upload of a video, by uid; by tag, or by a clip's parent, only if its uid is not known.
+   *
+   * @returns undefined unless the upstream matches
+   */
   #findUploadFor(upstream: string, video: VerifiedVideo): UploadRow | undefined {
-    const row = this.#queries.byUid(video.report.uid) ?? this.#findByTag(video);
+    const row = this.#queries.byUid(video.report.uid) ?? this.#findByTag(video) ?? this.#findByParent(video);
     return row?.upstream === upstream ? row : undefined;
   }
 
@@ -82,6 +86,16 @@ export class VideoReports {
     if (!row || row.uid !== null) return undefined;
     const isHint = row.created < this.#store.signedFrom && isOfTime(video.created, row.created);
     return isHint || provesUpload(video) ? row : undefined;
+  }
+
+  /**
+   * The lost creation of a clip that Stream has given the tag of its parent, or none (assumed). While another clip of that parent waits
+   * for its answer, the video may be that one's.
+   */
+  #findByParent({ source, json, created }: VerifiedVideo): UploadRow | undefined {
+    if (source !== "clip") return undefined;
+    const clips = this.#queries.clipsWithoutUid(String(json["clippedFrom"]));
+    return clips.every(({ lost }) => lost !== 0) ? clips.find((row) => isOfTime(created, row.created)) : undefined;
   }
 
   /** Late reports do not replace the stored video object. */

@@ -186,6 +186,30 @@ describe("parseVideo", () => {
   });
 });
 
+describe("parseVideo, of a copy", () => {
+  const meta = { name: "Cats", "downloaded-from": "https://bucket.example.com/a.mp4?X-Amz-Signature=5ca1ab1e" };
+
+  it("removes the link, which may be signed, and says that it is a copy", () => {
+    const parsed = parseVideo(video({ meta }));
+    expect(parsed).toMatchObject({ source: "copy", json: { meta: { name: "Cats" } } });
+    expect(JSON.stringify(parsed)).not.toContain("5ca1ab1e");
+  });
+
+  it("knows a clip, also one of a copy", () => {
+    expect(parseVideo(video({ meta, clippedFrom: UID }))).toMatchObject({ source: "clip", json: { clippedFrom: UID } });
+    expect(parseVideo(video({}))).not.toHaveProperty("source");
+  });
+
+  it("reads size and duration while it is processed", () => {
+    const status = { state: "downloading" };
+    expect(parseVideo(video({ status, size: 5, duration: -1 }))?.report).toEqual({
+      kind: "processing",
+      uid: UID,
+      bytes: 5,
+    });
+  });
+});
+
 describe("skippedVideo", () => {
   const created = "2026-11-28T08:00:00Z";
   it.each([

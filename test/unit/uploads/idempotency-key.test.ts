@@ -24,7 +24,7 @@ const creation = (more: Partial<Extract<CreationRequest, { kind: "tus" | "direct
   ...more,
 });
 
-async function resolve(by: Caller, header?: string, request = creation()) {
+async function resolve(by: Caller, header?: string, request: CreationRequest = creation()) {
   const resolved = await resolveIdempotencyKey(hashes, by, request, header);
   return resolved.ok ? resolved.value : resolved.problem.detail;
 }
@@ -80,6 +80,19 @@ describe("resolveIdempotencyKey", () => {
     expect(await resolve(caller("api-key"), "k", metadata(["b", "2"], ["grant", "g"], ["a", "1"]))).toMatchObject(
       expected,
     );
+  });
+
+  it("fingerprints the link of a copy, and what a clip is made of", async () => {
+    const rest = { length: 5, metadata: new Map() };
+    const requests: CreationRequest[] = [
+      { ...rest, kind: "copy", url: "https://a.example.com/1", fileName: "1" },
+      { ...rest, kind: "copy", url: "https://a.example.com/1?v=2", fileName: "1" },
+      { ...rest, kind: "clip", clip: { of: "a", startSeconds: 0, endSeconds: 1 } },
+      { ...rest, kind: "clip", clip: { of: "a", startSeconds: 0, endSeconds: 2 } },
+      { ...rest, kind: "clip", clip: { of: "b", startSeconds: 0, endSeconds: 1 } },
+    ];
+    const resolved = await Promise.all(requests.map((request) => resolve(caller("api-key"), "k", request)));
+    expect(new Set(resolved.map((key) => (key as IdempotencyRequest).fingerprint)).size).toBe(requests.length);
   });
 
   it("fingerprints a value that cannot be decoded as it was sent, unlike the same text", async () => {
