@@ -10,6 +10,7 @@ import {
   readDeletion,
   readDuration,
   readExpiry,
+  readFields,
   readLength,
   readObject,
   readOrigins,
@@ -171,6 +172,20 @@ function readMade(body: Readonly<Record<string, unknown>>, context: RuleContext)
   return { ...made, maxDurationSeconds: null, meta: { ...(name !== undefined && { name }), ...made.meta } };
 }
 
+/** The fields of an edit. [C] */
+const EDITABLE = [
+  "uid",
+  "creator",
+  "meta",
+  "requireSignedURLs",
+  "allowedOrigins",
+  "thumbnailTimestampPct",
+  "scheduledDeletion",
+  "publicDetails",
+  "maxDurationSeconds",
+  "uploadExpiry",
+];
+
 /**
  * Reads an edit from JSON. Throws `RuleBroken`.
  *
@@ -181,7 +196,7 @@ export function readEdit(
   { now }: RuleContext,
   video: { uid: string; created: number; pending: boolean },
 ): Edit {
-  const body = readObject(json, "the body");
+  const body = readFields(json, "the body", EDITABLE);
   demand(body["uid"] === undefined || body["uid"] === video.uid, "uid does not match"); // [C] that it is for verification
   // "Can be set for a video that is not yet uploaded" [C]; afterwards undocumented. [U]
   const late = ["maxDurationSeconds", "uploadExpiry"].find((name) => body[name] !== undefined && !video.pending);
@@ -223,11 +238,9 @@ function readCommon(body: Readonly<Record<string, unknown>>, now: number, create
 
 /** Names and types [C]; that the whole of it is replaced, and what is unknown refused, is [U]. */
 function readPublicDetails(value: unknown): PublicDetails {
-  const details = readObject(value, "publicDetails");
-  for (const [name, detail] of Object.entries(details)) {
-    demand(["title", "share_link", "channel_link", "logo"].includes(name), `publicDetails has no ${name}`);
+  const details = readFields(value, "publicDetails", ["title", "share_link", "channel_link", "logo"]);
+  for (const [name, detail] of Object.entries(details))
     demand(detail === null || typeof detail === "string", `publicDetails.${name} must be text or null`);
-  }
   return details as PublicDetails;
 }
 

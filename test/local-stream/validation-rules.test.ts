@@ -237,9 +237,15 @@ describe("POST /stream/:uid", () => {
   it.each<[string, unknown, RegExp]>([
     ["no object", "[]", /must be an object/],
     ["another uid", { uid: "x" }, /uid/],
+    ["a field that it does not have", { name: "x" }, /no name/],
+    ["a field of a creation", { expiry: ahead(600) }, /no expiry/],
     ["maxDurationSeconds of 0", { maxDurationSeconds: 0 }, /maxDurationSeconds/],
     ["an expiry that is none", { uploadExpiry: "soon" }, /uploadExpiry/],
     ["meta that is no object", { meta: [] }, /meta/],
+    ["null for meta", { meta: null }, /meta/],
+    ["null for requireSignedURLs", { requireSignedURLs: null }, /requireSignedURLs/],
+    ["null for origins", { allowedOrigins: null }, /allowedOrigins/],
+    ["null for the thumbnail", { thumbnailTimestampPct: null }, /thumbnailTimestampPct/],
     ["public details of another name", { publicDetails: { name: "x" } }, /publicDetails/],
     ["public details of another type", { publicDetails: { title: 7 } }, /publicDetails/],
   ])("refuses %s and changes nothing", async (_, body, text) => {
@@ -259,6 +265,14 @@ describe("POST /stream/:uid", () => {
       (await client.api("POST", `/${uid}`, { scheduledDeletion: at(seconds) })).status;
     expect([await edit(days(99)), await edit(days(101)), await edit(days(1_096))]).toEqual([400, 200, 200]);
     expect([await edit(days(1_097)), await edit(days(29))]).toEqual([400, 400]);
+  });
+
+  it("replaces the whole of meta and of the public details", async () => {
+    const { uid } = await client.createUpload(1, { name: "before", more: "x" });
+    await client.api("POST", `/${uid}`, { publicDetails: { title: "before", logo: null } });
+    const edit = { meta: { other: 1 }, publicDetails: { share_link: "https://a.example/" } };
+    const { meta, publicDetails } = (await client.api("POST", `/${uid}`, edit)).result;
+    expect({ meta, publicDetails }).toEqual(edit);
   });
 
   it("changes the named fields, and before the upload also duration and expiry", async () => {
