@@ -123,6 +123,8 @@ Upload a video:
 
   npm run upload -- ${relative(process.cwd(), sample)} --url ${url} --tenant ${DEMO_TENANT} --key ${key}
 
+It ends with a link: open it in a browser to watch the video.
+
 Videos of "${DEMO_TENANT}" may last ${DEMO_POLICY.metadata.maxdurationseconds.max} seconds; see the policy refuse one:
 
   npm run upload -- ${relative(process.cwd(), sample)} --url ${url} --tenant ${DEMO_TENANT} --key ${key} --meta maxdurationseconds=36000

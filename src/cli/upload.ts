@@ -1,13 +1,14 @@
 /**
  * `npm run upload -- FILE [--tenant T] [--key K] [--url U] [--meta k=v …]`: uploads a video through the gateway with
- * tus-js-client. Started again after an interruption, it resumes.
+ * tus-js-client, waits until Stream has processed it, and prints a link that plays it. Started again after an interruption, it resumes.
  */
 import { createReadStream } from "node:fs";
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, extname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import * as tus from "tus-js-client";
 import { STATE } from "./paths.ts";
+import { playbackLink, waitUntilReady } from "./playback-link.ts";
 
 const USAGE = "Usage: npm run upload -- FILE [--tenant T] [--key K] [--url U] [--meta key=value …]";
 /** Stream accepts chunks of 5 to 200 MiB in multiples of 256 KiB; the client keeps one in memory. */
@@ -27,6 +28,9 @@ const stats = await stat(file).catch(() => fail(`Cannot read ${file}.`));
 if (!stats.isFile()) fail(`${file} is not a file.`);
 await mkdir(STATE, { recursive: true });
 const endpoint = `${options.url}/v1/${options.tenant}/uploads`;
+/** Id of the last upload, for the start that finishes it: nothing that tus-js-client stores names it. */
+const lastUpload = join(STATE, "last-upload.json");
+let uploadId: string | undefined;
 
 const fileType = FILE_TYPES[extname(file).toLowerCase()];
 const upload = new tus.Upload(createReadStream(file), {
@@ -47,14 +51,18 @@ const upload = new tus.Upload(createReadStream(file), {
   onBeforeRequest(request) {
     if (request.getURL() === endpoint) request.setHeader("Authorization", `Bearer ${options.key}`);
   },
-  onAfterResponse(request, response) {
-    if (request.getMethod() === "POST" && response.getStatus() === 201)
-      console.log(`Video ${response.getHeader("Stream-Media-Id")}, upload ${response.getHeader("Sluice-Upload-Id")}`);
+  async onAfterResponse(request, response) {
+    if (request.getMethod() !== "POST" || response.getStatus() !== 201) return;
+    uploadId = response.getHeader("Sluice-Upload-Id");
+    console.log(`Video ${response.getHeader("Stream-Media-Id")}, upload ${uploadId}`);
+    await writeFile(lastUpload, JSON.stringify({ id: uploadId, url: response.getHeader("Location") }));
   },
   onProgress: showProgress,
   onSuccess() {
     endProgress();
     console.log(`Uploaded ${basename(file)}. Stream is processing it now.`);
+    if (uploadId === undefined) return;
+    showLink(uploadId).catch((error: unknown) => fail(`The gateway does not answer: ${String(error)}`));
   },
   onError(error) {
     endProgress();
@@ -66,6 +74,7 @@ const [previous] = await upload.findPreviousUploads();
 if (previous) {
   console.log(`Resuming the upload of ${previous.creationTime}.`);
   upload.resumeFromPreviousUpload(previous);
+  uploadId = await readLastUpload(previous.uploadUrl);
 }
 upload.start();
 
@@ -92,6 +101,29 @@ function readArguments() {
   } catch (error) {
     return fail(`${(error as Error).message}\n${USAGE}`);
   }
+}
+
+/** @returns the id of the upload with this URL, if it was the last one */
+async function readLastUpload(url: string | null): Promise<string | undefined> {
+  const text = await readFile(lastUpload, "utf8").catch(() => "{}");
+  const last = JSON.parse(text) as { id?: string; url?: string };
+  return last.url === url ? last.id : undefined;
+}
+
+async function showLink(id: string): Promise<void> {
+  const access = { endpoint, key: options.key, id };
+  const ready = await waitUntilReady(access, (seconds) => {
+    if (process.stdout.isTTY) process.stdout.write(`\rWaiting for Stream … ${seconds} s`);
+  });
+  endProgress();
+  if (ready?.state === "failed") fail(`Stream could not process it: ${ready.failure ?? "unknown reason"}.`);
+  if (ready?.state !== "ready") return console.log(`Ask for it later: GET ${endpoint}/${id}`);
+  const link = await playbackLink(access, ready);
+  console.log(
+    link === undefined
+      ? "It is ready. It plays with a token only, which needs a key with the scope playback:sign."
+      : `Watch it: ${link}`,
+  );
 }
 
 const BAR_CHARACTERS = 40;

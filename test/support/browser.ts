@@ -39,6 +39,8 @@ export interface BrowserPage {
   refuse(url: string, status: number | "none"): Promise<() => number>;
   setOffline(isOffline: boolean): Promise<void>;
   reload(): Promise<void>;
+  /** Opens another page in place of this one. */
+  visit(url: string): Promise<void>;
   /** Sends bytes as slowly as a home connection would. */
   limitUploads(bytesPerSecond: number): Promise<void>;
 }
@@ -149,6 +151,7 @@ function pageOf(page: Page): BrowserPage {
     },
     setOffline: (isOffline) => page.context().setOffline(isOffline),
     reload: async () => void (await page.reload()),
+    visit: async (url) => void (await page.goto(url)),
     async limitUploads(bytesPerSecond) {
       const devTools = await page.context().newCDPSession(page);
       const conditions = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytesPerSecond };

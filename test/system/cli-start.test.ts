@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startLocalStream } from "../../src/local-stream/server.ts";
 import { type LocalStream } from "../../src/local-stream/local-stream.ts";
+import { type Browser, startBrowser } from "../support/browser.ts";
 import { type RunningCli, startCli } from "../support/cli.ts";
 import { tmpFolder, videoFile } from "../support/files.ts";
 import { freePort } from "../support/free-port.ts";
@@ -28,6 +29,9 @@ function run(script: string, args: readonly string[], environment: Record<string
   running.push(cli);
   return cli;
 }
+
+/** Stream's player. */
+const LINK = /^Watch it: (http:\/\/127\.0\.0\.1:\d+\/\S+\/iframe)$/;
 
 const freePortText = async () => String(await freePort());
 
@@ -140,16 +144,47 @@ describe("npm start", () => {
 });
 
 describe("npm run upload", () => {
-  it("uploads a video that becomes ready, since the local Stream notifies the gateway", async () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser.stop());
+
+  /** Opens a link in a browser and plays the video to its end. @returns the position there, or what went wrong */
+  async function playedSeconds(link: string): Promise<unknown> {
+    const page = await browser.open();
+    await page.visit(link);
+    return page.evaluate(`new Promise((resolve) => {
+      const video = document.querySelector("video");
+      video.muted = true;
+      video.onerror = () => resolve(video.error.message);
+      video.onended = () => resolve(video.currentTime);
+      video.play().catch(() => resolve(String(video.error?.message)));
+    })`);
+  }
+
+  /** Creates a tenant whose videos need no token, unlike the demo's. @returns its key */
+  async function openTenant({ url, operatorToken }: Ready): Promise<string> {
+    const headers = { ...bearer(operatorToken), "Content-Type": "application/json" };
+    const send = (method: string, path: string, body: object) =>
+      fetch(`${url}/admin/v1/tenants/open${path}`, { method, headers, body: JSON.stringify(body) });
+    await send("PUT", "", {});
+    return ((await (await send("POST", "/keys", { name: "test" })).json()) as { key: string }).key;
+  }
+
+  it("uploads a video, waits until it is ready, and ends with a link", async () => {
     const { ready } = await start({ STREAM_PORT: await freePortText() });
-    const cli = run("upload.ts", [smallVideo, "--url", ready.url, "--tenant", ready.tenant, "--key", ready.key]);
+    const key = await openTenant(ready);
+    const cli = run("upload.ts", [smallVideo, "--url", ready.url, "--tenant", "open", "--key", key]);
     expect(await cli.exited).toBe(0);
     const [, id = ""] = /upload (\S+)/.exec(cli.printed.stdout) ?? [];
     const upload = async () => {
-      const answer = await fetch(`${ready.url}/v1/${ready.tenant}/uploads/${id}`, { headers: bearer(ready.key) });
+      const answer = await fetch(`${ready.url}/v1/open/uploads/${id}`, { headers: bearer(key) });
       return JSON.stringify(await answer.json());
     };
-    await expect.poll(upload, { timeout: 20_000 }).toContain('"state":"ready"');
+    expect(await upload()).toContain('"state":"ready"');
+    const [, link = ""] = LINK.exec(cli.printed.stdout.trimEnd().split("\n").at(-1) ?? "") ?? [];
+    expect(await playedSeconds(link)).toBe(2);
   });
 
   it("prints the gateway's refusal, and resumes an upload after it was killed", async () => {
@@ -157,7 +192,7 @@ describe("npm run upload", () => {
     const { ready } = await start({ STREAM_PORT: streamPort });
     const args = [video, "--url", ready.url, "--tenant", ready.tenant, "--key", ready.key];
     const control = `http://127.0.0.1:${streamPort}/_control`;
-    await fetch(`${control}/reset`, { method: "POST" });
+    await fetch(`${control}/requests`, { method: "DELETE" });
 
     const refused = run("upload.ts", [...args, "--meta", "maxdurationseconds=36000"]);
     expect(await refused.exited).toBe(1);
@@ -175,13 +210,15 @@ describe("npm run upload", () => {
     const resumed = run("upload.ts", args);
     expect(await resumed.exited).toBe(0);
     expect(resumed.printed.stdout).toContain("Resuming the upload");
+    expect(resumed.printed.stdout).toMatch(/\nUploaded video\.mp4\..*\n.*(?:Watch it: |It is ready\.)/);
     const states = async () => {
       const videos = (await (await fetch(`${control}/videos`)).json()) as {
         status: { state: string };
         meta: object;
         size: number;
       }[];
-      return videos.map(({ status, size, meta }) => ({ state: status.state, size, meta }));
+      const found = videos.filter(({ size }) => size === 120_000_000);
+      return found.map(({ status, size, meta }) => ({ state: status.state, size, meta }));
     };
     await expect
       .poll(states, { timeout: 20_000 })
