@@ -49,7 +49,8 @@ export function judge(world: World, request: FuzzRequest, answer: Answer): { cod
   if (answer.status === 400 && isUnparsed) return { faults };
 
   const code = isRefusal && !isHead ? checkProblem(answer, text, faults) : undefined;
-  if (answer.status >= 500 && !EXPECTED_5XX.has(code as ProblemCode))
+  const isNotOffered = isHead && answer.status === PROBLEMS.not_offered.status;
+  if (answer.status >= 500 && !isNotOffered && !EXPECTED_5XX.has(code as ProblemCode))
     faults.push(`${answer.status} ${code ?? text.slice(0, 500)}`);
 
   const tenant = tenantOf(world, request);
