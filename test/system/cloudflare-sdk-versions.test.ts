@@ -42,7 +42,10 @@ const VERSIONS: readonly [string, (apiToken: string) => Stream][] = [
 function asNewest(stream: Cloudflare5["stream"] | Cloudflare6["stream"]): Stream {
   const { language } = stream.captions;
   type Call = (identifier: string, language: string, params: object) => unknown;
-  const newest = (call: Call) => (tag: string, params: { identifier: string }) => call(params.identifier, tag, params);
+  const newest =
+    (call: Call) =>
+    (tag: string, { identifier, ...params }: { identifier: string }) =>
+      call(identifier, tag, params);
   for (const name of ["update", "get", "delete"] as const)
     Object.assign(language, { [name]: newest(language[name].bind(language) as Call) });
   Object.assign(language.vtt, { get: newest(language.vtt.get.bind(language.vtt) as Call) });

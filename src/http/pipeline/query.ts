@@ -19,7 +19,9 @@ export function readQuery<S extends QuerySchema>(url: string, schema: S): Result
     const key = truncate(name);
     if (!supported.includes(name))
       return err(
-        problem("bad_request", `Unknown query parameter "${key}". Supported: ${supported.join(", ")}.`, { key }),
+        problem("bad_request", `Unknown query parameter "${key}". Supported: ${supported.join(", ") || "none"}.`, {
+          key,
+        }),
       );
     if (query.has(name))
       return err(problem("bad_request", `Query parameter "${key}" is given more than once.`, { key }));
@@ -32,6 +34,8 @@ export function readQuery<S extends QuerySchema>(url: string, schema: S): Result
   const key = String(issue.path?.[0].key);
   return err(problem("bad_request", `${key} ${issue.message}${quoteRequested(query.get(key))}.`, { key }));
 }
+
+export const noParameters = v.object({});
 
 /** The maximum number of items to return. */
 export const limit = ({ fallback, max }: { readonly fallback: number; readonly max: number }) =>

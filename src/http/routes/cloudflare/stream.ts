@@ -14,7 +14,7 @@ import { respondResult } from "../../pipeline/envelope.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { parameterOf } from "../../pipeline/on-upload.ts";
 import { respondProblem } from "../../pipeline/problem-response.ts";
-import { creator } from "../../pipeline/query.ts";
+import { creator, noParameters } from "../../pipeline/query.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { respondMethodNotAllowed, withoutHead } from "../../pipeline/resource.ts";
 import { createdHeaders } from "../../pipeline/upload-headers.ts";
@@ -78,11 +78,11 @@ export function cloudflareStreamRoutes(ports: MakeVideoPorts & UploadResourcePor
   });
 
   const access = requireScope(ports, "policy:read");
-  const watermarks = handle({ access }, async (c, { access }) => {
+  const watermarks = handle({ access, query: noParameters }, async (c, { access }) => {
     const profiles = await listWatermarks(ports, access);
     return profiles.ok ? respondResult(c, profiles.value) : profiles;
   });
-  const watermark = handle({ access }, async (c, { access }) => {
+  const watermark = handle({ access, query: noParameters }, async (c, { access }) => {
     const profile = await readWatermark(ports, access, parameterOf(c, "profile"));
     return profile.ok ? respondResult(c, profile.value) : profile;
   });

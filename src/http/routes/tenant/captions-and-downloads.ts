@@ -12,6 +12,7 @@ import { readCaptionFile } from "../../pipeline/caption-file.ts";
 import { respondResult } from "../../pipeline/envelope.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { type Door, type OnUploadPorts, onUpload, parameterOf } from "../../pipeline/on-upload.ts";
+import { noParameters } from "../../pipeline/query.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 
@@ -67,9 +68,13 @@ function respondJson(door: Door, member: string | undefined): Respond {
   };
 }
 
+/** The credential is checked before anything is read, and again in `onUpload`: a slow body must not outlast it. */
 function relay(ports: RelayPorts, operation: RelayedOperation, door: Door, respond: Respond): Handler<AppEnv> {
-  return handle({}, async (c) => {
-    const content = await readContent(ports, c, operation);
+  const access = requireScope(ports, operation.scope, "one upload");
+  return handle({ access, query: noParameters }, async (c, { access }) => {
+    const refusal = refuseOperation(access, operation);
+    if (refusal) return err(refusal);
+    const content = await readContent(c, operation);
     if (!content.ok) return content;
     const outcome = await onUpload(ports, c, operation, door, (access, upload) =>
       c.get("log").measure("stream", relayCall(ports, operation, { access, upload }, content.value)),
@@ -78,17 +83,12 @@ function relay(ports: RelayPorts, operation: RelayedOperation, door: Door, respo
   });
 }
 
-/** The language in the path, and the file of captions. What the credential can refuse is refused before they are read. */
+/** The language in the path, and the file of captions. */
 async function readContent(
-  ports: RelayPorts,
   c: Context<AppEnv>,
   operation: RelayedOperation,
 ): Promise<Result<Parameters<typeof relayCall>[3]>> {
   if (!operation.path.includes("/:language")) return ok({});
-  const access = await requireScope(ports, operation.scope, "one upload")(c);
-  if (!access.ok) return access;
-  const refusal = refuseOperation(access.value, operation);
-  if (refusal) return err(refusal);
   const language = parameterOf(c, "language");
   if (!LANGUAGE.test(language))
     return err(
