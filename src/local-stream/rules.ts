@@ -140,7 +140,9 @@ export interface Clip {
 
 /** Reads a creation from the JSON of a `copy`. Throws `RuleBroken`. */
 export function readCopy(json: unknown, context: RuleContext): Creation & { readonly url: string } {
-  const { input, url = input, ...body } = readObject(json, "the body");
+  const { input, url: older, ...body } = readObject(json, "the body");
+  demand(input === undefined || older === undefined, "input and url must not both be there"); // [U]
+  const url = input ?? older;
   demand(typeof url === "string" && /^https?:\/\/\S+$/.test(url) && URL.canParse(url), "input must be a URL");
   const made = readMade(body, context);
   return { ...made, url, meta: { ...made.meta, "downloaded-from": url } }; // [C] the key

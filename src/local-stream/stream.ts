@@ -1,19 +1,18 @@
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { countedSeconds, isExpired, isQueued } from "./accounting.ts";
 import { ApiLimit } from "./api-limit.ts";
 import { Clock } from "./clock.ts";
 import { type VideoDescription, describeVideo } from "./description.ts";
 import { Faults } from "./faults.ts";
+import { fetchOrigin } from "./fetch-origin.ts";
 import type { StreamSettings } from "./options.ts";
-import { type Media, NOT_FETCHED, inspectFile, decideOutcome } from "./processing.ts";
+import { type Media, NOT_FETCHED, type Outcome, inspectFile, decideOutcome } from "./processing.ts";
 import { Recorder } from "./recorder.ts";
 import type { RuleContext } from "./rules.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { type Video, Videos } from "./videos.ts";
 import { Webhook } from "./webhook.ts";
-
-const DOWNLOAD_TIMEOUT_MS = 10_000;
 
 /** The state of one Stream account, with its background processing. */
 export class Stream {
@@ -30,6 +29,8 @@ export class Stream {
   /** Folder of the uploaded bytes. */
   readonly uploads: string;
   readonly #processing = new Set<Promise<void>>();
+  /** Of copies that are `downloading`, by uid. */
+  readonly #downloads = new Map<string, AbortController>();
 
   constructor(settings: StreamSettings, dataDir: string, origin: string) {
     this.settings = settings;
@@ -87,15 +88,18 @@ export class Stream {
     if (this.videos.update(video.uid, { state: "queued", uploaded: this.clock.now(), size })) this.#process(video.uid);
   }
 
-  /** Starts to make a copy or a clip. */
+  /** Starts to make a copy or a clip. The file of a clip is its parent's, uncut. */
   make(video: Video): Video {
-    const made = this.videos.update(video.uid, { state: video.url === undefined ? "queued" : "downloading" });
+    const parent = this.videos.get(video.clip?.of ?? "");
+    if (parent) linkSync(this.fileOf(parent), this.fileOf(video));
+    const made = this.videos.update(video.uid, { state: parent ? "queued" : "downloading" });
     this.#process(video.uid);
     return made ?? video;
   }
 
   delete(video: Video): void {
     this.videos.delete(video);
+    this.#downloads.get(video.uid)?.abort();
     rmSync(this.fileOf(video), { force: true });
     rmSync(`${this.fileOf(video)}.json`, { force: true });
   }
@@ -146,7 +150,7 @@ export class Stream {
 
   #process(uid: string): void {
     const running = this.#download(uid)
-      .then(() => this.#encode(uid))
+      .then((fetched) => (fetched ? this.#encode(uid) : this.#end(uid, NOT_FETCHED)))
       .catch((error: unknown) => {
         if (!this.clock.stopped.aborted) console.error(error);
       })
@@ -154,15 +158,19 @@ export class Stream {
     this.#processing.add(running);
   }
 
-  /** downloading → queued. What is not to be had is `ERR_FETCH_ORIGIN_ERROR` [C] of an empty file here. */
-  async #download(uid: string): Promise<void> {
+  /** Of a copy: downloading → queued. [C] @returns whether the file is there */
+  async #download(uid: string): Promise<boolean> {
     const video = this.videos.get(uid);
-    if (video?.url === undefined || video.state !== "downloading") return;
-    const signal = AbortSignal.any([this.clock.stopped, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
-    const answer = await fetch(video.url, { signal }).catch(() => undefined);
-    const bytes = answer?.ok ? new Uint8Array(await answer.arrayBuffer()) : undefined;
-    if (bytes) writeFileSync(this.fileOf(video), bytes);
-    this.videos.update(uid, { state: "queued", uploaded: this.clock.now(), size: bytes?.byteLength ?? 0 });
+    if (video?.url === undefined || video.state !== "downloading") return true;
+    const deleted = new AbortController();
+    this.#downloads.set(uid, deleted);
+    const signal = AbortSignal.any([deleted.signal, this.clock.stopped]);
+    const size = await fetchOrigin(video.url, this.fileOf(video), signal);
+    this.#downloads.delete(uid);
+    this.clock.stopped.throwIfAborted(); // a later process on the same folder fetches it
+    if (size === undefined) return false;
+    this.videos.update(uid, { state: "queued", uploaded: this.clock.now(), size });
+    return true;
   }
 
   /** queued → inprogress → ready or error, then the webhook. Unfinished uploads send none. [C] */
@@ -172,16 +180,17 @@ export class Stream {
     if (!video) return;
     const media = await this.#inspect(video);
     await this.clock.sleep(this.settings.processingMs);
-    const now = this.clock.now();
-    const missing = video.url !== undefined && video.size === 0;
-    const outcome = missing ? NOT_FETCHED : decideOutcome(media, this.videos.get(uid)?.maxDurationSeconds ?? null);
-    const ended = this.videos.update(uid, { ...outcome, ...(outcome.state === "ready" && { readyAt: now }) });
+    await this.#end(uid, decideOutcome(media, this.videos.get(uid)?.maxDurationSeconds ?? null));
+  }
+
+  async #end(uid: string, outcome: Outcome): Promise<void> {
+    const readyAt = outcome.state === "ready" && { readyAt: this.clock.now() };
+    const ended = this.videos.update(uid, { ...outcome, ...readyAt });
     if (ended) await this.webhook.notify(uid, this.describe(ended));
   }
 
   async #inspect({ clip, ...video }: Video): Promise<Media> {
-    if (!clip) return inspectFile(this.fileOf(video));
-    const { width = 0, height = 0 } = this.videos.get(clip.of) ?? {};
-    return { kind: "video", duration: clip.end - clip.start, width, height };
+    const media = await inspectFile(this.fileOf(video));
+    return clip && media.kind === "video" ? { ...media, duration: clip.end - clip.start } : media;
   }
 }

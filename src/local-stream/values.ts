@@ -23,7 +23,7 @@ export function readFields(value: unknown, name: string, fields: readonly string
 }
 
 /** [C] in gigabytes; [U] that they are decimal. */
-const MAX_UPLOAD_BYTES = 30_000_000_000;
+export const MAX_UPLOAD_BYTES = 30_000_000_000;
 /** [C] */
 const MAX_CREATOR_CHARACTERS = 64;
 /** [C] */
