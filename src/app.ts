@@ -17,6 +17,7 @@ import { clipRoutes, copyRoutes } from "./http/routes/tenant/copies-and-clips.ts
 import { tusEndpointRoutes } from "./http/routes/tenant/create-upload.ts";
 import { directUploadRoutes } from "./http/routes/tenant/direct-uploads.ts";
 import { grantRoutes } from "./http/routes/tenant/grants.ts";
+import { playbackRoutes } from "./http/routes/tenant/playback.ts";
 import { policyRoutes } from "./http/routes/tenant/policy.ts";
 import { uploadResourceRoutes } from "./http/routes/tenant/uploads.ts";
 import { usageRoutes } from "./http/routes/tenant/usage.ts";
@@ -47,6 +48,7 @@ export function createApp(dependencies: Dependencies): Routes {
   app.options("/client/v4/accounts/:tenant/*", (c) => c.body(null, 204));
   app.route("/v1/:tenant/uploads", uploadResourceRoutes(dependencies));
   app.route("/v1/:tenant/uploads", captionAndDownloadRoutes(dependencies));
+  app.route("/v1/:tenant/uploads", playbackRoutes(dependencies));
   app.route("/v1/:tenant/uploads", clipRoutes(dependencies));
   app.route("/v1/:tenant/copies", copyRoutes(dependencies));
   app.route("/v1/:tenant/direct-uploads", directUploadRoutes(dependencies));

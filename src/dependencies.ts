@@ -21,6 +21,7 @@ import { streamSignatures } from "./adapters/stream/verify-signature.ts";
 import { createVideoTags } from "./adapters/stream/video-tags.ts";
 import { createStreamWebhooks } from "./adapters/stream/webhooks.ts";
 import { createTelemetry } from "./adapters/telemetry/telemetry.ts";
+import { createPlaybackTokens } from "./adapters/auth/playback-tokens.ts";
 import { createTokens } from "./adapters/auth/tokens.ts";
 import { createWebhooks } from "./adapters/webhooks/http-sender.ts";
 import type { Config } from "./config.ts";
@@ -36,6 +37,7 @@ import type { Tokens } from "./core/ports/tokens.ts";
 import type { VideoTags } from "./core/ports/video-tags.ts";
 import type { DeliveryQueue, EndpointHealth, Webhooks } from "./core/ports/webhooks.ts";
 import type { Budget } from "./core/ports/budget.ts";
+import type { PlaybackTokens } from "./core/ports/playback-tokens.ts";
 import type { Provisioning } from "./core/ports/provisioning.ts";
 import type { CachedRegistry, Registry, RegistryIndex } from "./core/ports/registry.ts";
 import type { StreamApi, StreamWebhooks } from "./core/ports/stream.ts";
@@ -55,6 +57,7 @@ export interface Dependencies {
   readonly signatures: StreamSignatures;
   readonly tags: VideoTags;
   readonly tokens: Tokens;
+  readonly playbackTokens: PlaybackTokens;
   readonly hashes: SecretHashes;
   readonly failures: AuthFailureLimiter;
   readonly deliveries: DeliveryQueue;
@@ -142,6 +145,7 @@ export function createDependencies(env: Env, config: Config): Dependencies {
     provisioning: adminRegistry.provisioning,
     webhooks: createWebhooks(Date.now),
     tokens: createTokens(config.grantKeys, config.allowLoopback),
+    playbackTokens: createPlaybackTokens(),
     hashes: secretHashes,
     ledgers,
     refusals: createRecentRejections(Date.now),

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import type { LocalStream } from "../../src/local-stream/local-stream.ts";
 import type { Random } from "./random.ts";
 import { brokenBytes, oddJson, oddText } from "./values.ts";
@@ -122,6 +123,11 @@ const JWK = {
 /** Two, as while one is being replaced. */
 export const ISSUER_SECRETS = ["the-secret-of-an-issuer-of-the-fuzz", "the-next-secret-of-an-issuer-of-the-fuzz"];
 
+/** A private key, which is of no use anywhere. */
+const SIGNING_JWK = generateKeyPairSync("rsa", { modulusLength: 2_048 }).privateKey.export({ format: "jwk" });
+
+const BLOCK = { type: "ip.geoip.country", action: "block", country: ["FR"] };
+
 const HOUR_MS = 3_600_000;
 const hence = (hours: number) => new Date(Date.now() + hours * HOUR_MS).toISOString();
 
@@ -238,6 +244,17 @@ export const documentsFor = (stream: LocalStream) => ({
     apiToken: stream.token,
     webhookSecrets: ["a-secret-of-the-scratch-upstream"],
   },
+  playback: { expiresIn: 600, nbf: 1_800_000_000, downloadable: true, accessRules: [BLOCK] },
+  streamToken: {
+    exp: Math.floor((Date.now() + HOUR_MS) / 1000),
+    nbf: 1_800_000_000,
+    downloadable: true,
+    accessRules: [BLOCK],
+    id: "key",
+    pem: "pem",
+    flags: { original: true },
+  },
+  signingKey: { id: "scratch-key", jwk: SIGNING_JWK },
   webhook: { gateway: "https://gateway.example", force: true },
   redelivery: { endpoint: "hook" },
   notification: {

@@ -101,6 +101,7 @@ export function portsOf(world: Partial<World>, chosen: Issuer[] = []): Authentic
       issuers: (iss) => Promise.resolve(ok(iss === ISS ? issuers : [])),
       issuersWithHeader: () => Promise.resolve(ok(issuers.filter(({ header }) => header))),
       upstream: () => Promise.resolve(ok(undefined)),
+      signingKey: () => Promise.resolve(ok(undefined)),
       endpoints: () => Promise.resolve(ok([])),
     },
   };

@@ -76,6 +76,14 @@ export const ROUTES: readonly [Route, Route, Route, ...Route[]] = [
   { method: "GET", path: "/v1/:tenant/policy", scope: "policy:read", success: 200 },
   { method: "GET", path: "/v1/:tenant/usage", scope: "usage:read", success: 200 },
   { method: "POST", path: "/v1/:tenant/policy/check", scope: "policy:read", body: { length: 1 }, success: 200 },
+  { method: "POST", path: "/v1/:tenant/uploads/:id/playback", scope: "playback:sign", body: {}, success: 200 },
+  {
+    method: "POST",
+    path: "/client/v4/accounts/:tenant/stream/:id/token",
+    scope: "playback:sign",
+    body: {},
+    success: 200,
+  },
   ...both({ method: "GET", path: "/:id/captions", scope: "uploads:read", needs: "ready", success: 200 }),
   ...both({
     method: "PUT",

@@ -8,6 +8,7 @@ import type { FieldEncryption } from "./field-encryption.ts";
 import { createIssuerStore } from "./issuer-store.ts";
 import { createPlanStore } from "./plan-store.ts";
 import { createProvisioning } from "./provisioning.ts";
+import { createSigningKeyStore } from "./signing-key-store.ts";
 import { createTenantStore } from "./tenant-store.ts";
 import { createUpstreamStore } from "./upstream-store.ts";
 
@@ -29,6 +30,7 @@ export function createAdminRegistry(
     apiKeys: createApiKeyStore(database),
     issuers: createIssuerStore(database, encryption),
     upstreams: createUpstreamStore(database, encryption),
+    signingKeys: createSigningKeyStore(database, encryption),
     endpoints: createEndpointStore(database, encryption),
     health: createEndpointHealth(database),
     provisioning: createProvisioning(database),

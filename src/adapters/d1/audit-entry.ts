@@ -18,6 +18,7 @@ export type AuditAction =
   | "key.create"
   | "key.revoke"
   | "upstream.register"
+  | `signing-key.${"create" | "import" | "delete"}`
   | "endpoint.rotate"
   | "endpoint.disable";
 

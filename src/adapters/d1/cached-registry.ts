@@ -7,6 +7,7 @@ import { registryUnavailable } from "../../core/shared/registry-unavailable.ts";
 import { type Result, err, ok } from "../../core/shared/result.ts";
 import { attempt } from "../attempt.ts";
 import { DEFAULT_UPSTREAM, TENANT_ID, type Tenant } from "../../core/shared/tenant.ts";
+import { type SigningKey, chooseSigningKey } from "../../core/playback/rules/signing-key.ts";
 import type { Upstream } from "../../core/stream/rules/upstream.ts";
 import type { Endpoint } from "../../core/webhooks/rules/endpoint.ts";
 import type { PolicyDocument } from "../../core/policy/rules/policy.ts";
@@ -31,6 +32,7 @@ import {
   upstreamOf,
   webhookContext,
 } from "./rows.ts";
+import { SIGNING_KEYS, type SigningKeyRow, openSigningKeys } from "./signing-key-store.ts";
 import { WAS_DELETED } from "./tenant-store.ts";
 
 /** The cached registry, with the operation that the admin registry calls after a change. */
@@ -99,6 +101,7 @@ export function createRegistry(
   const issuers = new LookupCache<Result<readonly Issuer[]>>(lifetimeMs, now);
   const specialIssuers = new LookupCache<Result<readonly SpecialIssuer[]>>(lifetimeMs, now);
   const upstreams = new LookupCache<Result<Upstream>>(lifetimeMs, now);
+  const signingKeys = new LookupCache<Result<readonly SigningKey[]>>(lifetimeMs, now);
   const endpoints = new LookupCache<Result<readonly Endpoint[]>>(lifetimeMs, now);
   const planPolicies = new Map<string, PolicyDocument>();
   let newest: D1SessionBookmark | undefined;
@@ -230,6 +233,17 @@ export function createRegistry(
         return lookUp(upstreams, id, load, bypassCache, trust);
       },
 
+      async signingKey({ id, accountId }) {
+        const load = async () => {
+          const { results } = await prepare(SIGNING_KEYS, id).all<SigningKeyRow>();
+          return ok(await openSigningKeys(results, encryption));
+        };
+        const found = await lookUp(signingKeys, id, load, bypassCache, "trusted");
+        if (!found.ok) return found;
+        const ofAccount = found.value?.filter((key) => key.accountId === accountId) ?? [];
+        return ok(chooseSigningKey(ofAccount, now()));
+      },
+
       async endpoints(tenant) {
         const load = async () => {
           const { results } = await prepare(ENDPOINTS, tenant).all<EndpointRow>();
@@ -251,7 +265,8 @@ export function createRegistry(
     invalidate: (bookmark) => {
       // Bookmarks sort by age, as text. Writes may return in another order than they were made in.
       if (bookmark && (newest === undefined || bookmark > newest)) newest = bookmark;
-      for (const cache of [tenants, apiKeys, issuers, specialIssuers, upstreams, endpoints]) cache.expire();
+      for (const cache of [tenants, apiKeys, issuers, specialIssuers, upstreams, signingKeys, endpoints])
+        cache.expire();
     },
   };
 }

@@ -13,6 +13,7 @@ import type {
   UpstreamSettings,
 } from "../shared/admin-documents.ts";
 import type { Result } from "../shared/result.ts";
+import type { SigningKey } from "../playback/rules/signing-key.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { Provisioning } from "./provisioning.ts";
 import type { EndpointHealth } from "./webhooks.ts";
@@ -30,6 +31,7 @@ export interface AdminRegistry {
   readonly apiKeys: ApiKeyStore;
   readonly issuers: IssuerStore;
   readonly upstreams: UpstreamStore;
+  readonly signingKeys: SigningKeyStore;
   readonly endpoints: EndpointStore;
   readonly health: EndpointHealth;
   readonly provisioning: Provisioning;
@@ -122,6 +124,23 @@ export interface UpstreamStore {
    * @returns `false` if the upstream is gone or now belongs to another account
    */
   rotateWebhookSecret(upstream: Pick<Upstream, "id" | "accountId">, secret: string, url: string): Promise<boolean>;
+}
+
+export interface SigningKeyStore {
+  /** All keys of an upstream, newest first, also those of an account that it no longer has. */
+  list(upstream: string): Promise<readonly Omit<SigningKey, "jwk">[]>;
+  /**
+   * Seals and stores a key.
+   *
+   * @param origin made at Stream for this, or brought by the operator
+   * @returns `false` if the upstream has the key, or the maximum of keys, or is gone, or now belongs to another account
+   */
+  add(
+    upstream: Pick<Upstream, "id" | "accountId">,
+    key: Pick<SigningKey, "id" | "jwk">,
+    origin: "made" | "imported",
+  ): Promise<boolean>;
+  delete(upstream: string, id: string): Promise<boolean>;
 }
 
 export interface EndpointStore {

@@ -3,6 +3,7 @@ import type { ApiKeyRecord } from "../auth/rules/api-key.ts";
 import type { Issuer } from "../auth/rules/issuer.ts";
 import type { Result } from "../shared/result.ts";
 import type { Tenant } from "../shared/tenant.ts";
+import type { SigningKey } from "../playback/rules/signing-key.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import type { Endpoint } from "../webhooks/rules/endpoint.ts";
 
@@ -25,6 +26,8 @@ export interface Registry {
   /** All issuers that name a header. One that cannot be read is left out. */
   issuersWithHeader(): Promise<Result<readonly Issuer[]>>;
   upstream(id: string, trust?: Trust): Promise<Result<Upstream | undefined>>;
+  /** The key that signs the playback tokens of an upstream's videos. @returns `undefined` if Stream has to sign them */
+  signingKey(upstream: Pick<Upstream, "id" | "accountId">): Promise<Result<SigningKey | undefined>>;
   /** All webhook endpoints of a tenant, including disabled ones. */
   endpoints(tenant: string): Promise<Result<readonly Endpoint[]>>;
 }

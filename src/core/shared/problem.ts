@@ -73,6 +73,7 @@ export const PROBLEMS = {
   edit_in_progress: { status: 409, cloudflare: 10005 },
   upload_not_pending: { status: 409, cloudflare: 10005 },
   upload_not_ready: { status: 409, cloudflare: 10005 },
+  upload_not_playable: { status: 410, cloudflare: 10005 },
   upload_cancelled: { status: 410, cloudflare: 10005 },
   grant_used: { status: 403, cloudflare: 9109 },
   upstream_busy: { status: 429, cloudflare: 10429 },

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { parseJson } from "../../core/shared/json.ts";
-import { problem } from "../../core/shared/problem.ts";
+import { type Problem, problem } from "../../core/shared/problem.ts";
 import { truncate } from "../../core/shared/text.ts";
 import { type Result, ok, err } from "../../core/shared/result.ts";
 import { readBody } from "./request-body.ts";
@@ -8,28 +8,50 @@ import { readBody } from "./request-body.ts";
 /** The names that a field may have, such as all algorithms, and the value that it has instead. */
 const MAX_ISSUE_CHARACTERS = 250;
 
+/** `any` for Cloudflare's own paths: `curl --data`, as in its documentation, sends JSON as `application/x-www-form-urlencoded`. */
+type ContentType = "json" | "any";
+
 /**
  * Reads a JSON body and validates it.
  *
- * @param contentType `any` for Cloudflare's own paths: `curl --data`, as in its documentation, sends JSON as
- *   `application/x-www-form-urlencoded`
  * @returns 400 with the path of one issue, or as `readBody`
  */
 export async function readJson<S extends v.GenericSchema>(
   request: Request,
   schema: S,
-  contentType: "json" | "any" = "json",
+  contentType: ContentType = "json",
 ): Promise<Result<v.InferOutput<S>>> {
-  if (
-    contentType === "json" &&
-    !/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? "")
-  )
-    return err(problem("body_invalid", "The body must be JSON with Content-Type: application/json."));
-  if (request.headers.has("content-encoding"))
-    return err(problem("body_invalid", "The body must not have a Content-Encoding."));
+  const refusal = refuseHeaders(request, contentType);
+  if (refusal) return err(refusal);
+  const body = await readBody(request);
+  return body.ok ? parseBody(body.value, schema) : body;
+}
+
+/** The same for a body that may be absent: it then counts as `{}`. */
+export async function readOptionalJson<S extends v.GenericSchema>(
+  request: Request,
+  schema: S,
+  contentType: ContentType = "json",
+): Promise<Result<v.InferOutput<S>>> {
   const body = await readBody(request);
   if (!body.ok) return body;
-  const json = parseJson(body.value);
+  if (body.value.length === 0) return parseBody(EMPTY_OBJECT, schema);
+  const refusal = refuseHeaders(request, contentType);
+  return refusal ? err(refusal) : parseBody(body.value, schema);
+}
+
+const EMPTY_OBJECT = new TextEncoder().encode("{}");
+
+function refuseHeaders({ headers }: Request, contentType: ContentType): Problem | undefined {
+  if (contentType === "json" && !/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(headers.get("content-type") ?? ""))
+    return problem("body_invalid", "The body must be JSON with Content-Type: application/json.");
+  return headers.has("content-encoding")
+    ? problem("body_invalid", "The body must not have a Content-Encoding.")
+    : undefined;
+}
+
+function parseBody<S extends v.GenericSchema>(body: Uint8Array, schema: S): Result<v.InferOutput<S>> {
+  const json = parseJson(body);
   if (!json) return err(problem("body_invalid", "The body is not JSON."));
 
   const parsed = v.safeParse(schema, json.value);

@@ -1,35 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AccessRule, MAX_ACCESS_RULES, narrowAccessRules } from "../../../src/core/policy/rules/access-rules.ts";
-
-const any = (action: AccessRule["action"]): AccessRule => ({ type: "any", action });
-const from = (action: AccessRule["action"], ...country: string[]): AccessRule => ({
-  type: "ip.geoip.country",
-  action,
-  country,
-});
-const at = (action: AccessRule["action"], ...ip: string[]): AccessRule => ({ type: "ip.src", action, ip });
-
-const COUNTRIES = ["DE", "FR", "US"];
-const ADDRESSES = ["192.0.2.1", "192.0.2.2"];
-const VIEWERS = COUNTRIES.flatMap((country) => ADDRESSES.map((ip) => ({ country, ip })));
-
-/** As Stream documents it: the first rule that matches decides. */
-function letsIn(rules: readonly AccessRule[], viewer: { country: string; ip: string }): boolean {
-  const rule = rules.find(
-    ({ type, country, ip }) => type === "any" || country?.includes(viewer.country) || ip?.includes(viewer.ip),
-  );
-  return rule?.action !== "block";
-}
-
-const action = fc.constantFrom("allow" as const, "block" as const);
-const rule = fc.oneof(
-  action.map(any),
-  fc.tuple(action, fc.subarray(COUNTRIES, { minLength: 1 })).map(([does, list]) => from(does, ...list)),
-  fc.tuple(action, fc.subarray(ADDRESSES, { minLength: 1 })).map(([does, list]) => at(does, ...list)),
-);
-const rules = fc.array(rule, { maxLength: MAX_ACCESS_RULES });
-const blocks = rules.map((list) => list.map((one) => ({ ...one, action: "block" as const })));
+import { VIEWERS, any, at, blocks, from, letsIn, rules } from "../../support/access-rules.ts";
 
 describe("narrowAccessRules", () => {
   it.each<[string, AccessRule[], AccessRule[], AccessRule[] | undefined]>([

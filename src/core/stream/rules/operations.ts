@@ -55,6 +55,7 @@ export const OPERATIONS = {
   readVideo: { method: "GET", path: "/:uid", scope: "uploads:read", calls: 1 },
   editVideo: { method: "POST", path: "/:uid", scope: "uploads:edit", feature: "edit", calls: 2 },
   deleteVideo: { method: "DELETE", path: "/:uid", scope: "uploads:delete", calls: 1 },
+  signToken: { method: "POST", path: "/:uid/token", scope: "playback:sign", feature: "playback", calls: 1 },
 
   listCaptions: about("captions", "GET", "/captions", "uploads:read", caption),
   readCaption: about("captions", "GET", "/captions/:language", "uploads:read", caption),

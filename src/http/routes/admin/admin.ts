@@ -19,6 +19,7 @@ import { type IssuerRoutePorts, issuerRoutes } from "./issuers.ts";
 import { keyRoutes } from "./keys.ts";
 import { planRoutes } from "./plans.ts";
 import { type ReconciliationPorts, reconciliationRoutes } from "./reconciliations.ts";
+import { type SigningKeyRoutePorts, signingKeyRoutes } from "./signing-keys.ts";
 import { tenantRoutes } from "./tenants.ts";
 import { type UpstreamWebhookPorts, upstreamWebhookRoutes } from "./upstream-webhooks.ts";
 import { type UpstreamRoutePorts, upstreamRoutes } from "./upstreams.ts";
@@ -28,6 +29,7 @@ export interface AdminPorts
     CreateApiKeyPorts,
     IssuerRoutePorts,
     RedeliverEventPorts,
+    SigningKeyRoutePorts,
     UpstreamRoutePorts,
     UpstreamWebhookPorts,
     ReconciliationPorts {
@@ -57,6 +59,7 @@ export function adminRoutes(ports: AdminPorts): Routes {
   routes.route("/plans", planRoutes(ports));
   routes.route("/issuers", issuerRoutes(ports));
   routes.route("/upstreams/:upstream/webhook", upstreamWebhookRoutes(ports));
+  routes.route("/upstreams/:upstream/signing-keys", signingKeyRoutes(ports));
   routes.route("/upstreams/:upstream/reconciliation", reconciliationRoutes(ports));
   routes.route("/upstreams", upstreamRoutes(ports));
   routes.route("/audit", auditRoutes(adminRegistry));

@@ -1,6 +1,7 @@
 import type { Context, Handler } from "hono";
 import { Routes } from "../../routes.ts";
 import * as v from "valibot";
+import type { SignPlaybackPorts } from "../../../core/playback/sign-playback.ts";
 import { problem } from "../../../core/shared/problem.ts";
 import { err } from "../../../core/shared/result.ts";
 import { listWatermarks, readWatermark } from "../../../core/stream/relay-call.ts";
@@ -17,6 +18,7 @@ import { respondProblem } from "../../pipeline/problem-response.ts";
 import { creator, noParameters } from "../../pipeline/query.ts";
 import { requireScope } from "../../pipeline/require-scope.ts";
 import { respondMethodNotAllowed, withoutHead } from "../../pipeline/resource.ts";
+import { signPlaybackToken } from "../../pipeline/sign-playback.ts";
 import { createdHeaders } from "../../pipeline/upload-headers.ts";
 import { refuseEndpointMethod } from "../tenant/create-upload.ts";
 import { type RelayPorts, relayHandlers } from "../tenant/captions-and-downloads.ts";
@@ -35,7 +37,9 @@ const usageQuery = v.object({ creator: v.exactOptional(creator) });
  *
  * @see https://developers.cloudflare.com/api/resources/stream/
  */
-export function cloudflareStreamRoutes(ports: MakeVideoPorts & UploadResourcePorts & RelayPorts): Routes {
+export function cloudflareStreamRoutes(
+  ports: MakeVideoPorts & UploadResourcePorts & RelayPorts & SignPlaybackPorts,
+): Routes {
   const routes = new Routes();
 
   const list = handle(
@@ -95,6 +99,7 @@ export function cloudflareStreamRoutes(ports: MakeVideoPorts & UploadResourcePor
     readVideo,
     editVideo: editVideo(ports, "cloudflare"),
     deleteVideo,
+    signToken: signPlaybackToken(ports, "cloudflare"),
     ...relayHandlers(ports, "cloudflare"),
     listWatermarks: watermarks,
     readWatermark: watermark,
