@@ -1,36 +1,42 @@
+import type { Rendition } from "./rendition.ts";
 import type { Video } from "./videos.ts";
 
-/**
- * What the playback host makes of a video. Stream encodes videos anew; here the uploaded file itself is the only rendition, so a
- * player plays what it can play. Links are relative, so that they keep the token in the path.
- */
+/** What the playback host makes of a video. Links are relative, so that they keep the token in the path. */
 
-/** Below the video's uid or token: the uploaded file. */
+/** Below the video's uid or token: the uploaded file, which the pages play. */
 export const FILE_PATH = "video/original.mp4";
+/** Below the video's uid or token: the rendition, which the manifests play. */
+export const RENDITION_PATH = "video/rendition.mp4";
 
-/** RFC 8216: one segment, the whole file. */
-export function hlsManifest({ duration }: Video): string {
+/** RFC 8216: a playlist of one segment. */
+export function hlsManifest({ duration }: Video, { initBytes, bytes }: Rendition): string {
   return [
     "#EXTM3U",
     "#EXT-X-VERSION:7",
     "#EXT-X-PLAYLIST-TYPE:VOD",
     `#EXT-X-TARGETDURATION:${Math.ceil(duration)}`,
+    `#EXT-X-MAP:URI="../${RENDITION_PATH}",BYTERANGE="${initBytes}@0"`,
     `#EXTINF:${duration},`,
-    `../${FILE_PATH}`,
+    `#EXT-X-BYTERANGE:${bytes - initBytes}@${initBytes}`,
+    `../${RENDITION_PATH}`,
     "#EXT-X-ENDLIST",
     "",
   ].join("\n");
 }
 
-/** ISO/IEC 23009-1: one representation, the whole file. */
-export function dashManifest({ duration, size, width, height }: Video): string {
-  const bandwidth = Math.ceil((size * 8) / duration);
+/** ISO/IEC 23009-1: one representation of one segment. */
+export function dashManifest({ duration, width, height }: Video, { initBytes, bytes, codecs }: Rendition): string {
+  const bandwidth = Math.ceil((bytes * 8) / duration);
   return `<?xml version="1.0" encoding="UTF-8"?>
-<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:full:2011" type="static" mediaPresentationDuration="PT${duration}S" minBufferTime="PT2S">
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-main:2011" type="static" mediaPresentationDuration="PT${duration}S" minBufferTime="PT2S">
   <Period>
-    <AdaptationSet mimeType="video/mp4">
-      <Representation id="original" bandwidth="${bandwidth}" width="${width}" height="${height}">
-        <BaseURL>../${FILE_PATH}</BaseURL>
+    <AdaptationSet mimeType="video/mp4" codecs="${codecs}">
+      <Representation id="1" bandwidth="${bandwidth}" width="${width}" height="${height}">
+        <BaseURL>../${RENDITION_PATH}</BaseURL>
+        <SegmentList duration="${Math.ceil(duration)}">
+          <Initialization range="0-${initBytes - 1}" />
+          <SegmentURL mediaRange="${initBytes}-${bytes - 1}" />
+        </SegmentList>
       </Representation>
     </AdaptationSet>
   </Period>

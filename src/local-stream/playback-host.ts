@@ -2,15 +2,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import { type Viewer, admits } from "./access-rules.ts";
 import { type Answer, send } from "./http.ts";
-import { FILE_PATH, THUMBNAIL, dashManifest, hlsManifest, playerPage } from "./playback-files.ts";
+import { FILE_PATH, RENDITION_PATH, THUMBNAIL, dashManifest, hlsManifest, playerPage } from "./playback-files.ts";
 import { answerOfFault } from "./refusals.ts";
+import { type Rendition, makeRendition } from "./rendition.ts";
 import { isDownloadReady } from "./routes/downloads.ts";
 import { sendFile } from "./send-file.ts";
 import type { Stream } from "./stream.ts";
 import { verifyToken } from "./tokens.ts";
 import type { Video } from "./videos.ts";
 
-/** Below the video's uid or token. [C] but for FILE_PATH, which Stream does not have. */
+/** Below the video's uid or token. [C] but for the files, which have other names at Stream. */
 const PATHS = [
   "manifest/video.m3u8",
   "manifest/video.mpd",
@@ -19,6 +20,7 @@ const PATHS = [
   "watch",
   "downloads/default.mp4",
   FILE_PATH,
+  RENDITION_PATH,
 ] as const;
 type PlaybackPath = (typeof PATHS)[number];
 
@@ -43,6 +45,8 @@ type Admission = { readonly video: Video; readonly downloadable: boolean } | { r
  */
 export class PlaybackHost {
   readonly #stream: Stream;
+  /** By upload id, made when they are first asked for. */
+  readonly #renditions = new Map<string, Promise<Rendition | undefined>>();
 
   constructor(stream: Stream) {
     this.#stream = stream;
@@ -83,9 +87,35 @@ export class PlaybackHost {
       if (!downloadable) return send(response, refuse(403, "the token does not allow downloads"));
       if (!isDownloadReady(this.#stream, video)) return send(response, refuse(404, "there is no download"));
     }
-    if (path === FILE_PATH || path === "downloads/default.mp4")
-      return sendFile(request, response, this.#stream.fileOf(video), { ...CORS, "Content-Type": "video/mp4" });
-    send(response, generate(path, video));
+    const sendVideo = (file: string) => sendFile(request, response, file, { ...CORS, "Content-Type": "video/mp4" });
+    switch (path) {
+      case FILE_PATH:
+      case "downloads/default.mp4":
+        return sendVideo(this.#stream.fileOf(video));
+      case "thumbnails/thumbnail.jpg":
+        return send(response, show("image/jpeg", THUMBNAIL));
+      case "iframe":
+      case "watch":
+        return send(response, show("text/html; charset=utf-8", playerPage(video)));
+      default: {
+        const rendition = await this.#renditionOf(video);
+        if (!rendition) return send(response, refuse(404, "there is no rendition"));
+        if (path === RENDITION_PATH) return sendVideo(rendition.path);
+        const [type, manifest] =
+          path === "manifest/video.m3u8"
+            ? ["application/x-mpegURL", hlsManifest(video, rendition)]
+            : ["application/dash+xml", dashManifest(video, rendition)];
+        return send(response, show(type, manifest));
+      }
+    }
+  }
+
+  #renditionOf(video: Video): Promise<Rendition | undefined> {
+    const made =
+      this.#renditions.get(video.uploadId) ??
+      makeRendition(this.#stream.fileOf(video), this.#stream.renditionFileOf(video), video.clip);
+    this.#renditions.set(video.uploadId, made);
+    return made;
   }
 
   async #admit(name: string, viewer: Viewer): Promise<Admission> {
@@ -120,23 +150,6 @@ function refuse(status: number, body: string): Answer {
   return { status, headers: { ...CORS, "Content-Type": "text/plain" }, body };
 }
 
-function generate(path: Exclude<PlaybackPath, "downloads/default.mp4" | typeof FILE_PATH>, video: Video): Answer {
-  const answer = (type: string, body: string | Uint8Array): Answer => ({
-    status: 200,
-    headers: { ...CORS, "Content-Type": type },
-    body,
-  });
-  switch (path) {
-    case "manifest/video.m3u8":
-      return answer("application/x-mpegURL", hlsManifest(video));
-    case "manifest/video.mpd":
-      return answer("application/dash+xml", dashManifest(video));
-    case "thumbnails/thumbnail.jpg":
-      return answer("image/jpeg", THUMBNAIL);
-    case "iframe":
-    case "watch":
-      return answer("text/html; charset=utf-8", playerPage(video));
-    default:
-      return path satisfies never;
-  }
+function show(type: string, body: string | Uint8Array): Answer {
+  return { status: 200, headers: { ...CORS, "Content-Type": type }, body };
 }

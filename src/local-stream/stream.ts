@@ -72,6 +72,11 @@ export class Stream {
     return join(this.uploads, video.uploadId);
   }
 
+  /** What the playback host makes of the file. */
+  renditionFileOf(video: Video): string {
+    return `${this.fileOf(video)}.rendition`;
+  }
+
   /** Bytes received of a tus upload. */
   bytesOf(video: Video): number {
     return statSync(this.fileOf(video), { throwIfNoEntry: false })?.size ?? 0;
@@ -102,6 +107,7 @@ export class Stream {
     this.#downloads.get(video.uid)?.abort();
     rmSync(this.fileOf(video), { force: true });
     rmSync(`${this.fileOf(video)}.json`, { force: true });
+    rmSync(this.renditionFileOf(video), { force: true });
   }
 
   /** Deletes videos whose scheduled deletion is due. [C] */

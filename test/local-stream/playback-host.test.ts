@@ -1,17 +1,21 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { SignJWT, importJWK } from "jose";
 import type { JWK } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createStreamClient } from "../../src/local-stream/client.ts";
 import type { LocalStream } from "../../src/local-stream/local-stream.ts";
+import { inspectFile } from "../../src/local-stream/processing.ts";
 import { startLocalStream } from "../../src/local-stream/server.ts";
-import { videoFile } from "../support/files.ts";
+import { type Browser, startBrowser } from "../support/browser.ts";
+import { tmpFolder, videoFile } from "../support/files.ts";
 
 /** The playback host: what it serves, and to whom. */
 
 const SECONDS = 2;
 const HOUR_SECONDS = 3_600;
 const FILE = "video/original.mp4";
+const RENDITION = "video/rendition.mp4";
 const PATHS = [
   ["manifest/video.m3u8", "application/x-mpegURL"],
   ["manifest/video.mpd", "application/dash+xml"],
@@ -19,8 +23,10 @@ const PATHS = [
   ["iframe", "text/html; charset=utf-8"],
   ["watch", "text/html; charset=utf-8"],
   [FILE, "video/mp4"],
+  [RENDITION, "video/mp4"],
 ] as const;
 
+const folder = tmpFolder();
 const path = videoFile({ seconds: SECONDS });
 let stream: LocalStream;
 let client: ReturnType<typeof createStreamClient>;
@@ -70,21 +76,40 @@ describe("a video that needs no token", () => {
     }
   });
 
-  it("has manifests whose segment is the uploaded file", async () => {
+  it("has manifests of one segment, a fragmented MP4", async () => {
     const uid = await readyVideo();
+    const rendition = Buffer.from(await (await watch(uid, RENDITION)).arrayBuffer());
+    const init = rendition.indexOf("moof") - 4;
     const playlist = await (await watch(uid, "manifest/video.m3u8")).text();
     expect(playlist.split("\n")).toEqual([
       "#EXTM3U",
       "#EXT-X-VERSION:7",
       "#EXT-X-PLAYLIST-TYPE:VOD",
       `#EXT-X-TARGETDURATION:${SECONDS}`,
+      `#EXT-X-MAP:URI="../${RENDITION}",BYTERANGE="${init}@0"`,
       `#EXTINF:${SECONDS},`,
-      `../${FILE}`,
+      `#EXT-X-BYTERANGE:${rendition.byteLength - init}@${init}`,
+      `../${RENDITION}`,
       "#EXT-X-ENDLIST",
       "",
     ]);
-    expect(await (await watch(uid, "manifest/video.mpd")).text()).toContain(`<BaseURL>../${FILE}</BaseURL>`);
+    const manifest = await (await watch(uid, "manifest/video.mpd")).text();
+    expect(manifest).toContain(`<BaseURL>../${RENDITION}</BaseURL>`);
+    expect(manifest).toContain(`mediaRange="${init}-${rendition.byteLength - 1}"`);
     expect(Buffer.from(await (await watch(uid, FILE)).arrayBuffer())).toEqual(file);
+  });
+
+  it("plays the part of a clip, also after its parent is deleted", async () => {
+    const uid = await readyVideo();
+    const body = { clippedFromVideoUID: uid, startTimeSeconds: 1, endTimeSeconds: SECONDS };
+    const clip = (await client.api<{ uid: string }>("POST", "/clip", body)).result.uid;
+    await stream.settled(clip);
+    await client.api("DELETE", `/${uid}`);
+    expect(await statusOf(clip)).toBe(200);
+    expect(await (await watch(clip, "manifest/video.m3u8")).text()).toContain("#EXTINF:1,");
+    const path = join(folder, "clip.mp4");
+    await writeFile(path, Buffer.from(await (await watch(clip, RENDITION)).arrayBuffer()));
+    expect(await inspectFile(path)).toMatchObject({ kind: "video", duration: 1 });
   });
 
   it("is played by a page that shows its name as text", async () => {
@@ -216,6 +241,29 @@ describe("a video that requires signed URLs", () => {
     const uid = await signedVideo();
     await client.api("POST", `/${uid}`, { requireSignedURLs: false });
     expect(await statusOf(uid)).toBe(200);
+  });
+});
+
+describe("a browser", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser.stop());
+
+  it.each(["manifest/video.m3u8", FILE])("plays a signed video to its end from /:token/%s", async (below) => {
+    const url = `${stream.url}/${await tokenFor(await signedVideo())}/${below}`;
+    const page = await browser.open();
+    const played = page.evaluate(`new Promise((resolve) => {
+      const video = document.createElement("video");
+      video.muted = true;
+      video.crossOrigin = "anonymous";
+      video.onerror = () => resolve(video.error.message);
+      video.onended = () => resolve(video.currentTime);
+      video.src = "${url}";
+      void video.play();
+    })`);
+    expect(await played).toBe(SECONDS);
   });
 });
 
