@@ -55,9 +55,10 @@ export const ROUTES: readonly [Route, Route, Route, ...Route[]] = [
   },
   {
     method: "POST",
-    path: "/client/v4/accounts/:tenant/stream/clip",
+    // The query, which is ignored, says what the body names.
+    path: "/client/v4/accounts/:tenant/stream/clip?of=:id",
     scope: "uploads:copy",
-    body: { ...A_CLIP, clippedFromVideoUID: ":id" },
+    body: { ...A_CLIP, clippedFromVideoUID: ":of" },
     needs: "ready",
     success: 200,
   },
@@ -147,7 +148,7 @@ export function requestTo(
     {
       method: route.method,
       headers: { ...json, ...tus, ...headers },
-      ...(route.body && { body: JSON.stringify(route.body) }),
+      ...(route.body && { body: JSON.stringify(route.body).replace(":of", /of=(\w+)/.exec(url)?.[1] ?? "") }),
       ...(route.form !== undefined && { body: formOf(route.form) }),
     },
   ];

@@ -8,6 +8,14 @@ import type { StreamVideo, VideoList } from "../../../src/core/stream/rules/vide
 import { searchLostUploads } from "../../../src/core/uploads/search-lost-uploads.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
+/** Clips may have no tag of their own. */
+const clip = (created: number): StreamVideo => ({
+  report: { kind: "ready", uid: "f".repeat(32) },
+  source: "clip",
+  created,
+  json: { clippedFrom: "a".repeat(32) },
+});
+
 const video = (uploadId: string, created: number, tenant = "acme"): StreamVideo => ({
   report: { kind: "pending", uid: uploadId.padStart(32, "0") },
   tag: { tenant, uploadId },
@@ -77,6 +85,14 @@ const WHOLE = { from: NOON, to: NOON };
 const NOTHING = { from: 0, to: -1 };
 
 describe("searchLostUploads", () => {
+  it("shows clips without a tag to every ledger that has lost creations, and other videos without one to none", async () => {
+    const { tag: _, ...stranger } = video("1", NOON);
+    const lost = { acme: [NOON], other: [NOON] };
+    const { recorded } = await search([clip(NOON), stranger, video("2", NOON)], { lost });
+    expect(recorded["acme"]).toMatchObject([{ found: ["2", ""] }]);
+    expect(recorded["other"]).toMatchObject([{ found: [""] }]);
+  });
+
   it("finds videos by their tag within two minutes of the creation", async () => {
     const { outcome, recorded, requests } = await search([...others(1), video("lost", NOON + 3)]);
     expect(recorded).toEqual({ acme: [{ ...WHOLE, found: ["lost"] }] });
