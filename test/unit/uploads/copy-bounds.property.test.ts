@@ -79,6 +79,26 @@ describe("a copy, after any reports of one video in any order", () => {
   });
 });
 
+describe("a copy that was missing at Stream", () => {
+  it("is not restored if it is larger than was reserved", () => {
+    const missing: UploadProgress = {
+      ...RESERVED,
+      source: "copy",
+      state: "deleted",
+      uid,
+      deletionRequested: false,
+      lost: false,
+      measured: { bytes: false, seconds: false },
+      restoredCount: 0,
+    };
+    const report = { kind: "ready", uid, bytes: RESERVED.bytes + 1 } as const;
+    expect(applyTransition(missing, { kind: "restored", report })).toMatchObject({
+      state: "deleted",
+      deletionRequested: true,
+    });
+  });
+});
+
 describe("a clip, under any rule of maxdurationseconds", () => {
   const seconds = fc.integer({ min: 1, max: 100 });
   const rule = fc.record(
