@@ -3,15 +3,22 @@ import { parseConfig } from "../../src/config.ts";
 import { createDependencies } from "../../src/dependencies.ts";
 import { TenantLedger as Ledger } from "../../src/durable-objects/tenant-ledger/tenant-ledger.ts";
 import { UpstreamBudget as Budget } from "../../src/durable-objects/upstream-budget.ts";
-import { ROWS_WRITTEN_PATH } from "./wire.ts";
+import { COSTS_PATH, type Costs } from "./wire.ts";
 
-/** The gateway, counting the rows that its objects write: most of its running cost. */
+/** The gateway, counting the rows that its objects write, which are most of its running cost, and its calls to Stream. */
 let rowsWritten = 0;
+let calls = 0;
+const fetchAnything = globalThis.fetch;
+globalThis.fetch = (...request) => {
+  calls++;
+  return fetchAnything(...request);
+};
+
 let app: ReturnType<typeof createApp> | undefined;
 
 export default {
   fetch(request, env, context) {
-    if (new URL(request.url).pathname === ROWS_WRITTEN_PATH) return Response.json(rowsWritten);
+    if (new URL(request.url).pathname === COSTS_PATH) return Response.json({ rowsWritten, calls } satisfies Costs);
     app ??= createApp(createDependencies(env, parseConfig(env)));
     return app.fetch(request, env, context);
   },

@@ -6,6 +6,8 @@ export interface Credentials {
   /** Of the tenant on a plan. */
   readonly planKey: string;
   readonly grant: string;
+  /** Id of an upload of the measured tenant. */
+  readonly upload: string;
   /** By signing algorithm. */
   readonly jwts: ReadonlyMap<string, string>;
 }

@@ -1,6 +1,7 @@
 import type { EventRates } from "./events.ts";
 import type { Round } from "./measure.ts";
 import type { Bar, Row } from "./rows.ts";
+import type { CostsPerRequest } from "./rows-written.ts";
 import { type Figure, figureOf } from "./statistics.ts";
 import type { LoadCount } from "./wire.ts";
 
@@ -47,9 +48,14 @@ export function reportStartUp({
 }
 
 /** Not whole numbers: one budget row serves many creations. */
-export function reportRowsWritten(figures: ReadonlyMap<string, number>): string {
+export function reportRowsWritten(figures: CostsPerRequest["creations"]): string {
   const kinds = [...figures].map(([kind, rows]) => `${kind} ${rows.toFixed(2)}`);
   return `Rows written per creation, ledger, budget and alarms: ${kinds.join(", ")}; D1: none`;
+}
+
+export function reportToken({ rowsWritten, calls }: CostsPerRequest["token"]): string {
+  const passed = rowsWritten === 0 && calls === 0;
+  return `Playback token, signed by the gateway: ${rowsWritten} rows written, ${calls} calls to Stream, bar 0 and 0 ${mark(passed)}`;
 }
 
 export function reportEvents({ events, recordedPerSecond, deliveredPerSecond }: EventRates): string {

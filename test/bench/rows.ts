@@ -45,7 +45,7 @@ const METADATA = { filename: "holiday.mp4", filetype: "video/mp4", name: "holida
 export const METADATA_HEADER = encodeUploadMetadata(Object.entries(METADATA));
 
 /** The table, in order. */
-export function makeRows({ key, planKey, grant, jwts }: Credentials, others: readonly TenantKey[]): Row[] {
+export function makeRows({ key, planKey, grant, upload, jwts }: Credentials, others: readonly TenantKey[]): Row[] {
   const create = creation(bearer(key));
   const creating = (server: ServerName): Work => ({ server, requests: [create], expect: [201] });
   const baseline = creating("baseline");
@@ -167,6 +167,12 @@ export function makeRows({ key, planKey, grant, jwts }: Credentials, others: rea
       subject: gateway(creation({}, { ...METADATA, grant }), 201),
       against: baseline,
     },
+    {
+      id: "token",
+      title: "playback token, signed by the gateway",
+      subject: { server: "gateway-admitting", requests: [playbackToken(key, upload)], expect: [200] },
+      against: baseline,
+    },
     peer("tus-server", "@tus/server with a JWT hook (stores the bytes)"),
     peer("hono-proxy", "hand-written Hono proxy with JWT"),
     // These soon exceed the limit of failures per address, like any guessing client.
@@ -209,6 +215,12 @@ export function makeRows({ key, planKey, grant, jwts }: Credentials, others: rea
 
 function bearer(credential: string): Record<string, string> {
   return { Authorization: `Bearer ${credential}` };
+}
+
+function playbackToken(key: string, upload: string): string {
+  const lines = Object.entries({ Host: "uploads.example.com", "Content-Length": "0", ...bearer(key) });
+  const head = lines.map(([name, value]) => `${name}: ${value}`);
+  return [`POST /v1/${TENANT}/uploads/${upload}/playback HTTP/1.1`, ...head, "", ""].join("\r\n");
 }
 
 function creation(

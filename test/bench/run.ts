@@ -6,13 +6,22 @@ import { parseArgs } from "node:util";
 import { buildWorker, migrate } from "../../src/cli/wrangler.ts";
 import { ROOT } from "../../src/cli/paths.ts";
 import { layOut } from "./config.ts";
+import type { Credentials } from "./credentials.ts";
 import { measureEvents } from "./events.ts";
 import { type Schedule, measureRows } from "./measure.ts";
 import { profileRow } from "./profile.ts";
 import { PINNED, nextMessage, startProgram } from "./processes.ts";
-import { reportBundle, reportEvents, reportLatencies, reportRows, reportRowsWritten, reportStartUp } from "./report.ts";
+import {
+  reportBundle,
+  reportEvents,
+  reportLatencies,
+  reportRows,
+  reportRowsWritten,
+  reportStartUp,
+  reportToken,
+} from "./report.ts";
 import { makeRows } from "./rows.ts";
-import { countRowsWritten } from "./rows-written.ts";
+import { countCosts } from "./rows-written.ts";
 import {
   ADMISSION_FLOOR_MODULE,
   BEFORE_FOLDER,
@@ -135,16 +144,17 @@ async function bench(): Promise<string> {
     reportRows(rounds),
     "",
     reportLatencies(rounds),
-    ...(only ? [] : ["", ...(await measureTheRest(credentials.key, surroundings, bundle))]),
+    ...(only ? [] : ["", ...(await measureTheRest(credentials, surroundings, bundle))]),
   ].join("\n");
 }
 
-async function measureTheRest(key: string, surroundings: Surroundings, bundle: string): Promise<string[]> {
-  const rowsWritten = await countRowsWritten(key, surroundings);
+async function measureTheRest(credentials: Credentials, surroundings: Surroundings, bundle: string): Promise<string[]> {
+  const costs = await countCosts(credentials, surroundings);
   const startUps = await measureStartUps(schedule.startUps, surroundings);
   const eventRates = await measureEvents(schedule.events);
   return [
-    reportRowsWritten(rowsWritten),
+    reportRowsWritten(costs.creations),
+    reportToken(costs.token),
     reportEvents(eventRates),
     reportStartUp(startUps),
     reportBundle(await gzipKiB(bundle)),

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -38,7 +38,16 @@ export async function seed(port: number): Promise<Credentials> {
   const issuers = await makeIssuers(TENANT);
   for (const { id, document } of issuers) await call("PUT", `/admin/v1/issuers/${id}`, OPERATOR_TOKEN, document);
   const grant = await call("POST", `/v1/${TENANT}/grants`, key, { subject: "user-1", expiresIn: GRANT_SECONDS });
-  return { key, planKey, grant: grant["grant"] ?? "", jwts: new Map(issuers.map(({ id, jwt }) => [id, jwt])) };
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+  const signingKey = { id: "bench", jwk: privateKey.export({ format: "jwk" }) };
+  await call("POST", "/admin/v1/upstreams/default/signing-keys", OPERATOR_TOKEN, signingKey);
+  const created = await fetch(`http://127.0.0.1:${port}/v1/${TENANT}/uploads`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${key}`, "Tus-Resumable": "1.0.0", "Upload-Length": "52428800" },
+  });
+  const upload = created.headers.get("sluice-upload-id");
+  if (upload === null) throw new Error(`POST uploads: ${created.status} ${await created.text()}`);
+  return { key, planKey, grant: grant["grant"] ?? "", upload, jwts: new Map(issuers.map(({ id, jwt }) => [id, jwt])) };
 }
 
 /** Longer than the longest run. */

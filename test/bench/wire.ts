@@ -2,8 +2,15 @@
 export const HEAD_END = "\r\n\r\n";
 /** Upload host that the stub returns; it receives no bytes. */
 export const STUB_UPLOAD_HOST = "upload.videodelivery.net";
-/** Path where the counting gateway reports the rows written. */
-export const ROWS_WRITTEN_PATH = "/rows-written";
+/** Path where the counting gateway reports its `Costs`. */
+export const COSTS_PATH = "/costs";
+
+export interface Costs {
+  /** By its objects, including indexes and alarms. */
+  readonly rowsWritten: number;
+  /** To Stream. */
+  readonly calls: number;
+}
 
 /** An order to the load generator. */
 export interface LoadOrder {
