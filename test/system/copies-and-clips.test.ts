@@ -290,6 +290,9 @@ describe("POST uploads/:id/clips", () => {
 
 describe("a link", () => {
   it("is in no log line, event, list, answer or row", async () => {
+    const errors = [{ code: 10010, message: `cannot fetch ${link()}` }];
+    harness.stream.addFault({ on: "api", kind: "status", status: 400, body: JSON.stringify({ errors }) });
+    expect(await codeOf(copy({ input: link() }))).toBe("stream_rejected");
     const made = await documentOf(copy({ input: link(), meta: { name: "Secret" } }));
     await ended(made.id, "ready");
     const stream = `${harness.url}/client/v4/accounts/acme/stream`;
@@ -308,6 +311,7 @@ describe("a link", () => {
     expect(videoOf(made.uid)?.meta["downloaded-from"]).toContain(SECRET);
     const rows = JSON.stringify(await harness.ledgers());
     expect(rows).toContain(made.id);
+    expect(harness.log.join("\n")).toContain("10010");
     for (const text of [...answers, rows, harness.log.join("\n")]) {
       expect(text).not.toContain("5ca1ab1e");
       expect(text).not.toContain("downloaded-from");
