@@ -7,10 +7,10 @@ const SECRET = "a-secret-of-32-bytes-for-the-test";
 export const hmacIssuer = {
   /** Its document in the operator API. */
   document: { issuer: ISSUER, audiences: ["sluice"], keys: { secrets: [SECRET] } },
-  /** A JWT of this subject, valid for a minute. @param issuer another one, with the same secret */
+  /** A JWT of this subject, valid for longer than a battery of tests takes on a busy machine. @param issuer another one, with the same secret */
   sign: (subject: string, issuer = ISSUER) =>
     new SignJWT({ iss: issuer, aud: "sluice", sub: subject })
       .setProtectedHeader({ alg: "HS256" })
-      .setExpirationTime("1m")
+      .setExpirationTime("10m")
       .sign(new TextEncoder().encode(SECRET)),
 };
