@@ -187,6 +187,16 @@ describe("npm run upload", () => {
     expect(await playedSeconds(link)).toBe(2);
   });
 
+  it("ends with a link that has a token, where the policy demands one", async () => {
+    const { ready } = await start({ STREAM_PORT: await freePortText() });
+    const cli = run("upload.ts", [smallVideo, "--url", ready.url, "--tenant", ready.tenant, "--key", ready.key]);
+    expect(await cli.exited).toBe(0);
+    const [, link = ""] = LINK.exec(cli.printed.stdout.trimEnd().split("\n").at(-1) ?? "") ?? [];
+    expect(await playedSeconds(link)).toBe(2);
+    const [, uid = ""] = /^Video (\S+),/m.exec(cli.printed.stdout) ?? [];
+    expect((await fetch(`${new URL(link).origin}/${uid}/iframe`)).status).toBe(401);
+  });
+
   it("prints the gateway's refusal, and resumes an upload after it was killed", async () => {
     const streamPort = await freePortText();
     const { ready } = await start({ STREAM_PORT: streamPort });
@@ -210,7 +220,7 @@ describe("npm run upload", () => {
     const resumed = run("upload.ts", args);
     expect(await resumed.exited).toBe(0);
     expect(resumed.printed.stdout).toContain("Resuming the upload");
-    expect(resumed.printed.stdout).toMatch(/\nUploaded video\.mp4\..*\n.*(?:Watch it: |It is ready\.)/);
+    expect(resumed.printed.stdout).toMatch(/\nUploaded video\.mp4\..*\n.*Watch it: /);
     const states = async () => {
       const videos = (await (await fetch(`${control}/videos`)).json()) as {
         status: { state: string };
