@@ -45,19 +45,20 @@ export async function waitUntilReady(
 /**
  * A link that plays a ready video: with a token if the key may sign one.
  *
- * @returns `undefined` if the video needs a token that the key cannot sign, or has no player that is known
+ * @returns why there is none, if the video needs a token that the gateway refuses, or has no player that is known
  */
 export async function playbackLink(
   { endpoint, key, id }: UploadAccess,
   { playback, signed }: UploadDocument,
-): Promise<string | undefined> {
+): Promise<{ readonly link: string } | { readonly reason: string }> {
   const answer = await fetch(`${endpoint}/${id}/playback`, {
     method: "POST",
     headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
     body: "{}",
   });
-  if (answer.ok) return ((await answer.json()) as { iframe?: string }).iframe;
-  await answer.body?.cancel();
+  const { iframe, detail } = (await answer.json()) as { iframe?: string; detail?: string };
+  if (!answer.ok && signed) return { reason: `It plays with a token only. ${detail}` };
   // Stream's player is beside the manifests.
-  return signed ? undefined : playback?.hls?.replace(/\/manifest\/video\.m3u8$/, "/iframe");
+  const link = answer.ok ? iframe : playback?.hls?.replace(/\/manifest\/video\.m3u8$/, "/iframe");
+  return link === undefined ? { reason: "Stream has not said where it plays." } : { link };
 }

@@ -23,11 +23,34 @@ const DEMO_LIMITS = { pending: 50, rate: { tenant: 60 }, quota: { day: { uploads
  * @returns the known key while it is valid, else a new one
  */
 export async function seedDemo(url: string, operatorToken: string, knownKey?: string): Promise<string> {
-  const call = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(`${url}/admin/v1/tenants/${DEMO_TENANT}${path}`, {
+  const call = operatorOf(url, operatorToken);
+  const tenant = `/tenants/${DEMO_TENANT}`;
+  if ((await call("GET", tenant)).status === 404)
+    await call("PUT", tenant, { name: "Demo", policy: DEMO_POLICY, limits: DEMO_LIMITS });
+  if (knownKey !== undefined) {
+    const policy = await fetch(`${url}/v1/${DEMO_TENANT}/policy`, { headers: { Authorization: `Bearer ${knownKey}` } });
+    if (policy.ok) return knownKey;
+  }
+  const { key } = (await (await call("POST", `${tenant}/keys`, { name: "npm start" })).json()) as { key: string };
+  return key;
+}
+
+const SIGNING_KEYS = "/upstreams/default/signing-keys";
+
+/** Makes a key that signs playback tokens, unless there is one. */
+export async function seedSigningKey(url: string, operatorToken: string): Promise<void> {
+  const call = operatorOf(url, operatorToken);
+  const { signingKeys } = (await (await call("GET", SIGNING_KEYS)).json()) as { signingKeys: { signs: boolean }[] };
+  if (!signingKeys.some(({ signs }) => signs)) await call("POST", SIGNING_KEYS);
+}
+
+/** @returns a function that calls the operator API, and throws if it refuses with another status than 404 */
+function operatorOf(url: string, token: string) {
+  return async (method: string, path: string, body?: unknown): Promise<Response> => {
+    const response = await fetch(`${url}/admin/v1${path}`, {
       method,
       headers: {
-        Authorization: `Bearer ${operatorToken}`,
+        Authorization: `Bearer ${token}`,
         ...(body !== undefined && { "Content-Type": "application/json" }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
@@ -38,13 +61,4 @@ export async function seedDemo(url: string, operatorToken: string, knownKey?: st
       );
     return response;
   };
-
-  if ((await call("GET", "")).status === 404)
-    await call("PUT", "", { name: "Demo", policy: DEMO_POLICY, limits: DEMO_LIMITS });
-  if (knownKey !== undefined) {
-    const policy = await fetch(`${url}/v1/${DEMO_TENANT}/policy`, { headers: { Authorization: `Bearer ${knownKey}` } });
-    if (policy.ok) return knownKey;
-  }
-  const { key } = (await (await call("POST", "/keys", { name: "npm start" })).json()) as { key: string };
-  return key;
 }

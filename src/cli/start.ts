@@ -12,7 +12,7 @@ import { loadSettings, saveSettings } from "./local-settings.ts";
 import { registerLocalWebhook } from "./local-webhook.ts";
 import { STATE } from "./paths.ts";
 import { runMain } from "./run-main.ts";
-import { DEMO_POLICY, DEMO_TENANT, seedDemo } from "./seed-demo.ts";
+import { DEMO_POLICY, DEMO_TENANT, seedDemo, seedSigningKey } from "./seed-demo.ts";
 import { ensureBuilt, ensureMigrated, readWorkerOptions } from "./wrangler.ts";
 
 const DEFAULT_PORT = 8787;
@@ -56,7 +56,13 @@ async function main(): Promise<void> {
     onLog: (line) => console.error(line),
   });
   const operatorToken = worker.OPERATOR_TOKEN;
-  const key = await seedDemo(gateway.url, operatorToken, settings.demoKey).catch(async (error: unknown) => {
+  const seed = async () => {
+    const key = await seedDemo(gateway.url, operatorToken, settings.demoKey);
+    // Nothing is made in an account that is someone's: there, Stream signs.
+    if (stream) await seedSigningKey(gateway.url, operatorToken);
+    return key;
+  };
+  const key = await seed().catch(async (error: unknown) => {
     // The Worker's log, which says more, arrives before the gateway has stopped.
     await gateway.stop();
     throw error;

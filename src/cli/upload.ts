@@ -118,12 +118,8 @@ async function showLink(id: string): Promise<void> {
   endProgress();
   if (ready?.state === "failed") fail(`Stream could not process it: ${ready.failure ?? "unknown reason"}.`);
   if (ready?.state !== "ready") return console.log(`Ask for it later: GET ${endpoint}/${id}`);
-  const link = await playbackLink(access, ready);
-  console.log(
-    link === undefined
-      ? "It is ready. It plays with a token only, which needs a key with the scope playback:sign."
-      : `Watch it: ${link}`,
-  );
+  const found = await playbackLink(access, ready);
+  console.log("link" in found ? `Watch it: ${found.link}` : `It is ready. ${found.reason}`);
 }
 
 const BAR_CHARACTERS = 40;

@@ -1,3 +1,4 @@
+import { decodeJwt, decodeProtectedHeader } from "jose";
 import { readFile, stat } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
@@ -163,38 +164,49 @@ describe("npm run upload", () => {
     })`);
   }
 
-  /** Creates a tenant whose videos need no token, unlike the demo's. @returns its key */
-  async function openTenant({ url, operatorToken }: Ready): Promise<string> {
+  const lastLine = ({ printed }: RunningCli) => printed.stdout.trimEnd().split("\n").at(-1) ?? "";
+  const linkOf = (cli: RunningCli) => LINK.exec(lastLine(cli))?.[1] ?? lastLine(cli);
+
+  /** Creates a tenant with a key of these scopes. @returns the key */
+  async function makeTenant({ url, operatorToken }: Ready, id: string, document: object, scopes: readonly string[]) {
     const headers = { ...bearer(operatorToken), "Content-Type": "application/json" };
     const send = (method: string, path: string, body: object) =>
-      fetch(`${url}/admin/v1/tenants/open${path}`, { method, headers, body: JSON.stringify(body) });
-    await send("PUT", "", {});
-    return ((await (await send("POST", "/keys", { name: "test" })).json()) as { key: string }).key;
+      fetch(`${url}/admin/v1/tenants/${id}${path}`, { method, headers, body: JSON.stringify(body) });
+    await send("PUT", "", document);
+    return ((await (await send("POST", "/keys", { name: "test", scopes })).json()) as { key: string }).key;
   }
 
-  it("uploads a video, waits until it is ready, and ends with a link", async () => {
+  it("uploads a video, waits until it is ready, and ends with a link that plays it", async () => {
     const { ready } = await start({ STREAM_PORT: await freePortText() });
-    const key = await openTenant(ready);
-    const cli = run("upload.ts", [smallVideo, "--url", ready.url, "--tenant", "open", "--key", key]);
+    const { url, tenant, key, operatorToken } = ready;
+    const cli = run("upload.ts", [smallVideo, "--url", url, "--tenant", tenant, "--key", key]);
     expect(await cli.exited).toBe(0);
-    const [, id = ""] = /upload (\S+)/.exec(cli.printed.stdout) ?? [];
-    const upload = async () => {
-      const answer = await fetch(`${ready.url}/v1/open/uploads/${id}`, { headers: bearer(key) });
-      return JSON.stringify(await answer.json());
-    };
-    expect(await upload()).toContain('"state":"ready"');
-    const [, link = ""] = LINK.exec(cli.printed.stdout.trimEnd().split("\n").at(-1) ?? "") ?? [];
+    const [, uid = ""] = /Video (\w+), upload/.exec(cli.printed.stdout) ?? [];
+
+    // The demo's policy forces signed URLs, and a key that `npm start` made signs them.
+    const link = linkOf(cli);
     expect(await playedSeconds(link)).toBe(2);
+    const token = new URL(link).pathname.split("/")[1] ?? "";
+    expect(decodeJwt(token)).toMatchObject({ sub: uid });
+    const keys = await fetch(`${url}/admin/v1/upstreams/default/signing-keys`, { headers: bearer(operatorToken) });
+    // One, however often it was started.
+    expect(await keys.json()).toMatchObject({ signingKeys: [{ id: decodeProtectedHeader(token).kid, signs: true }] });
+    expect((await fetch(link.replace(token, uid))).status).toBe(401);
   });
 
-  it("ends with a link that has a token, where the policy demands one", async () => {
+  it("ends with a link without a token, or says why there is none, for a key that may not sign", async () => {
     const { ready } = await start({ STREAM_PORT: await freePortText() });
-    const cli = run("upload.ts", [smallVideo, "--url", ready.url, "--tenant", ready.tenant, "--key", ready.key]);
-    expect(await cli.exited).toBe(0);
-    const [, link = ""] = LINK.exec(cli.printed.stdout.trimEnd().split("\n").at(-1) ?? "") ?? [];
-    expect(await playedSeconds(link)).toBe(2);
-    const [, uid = ""] = /^Video (\S+),/m.exec(cli.printed.stdout) ?? [];
-    expect((await fetch(`${new URL(link).origin}/${uid}/iframe`)).status).toBe(401);
+    const signed = { policy: { metadata: { requiresignedurls: { force: true } } } };
+    const upload = async (tenant: string, document: object) => {
+      const key = await makeTenant(ready, tenant, document, ["uploads:create", "uploads:read"]);
+      const cli = run("upload.ts", [smallVideo, "--url", ready.url, "--tenant", tenant, "--key", key]);
+      expect(await cli.exited).toBe(0);
+      return cli;
+    };
+    expect(await playedSeconds(linkOf(await upload("open", {})))).toBe(2);
+    expect(lastLine(await upload("signed", signed))).toMatch(
+      /^It is ready\. It plays with a token only\. .*playback:sign/,
+    );
   });
 
   it("prints the gateway's refusal, and resumes an upload after it was killed", async () => {
@@ -220,7 +232,7 @@ describe("npm run upload", () => {
     const resumed = run("upload.ts", args);
     expect(await resumed.exited).toBe(0);
     expect(resumed.printed.stdout).toContain("Resuming the upload");
-    expect(resumed.printed.stdout).toMatch(/\nUploaded video\.mp4\..*\n.*Watch it: /);
+    expect(resumed.printed.stdout).toMatch(/\nUploaded video\.mp4\..*\nWatch it: /);
     const states = async () => {
       const videos = (await (await fetch(`${control}/videos`)).json()) as {
         status: { state: string };
