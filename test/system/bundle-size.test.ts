@@ -5,10 +5,10 @@ import { describe, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/paths.ts";
 
 /** A limit of this project, since start-up time grows with the bundle. Workers accepts 10 MiB. */
-const MAX_BUNDLE_BYTES = 105 * 1024;
+const MAX_BUNDLE_BYTES = 116 * 1024;
 
 describe("the built Worker", () => {
-  it("has at most 105 KiB when gzipped", async () => {
+  it("has at most 116 KiB when gzipped", async () => {
     const bundle = await readFile(join(ROOT, "dist", "index.js"));
     expect(gzipSync(bundle).byteLength).toBeLessThanOrEqual(MAX_BUNDLE_BYTES);
   });
