@@ -35,7 +35,7 @@ describe("the state diagram in docs/api.md", () => {
       seconds: 1,
       deletionRequested: false,
       lost: false,
-      restoredCount: 0,
+      rounds: 0,
       measured: { bytes: false, seconds: false },
     };
     const possible = UPLOAD_STATES.flatMap((state) =>

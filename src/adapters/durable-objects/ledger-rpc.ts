@@ -30,7 +30,7 @@ export interface StoredUpload extends Correlation {
   readonly clippedFrom?: string;
   readonly upstream: string;
   readonly failure?: string;
-  /** `restoredCount` in the core. */
+  /** `rounds` in the core. */
   readonly returns: number;
   /** `deletionRequested` in the core. */
   readonly unwanted: boolean;
@@ -67,7 +67,7 @@ export function uploadRecordOf(stored: StoredUpload, tenant: string): UploadReco
   return {
     ...upload,
     ...ownerOf({ creator: person, label }, tenant),
-    restoredCount: returns,
+    rounds: returns,
     deletionRequested: unwanted,
     deletionPending: deleting,
     ...(video !== undefined && { video: JSON.parse(video) as VideoJson }),

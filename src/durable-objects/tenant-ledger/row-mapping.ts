@@ -15,7 +15,7 @@ import type { NewUpload, UploadRow } from "./schema.ts";
 
 /**
  * Maps rows of `uploads` to the types of the core and of RPC, and back. The column `unwanted` is `deletionRequested`,
- * `returns` is `restoredCount`, and `deletions` is `failedDeletions`. Times are seconds since the epoch.
+ * `returns` is `rounds`, and `deletions` is `failedDeletions`. Times are seconds since the epoch.
  */
 
 /** The keys become the columns of the INSERT, so absent values are left out. */
@@ -121,7 +121,7 @@ function fieldsOf(row: UploadRow): Omit<Upload, keyof Owner> {
     ...(source !== null && { source }),
     ...(clipped_from !== null && { clippedFrom: clipped_from }),
     ...(failure !== null && { failure }),
-    restoredCount: row.returns,
+    rounds: row.returns,
     ...correlationOf(row),
   };
 }
@@ -138,27 +138,23 @@ function correlationOf({ name, meta, grant_id, reference, idempotency, fingerpri
 }
 
 /** With Stream's last description of its video. */
-export function describedUpload(
-  row: UploadRow,
-  tenant: string,
-): Upload & { readonly edits: number; readonly video?: VideoJson } {
+export function describedUpload(row: UploadRow, tenant: string): Upload & { readonly video?: VideoJson } {
   return {
     ...fieldsOf(row),
-    edits: row.edits,
     ...ownerOf(row, tenant),
     ...(row.video !== null && { video: JSON.parse(row.video) as VideoJson }),
   };
 }
 
 export function storedUpload(row: UploadRow): StoredUpload {
-  const { restoredCount, ...upload } = fieldsOf(row);
+  const { rounds, ...upload } = fieldsOf(row);
   const { creator: key, label } = row;
   return {
     ...upload,
     ...(key !== null && { [subjectOf(key) === key ? "creator" : "person"]: key }),
     ...(label !== null && { label }),
     upstream: row.upstream,
-    returns: restoredCount,
+    returns: rounds,
     unwanted: row.unwanted !== 0,
     ...(row.unwanted !== 0 && row.due !== null && row.uid !== null && { deleting: true }),
     ...(row.video !== null && { video: row.video }),
@@ -182,7 +178,7 @@ export function progressOf(row: UploadRow): UploadProgress {
     state,
     bytes,
     seconds,
-    restoredCount: row.returns,
+    rounds: row.returns,
     deletionRequested: row.unwanted !== 0,
     lost: row.lost !== 0,
     measured: { bytes: row.bytes_measured !== 0, seconds: row.seconds_measured !== 0 },
@@ -202,7 +198,7 @@ export function progressColumns(progress: UploadProgress) {
     failure: failure ?? null,
     unwanted: Number(progress.deletionRequested),
     lost: Number(progress.lost),
-    returns: progress.restoredCount,
+    returns: progress.rounds,
     bytes_measured: Number(measured.bytes),
     seconds_measured: Number(measured.seconds),
   };
@@ -220,6 +216,6 @@ export function shortJson(json: VideoJson): string | null {
 /** The columns that can change after the insert. */
 export type UploadChange = Partial<
   Pick<UploadRow, "location" | "idempotency" | "due" | "video" | "deletions"> &
-    Pick<UploadRow, "name" | "meta" | "label" | "expires" | "day" | "edits" | "editing"> &
+    Pick<UploadRow, "name" | "meta" | "label" | "expires" | "day" | "editing"> &
     ReturnType<typeof progressColumns>
 >;

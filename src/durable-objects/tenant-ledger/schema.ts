@@ -76,11 +76,10 @@ const STEPS: readonly (string | ((sql: SqlStorage, now: number) => void))[] = [
   ALTER TABLE uploads ADD COLUMN label TEXT;
   CREATE INDEX uploads_by_label ON uploads (label, id) WHERE label <> '';`,
 
-  // Videos that are no uploads, and edits of all.
+  // Videos that are no uploads.
   `
   ALTER TABLE uploads ADD COLUMN source TEXT;
-  ALTER TABLE uploads ADD COLUMN clipped_from TEXT;
-  ALTER TABLE uploads ADD COLUMN edits INTEGER NOT NULL DEFAULT 0;`,
+  ALTER TABLE uploads ADD COLUMN clipped_from TEXT;`,
 
   // An edit has begun, and what became of it is not known yet: the seconds from before it.
   "ALTER TABLE uploads ADD COLUMN editing REAL",
@@ -187,7 +186,7 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly failure: string | null;
   /** `deletionRequested`, as 0 or 1. */
   readonly unwanted: number;
-  /** `restoredCount`. */
+  /** `rounds`, of which 0.1 counts those of restored videos: after a rollback, its events continue the numbers. */
   readonly returns: number;
   /** 1: measured by Stream; 0: still the reservation. */
   readonly bytes_measured: number;
@@ -211,8 +210,6 @@ export interface UploadRow extends Record<string, SqlStorageValue> {
   readonly source: "copy" | "clip" | null;
   /** The uid of the video that a clip was made of. */
   readonly clipped_from: string | null;
-  /** How many events `upload.updated` there were. */
-  readonly edits: number;
   /** The seconds from before an edit of which it is not known yet what became; null: there is none. */
   readonly editing: number | null;
 }

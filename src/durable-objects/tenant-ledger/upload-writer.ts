@@ -60,7 +60,7 @@ export class UploadWriter {
     // A longer reservation was made when the edit began, and no event has shown it.
     const before = isLive(row.state) ? { ...row, seconds: row.editing ?? row.seconds } : row;
     if (shown(before) === shown({ ...row, ...change })) return this.update(row, change);
-    const edited = this.update(row, { ...change, edits: row.edits + 1 });
+    const edited = this.update(row, { ...change, returns: row.returns + 1 });
     this.queueEvent(edited, "upload.updated");
     return edited;
   }

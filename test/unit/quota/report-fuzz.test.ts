@@ -24,7 +24,7 @@ const reserved = (created: number): Row => ({
   bytes: 1_000,
   seconds: 600,
   created,
-  restoredCount: 0,
+  rounds: 0,
   deletionRequested: false,
   lost: false,
   measured: { bytes: false, seconds: false },

@@ -5,7 +5,7 @@ import { NOON } from "../../support/policy-fixtures.ts";
 
 function upload(state: UploadState, more: Partial<Upload> = {}): Upload {
   const times = { created: NOON, expires: NOON + 1_800 };
-  return { id: "u", uid: "0".repeat(32), state, bytes: 900, seconds: 60, restoredCount: 0, ...times, ...more };
+  return { id: "u", uid: "0".repeat(32), state, bytes: 900, seconds: 60, rounds: 0, ...times, ...more };
 }
 
 describe("videoDocument", () => {

@@ -56,7 +56,7 @@ describe("a copy, after any reports of one video in any order", () => {
           deletionRequested: false,
           lost: false,
           measured: { bytes: false, seconds: false },
-          restoredCount: 0,
+          rounds: 0,
         };
         for (const transition of transitions) {
           const report = "report" in transition ? transition.report : undefined;
@@ -68,7 +68,7 @@ describe("a copy, after any reports of one video in any order", () => {
           if (isTold) expect(["failed", "cancelled", "deleted"]).toContain(after.state);
           if (after.state === "ready" && after.measured.bytes) expect(bytes).toBeLessThanOrEqual(RESERVED.bytes);
           if (after.state === "ready" && after.measured.seconds) expect(seconds).toBeLessThanOrEqual(RESERVED.seconds);
-          const isBack = transition.kind === "restored" && after.restoredCount > copy.restoredCount;
+          const isBack = transition.kind === "restored" && after.rounds > copy.rounds;
           if (!isBack)
             expect(UPLOAD_STATES.indexOf(after.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(copy.state));
           copy = after;
@@ -89,7 +89,7 @@ describe("a copy that was missing at Stream", () => {
       deletionRequested: false,
       lost: false,
       measured: { bytes: false, seconds: false },
-      restoredCount: 0,
+      rounds: 0,
     };
     const report = { kind: "ready", uid, bytes: RESERVED.bytes + 1 } as const;
     expect(applyTransition(missing, { kind: "restored", report })).toMatchObject({

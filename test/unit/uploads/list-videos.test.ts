@@ -21,7 +21,7 @@ function upload(index: number, state: UploadState): UploadRecord {
     upstream: "default",
     deletionRequested: false,
     deletionPending: false,
-    restoredCount: 0,
+    rounds: 0,
   };
   return { id: `${index}`, uid, state, bytes: 1, seconds: 1, ...kept };
 }

@@ -57,7 +57,7 @@ const start: UploadProgress = {
   seconds: 600,
   deletionRequested: false,
   lost: false,
-  restoredCount: 0,
+  rounds: 0,
   measured: { bytes: false, seconds: false },
 };
 /** For every state and transition, in the order of the columns above: the next state. */
@@ -190,10 +190,10 @@ describe("applyTransition in sequence", () => {
         const sequences: number[] = [];
         for (const name of sequence) {
           const next = applyTransition(upload, TRANSITIONS[name]);
-          if (next.restoredCount === upload.restoredCount)
+          if (next.rounds === upload.rounds)
             expect(UPLOAD_STATES.indexOf(next.state)).toBeGreaterThanOrEqual(UPLOAD_STATES.indexOf(upload.state));
           if (next.state !== upload.state) {
-            const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, edits: 0, ...next }, 0);
+            const event = uploadEvent("acme", { id: "1", created: 0, expires: 0, ...next }, 0);
             if (event) sequences.push(event.data.sequence);
           }
           upload = next;
@@ -207,12 +207,12 @@ describe("applyTransition in sequence", () => {
     expect(after(["ready", "absent", "restored"])).toMatchObject({
       state: "ready",
       deletionRequested: false,
-      restoredCount: 1,
+      rounds: 1,
     });
     expect(after(["ready", "cancelled", "restored"])).toMatchObject({
       state: "deleted",
       deletionRequested: true,
-      restoredCount: 0,
+      rounds: 0,
     });
     expect(after(["ready", "absent", "cancelled", "restored"])).toMatchObject({
       state: "deleted",
@@ -249,8 +249,7 @@ describe("uploadEvent", () => {
       uid,
       created: 0,
       expires: 1_800,
-      restoredCount: 0,
-      edits: 0,
+      rounds: 0,
       ...size,
     };
     expect(uploadEvent("acme", upload, 60)).toEqual({

@@ -7,15 +7,14 @@ const UPLOAD: Upload = {
   state: "issued",
   created: 0,
   expires: 1_800,
-  restoredCount: 0,
+  rounds: 0,
   bytes: 900,
   seconds: 12.5,
 };
-const EDITS = { edits: 0 };
 
 describe("uploadEvent", () => {
   it("returns one type of event per state, and none for a state before the upload URL exists", () => {
-    const types = UPLOAD_STATES.map((state) => [state, uploadEvent("acme", { ...UPLOAD, ...EDITS, state }, 60)?.type]);
+    const types = UPLOAD_STATES.map((state) => [state, uploadEvent("acme", { ...UPLOAD, state }, 60)?.type]);
     expect(types).toEqual([
       ["reserved", undefined],
       ["unknown", undefined],
@@ -29,28 +28,28 @@ describe("uploadEvent", () => {
   });
 
   it("numbers the events of an upload in the order of its states", () => {
-    const events = UPLOAD_STATES.flatMap((state) => uploadEvent("acme", { ...UPLOAD, ...EDITS, state }, 60) ?? []);
+    const events = UPLOAD_STATES.flatMap((state) => uploadEvent("acme", { ...UPLOAD, state }, 60) ?? []);
     expect(events.map(({ data }) => data.sequence)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(["upload.updated", ...events.map(({ type }) => type)]).toEqual([...UPLOAD_EVENT_TYPES]);
   });
 
   it("numbers edits between the states: what follows one has a higher number, and what came before a lower one", () => {
-    const numberOf = (state: Upload["state"], edits: number, restoredCount: number, type?: "upload.updated") =>
-      uploadEvent("acme", { ...UPLOAD, state, edits, restoredCount }, 60, type)?.data.sequence;
+    const numberOf = (state: Upload["state"], rounds: number, type?: "upload.updated") =>
+      uploadEvent("acme", { ...UPLOAD, state, rounds }, 60, type)?.data.sequence;
     expect([
-      numberOf("issued", 0, 0),
-      numberOf("issued", 1, 0, "upload.updated"),
-      numberOf("ready", 1, 0),
-      numberOf("ready", 2, 0, "upload.updated"),
-      numberOf("deleted", 2, 0),
-      numberOf("ready", 2, 1),
-      numberOf("ready", 3, 1, "upload.updated"),
-      numberOf("deleted", 3, 1),
+      numberOf("issued", 0),
+      numberOf("issued", 1, "upload.updated"),
+      numberOf("ready", 1),
+      numberOf("ready", 2, "upload.updated"),
+      numberOf("deleted", 2),
+      numberOf("ready", 3),
+      numberOf("ready", 4, "upload.updated"),
+      numberOf("deleted", 4),
     ]).toEqual([1, 6, 10, 12, 18, 22, 24, 30]);
   });
 
   it("continues the numbers when a video is restored", () => {
-    const restored = uploadEvent("acme", { ...UPLOAD, ...EDITS, state: "ready", restoredCount: 1 }, 60);
+    const restored = uploadEvent("acme", { ...UPLOAD, state: "ready", rounds: 1 }, 60);
     expect(restored?.data.sequence).toBe(10);
   });
 });

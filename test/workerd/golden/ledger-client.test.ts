@@ -91,9 +91,10 @@ const EDITED: StreamVideo = {
   },
 };
 
-const stored = { bytes: 1000, seconds: 60, created: T, expires: T + 1800, upstream: "default", restoredCount: 0 };
+const stored = { bytes: 1000, seconds: 60, created: T, expires: T + 1800, upstream: "default", rounds: 0 };
 const EDITED_UPLOAD: UploadRecord = {
   ...stored,
+  rounds: 1,
   id: id(23),
   state: "issued",
   uid: uid(6),
@@ -265,7 +266,7 @@ const CASES: readonly [name: string, call: (ledgers: Ledgers) => Promise<unknown
       uid: uid(7),
       bytes: 0,
       seconds: 30,
-      restoredCount: 1,
+      rounds: 1,
       deletionRequested: false,
       deletionPending: false,
       video: PENDING.json,

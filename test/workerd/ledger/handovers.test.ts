@@ -277,7 +277,7 @@ describe("the check for lost events", () => {
     await runInDurableObject(ledger, (_, { storage: { sql } }) => {
       for (const table of ["handovers", "checked_events"]) sql.exec(`DROP TABLE ${table}`);
       sql.exec("DROP INDEX uploads_by_label");
-      for (const column of ["day", "label", "source", "clipped_from", "edits", "editing"])
+      for (const column of ["day", "label", "source", "clipped_from", "editing"])
         sql.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
       sql.exec("UPDATE schema SET steps = 6");
     });

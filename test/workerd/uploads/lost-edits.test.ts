@@ -49,7 +49,7 @@ describe("an edit whose Worker was killed", () => {
       seconds: 75,
       expires: Date.parse(uploadExpiry) / 1000,
       editing: null,
-      edits: 1,
+      returns: 1,
     });
     expect(await events(ledger)).toEqual(["upload.updated"]);
     await expectLedgerConsistent(ledger);

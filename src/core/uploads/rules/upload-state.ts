@@ -66,8 +66,8 @@ export interface Upload extends UploadSize, Correlation, Owner {
   readonly clippedFrom?: string;
   /** Stream's code for a failed video: `ERR_NON_VIDEO`, … */
   readonly failure?: string;
-  /** How often the video reappeared at Stream after it was missing. */
-  readonly restoredCount: number;
+  /** How often its events began a new round of numbers: with each edit that shows, and each time its missing video reappeared. */
+  readonly rounds: number;
 }
 
 /** What Stream reports about a video, reduced to what its upload needs. */
@@ -102,8 +102,7 @@ export type UploadTransition =
   | { readonly kind: "restored"; readonly report: ReadyVideo };
 
 /** The fields of an upload that a transition may change. */
-export interface UploadProgress
-  extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "restoredCount" | "source"> {
+export interface UploadProgress extends UploadSize, Pick<Upload, "state" | "uid" | "failure" | "rounds" | "source"> {
   /**
    * The tenant cancelled or deleted the upload, or the gateway cancelled it because its URL could not be handed out. A video
    * with content is deleted at Stream only if this is set.
@@ -149,7 +148,7 @@ export function applyTransition(upload: UploadProgress, transition: UploadTransi
     state,
     deletionRequested: upload.deletionRequested || CANCELLING.has(transition.kind) || isUnreachable || isTooLarge,
     lost: upload.lost || (LOSING.has(transition.kind) && upload.state !== "issued"),
-    restoredCount: upload.restoredCount + (isRestored ? 1 : 0),
+    rounds: upload.rounds + (isRestored ? 1 : 0),
     ...(uid !== undefined && { uid }),
     ...(state === "failed" && failure !== undefined && { failure }),
   };

@@ -20,8 +20,8 @@ export const UPLOAD_EVENT_TYPES = [
 
 export type UploadEventType = (typeof UPLOAD_EVENT_TYPES)[number];
 
-/** Between the numbers of two edits is room for the events of all states. Numbers that were sent stay. */
-const NUMBERS_PER_EDIT = 6;
+/** Room for the events of all states after an edit, or in a video's life. Numbers that were sent stay: 0.1 has the same rounds. */
+const NUMBERS_PER_ROUND = 6;
 
 /** Version of the JSON below. Fields may be added within a version; existing fields keep their name and meaning. */
 const UPLOAD_EVENT_VERSION = 1;
@@ -71,18 +71,17 @@ const EVENT_TYPE_OF: Readonly<Record<UploadState, UploadEventType | undefined>> 
 /**
  * The event for an upload that has just entered its state, or was edited.
  *
- * @param edits of the upload, this one included
  * @param now seconds since the epoch
  * @returns `undefined` if the state has no event
  */
 export function uploadEvent(
   tenant: string,
-  { edits, ...upload }: DescribedUpload & { readonly edits: number },
+  upload: DescribedUpload,
   now: number,
   type = EVENT_TYPE_OF[upload.state],
 ): UploadEventBody | undefined {
   if (!type) return undefined;
-  const sequence = (upload.restoredCount + edits) * NUMBERS_PER_EDIT + UPLOAD_EVENT_TYPES.indexOf(type);
+  const sequence = upload.rounds * NUMBERS_PER_ROUND + UPLOAD_EVENT_TYPES.indexOf(type);
   return {
     type,
     version: UPLOAD_EVENT_VERSION,
