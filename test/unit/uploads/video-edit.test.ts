@@ -7,6 +7,7 @@ import {
   videoEditSchema,
   writeVideoEdit,
 } from "../../../src/core/uploads/rules/video-edit.ts";
+import { readDirectUpload } from "../../../src/core/uploads/rules/direct-upload.ts";
 
 /** The changes by policy key, or the code of the refusal. */
 function read(body: unknown): unknown {
@@ -66,6 +67,12 @@ describe("readVideoEdit", () => {
       publicDetails: null,
     });
     expect(read({})).toEqual({});
+  });
+
+  it("replaces lone surrogates, as a creation does", () => {
+    const [tag, project] = ["a\ud800b", "\u{1f600}"];
+    const creation = readDirectUpload({ meta: { tag, project } }, undefined);
+    expect(read({ meta: { tag, project } })).toEqual(Object.fromEntries(creation.ok ? creation.value.metadata : []));
   });
 
   it("ignores the reserved keys, in any case", () => {

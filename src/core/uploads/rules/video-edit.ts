@@ -69,7 +69,8 @@ export function readVideoEdit(body: VideoEditBody): Result<VideoEdit> {
   const parsed = parseUploadMetadata(encodeUploadMetadata(sent.map(([key, text]) => [key, text ?? ""])));
   if (!parsed.ok) return parsed;
   const changes = sent
-    .map(([key, text]) => [key.toLowerCase(), text] as const)
+    // Like UTF-8 in the header of a creation, this replaces lone surrogates.
+    .map(([key, text]) => [key.toLowerCase(), text?.toWellFormed() ?? null] as const)
     .filter(([key]) => !RESERVED_KEYS.has(key));
   return ok({
     metadata: { changes: new Map(changes), ...(meta === null && { clearsMeta: true }) },
