@@ -267,6 +267,13 @@ describe("/client/v4/accounts/:tenant/stream", () => {
     expect(harness.stream.requests()).toEqual([]);
   });
 
+  it("lets pages read that they need not ask again", async () => {
+    const answer = await fetch(`${harness.url}/client/v4/accounts/acme/stream/keys`, {
+      headers: { Origin: "https://page.example" },
+    });
+    expect(answer.headers.get("access-control-expose-headers")).toContain("X-Should-Retry");
+  });
+
   it("is not asked again by the SDK for what is not offered", async () => {
     const before = harness.log.length;
     const patient = new Cloudflare({ apiToken: key, baseURL: `${harness.url}/client/v4`, maxRetries: 2 });

@@ -47,6 +47,7 @@ const EXPOSE_HEADERS = [
   "Upload-Offset",
   "WWW-Authenticate",
   "X-Request-ID",
+  "X-Should-Retry",
 ].join(", ");
 
 /** The format that browsers send, up to 1,000 characters. */
