@@ -45,6 +45,23 @@ export function describeVideo(video: Video, origin: string) {
       dash: `${origin}/${video.uid}/manifest/video.mpd`,
     },
     ...(video.publicDetails && { publicDetails: video.publicDetails }),
-    watermark: video.watermark === null ? null : { uid: video.watermark },
+    watermark: video.watermark === null ? null : describeWatermark(video.watermark), // [C]
+  };
+}
+
+/** A watermark profile, as the API shows it. [C] */
+export function describeWatermark(uid: string) {
+  return {
+    uid,
+    name: "Logo",
+    created: "2026-01-01T00:00:00Z",
+    size: 29_472,
+    width: 600,
+    height: 400,
+    opacity: 0.75,
+    padding: 0.1,
+    position: "upperRight",
+    scale: 0.1,
+    downloadedFrom: `https://pictures.example/${uid}.png?signature=secret`,
   };
 }

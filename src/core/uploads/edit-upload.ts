@@ -25,7 +25,7 @@ import { type Result, err, ok } from "../shared/result.ts";
 import { parseVideo } from "../stream/rules/parse-video.ts";
 import { type Upstream, requireUpstream } from "../stream/rules/upstream.ts";
 import type { StreamVideo } from "../stream/rules/video.ts";
-import { type VideoJson, metaOf, withoutTag } from "../stream/rules/video-document.ts";
+import { type VideoJson, metaOf, forClients } from "../stream/rules/video-document.ts";
 import { NO_SUCH_UPLOAD } from "./find-upload.ts";
 import { summarizeDecision } from "./rules/decision-summary.ts";
 import type { UploadRecord } from "./rules/upload-record.ts";
@@ -194,14 +194,14 @@ async function change(ports: EditUploadPorts, edit: Edit, reserved: number, trac
   const asBefore: EditEnd = { video: before, ...(seconds !== undefined && { seconds }) };
   const body = await decide(ports, edit, before, trace);
   if (!body.ok) return { result: body, end: asBefore, unused: 1 };
-  if (!body.value) return { result: ok(withoutTag(before.json)), end: { ...pending, video: before }, unused: 1 };
+  if (!body.value) return { result: ok(forClients(before.json)), end: { ...pending, video: before }, unused: 1 };
 
   const answer = await ports.stream.call(upstream, { method: "POST", path: `/${uid}`, json: body.value });
   if (!answer.ok) return { result: answer, end: mayBeCarriedOut(answer.problem) ? {} : asBefore, unused: 0 };
   const after = ofUid(parseVideo(answer.value, upstream), uid);
   if (!after)
     return { result: err(problem("stream_bad_answer", "Stream's answer cannot be used.")), end: {}, unused: 0 };
-  return { result: ok(withoutTag(after.json)), end: { ...pending, video: after }, unused: 0 };
+  return { result: ok(forClients(after.json)), end: { ...pending, video: after }, unused: 0 };
 }
 
 /** @returns the body for Stream; `undefined` if nothing changes */

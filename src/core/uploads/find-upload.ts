@@ -3,7 +3,7 @@ import { problem } from "../shared/problem.ts";
 import { requireUpstream } from "../stream/rules/upstream.ts";
 import { canAccess } from "../auth/rules/upload-visibility.ts";
 import { type Result, ok, err } from "../shared/result.ts";
-import { type VideoJson, videoDocument, withoutTag } from "../stream/rules/video-document.ts";
+import { type VideoJson, videoDocument, forClients } from "../stream/rules/video-document.ts";
 import type { Access } from "../auth/authenticate.ts";
 import type { Ledgers } from "../ports/ledger.ts";
 import type { UploadRecord } from "./rules/upload-record.ts";
@@ -60,5 +60,5 @@ export async function viewVideo(
   if (!call.ok) return call;
   const video = await stream.video(upstream.value, uid);
   if (!video) return err(problem("stream_error", "Stream did not return the video."));
-  return ok("json" in video ? withoutTag(video.json) : undefined);
+  return ok("json" in video ? forClients(video.json) : undefined);
 }

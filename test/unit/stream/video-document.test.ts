@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Upload, UploadState } from "../../../src/core/uploads/rules/upload-state.ts";
-import { videoDocument } from "../../../src/core/stream/rules/video-document.ts";
+import { forClients, videoDocument } from "../../../src/core/stream/rules/video-document.ts";
 import { NOON } from "../../support/policy-fixtures.ts";
 
 function upload(state: UploadState, more: Partial<Upload> = {}): Upload {
@@ -51,5 +51,24 @@ describe("videoDocument", () => {
       errorReasonCode: "ERR_NON_VIDEO",
       state: "error",
     });
+  });
+});
+
+describe("forClients", () => {
+  it("leaves out the tag, and the links that Stream has fetched a copy and a watermark from", () => {
+    const link = "https://files.example/1?signature=secret";
+    const video = {
+      uid: "v",
+      meta: { name: "n", sluice: "acme/u/mac", "downloaded-from": link },
+      watermark: { uid: "w", downloadedFrom: link },
+    };
+    const shown = { uid: "v", meta: { name: "n" }, watermark: { uid: "w" } };
+    expect(forClients(video)).toEqual(shown);
+    expect(videoDocument({ ...upload("issued"), video })).toMatchObject({
+      meta: shown.meta,
+      watermark: shown.watermark,
+    });
+    expect(JSON.stringify(videoDocument({ ...upload("issued"), video }))).not.toContain("secret");
+    expect(forClients({ uid: "v", meta: "?", watermark: null })).toEqual({ uid: "v", meta: "?", watermark: null });
   });
 });

@@ -8,7 +8,7 @@ import { parseTimeLeniently } from "../../shared/time.ts";
 import { parseUid } from "./upload-url.ts";
 import type { AccountMaxima } from "./upstream.ts";
 import type { SkippedVideo, StreamVideo } from "./video.ts";
-import type { VideoJson } from "./video-document.ts";
+import { LINK_KEY, type VideoJson } from "./video-document.ts";
 import { parseTag } from "./video-tag.ts";
 
 /** Something else counts as absent. */
@@ -30,9 +30,6 @@ const videoSchema = v.looseObject({
   clippedFrom: text,
   meta: v.fallback(v.nullish(v.record(v.string(), v.unknown())), undefined),
 });
-
-/** In the `meta` of a copy: the link that Stream has fetched it from, which may be signed. */
-const LINK_KEY = "downloaded-from";
 
 /** Of a description. Stream's have 3 levels; the operator's own systems may write more into `meta`. */
 const MAX_LEVELS = 32;

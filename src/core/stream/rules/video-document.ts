@@ -53,7 +53,7 @@ export function videoDocument(upload: Upload & { readonly video?: VideoJson }): 
     ...(source ? {} : { uploadExpiry: rfc3339(expires) }),
     ...(clippedFrom !== undefined && { clippedFrom }),
     ...(!ready && { duration: UNKNOWN, maxDurationSeconds: seconds }),
-    ...withoutTag(video),
+    ...forClients(video),
     uid,
     created: rfc3339(created),
     readyToStream: ready,
@@ -88,9 +88,22 @@ export function metaOf({ meta }: VideoJson): VideoJson {
   return isJsonObject(meta) ? meta : {};
 }
 
-/** Removes the tag by which the gateway recognizes the video, so that clients do not see it. */
-export function withoutTag(video: VideoJson): VideoJson {
-  const { meta } = video;
-  if (!isJsonObject(meta)) return video;
-  return { ...video, meta: Object.fromEntries(Object.entries(meta).filter(([key]) => key !== SLUICE_KEY)) };
+/** In the `meta` of a copy: the link that Stream has fetched it from, which may be signed. */
+export const LINK_KEY = "downloaded-from";
+
+/**
+ * What clients see of a video: not the tag by which the gateway recognizes it, and no link that Stream has fetched a file from. A
+ * row that version 0.1 has written may have the link of a copy.
+ */
+export function forClients(video: VideoJson): VideoJson {
+  const { meta, watermark } = video;
+  return {
+    ...video,
+    ...(isJsonObject(meta) && { meta: without(meta, SLUICE_KEY, LINK_KEY) }),
+    ...(isJsonObject(watermark) && { watermark: without(watermark, "downloadedFrom") }),
+  };
+}
+
+function without(object: VideoJson, ...keys: readonly string[]): VideoJson {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
 }
