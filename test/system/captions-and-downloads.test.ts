@@ -111,6 +111,20 @@ describe("downloads", () => {
   });
 });
 
+describe("an answer that is not Stream's", () => {
+  const JUNK = ["", "<html>", "{}", "x".repeat(11_000_000)];
+
+  it.each(["captions", "captions/en", "captions/en/vtt", "downloads"])("is none about %s", async (path) => {
+    for (const body of JUNK) {
+      harness.stream.addFault({ on: "api", kind: "status", status: 200, body });
+      expect(await problemOf(await send("GET", `/uploads/${uid}/${path}`))).toMatchObject({
+        status: 502,
+        code: "stream_bad_answer",
+      });
+    }
+  });
+});
+
 describe("watermarks", () => {
   it("are those that the policy names, without the link that they came from", async () => {
     const listed = [];
@@ -119,6 +133,24 @@ describe("watermarks", () => {
     expect(JSON.stringify(listed)).not.toContain("downloadedFrom");
     expect(await sdk().watermarks.get(WATERMARK, { account_id: tenant })).toMatchObject({ uid: WATERMARK });
     await expect(sdk().watermarks.get(OTHER_WATERMARK, { account_id: tenant })).rejects.toMatchObject({ status: 404 });
+  });
+
+  it("are shown with a video without the link that they came from", async () => {
+    const link = await sdk().directUpload.create({
+      account_id: tenant,
+      maxDurationSeconds: 60,
+      watermark: { uid: WATERMARK },
+    });
+    const path = `/client/v4/accounts/${tenant}/stream/${link.uid ?? ""}`;
+    const answers = [["GET"], ["POST", "{}"], ["POST", '{"requireSignedURLs":true}']] as const;
+    for (const [method, body] of answers) {
+      const answer = await fetch(`${harness.url}${path}`, { method, headers: bearer(key), ...(body && { body }) });
+      const text = await answer.text();
+      expect([answer.status, JSON.parse(text)]).toMatchObject([200, { result: { watermark: { uid: WATERMARK } } }]);
+      expect(text).not.toContain("downloadedFrom");
+    }
+    const listed = await fetch(`${harness.url}/client/v4/accounts/${tenant}/stream`, { headers: bearer(key) });
+    expect(await listed.text()).not.toContain("downloadedFrom");
   });
 
   it("are none without a call if the policy names none", async () => {

@@ -3,7 +3,6 @@ import { playbackBounds } from "../policy/rules/playback-bounds.ts";
 import { namedWatermarks } from "../policy/rules/named-watermarks.ts";
 import { narrow } from "../policy/rules/policy.ts";
 import type { StreamCall } from "../ports/stream.ts";
-import { isJsonObject } from "../shared/json.ts";
 import { problem } from "../shared/problem.ts";
 import { type Result, err, ok } from "../shared/result.ts";
 import { NO_SUCH_UPLOAD } from "../uploads/find-upload.ts";
@@ -20,6 +19,7 @@ const NOT_DOWNLOADABLE = problem("feature_not_allowed", "The policy does not hav
   key: "playback.downloadable",
 });
 const NO_SUCH_WATERMARK = problem("not_found", "The policy names no such watermark.");
+const BAD_ANSWER = err(problem("stream_bad_answer", "Stream's answer cannot be used."));
 
 /**
  * Hands a call about captions or downloads on to Stream. Its path is built from the uid in the ledger, and of the answer passes
@@ -45,7 +45,11 @@ export async function relayCall(
     path: path.replace(":uid", uid).replace(":language", language),
     ...content,
   });
-  return called.ok ? ok(answer(called.value)) : called;
+  return called.ok ? shown(answer(called.value)) : called;
+}
+
+function shown<T>(answer: T | undefined): Result<T> {
+  return answer === undefined ? BAD_ANSWER : ok(answer);
 }
 
 /** Lists the profiles of the account that the tenant's policy names. Without any, Stream is not asked. */
@@ -58,8 +62,7 @@ export async function listWatermarks(
   const { method, path, answer } = OPERATIONS.listWatermarks;
   const called = await callStream(ports, tenant.id, tenant.upstream, { method, path });
   if (!called.ok) return called;
-  const profiles: readonly unknown[] = Array.isArray(called.value) ? called.value : [];
-  return ok(profiles.filter((profile) => isJsonObject(profile) && named.includes(String(profile["uid"]))).map(answer));
+  return shown(answer(called.value)?.filter(({ uid }) => named.includes(String(uid))));
 }
 
 /** Reads a profile that the tenant's policy names. */
@@ -74,5 +77,5 @@ export async function readWatermark(
     method,
     path: path.replace(":profile", encodeURIComponent(profile)),
   });
-  return called.ok ? ok(answer(called.value)) : called;
+  return called.ok ? shown(answer(called.value)) : called;
 }

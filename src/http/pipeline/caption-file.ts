@@ -1,5 +1,6 @@
 import { problem } from "../../core/shared/problem.ts";
 import { type Result, err, ok } from "../../core/shared/result.ts";
+import { isWebVtt } from "../../core/stream/rules/webvtt.ts";
 import { readBody } from "./request-body.ts";
 
 /** "Caption files must be no larger than 10 MB." https://developers.cloudflare.com/stream/edit-videos/adding-captions/ */
@@ -30,15 +31,12 @@ export async function readCaptionFile(request: Request): Promise<Result<string>>
   if (bytes.byteLength > MAX_FILE_BYTES)
     return err(problem("body_too_large", `The file must have at most ${MAX_FILE_BYTES} bytes.`));
   const text = decode(bytes);
-  if (text === undefined || !WEBVTT.test(text))
+  if (text === undefined || !isWebVtt(text))
     return err(
       problem("body_invalid", "The file must be WebVTT in UTF-8: its first line begins with WEBVTT.", { key: "file" }),
     );
   return ok(text);
 }
-
-/** https://www.w3.org/TR/webvtt1/#file-structure */
-const WEBVTT = /^WEBVTT(?:[ \t\r\n]|$)/;
 
 /** Without the byte order mark. @returns `undefined` if it is not UTF-8 */
 function decode(bytes: Uint8Array): string | undefined {

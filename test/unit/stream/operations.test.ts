@@ -72,9 +72,23 @@ describe("OPERATIONS", () => {
     });
     expect(readWatermark.answer({ uid: UID, downloadedFrom: "https://x.example/?signature=1" })).toEqual({ uid: UID });
     expect(deleteCaption.answer({ account: "secret" })).toBe("");
-    for (const junk of [null, undefined, 5, "text", [[]], [null]]) {
-      expect(JSON.stringify(listCaptions.answer(junk))).not.toContain("text");
-      expect(readDownloads.answer(junk)).toEqual({});
+    expect(readCaption.answer({ language: "en", label: [[["deep"]]], status: null })).toEqual({
+      language: "en",
+      status: null,
+    });
+  });
+
+  it("take an answer of Stream that has nothing for an empty one, and anything else for none", () => {
+    const { listCaptions, readCaption, readCaptionFile, readDownloads, listWatermarks } = OPERATIONS;
+    expect([listCaptions.answer(null), readDownloads.answer(null), listWatermarks.answer(null)]).toEqual([[], {}, []]);
+    for (const junk of [undefined, 5, "", "text", [[]], [null], { a: 1 }]) {
+      expect(listCaptions.answer(junk)).toBeUndefined();
+      expect(listWatermarks.answer(junk)).toBeUndefined();
+      expect(readDownloads.answer(junk)).toBeUndefined();
+      expect(readCaptionFile.answer(junk)).toBeUndefined();
     }
+    for (const junk of [null, undefined, "", [{ language: "en" }]]) expect(readCaption.answer(junk)).toBeUndefined();
+    expect(readCaptionFile.answer("<html>")).toBeUndefined();
+    expect(readCaptionFile.answer("WEBVTT\n")).toBe("WEBVTT\n");
   });
 });

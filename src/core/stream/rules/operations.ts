@@ -1,6 +1,7 @@
 import type { Scope } from "../../auth/rules/scopes.ts";
 import type { Feature } from "../../policy/rules/features.ts";
 import { isJsonObject } from "../../shared/json.ts";
+import { isWebVtt } from "./webvtt.ts";
 
 /** One call of Cloudflare's API that a tenant may make. */
 export interface Operation {
@@ -12,33 +13,56 @@ export interface Operation {
   readonly feature?: Feature;
   /** Calls that it takes from the upstream's budget, at most. */
   readonly calls: 0 | 1 | 2;
-  /** What of Stream's answer passes, for a call that is handed on to Stream. The others are use cases of their own. */
+  /**
+   * What of Stream's answer passes, for a call that is handed on to Stream; `undefined` if it is no answer of Stream's, but perhaps that
+   * of a proxy. The others are use cases of their own.
+   */
   readonly answer?: (result: unknown) => unknown;
 }
 
-/** Keeps these members of an object, or of every object in a list. */
+type Shown = Readonly<Record<string, unknown>>;
+
+/** Keeps these members of an object. None of them is a list or an object. */
 const only =
   (...names: readonly string[]) =>
-  (result: unknown): unknown => {
-    if (Array.isArray(result)) return result.map(only(...names));
-    if (!isJsonObject(result)) return null;
-    return Object.fromEntries(names.flatMap((name) => (Object.hasOwn(result, name) ? [[name, result[name]]] : [])));
+  (result: unknown): Shown | undefined =>
+    isJsonObject(result)
+      ? Object.fromEntries(
+          names
+            .map((name) => [name, Object.hasOwn(result, name) ? result[name] : undefined] as const)
+            .filter(([, value]) => value !== undefined && (value === null || typeof value !== "object")),
+        )
+      : undefined;
+
+type Show = ReturnType<typeof only>;
+
+/** An answer without anything may be null. */
+const listOf =
+  (show: Show) =>
+  (result: unknown): readonly Shown[] | undefined =>
+    result === null ? [] : Array.isArray(result) ? allOf(result.map(show)) : undefined;
+
+/** An object of such objects. */
+const byName =
+  (show: Show) =>
+  (result: unknown): Shown | undefined => {
+    if (result !== null && !isJsonObject(result)) return undefined;
+    const entries = Object.entries(result ?? {});
+    const shown = allOf(entries.map(([, value]) => show(value)));
+    return shown && Object.fromEntries(entries.map(([name], index) => [name, shown[index]]));
   };
 
-/** Keeps these members of each member of an object. */
-const onlyOfEach =
-  (...names: readonly string[]) =>
-  (result: unknown): unknown =>
-    isJsonObject(result)
-      ? Object.fromEntries(Object.entries(result).map(([name, value]) => [name, only(...names)(value)]))
-      : {};
+function allOf(shown: readonly (Shown | undefined)[]): readonly Shown[] | undefined {
+  const known = shown.filter((one) => one !== undefined);
+  return known.length === shown.length ? known : undefined;
+}
 
 /** Stream answers a deletion with a text of its own. */
 const nothing = () => "";
-const unchanged = (result: unknown) => result;
+const captionFile = (text: unknown) => (typeof text === "string" && isWebVtt(text) ? text : undefined);
 
 const caption = only("language", "label", "generated", "status");
-const downloads = onlyOfEach("status", "percentComplete", "url");
+const downloads = byName(only("status", "percentComplete", "url"));
 /** Not `downloadedFrom`, which may be a link with a signature. */
 const watermark = only("uid", "name", "created", "size", "width", "height", "opacity", "padding", "position", "scale");
 
@@ -57,17 +81,17 @@ export const OPERATIONS = {
   deleteVideo: { method: "DELETE", path: "/:uid", scope: "uploads:delete", calls: 1 },
   signToken: { method: "POST", path: "/:uid/token", scope: "playback:sign", feature: "playback", calls: 1 },
 
-  listCaptions: about("captions", "GET", "/captions", "uploads:read", caption),
+  listCaptions: about("captions", "GET", "/captions", "uploads:read", listOf(caption)),
   readCaption: about("captions", "GET", "/captions/:language", "uploads:read", caption),
   putCaption: about("captions", "PUT", "/captions/:language", "uploads:edit", caption),
   deleteCaption: about("captions", "DELETE", "/captions/:language", "uploads:edit", nothing),
-  readCaptionFile: about("captions", "GET", "/captions/:language/vtt", "uploads:read", unchanged),
+  readCaptionFile: about("captions", "GET", "/captions/:language/vtt", "uploads:read", captionFile),
 
   readDownloads: about("downloads", "GET", "/downloads", "uploads:read", downloads),
   createDownload: about("downloads", "POST", "/downloads", "uploads:edit", downloads),
   deleteDownloads: about("downloads", "DELETE", "/downloads", "uploads:edit", nothing),
 
-  listWatermarks: { method: "GET", path: "/watermarks", scope: "policy:read", calls: 1, answer: watermark },
+  listWatermarks: { method: "GET", path: "/watermarks", scope: "policy:read", calls: 1, answer: listOf(watermark) },
   readWatermark: { method: "GET", path: "/watermarks/:profile", scope: "policy:read", calls: 1, answer: watermark },
 } as const satisfies Readonly<Record<string, Operation>>;
 
