@@ -71,6 +71,21 @@ describe("without a signing key", () => {
   });
 });
 
+describe("Stream's answer", () => {
+  it.each<[string, unknown]>([
+    ["without a token", {}],
+    ["that is none", null],
+    ["with a number", { token: 1 }],
+    ["with a path", { token: "../../a.b.c" }],
+    ["with a token of two parts", { token: "a.b" }],
+    ["with a token that no URL takes", { token: `a.b.${"c".repeat(20_000)}` }],
+  ])("%s is a 502", async (_, result) => {
+    const body = JSON.stringify({ success: true, result });
+    harness.stream.addFault({ on: "api", kind: "status", status: 200, body });
+    expect(await refusal({})).toMatchObject({ status: 502, code: "stream_bad_answer" });
+  });
+});
+
 describe("with a signing key", () => {
   let keyId: string;
   beforeAll(async () => {

@@ -1,6 +1,5 @@
 import { CompactSign, importJWK } from "jose";
 import type { PlaybackTokens } from "../../core/ports/playback-tokens.ts";
-import type { SigningKey } from "../../core/playback/rules/signing-key.ts";
 import { setBounded } from "../../platform/bounded-map.ts";
 
 const ALGORITHM = "RS256";
@@ -16,30 +15,29 @@ const MAX_KEYS = 100;
 export function createPlaybackTokens(): PlaybackTokens {
   const imported = new Map<string, CryptoKey>();
 
-  async function importKey({ id, jwk }: Pick<SigningKey, "id" | "jwk">): Promise<CryptoKey> {
-    // Another key may be put under the same id, after the first one was deleted.
-    const name = `${id} ${jwk.n}`;
-    const key = imported.get(name) ?? (await importJWK({ ...jwk }, ALGORITHM));
-    setBounded(imported, name, key, MAX_KEYS);
-    return key;
-  }
-
-  async function sign(key: Pick<SigningKey, "id" | "jwk">, claims: object): Promise<string> {
-    return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
-      .setProtectedHeader({ alg: ALGORITHM, kid: key.id })
-      .sign(await importKey(key));
-  }
-
   return {
-    sign: (key, uid, claims) => sign(key, { sub: uid, kid: key.id, ...claims }),
+    async sign({ id, jwk }, uid, claims) {
+      // Another key may be put under the same id, after the first one was deleted.
+      const name = `${id} ${jwk.n}`;
+      const key = imported.get(name) ?? (await importJWK({ ...jwk }, ALGORITHM));
+      setBounded(imported, name, key, MAX_KEYS);
+      return sign(key, id, { sub: uid, kid: id, ...claims });
+    },
 
-    async canSign(key) {
+    async canSign({ id, jwk }) {
       try {
-        await sign(key, {});
+        // Not one that was imported before: that may have had the same modulus, and the rest of this one be broken.
+        await sign(await importJWK({ ...jwk }, ALGORITHM), id, {});
         return true;
       } catch {
         return false;
       }
     },
   };
+}
+
+function sign(key: CryptoKey, kid: string, claims: object): Promise<string> {
+  return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+    .setProtectedHeader({ alg: ALGORITHM, kid })
+    .sign(key);
 }

@@ -21,11 +21,15 @@ export async function openSigningKeys(
   rows: readonly SigningKeyRow[],
   encryption: FieldEncryption,
 ): Promise<readonly SigningKey[]> {
-  const opened = await Promise.all(rows.map((row) => encryption.open(row.sealed_jwk, signingKeyContext(row))));
+  const opened = await Promise.all(rows.map((row) => open(row, encryption)));
   return rows.flatMap((row, index) => {
     const jwk = opened[index];
     return jwk === undefined ? [] : [{ ...signingKeyOf(row), jwk: JSON.parse(jwk) as SigningJwk }];
   });
+}
+
+function open(row: SigningKeyRow, encryption: FieldEncryption): Promise<string | undefined> {
+  return encryption.open(row.sealed_jwk, signingKeyContext(row));
 }
 
 /** A change in the database alone cannot make a key sign for another account, or under another name. */
@@ -44,7 +48,12 @@ function signingKeyOf({ id, account_id: accountId, created_at: created }: Signin
 export function createSigningKeyStore(database: Database, encryption: FieldEncryption): SigningKeyStore {
   const { all, write, now } = database;
   return {
-    list: async (upstream) => (await all<SigningKeyRow>(SIGNING_KEYS, [upstream])).map(signingKeyOf),
+    async list(upstream) {
+      const rows = await all<SigningKeyRow>(SIGNING_KEYS, [upstream]);
+      return Promise.all(
+        rows.map(async (row) => ({ ...signingKeyOf(row), opens: (await open(row, encryption)) !== undefined })),
+      );
+    },
 
     async add(upstream, { id, jwk }, origin) {
       const row = { upstream: upstream.id, account_id: upstream.accountId, id };
@@ -61,8 +70,9 @@ export function createSigningKeyStore(database: Database, encryption: FieldEncry
       return (await write([query], entry(action, row.upstream, id))) > 0;
     },
 
-    async delete(upstream, id) {
-      const query: Query = ["DELETE FROM signing_keys WHERE upstream = ? AND id = ?", [upstream, id]];
+    async delete(upstream, id, account) {
+      const sql = "DELETE FROM signing_keys WHERE id = ?2 AND (upstream = ?1 OR account_id = ?3)";
+      const query: Query = [sql, [upstream, id, account ?? null]];
       return (await write([query], entry("signing-key.delete", upstream, id))) > 0;
     },
   };

@@ -65,10 +65,12 @@ async function sign(
   const called = await callStream(ports, video.tenant, video.upstream, { method: "POST", path, json: claims });
   if (!called.ok) return called;
   const token = isJsonObject(called.value) ? called.value["token"] : undefined;
-  return typeof token === "string" && TOKEN.test(token)
+  return typeof token === "string" && token.length <= MAX_TOKEN_CHARACTERS && TOKEN.test(token)
     ? ok(token)
     : err(problem("stream_bad_answer", "Stream's answer has no token."));
 }
 
+/** What Cloudflare takes of a URL. */
+const MAX_TOKEN_CHARACTERS = 16 * 1024;
 /** A JWT, which becomes a part of a path. */
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;

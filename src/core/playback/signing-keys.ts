@@ -28,7 +28,8 @@ const NOT_STORED = problem(
 const UNUSABLE = problem("stream_bad_answer", "Stream returned a signing key that cannot be used.");
 
 /**
- * Makes a key at Stream and stores it. Stream gives it out once: a key that cannot be stored is deleted there again.
+ * Makes a key at Stream and stores it. Stream gives it out once: a key that cannot be stored is deleted there again. It stays if the
+ * database does not say whether it has stored it: then it may be the one that signs.
  *
  * @returns the key's id
  */
@@ -42,13 +43,9 @@ export async function makeSigningKey(ports: SigningKeyPorts, upstream: Upstream)
 
   const jwk = readSigningJwk(encoded, id);
   const isUsable = jwk !== undefined && (await ports.playbackTokens.canSign({ id, jwk }));
+  if (isUsable && (await signingKeys.add(upstream, { id, jwk }, "made"))) return ok(id);
+
   let refusal = isUsable ? NOT_STORED : UNUSABLE;
-  try {
-    if (isUsable && (await signingKeys.add(upstream, { id, jwk }, "made"))) return ok(id);
-  } catch (error) {
-    await deleteAtStream(ports, upstream, id);
-    throw error;
-  }
   const deleted = await deleteAtStream(ports, upstream, id);
   if (!deleted.ok)
     refusal = { ...refusal, detail: `${refusal.detail} The key ${id} is still at Stream: delete it there.` };
@@ -67,8 +64,8 @@ export async function importSigningKey(
 }
 
 /**
- * Deletes a key at Stream, which ends all of its tokens, and then here. If Stream does not confirm, the key stays. A key of an account
- * that the upstream no longer has is out of reach, and is deleted here only.
+ * Deletes a key at Stream, which ends all of its tokens, and then here, for all upstreams of the account. If Stream does not confirm,
+ * the key stays. A key of an account that the upstream no longer has is out of reach, and is deleted here only, for this upstream.
  *
  * @returns `false` if there is no such key
  */
@@ -80,12 +77,13 @@ export async function deleteSigningKey(
   const { signingKeys } = ports.adminRegistry;
   const key = (await signingKeys.list(upstream.id)).find((stored) => stored.id === id);
   if (!key) return ok(false);
-  const deleted = key.accountId === upstream.accountId ? await deleteAtStream(ports, upstream, id) : ok(undefined);
+  const isInReach = key.accountId === upstream.accountId;
+  const deleted = isInReach ? await deleteAtStream(ports, upstream, id) : ok(undefined);
   if (!deleted.ok) {
     const { problem: reason } = deleted;
     return err({ ...reason, detail: `${reason.detail} The signing key was not deleted.` });
   }
-  return ok(await signingKeys.delete(upstream.id, id));
+  return ok(await signingKeys.delete(upstream.id, id, isInReach ? upstream.accountId : undefined));
 }
 
 /** Stream says 404 of a key that is gone. */

@@ -128,7 +128,7 @@ export interface UpstreamStore {
 
 export interface SigningKeyStore {
   /** All keys of an upstream, newest first, also those of an account that it no longer has. */
-  list(upstream: string): Promise<readonly Omit<SigningKey, "jwk">[]>;
+  list(upstream: string): Promise<readonly StoredSigningKey[]>;
   /**
    * Seals and stores a key.
    *
@@ -140,7 +140,14 @@ export interface SigningKeyStore {
     key: Pick<SigningKey, "id" | "jwk">,
     origin: "made" | "imported",
   ): Promise<boolean>;
-  delete(upstream: string, id: string): Promise<boolean>;
+  /** @param account whose other upstreams lose the key, too */
+  delete(upstream: string, id: string, account?: string): Promise<boolean>;
+}
+
+/** What is shown of a key. */
+export interface StoredSigningKey extends Omit<SigningKey, "jwk"> {
+  /** Whether it opens with `MASTER_KEYS`: else it signs nothing. */
+  readonly opens: boolean;
 }
 
 export interface EndpointStore {

@@ -128,6 +128,14 @@ describe("POST upstreams/:id/signing-keys", () => {
     expect(await requestsToStream()).toEqual([]);
   });
 
+  it("refuses a broken key under the id of one that was there before", async () => {
+    const jwk = await newJwk();
+    await asOperator("POST", PATH, { id: "k1", jwk });
+    await asOperator("DELETE", `${PATH}/k1`);
+    const { p = "" } = await newJwk();
+    expect(await codeOf(asOperator("POST", PATH, { id: "k1", jwk: { ...jwk, p } }))).toBe("body_invalid");
+  });
+
   it(`stores at most ${MAX_SIGNING_KEYS} keys`, async () => {
     const jwk = await newJwk();
     for (let index = 0; index < MAX_SIGNING_KEYS; index++)
@@ -200,6 +208,15 @@ describe("the key that signs", () => {
     expect((await signingKey())?.id).toBe("new");
   });
 
+  it("is none that the master keys do not open", async () => {
+    const jwk = await newJwk();
+    await asOperator("POST", PATH, { id: "k1", jwk });
+    await env.DB.exec("UPDATE signing_keys SET created_at = created_at - 700000, sealed_jwk = 'v1.lost.AAAA'");
+    expect([await signingKey(), await list()]).toMatchObject([undefined, [{ id: "k1", signs: false }]]);
+    expect(await (await asOperator("POST", PATH, { id: "k2", jwk })).json()).toMatchObject({ id: "k2", signs: true });
+    expect(await signingKey()).toMatchObject({ id: "k2" });
+  });
+
   it("is none of another account, and none that was moved in the database", async () => {
     await asOperator("POST", PATH, { id: "k1", jwk: await newJwk() });
     expect(await signingKey()).toMatchObject({ id: "k1" });
@@ -220,6 +237,19 @@ describe("DELETE upstreams/:id/signing-keys/:key", () => {
     expect([await atStream(), await rows(), await signingKey()]).toEqual([[], [], undefined]);
     expect(await (await asOperator("GET", "/audit")).text()).toContain("signing-key.delete");
     expect(await codeOf(asOperator("DELETE", `${PATH}/${id}`))).toBe("not_found");
+  });
+
+  it("deletes it for all upstreams of the account, where it would sign tokens that play nothing", async () => {
+    const { accountId, apiBase, uploadHost, token } = stream;
+    const account = { apiBase, uploadHosts: [uploadHost], apiToken: token };
+    await asOperator("PUT", "/upstreams/same?check=false", { ...account, accountId });
+    await asOperator("PUT", "/upstreams/other?check=false", { ...account, accountId: "another" });
+    const jwk = await newJwk();
+    for (const upstream of ["live", "same", "other"])
+      expect((await asOperator("POST", `/upstreams/${upstream}/signing-keys`, { id: "k1", jwk })).status).toBe(201);
+    expect((await asOperator("DELETE", `${PATH}/k1`)).status).toBe(204);
+    expect(await rows()).toMatchObject([{ upstream: "other" }]);
+    for (const upstream of ["same", "other"]) await asOperator("DELETE", `/upstreams/${upstream}`);
   });
 
   it("deletes a key that is gone at Stream", async () => {

@@ -41,7 +41,7 @@ export function signingKeyRoutes(ports: SigningKeyRoutePorts): Routes {
   const documents = async ({ id, accountId }: Upstream) => {
     const keys = await adminRegistry.signingKeys.list(id);
     const signing = chooseSigningKey(
-      keys.filter((key) => key.accountId === accountId),
+      keys.filter((key) => key.opens && key.accountId === accountId),
       nowMs(),
     );
     return keys.map((key) => ({
