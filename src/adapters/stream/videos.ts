@@ -35,7 +35,9 @@ export function createStreamVideos(
     async video(upstream, uid) {
       const answer = await call(upstream, "GET", `/${uid}`);
       if (answer && isNotFound({ status: answer.status, ...answer.envelope })) return ABSENT;
-      return answer?.status === 200 ? parseVideo(answer.envelope?.result, upstream) : undefined;
+      const video = answer?.status === 200 ? parseVideo(answer.envelope?.result, upstream) : undefined;
+      // Another video may be another tenant's.
+      return video?.report.uid === uid ? video : undefined;
     },
 
     async listVideosFrom(upstream, created, limit, { before, creator } = {}) {

@@ -35,7 +35,7 @@ export interface StreamApi {
   createDirect(upstream: Upstream, creation: DirectUpload): Promise<StreamOutcome>;
   /** Makes a video without an upload: of a file at a URL, or of a part of another video. */
   make(upstream: Upstream, video: VideoToMake): Promise<StreamOutcome>;
-  /** @returns `undefined` if Stream gives no usable answer */
+  /** @returns this video; `undefined` if Stream gives no usable answer */
   video(upstream: Upstream, uid: string): Promise<StreamVideo | AbsentVideo | undefined>;
   /**
    * Lists the oldest videos created at or after a time, oldest first; with `only`, those created before another time, or of

@@ -183,10 +183,9 @@ async function carryOut(
 /** Reads the video, decides the edit, and sends to Stream what changes. */
 async function change(ports: EditUploadPorts, edit: Edit, reserved: number, trace: Trace): Promise<Outcome> {
   const { upstream, uid, pending } = edit;
-  const read = await ports.stream.video(upstream, uid);
+  const before = await ports.stream.video(upstream, uid);
   const notRead: Omit<Outcome, "result"> = { end: { seconds: reserved }, unused: 1 };
-  if (read && !("json" in read)) return { ...notRead, result: err(NO_SUCH_UPLOAD) };
-  const before = ofUid(read, uid);
+  if (before && !("json" in before)) return { ...notRead, result: err(NO_SUCH_UPLOAD) };
   if (!before) return { ...notRead, result: err(problem("stream_error", "Stream did not return the video.")) };
 
   // Nothing has changed at Stream: the reservation is what Stream has.
@@ -198,8 +197,8 @@ async function change(ports: EditUploadPorts, edit: Edit, reserved: number, trac
 
   const answer = await ports.stream.call(upstream, { method: "POST", path: `/${uid}`, json: body.value });
   if (!answer.ok) return { result: answer, end: mayBeCarriedOut(answer.problem) ? {} : asBefore, unused: 0 };
-  const after = ofUid(parseVideo(answer.value, upstream), uid);
-  if (!after)
+  const after = parseVideo(answer.value, upstream);
+  if (after?.report.uid !== uid)
     return { result: err(problem("stream_bad_answer", "Stream's answer cannot be used.")), end: {}, unused: 0 };
   return { result: ok(forClients(after.json)), end: { ...pending, video: after }, unused: 0 };
 }
@@ -244,11 +243,6 @@ async function decide(
     ...(publicDetails && { publicDetails }),
   };
   return ok(writeVideoEdit(decided, await tags.sign(tenant.id, upload.id)));
-}
-
-/** What Stream describes, if it is the video that it was asked for. */
-function ofUid(video: StreamVideo | undefined, uid: string): StreamVideo | undefined {
-  return video?.report.uid === uid ? video : undefined;
 }
 
 /** Whether Stream may have carried out a call that failed: no answer, or that of a proxy. */
