@@ -261,7 +261,7 @@ describe("/client/v4/accounts/:tenant/stream", () => {
       expect(await answer.json()).toMatchObject({
         code: "not_offered",
         success: false,
-        offered: expect.arrayContaining(["GET /stream/:uid", "GET /stream/watermarks"]),
+        offered: expect.arrayContaining(["POST /stream", "GET /stream", "GET /stream/:uid", "GET /stream/watermarks"]),
       });
     }
     expect(harness.stream.requests()).toEqual([]);

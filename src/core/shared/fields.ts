@@ -24,7 +24,12 @@ export const printable = (maxCharacters: number) =>
 export const displayName = printable(200);
 
 export const integer = (min: number, max: number) =>
-  v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max));
+  v.pipe(
+    v.number(),
+    v.safeInteger(({ input }) => `must be a whole number (found: ${input})`),
+    v.minValue(min, ({ input }) => `must be at least ${min} (found: ${input})`),
+    v.maxValue(max, ({ input }) => `must be at most ${max} (found: ${input})`),
+  );
 
 /** One or more of these, at most `max`. */
 export const listOf = <const S extends v.GenericSchema>(item: S, max: number, mustBeList?: string) =>

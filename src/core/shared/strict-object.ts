@@ -3,7 +3,7 @@ import { nearestWord } from "./text.ts";
 
 /**
  * A JSON object with these fields and no others. Valibot's `strictObject` alone accepts `[]` if all fields are optional.
- * A misspelt field is refused with the nearest one.
+ * A misspelt field is refused with the nearest one, any other with all that there are.
  */
 export function jsonObject<Entries extends v.ObjectEntries>(entries: Entries) {
   return v.pipe(
@@ -12,7 +12,9 @@ export function jsonObject<Entries extends v.ObjectEntries>(entries: Entries) {
     v.strictObject(entries, ({ expected, input, message }) => {
       if (expected !== "never") return message;
       const nearest = nearestWord(String(input), Object.keys(entries));
-      return nearest === undefined ? "unknown field" : `unknown field (nearest: "${nearest}")`;
+      return nearest === undefined
+        ? `unknown field (known: ${Object.keys(entries).join(", ")})`
+        : `unknown field (nearest: "${nearest}")`;
     }),
   );
 }

@@ -127,5 +127,10 @@ function pathBelowStream(c: Context<AppEnv>): string {
 }
 
 const NOT_OFFERED = problem("not_offered", "Sluice does not offer this part of Cloudflare's API.", {
-  offered: Object.values(OPERATIONS).map(({ method, path }) => `${method} /stream${path}`),
+  offered: [
+    // By tus, and the list: they are no `OPERATIONS`.
+    "POST /stream",
+    "GET /stream",
+    ...Object.values(OPERATIONS).map(({ method, path }) => `${method} /stream${path}`),
+  ],
 });
