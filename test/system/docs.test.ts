@@ -30,6 +30,8 @@ const CURL = 'curl() { command curl --silent --show-error --fail-with-body "$@";
 
 /** Where the reader is, with a video. */
 const folder = dirname(videoFile({ name: "cats.mp4", seconds: 2, bytes: 1_000_000 }));
+/** As long as the sample video of `npm start`. */
+const lesson = videoFile({ name: "lesson.mp4", seconds: 30 });
 let gateway: TestGateway;
 let key: string;
 interface Outcome {
@@ -80,6 +82,17 @@ async function post(path: string, body: unknown): Promise<Record<string, string>
 
 const createLink = () => post("/direct-uploads", { meta: { filetype: "video/mp4" } });
 
+/** Uploads the lesson, and waits until it can be clipped. @returns its id */
+async function readyLesson(): Promise<string> {
+  const { id = "", uploadURL = "" } = await createLink();
+  const body = new FormData();
+  body.append("file", new Blob([await readFile(lesson)]), "lesson.mp4");
+  expect((await fetch(uploadURL, { method: "POST", body })).status).toBe(200);
+  const read = async () => (await fetch(`${gateway.url}/v1/demo/uploads/${id}`, { headers: bearer(key) })).json();
+  await expect.poll(read, { timeout: 10_000 }).toMatchObject({ state: "ready" });
+  return id;
+}
+
 async function firstEvent(): Promise<string> {
   const { events } = (await gateway.operator("GET", "/tenants/demo/events")) as unknown as { events: { id: string }[] };
   return events[0]?.id ?? "";
@@ -91,17 +104,20 @@ describe("curl examples", () => {
   let outcomes: readonly Outcome[];
 
   beforeAll(async () => {
-    const [link, upload] = await Promise.all([createLink(), createLink()]);
+    const link = await createLink();
+    // Examples cancel theirs.
+    const uploads = await Promise.all(curlExamples.map(createLink));
+    const { id: oldKeyId } = await gateway.operator("POST", "/upstreams/default/signing-keys");
     await writeFile(join(folder, "issuer.json"), JSON.stringify(DOCUMENTS["auth0"]));
     outcomes = await runAll(
-      curlExamples.map(({ text }) => text),
+      curlExamples.map(({ text }, index) => `export UPLOAD_ID=${uploads[index]?.["id"]}\n${text}`),
       {
         URL: gateway.url,
         TENANT: "demo",
         KEY: key,
         OPERATOR_TOKEN,
         UPLOAD_URL: link["uploadURL"] ?? "",
-        UPLOAD_ID: upload["id"] ?? "",
+        OLD_KEY_ID: String(oldKeyId),
         EVENT_ID: await firstEvent(),
         TOKEN: await signToken("auth0"),
       },
@@ -146,6 +162,11 @@ const USES: Readonly<Record<string, (document: unknown) => Promise<unknown>>> = 
   },
   grant: (document) => post("/grants", document),
   copy: async (document) => expect(await post("/copies", document)).toMatchObject({ name: "Lesson 3", source: "copy" }),
+  clip: async (document) =>
+    expect(await post(`/uploads/${await readyLesson()}/clips`, document)).toMatchObject({
+      source: "clip",
+      seconds: 10,
+    }),
   async edit(document) {
     const { id = "" } = await createLink();
     const response = await fetch(`${gateway.url}/v1/demo/uploads/${id}`, {

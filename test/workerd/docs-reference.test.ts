@@ -30,7 +30,8 @@ describe("docs/api.md", () => {
   it("lists every tenant route with its scope, and no other", () => {
     const rows = tableRows(api, "route", "scope", "what it does");
     const documented = rows.map(([route, scope]) => `${code(route)} ${code(scope)}`.trim());
-    const covered = ROUTES.map(({ method, path, scope }) => `${method} ${path} ${scope}`);
+    // The tests of a clip on Cloudflare's path say in the query which video their body names.
+    const covered = ROUTES.map(({ method, path, scope }) => `${method} ${path.replace("?of=:id", "")} ${scope}`);
     const discovery = routes.filter((route) => isTenantRoute(route) && route.startsWith("OPTIONS "));
     expect(documented.toSorted()).toEqual([...covered, ...discovery].toSorted());
   });
