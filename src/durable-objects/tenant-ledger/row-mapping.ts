@@ -207,10 +207,10 @@ export function progressColumns(progress: UploadProgress) {
 /** Stream's video objects have 1 to 2 KB; a large `meta` can exceed this. */
 const MAX_VIDEO_CHARACTERS = 16_384;
 
-/** @returns null if the text is too long to be stored */
+/** Leaves out a large `meta`, without which players and lists do. @returns null if the text is still too long to be stored */
 export function shortJson(json: VideoJson): string | null {
-  const text = JSON.stringify(json);
-  return text.length <= MAX_VIDEO_CHARACTERS ? text : null;
+  const { meta: _, ...rest } = json;
+  return [json, rest].map((kept) => JSON.stringify(kept)).find((text) => text.length <= MAX_VIDEO_CHARACTERS) ?? null;
 }
 
 /** The columns that can change after the insert. */

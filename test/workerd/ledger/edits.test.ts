@@ -145,6 +145,17 @@ describe("TenantLedger.endEdit", () => {
     ]);
   });
 
+  it("keeps how the video is played if its meta is too large to be stored", async () => {
+    const ledger = newLedger();
+    const { id, uid } = await issueUpload(ledger, { name: "old" });
+    await ledger.record("default", streamVideo(uid, "ready"));
+    await begin(ledger, id);
+    const playback = { hls: "https://customer-1.cloudflarestream.com/manifest/video.m3u8" };
+    const meta = { name: "new", notes: '"'.repeat(9_000) };
+    await ledger.endEdit(id, { video: streamVideo(uid, "ready", { json: { uid, meta, playback } }) });
+    expect(await ledger.find(id)).toMatchObject({ name: "new", video: JSON.stringify({ uid, playback }) });
+  });
+
   it("queues no event where nothing of it shows, and leaves nothing due of a ready upload", async () => {
     const ledger = newLedger();
     await ledger.learn(1, true);
