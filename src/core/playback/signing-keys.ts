@@ -67,23 +67,25 @@ export async function importSigningKey(
  * Deletes a key at Stream, which ends all of its tokens, and then here, for all upstreams of the account. If Stream does not confirm,
  * the key stays. A key of an account that the upstream no longer has is out of reach, and is deleted here only, for this upstream.
  *
+ * @param force also if Stream does not confirm: it may not have the key, and say so in another way than expected
  * @returns `false` if there is no such key
  */
 export async function deleteSigningKey(
   ports: SigningKeyPorts,
   upstream: Upstream,
   id: string,
+  force: boolean,
 ): Promise<Result<boolean>> {
   const { signingKeys } = ports.adminRegistry;
   const key = (await signingKeys.list(upstream.id)).find((stored) => stored.id === id);
   if (!key) return ok(false);
   const isInReach = key.accountId === upstream.accountId;
   const deleted = isInReach ? await deleteAtStream(ports, upstream, id) : ok(undefined);
-  if (!deleted.ok) {
+  if (!deleted.ok && !force) {
     const { problem: reason } = deleted;
     return err({ ...reason, detail: `${reason.detail} The signing key was not deleted.` });
   }
-  return ok(await signingKeys.delete(upstream.id, id, isInReach ? upstream.accountId : undefined));
+  return ok(await signingKeys.delete(upstream.id, id, isInReach && deleted.ok ? upstream.accountId : undefined));
 }
 
 /** Stream says 404 of a key that is gone. */

@@ -269,6 +269,14 @@ describe("DELETE upstreams/:id/signing-keys/:key", () => {
     expect(await signingKey()).toMatchObject({ id });
   });
 
+  it("deletes the key here, whatever Stream says, with force", async () => {
+    const { id } = await (await make()).json<KeyDocument>();
+    await stubResponse(404, { success: false, errors: [{ code: 7003, message: "could not route" }] });
+    expect((await asOperator("DELETE", `${PATH}/${id}?force=true`)).status).toBe(204);
+    expect([await rows(), (await atStream()).length]).toEqual([[], 1]);
+    expect(await codeOf(asOperator("DELETE", `${PATH}/${id}?force=yes`))).toBe("bad_request");
+  });
+
   it("deletes a key of an account that the upstream no longer has without asking Stream", async () => {
     const { id } = await (await make()).json<KeyDocument>();
     await env.DB.exec("UPDATE signing_keys SET account_id = 'another'");

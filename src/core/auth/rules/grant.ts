@@ -45,7 +45,7 @@ export const MAX_GRANT_UPLOADS = 50;
 /** Longer than any id of another system; with a policy of maximum size, the token still fits into a header. */
 export const MAX_REFERENCE_CHARACTERS = 200;
 
-/** How long after its `exp` a grant reads and cancels its uploads: an upload may take hours longer than its grant lasts. */
+/** How long after its `exp` a grant reads, cancels and plays its uploads: an upload may take hours longer than its grant lasts. */
 export const OWN_UPLOAD_GRACE_SECONDS = 24 * 60 * 60;
 
 /** A grant's policy document in UTF-8. The token is sent in a header, base64-encoded twice. */

@@ -14,6 +14,7 @@ import { jsonObject } from "../../../core/shared/strict-object.ts";
 import { type Upstream, requireUpstream } from "../../../core/stream/rules/upstream.ts";
 import { handle } from "../../pipeline/handle.ts";
 import { readOptionalJson } from "../../pipeline/json-body.ts";
+import { flag } from "../../pipeline/query.ts";
 import { resource } from "../../pipeline/resource.ts";
 import { Routes } from "../../routes.ts";
 import { NO_SUCH_UPSTREAM } from "./upstreams.ts";
@@ -78,10 +79,10 @@ export function signingKeyRoutes(ports: SigningKeyRoutePorts): Routes {
   });
 
   resource(routes, "/:key", {
-    DELETE: handle({ slugs }, async (c, { path }) => {
+    DELETE: handle({ slugs, query: deleteQuery }, async (c, { path, query }) => {
       const upstream = await readUpstream(path.upstream);
       if (!upstream.ok) return upstream;
-      const deleted = await deleteSigningKey(ports, upstream.value, c.req.param("key") ?? "");
+      const deleted = await deleteSigningKey(ports, upstream.value, c.req.param("key") ?? "", query.force);
       if (!deleted.ok) return deleted;
       return deleted.value ? c.body(null, 204) : err(NO_SUCH_KEY);
     }),
@@ -89,6 +90,7 @@ export function signingKeyRoutes(ports: SigningKeyRoutePorts): Routes {
   return routes;
 }
 
+const deleteQuery = v.object({ force: flag });
 const NO_SUCH_KEY = problem("not_found", "The upstream has no such signing key.");
 const MUST_BE_JWK =
   "must be a private RSA key of 2048 to 4096 bits for RS256 as a JWK, or that in base64, and a kid must be the id";
