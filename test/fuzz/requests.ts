@@ -1,10 +1,9 @@
-import { createHmac } from "node:crypto";
 import { OTHER_FORMS, jsonBody } from "./documents.ts";
 import { type Header, metadata, withOddHeaders } from "./headers.ts";
 import { Random } from "./random.ts";
 import { OTHER_TARGETS, TENANT_TARGETS, type Target } from "./targets.ts";
 import { ODD_TEXTS, brokenBytes } from "./values.ts";
-import { type Credential, SCRATCH, TENANTS, type World } from "./world.ts";
+import { type Credential, LANGUAGES, SCRATCH, TENANTS, type World, webhookSignature } from "./world.ts";
 
 /** A profile of the local Stream. */
 const WATERMARK = "ea95132c15732412d22c1476fa83f27a";
@@ -131,7 +130,8 @@ export function makeRequest(world: World, seed: number, index: number): FuzzRequ
   const body = makeBody(random, world, target, grant);
   if (target.document) headers.push(["Content-Type", "application/json"]);
   if (target.form !== undefined) headers.push(["Content-Type", `multipart/form-data; boundary=${BOUNDARY}`]);
-  if (target.document === "notification" && random.chance(0.9)) headers.push(signature(world, body ?? Buffer.alloc(0)));
+  if (target.document === "notification" && random.chance(0.9))
+    headers.push(["Webhook-Signature", webhookSignature(world.webhookSecret, body ?? Buffer.alloc(0))]);
 
   const isOdd = random.chance(0.6);
   const path = makePath(random, target, tenant, world);
@@ -178,8 +178,9 @@ function spoil(random: Random, { token }: Credential) {
   return { token: spoilt, header, isValid: false };
 }
 
-function makePath(random: Random, { path }: Target, tenant: string, world: World): string {
-  const upload = random.pick(world.uploads.filter((one) => one.tenant === tenant || random.chance(0.1)));
+function makePath(random: Random, { path, ready }: Target, tenant: string, world: World): string {
+  const uploads = ready && random.chance(0.7) ? world.ready : world.uploads;
+  const upload = random.pick(uploads.filter((one) => one.tenant === tenant || random.chance(0.1)));
   const key = path.endsWith(":key") ? random.pick(world.keys) : undefined;
   const ids: Readonly<Record<string, string>> = {
     tenant: tenant,
@@ -188,7 +189,7 @@ function makePath(random: Random, { path }: Target, tenant: string, world: World
     scratch: key?.tenant ?? random.pick(SCRATCH),
     endpoint: random.pick(["e1", "e2"]),
     key: key?.id ?? "0",
-    language: random.pick(["en", "de", "pt-BR"]),
+    language: random.pick(LANGUAGES),
     profile: WATERMARK,
     event: `evt_${tenant}_${random.below(50)}`,
   };
@@ -224,9 +225,15 @@ function makeBody(random: Random, world: World, target: Target, grant: string | 
   if (target.form !== undefined) return formBody(random.chance(0.3) ? random.pick(ODD_TEXTS) : target.form, random);
   if (!target.document) return random.chance(0.05) ? Buffer.from(random.pick(ODD_TEXTS)) : undefined;
   const form = random.pick([target.document, ...(OTHER_FORMS[target.document] ?? [])]) ?? target.document;
-  const document = structuredClone(world.documents[form]) as { uid?: string; meta?: object };
+  const document = structuredClone(world.documents[form]) as {
+    uid?: string;
+    meta?: object;
+    clippedFromVideoUID?: string;
+  };
   if (grant !== undefined && target.document === "direct") Object.assign(document.meta ?? {}, { grant });
   if (document.uid !== undefined) document.uid = random.pick(world.uploads)?.uid ?? document.uid;
+  if (document.clippedFromVideoUID !== undefined)
+    document.clippedFromVideoUID = random.pick(world.ready)?.uid ?? document.clippedFromVideoUID;
   const body = jsonBody(random, document);
   return random.chance(0.05) ? brokenBytes(random, body.toString("utf8")) : body;
 }
@@ -239,10 +246,4 @@ function formBody(text: string, random: Random): Buffer {
   const part = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"; filename="a.vtt"\r\n\r\n${text}\r\n`;
   const parts = random.chance(0.9) ? part : part.repeat(random.below(3));
   return Buffer.from(random.chance(0.95) ? `${parts}--${BOUNDARY}--\r\n` : parts);
-}
-
-function signature({ webhookSecret }: World, body: Buffer): Header {
-  const time = Math.floor(Date.now() / 1_000);
-  const digest = createHmac("sha256", webhookSecret).update(`${time}.`).update(body).digest("hex");
-  return ["Webhook-Signature", `time=${time},sig1=${digest}`];
 }

@@ -10,6 +10,8 @@ export interface Target {
   readonly tus?: boolean;
   /** A valid JSON body of it. */
   readonly document?: keyof Documents;
+  /** It needs a video that is ready. */
+  readonly ready?: boolean;
   /** The text of the file in its form. */
   readonly form?: string;
 }
@@ -39,6 +41,7 @@ export const TENANT_TARGETS: readonly Target[] = [...routes.values()].map((route
     path: path.replace(/\?.*/, ""),
     ...(route.tus && { tus: true }),
     ...(document && { document }),
+    ...(route.needs && { ready: true }),
     ...(route.form !== undefined && { form: route.form }),
   };
 });

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SignJWT } from "jose";
 import { SCOPES } from "../../src/core/auth/rules/scopes.ts";
@@ -6,6 +6,8 @@ import { type TestGateway, startTestGateway } from "../support/gateway.ts";
 import type { GatewayTemplate } from "../support/gateway-template.ts";
 import { bearer } from "../support/http.ts";
 import { OPERATOR_TOKEN } from "../support/operator-api.ts";
+import { uploadVideo } from "../support/ready-video.ts";
+import { formOf } from "../support/route-table.ts";
 import { type Documents, ISSUER_SECRETS, POLICY, documentsFor } from "./documents.ts";
 
 /** What the fuzz runs against: a gateway, its tenants, credentials of all kinds, and the uploads that it creates. */
@@ -27,12 +29,17 @@ export interface World {
   readonly credentials: readonly Credential[];
   /** The latest uploads of each tenant. */
   readonly uploads: { readonly tenant: string; readonly id: string; readonly uid: string }[];
+  /** Videos that are ready, with captions. */
+  readonly ready: World["uploads"];
   /** The latest API keys that the fuzz has made. */
   readonly keys: { readonly tenant: string; readonly id: string }[];
   readonly documents: Documents;
   /** Texts that no answer and no line of the log may contain. */
   readonly secrets: readonly string[];
 }
+
+/** Of captions. */
+export const LANGUAGES = ["en", "de", "pt-BR"] as const;
 
 /** Tenants that the fuzz never changes. `plain` has no policy and no limits, `other` has a plan's, `strict` has its own, and `sleepy` is suspended. */
 export const TENANTS = ["plain", "strict", "other", "sleepy"] as const;
@@ -51,7 +58,10 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
   const settings = { STREAM_CALLS_PER_WINDOW: "1000000", STREAM_WEBHOOK_SECRETS: webhookSecret };
   const gateway = await startTestGateway(settings, STREAM, template);
   const { operator } = gateway;
-  await operator("PUT", "/plans/fuzz", { policy: { creator: { prefix: "fuzz-" } }, limits: { pending: 10_000 } });
+  await operator("PUT", "/plans/fuzz", {
+    policy: { creator: { prefix: "fuzz-" }, playback: { downloadable: true } },
+    limits: { pending: 10_000 },
+  });
   const [plain, other, sleepy, strict] = await Promise.all([
     gateway.tenant("plain"),
     gateway.tenant("other", { plan: "fuzz" }),
@@ -143,8 +153,44 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
     tenantKeys: { plain, strict, other },
     credentials,
     uploads: [],
+    ready: [
+      ...(await readyVideos(gateway, webhookSecret, "plain", plain)),
+      ...(await readyVideos(gateway, webhookSecret, "other", other)),
+    ],
     keys: [],
     documents,
     secrets,
   };
+}
+
+/** As Stream signs a notification. */
+export function webhookSignature(secret: string, body: Buffer): string {
+  const time = Math.floor(Date.now() / 1_000);
+  const digest = createHmac("sha256", secret).update(`${time}.`).update(body).digest("hex");
+  return `time=${time},sig1=${digest}`;
+}
+
+/** The requests of the fuzz may delete some. */
+const READY_VIDEOS = 5;
+
+async function readyVideos(
+  gateway: TestGateway,
+  webhookSecret: string,
+  tenant: string,
+  key: string,
+): Promise<World["uploads"]> {
+  const videos: World["uploads"] = [];
+  for (let made = 0; made < READY_VIDEOS; made++) {
+    const uid = await uploadVideo(gateway, tenant, key);
+    // The local Stream signs with another secret.
+    const body = Buffer.from(JSON.stringify(await gateway.stream.settled(uid)));
+    const headers = { "Webhook-Signature": webhookSignature(webhookSecret, body) };
+    await fetch(`${gateway.url}/hooks/stream/default`, { method: "POST", headers, body });
+    const url = `${gateway.url}/v1/${tenant}/uploads/${uid}`;
+    const { id } = (await (await fetch(url, { headers: bearer(key) })).json()) as { id: string };
+    for (const language of LANGUAGES)
+      await fetch(`${url}/captions/${language}`, { method: "PUT", headers: bearer(key), body: formOf("WEBVTT\n") });
+    videos.push({ tenant, id, uid });
+  }
+  return videos;
 }

@@ -2,7 +2,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { expect } from "vitest";
 import { patch } from "../../src/local-stream/client.ts";
 import { makeVideo } from "../../src/local-stream/make-video.ts";
 import type { TestGateway } from "./gateway.ts";
@@ -14,6 +13,23 @@ export const READY_SECONDS = 2;
 const WAIT_MS = 10_000;
 
 let file: Promise<Buffer> | undefined;
+
+/** Uploads a short video through the gateway. @returns its uid */
+export async function uploadVideo(
+  { url }: TestGateway,
+  tenant: string,
+  credential: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  file ??= shortVideo();
+  const bytes = await file;
+  const more = { "Upload-Length": String(bytes.byteLength), ...headers };
+  const created = await create(url, tenant, { ...bearer(credential), ...more });
+  if (created.status !== 201) throw new Error(`creation: ${created.status} ${await created.text()}`);
+  const sent = await patch(created.headers.get("location") ?? "", 0, bytes);
+  if (sent.status !== 204) throw new Error(`upload: ${sent.status}`);
+  return created.headers.get("stream-media-id") ?? "";
+}
 
 /**
  * Uploads a short video through the gateway, and waits until the tenant's ledger has seen that it is ready.
@@ -27,14 +43,7 @@ export async function readyVideo(
   credential: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  file ??= shortVideo();
-  const bytes = await file;
-  const more = { "Upload-Length": String(bytes.byteLength), ...headers };
-  const created = await create(harness.url, tenant, { ...bearer(credential), ...more });
-  expect(created.status).toBe(201);
-  const sent = await patch(created.headers.get("location") ?? "", 0, bytes);
-  expect(sent.status).toBe(204);
-  const uid = created.headers.get("stream-media-id") ?? "";
+  const uid = await uploadVideo(harness, tenant, credential, headers);
   // Hooks have no `expect.poll`.
   const deadline = Date.now() + WAIT_MS;
   while ((await stateOf(harness, tenant, credential, uid)) !== "ready") {

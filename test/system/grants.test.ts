@@ -185,10 +185,10 @@ describe("an event of an upload", () => {
     expect(ready()?.data.upload).toMatchObject({
       ...correlation,
       playback: {
-        hls: expect.stringMatching(/^https:.*\.m3u8$/) as string,
-        dash: expect.stringMatching(/^https:.*\.mpd$/) as string,
+        hls: expect.stringMatching(/^http:.*\.m3u8$/) as string,
+        dash: expect.stringMatching(/^http:.*\.mpd$/) as string,
       },
-      thumbnail: expect.stringMatching(/^https:/) as string,
+      thumbnail: expect.stringMatching(/^http:/) as string,
       input: { width: expect.any(Number) as number, height: expect.any(Number) as number },
       signed: true,
     });
