@@ -12,6 +12,7 @@ const samples = [readPage("README.md"), readPage("docs/clients.md")]
   .flatMap(fencesOf)
   .filter(({ language, label }) => language === "js" && label !== "");
 const UPPY: ReadonlySet<string> = new Set(["helper-uppy", "uppy"]);
+const PLAYS = "helper-playback";
 
 const BYTES = 6 * 1024 * 1024;
 const cats = videoFile({ name: "cats.mp4", seconds: 3, bytes: BYTES });
@@ -49,7 +50,7 @@ async function run(label: string, tenant: string, ...files: string[]) {
     const response = await fetch(`${harness.url}/v1/${tenant}/grants`, {
       method: "POST",
       headers: { ...bearer(key), "Content-Type": "application/json" },
-      body: JSON.stringify({ subject: "user-1" }),
+      body: JSON.stringify({ subject: "user-1", playback: label === PLAYS }),
     });
     const { grant } = (await response.json()) as { grant: string };
     grants.push(grant);
@@ -85,7 +86,7 @@ const toUploadHost = () =>
   JSON.stringify(harness.stream.requests().filter(({ url }) => !url.includes("/accounts/"))).toLowerCase();
 
 it("finds the samples", () => {
-  expect(samples.map(({ label }) => label)).toEqual(["helper", "helper-controls", "helper-uppy", "tus", "uppy"]);
+  expect(samples.map(({ label }) => label)).toEqual(["helper", "helper-controls", "helper-uppy", "tus", "uppy", PLAYS]);
 });
 
 describe.each(samples.map(({ label }) => label))("the sample %s", (label) => {
@@ -135,6 +136,13 @@ describe.each([
     await expect.poll(() => pendingOf(`${label}-c`)).toBe(0);
     expect(toUploadHost()).not.toContain('"delete"');
   });
+});
+
+it("plays what it has uploaded, with its grant", async () => {
+  await run(PLAYS, `${PLAYS}-e`, cats);
+  const source = () => page.evaluate(`document.querySelector("iframe")?.src`);
+  await expect.poll(source, { timeout: 15_000 }).toMatch(/\/eyJ[\w.-]+\/iframe$/);
+  expect((await fetch(String(await source()))).status).toBe(200);
 });
 
 async function pendingOf(tenant: string): Promise<number> {
