@@ -22,6 +22,7 @@ import { unmeetableLimit } from "../quota/rules/unmeetable-limit.ts";
 import { uploadBounds } from "../quota/rules/upload-bounds.ts";
 import { PROBLEMS, type Problem, problem } from "../shared/problem.ts";
 import { type Result, err, ok } from "../shared/result.ts";
+import { OPERATIONS } from "../stream/rules/operations.ts";
 import { parseVideo } from "../stream/rules/parse-video.ts";
 import { type Upstream, requireUpstream } from "../stream/rules/upstream.ts";
 import type { StreamVideo } from "../stream/rules/video.ts";
@@ -62,7 +63,7 @@ interface Edit {
 }
 
 /** Calls of an edit: one reads the video, one changes it. */
-const CALLS = 2;
+const CALLS = OPERATIONS.editVideo.calls;
 
 /**
  * Edits the video of an upload: decides what concerns its reservation, begins the edit in the ledger, which reserves a longer duration
