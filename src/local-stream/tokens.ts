@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { isIP } from "node:net";
-import { SignJWT, errors, jwtVerify } from "jose";
+import { type JWTPayload, SignJWT, errors, jwtVerify } from "jose";
 import type { AccessRule } from "./access-rules.ts";
 import type { SigningKey, SigningKeys } from "./signing-keys.ts";
-import { demand, readFields } from "./values.ts";
+import { RuleBroken, demand, readFields } from "./values.ts";
 
 /** What a playback token says. [C] */
 export interface TokenClaims {
@@ -107,14 +107,15 @@ export function signToken(key: SigningKey, sub: string, claims: TokenRequest["cl
 }
 
 /**
- * Verifies the signature by the key that the header names, `exp` and `nbf`. An `exp` is required. [U]
+ * Verifies the signature by the key that the header names, `exp` and `nbf`, and that the account, which may have signed it itself, has
+ * kept the rules for tokens. An `exp` is required. [U]
  *
  * @param now milliseconds since the epoch
  * @returns `undefined` if the token is not valid
  */
 export async function verifyToken(token: string, keys: SigningKeys, now: number): Promise<TokenClaims | undefined> {
   try {
-    const { payload } = await jwtVerify(
+    const { payload, protectedHeader } = await jwtVerify(
       token,
       ({ kid = "" }) => {
         const key = keys.get(kid);
@@ -123,9 +124,23 @@ export async function verifyToken(token: string, keys: SigningKeys, now: number)
       },
       { algorithms: ["RS256"], requiredClaims: ["sub", "exp"], currentDate: new Date(now) },
     );
-    return payload as unknown as TokenClaims;
+    return readClaims(payload, protectedHeader.kid, Math.floor(now / 1_000));
   } catch (error) {
-    if (error instanceof errors.JOSEError) return undefined;
+    if (error instanceof errors.JOSEError || error instanceof RuleBroken) return undefined;
     throw error;
   }
+}
+
+/** The rules are [C], that the playback host checks them is [U]. Throws `RuleBroken`. @param now seconds since the epoch */
+function readClaims({ sub, kid, exp, downloadable, accessRules }: JWTPayload, ofHeader: unknown, now: number) {
+  demand(typeof sub === "string" && kid === ofHeader, "kid must also be in the header");
+  demand(isInteger(exp) && exp <= now + MAX_TOKEN_SECONDS, "exp must be at most 24 hours ahead");
+  demand(downloadable === undefined || typeof downloadable === "boolean", "downloadable must be true or false");
+  return {
+    sub,
+    kid,
+    exp,
+    ...(downloadable !== undefined && { downloadable }),
+    ...(accessRules !== undefined && { accessRules: readAccessRules(accessRules) }),
+  } as TokenClaims;
 }

@@ -190,7 +190,21 @@ describe("a video that requires signed URLs", () => {
         .sign(key);
     const token = await sign({});
     expect(await statusOf(token)).toBe(200);
-    expect(await statusOf(await sign({ exp: undefined }))).toBe(401);
+    const block = { type: "ip.geoip.country", action: "block", country: ["US"] };
+    expect(await statusOf(await sign({ accessRules: [block], downloadable: false }))).toBe(200);
+    for (const broken of [
+      { exp: undefined },
+      { exp: now() + 25 * HOUR_SECONDS },
+      { kid: undefined },
+      { kid: "another" },
+      { downloadable: "true" },
+      { accessRules: {} },
+      { accessRules: [null] },
+      { accessRules: [block, block, block, block, block, block] },
+      { accessRules: [{ ...block, country: ["us"] }] },
+      { accessRules: [{ type: "ip.src", action: "block", ip: ["1.2.3.4/99"] }] },
+    ])
+      expect([broken, await statusOf(await sign(broken))]).toEqual([broken, 401]);
     expect(await statusOf(await sign({}, { kid: "another" }))).toBe(401);
     expect(await statusOf(await sign({ sub: "0".repeat(32) }))).toBe(404);
     expect(await statusOf(`${token.slice(0, -20)}${"A".repeat(20)}`)).toBe(401);
