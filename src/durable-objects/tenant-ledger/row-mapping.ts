@@ -55,6 +55,7 @@ export function importedUpload(upstream: string, video: VerifiedVideo, now: numb
   if (!tag || !provesUpload(video) || report.kind === "failed") return undefined;
   if (report.kind === "pending" && created < now - KEEP_FINISHED_SECONDS) return undefined;
   const ready = report.kind === "ready";
+  const isCopy = source === "copy";
   const { name = null, meta } = describeMetadata(Object.entries(metaOf(video.json)));
   return {
     id: tag.uploadId,
@@ -65,7 +66,7 @@ export function importedUpload(upstream: string, video: VerifiedVideo, now: numb
     uid: report.uid,
     upstream,
     bytes: (ready ? report.bytes : undefined) ?? 0,
-    seconds: (ready ? report.seconds : undefined) ?? video.maxDurationSeconds ?? STREAM_DEFAULT_MAX_DURATION_SECONDS,
+    seconds: (ready ? report.seconds : undefined) ?? (isCopy ? 0 : reservedSeconds(video)),
     // Stream's clock may be ahead: the current month must not end before it does here.
     created: Math.min(created, now),
     expires,
@@ -74,10 +75,15 @@ export function importedUpload(upstream: string, video: VerifiedVideo, now: numb
     due: ready ? null : Math.max(expires, now) + DUE_AFTER_EXPIRY_SECONDS,
     // The ledger may have had it before: its events then need higher sequence numbers than those already sent.
     returns: 1,
-    bytes_measured: Number(ready && report.bytes !== undefined),
-    seconds_measured: Number(ready && report.seconds !== undefined),
+    // What was decided about a copy is lost with the ledger: as a reservation it would be judged by, any number could delete it.
+    bytes_measured: Number(isCopy || (ready && report.bytes !== undefined)),
+    seconds_measured: Number(isCopy || (ready && report.seconds !== undefined)),
     video: shortJson(video.json),
   };
+}
+
+function reservedSeconds({ maxDurationSeconds = STREAM_DEFAULT_MAX_DURATION_SECONDS }: StreamVideo): number {
+  return maxDurationSeconds;
 }
 
 /** A stored `modified` that is further ahead of the clock is a mistake: nothing newer would ever be stored. */

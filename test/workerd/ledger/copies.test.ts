@@ -130,6 +130,19 @@ describe("a copy", () => {
     await ledger.compare("default", { from: 0, to: now() + 60, videos: [video] });
     expect(await ledger.find(id)).toMatchObject({ state: "ready", source: "copy" });
   });
+
+  it.each(["processing", "ready"] as const)(
+    "is not judged if it is imported %s, without its size: what was decided is lost",
+    async (kind) => {
+      const ledger = newLedger();
+      const [id, uid] = [uuidv7(), newUid()];
+      const video = { ...streamVideo(uid, kind, await tagged(ledger, id)), source: "copy" as const };
+      await ledger.compare("default", { from: 0, to: now() + 60, videos: [{ ...video, report: { kind, uid } }] });
+      await ledger.record("default", measured(uid, 20_000, 1_000));
+      expect(await ledger.find(id)).toMatchObject({ state: "ready", unwanted: false, bytes: 1_000, seconds: 20_000 });
+      await expectLedgerConsistent(ledger);
+    },
+  );
 });
 
 describe("a clip", () => {
