@@ -23,7 +23,7 @@ export async function makeClip(
   tenant: string,
   clip: StreamClip,
 ): Promise<StreamOutcome> {
-  const made = await stream.make(upstream, { kind: "clip", body: clip });
+  const made = notParent(clip, await stream.make(upstream, { kind: "clip", body: clip }));
   const correction = made.kind === "made" ? correctClip(clip, made.video.json) : undefined;
   if (made.kind !== "made" || !correction) {
     await budget.refund(upstream, tenant);
@@ -37,4 +37,14 @@ export async function makeClip(
     ? problem("stream_bad_answer", "Stream did not set the clip as it was decided.")
     : edited.problem;
   return { kind: "unknown", status, uid, problem: failure };
+}
+
+/** An answer that describes the parent is none: the edit would overwrite the parent, and to delete the clip would delete it. */
+function notParent({ clippedFromVideoUID }: StreamClip, made: StreamOutcome): StreamOutcome {
+  if (made.kind !== "made" || made.uid !== clippedFromVideoUID) return made;
+  return {
+    kind: "unknown",
+    status: made.status,
+    problem: problem("stream_bad_answer", "Stream described the parent and not the clip."),
+  };
 }

@@ -7,12 +7,13 @@ import { makeClip } from "../../../src/core/uploads/make-clip.ts";
 import { writeClip } from "../../../src/core/uploads/rules/clip.ts";
 
 const uid = "0123456789abcdef0123456789abcdef";
+const PARENT = "fedcba9876543210fedcba9876543210";
 const upstream = { id: "live", maxVideoSeconds: 36_000, maxUploadBytes: 30_000_000_000 } as Upstream;
 const metadata = new Map([
   ["requiresignedurls", ""],
   ["sluice", "acme/1"],
 ]);
-const clip = writeClip({ of: "parent", startSeconds: 0, endSeconds: 10 }, metadata, undefined);
+const clip = writeClip({ of: PARENT, startSeconds: 0, endSeconds: 10 }, metadata, undefined);
 const shown = (more: object = {}) => ({ uid, status: { state: "queued" }, ...clip, ...more });
 const PUBLIC = shown({ requireSignedURLs: false });
 const MADE = (json: Record<string, unknown>): StreamOutcome => ({
@@ -52,6 +53,19 @@ describe("makeClip", () => {
   it("gives it back if there is no clip", async () => {
     const refused: StreamOutcome = { kind: "refused", status: 400, problem: problem("stream_rejected", "") };
     expect(await make(refused)).toEqual({ outcome: refused, calls: ["make", "refund"] });
+  });
+
+  it("neither edits nor takes the parent for the clip, should Stream describe that", async () => {
+    const of: StreamOutcome = {
+      kind: "made",
+      status: 200,
+      uid: PARENT,
+      video: { report: { kind: "ready", uid: PARENT }, json: {} },
+    };
+    const { outcome, calls } = await make(of);
+    expect(outcome).toMatchObject({ kind: "unknown", problem: { code: "stream_bad_answer" } });
+    expect(outcome).not.toHaveProperty("uid");
+    expect(calls).toEqual(["make", "refund"]);
   });
 
   it("sets what differs", async () => {
