@@ -75,11 +75,15 @@ describe("TenantLedger.record", () => {
     expect(JSON.parse((await ledger.find(id))?.video ?? "")).toMatchObject({ status: { state: "ready" } });
   });
 
-  it("does not store a video object above the size limit", async () => {
+  it.each([
+    ["without its meta, if that is what is too much", (text: string) => ({ meta: { name: text } }), {}],
+    ["not at all otherwise", (text: string) => ({ thumbnail: text }), undefined],
+  ])("stores a video object above the size limit %s", async (_, more, stored) => {
     const ledger = newLedger();
     const { id, uid } = await issueUpload(ledger);
-    await ledger.record("default", streamVideo(uid, "ready", { json: { uid, meta: { name: "x".repeat(20_000) } } }));
-    expect(await ledger.find(id)).not.toHaveProperty("video");
+    const json = { uid, ...more("x".repeat(20_000)) };
+    await ledger.record("default", streamVideo(uid, "ready", { json }));
+    expect((await ledger.find(id))?.video).toBe(stored && JSON.stringify({ uid, ...stored }));
   });
 });
 
