@@ -90,7 +90,7 @@ async function tryOne(
 
 /** Later requests name what this one has made. */
 function remember(
-  { uploads, keys }: World,
+  { uploads, keys, signingKeys }: World,
   { credential, path }: FuzzRequest,
   { status, headers, body }: Answer,
 ): void {
@@ -99,6 +99,11 @@ function remember(
   if (typeof id === "string" && typeof uid === "string" && credential?.tenant !== undefined) {
     uploads.push({ tenant: credential.tenant, id, uid });
     if (uploads.length > MAX_UPLOADS) uploads.shift();
+  }
+  const upstream = /^\/admin\/v1\/upstreams\/([^/]+)\/signing-keys$/.exec(path)?.[1];
+  if (upstream !== undefined && status === 201) {
+    signingKeys.push({ upstream, id: (JSON.parse(body.toString("utf8")) as { id: string }).id });
+    if (signingKeys.length > MAX_KEYS) signingKeys.shift();
   }
   const tenant = /^\/admin\/v1\/tenants\/([^/]+)\/keys/.exec(path)?.[1];
   const made = (tenant === undefined || status !== 201 ? {} : JSON.parse(body.toString("utf8"))) as {

@@ -179,16 +179,17 @@ function spoil(random: Random, { token }: Credential) {
 }
 
 function makePath(random: Random, { path, ready }: Target, tenant: string, world: World): string {
-  const uploads = ready && random.chance(0.7) ? world.ready : world.uploads;
+  const uploads = ready && random.chance(0.9) ? world.ready : world.uploads;
   const upload = random.pick(uploads.filter((one) => one.tenant === tenant || random.chance(0.1)));
-  const key = path.endsWith(":key") ? random.pick(world.keys) : undefined;
+  const signingKey = path.endsWith("/signing-keys/:key") ? random.pick(world.signingKeys) : undefined;
+  const key = path.endsWith("/keys/:key") ? random.pick(world.keys) : undefined;
   const ids: Readonly<Record<string, string>> = {
     tenant: tenant,
     id: random.chance(0.5) ? (upload?.id ?? "0") : (upload?.uid ?? "0"),
-    upstream: random.pick(["default", ...SCRATCH]),
+    upstream: signingKey?.upstream ?? random.pick(["default", ...SCRATCH]),
     scratch: key?.tenant ?? random.pick(SCRATCH),
     endpoint: random.pick(["e1", "e2"]),
-    key: key?.id ?? "0",
+    key: signingKey?.id ?? key?.id ?? "0",
     language: random.pick(LANGUAGES),
     profile: WATERMARK,
     event: `evt_${tenant}_${random.below(50)}`,

@@ -33,6 +33,8 @@ export interface World {
   readonly ready: World["uploads"];
   /** The latest API keys that the fuzz has made. */
   readonly keys: { readonly tenant: string; readonly id: string }[];
+  /** The latest signing keys that the fuzz has made. */
+  readonly signingKeys: { readonly upstream: string; readonly id: string }[];
   readonly documents: Documents;
   /** Texts that no answer and no line of the log may contain. */
   readonly secrets: readonly string[];
@@ -158,6 +160,7 @@ export async function createWorld(template?: GatewayTemplate): Promise<World> {
       ...(await readyVideos(gateway, webhookSecret, "other", other)),
     ],
     keys: [],
+    signingKeys: [],
     documents,
     secrets,
   };
