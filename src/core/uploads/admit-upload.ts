@@ -12,8 +12,7 @@ import {
   type ReservationRequest,
 } from "../quota/rules/reservation.ts";
 import { OPERATIONS } from "../stream/rules/operations.ts";
-import type { CallDecision } from "../budget/rules/call-window.ts";
-import { upstreamBusy } from "../budget/acquire-call.ts";
+import { giveBackCalls, takeCalls, upstreamBusy } from "../budget/acquire-call.ts";
 import type { Tenant } from "../shared/tenant.ts";
 import type { Upstream } from "../stream/rules/upstream.ts";
 import { type ResolveExpiringPorts, resolveExpiringUpload } from "./resolve-expiring-upload.ts";
@@ -119,31 +118,18 @@ async function tryAdmit(
     if (reservation.kind !== "reserved") return reservation;
   }
   const calls = content.kind === "clip" ? OPERATIONS.clipVideo.calls : 1;
-  const [reservation, call] = await Promise.all([reserving, acquireAll(budget, upstream, tenant, calls)]);
+  const [reservation, call] = await Promise.all([reserving, takeCalls(budget, upstream, tenant, calls)]);
   const isStale = !call.granted && call.isStale;
   // What the older version of the plan refused may be allowed by now. A replay was decided before.
   if (isStale && reservation.kind === "refused") return { kind: "stale" };
   if (reservation.kind !== "reserved") {
     refusals.note(tenant.id);
-    if (call.granted) await refundAll(budget, upstream, tenant, calls);
+    if (call.granted) await giveBackCalls(budget, upstream, tenant.id, calls);
     return reservation;
   }
   if (call.granted) return { ...reservation, id };
   await ledgers.release(tenant.id, id, "unsent");
   return isStale ? { kind: "stale" } : { kind: "refused", problem: upstreamBusy(call.retryAfterSeconds) };
-}
-
-/** Takes the calls of a creation, or none. */
-async function acquireAll(budget: Budget, upstream: Upstream, tenant: Tenant, calls: number): Promise<CallDecision> {
-  const first = await budget.acquire(upstream, tenant.id, "foreground", tenant.plan);
-  if (!first.granted || calls === 1) return first;
-  const others = await acquireAll(budget, upstream, tenant, calls - 1);
-  if (!others.granted) await budget.refund(upstream, tenant.id);
-  return others;
-}
-
-async function refundAll(budget: Budget, upstream: Upstream, { id }: Tenant, calls: number): Promise<void> {
-  for (let refunded = 0; refunded < calls; refunded++) await budget.refund(upstream, id);
 }
 
 /** What makes the video, if no bytes are uploaded. */

@@ -1,5 +1,5 @@
 import { type Access, versionOf } from "../auth/authenticate.ts";
-import { upstreamBusy } from "../budget/acquire-call.ts";
+import { giveBackCalls, takeCalls, upstreamBusy } from "../budget/acquire-call.ts";
 import { digestCreator } from "../policy/decide-upload.ts";
 import {
   type EditContext,
@@ -101,8 +101,8 @@ export async function editUpload(
   const refusal = refusePending(pending.value, access, upload);
   if (refusal) return err(refusal);
 
-  const acquired = await acquireCalls(ports.budget, upstream.value, access);
-  if (acquired === "stale" || !acquired.ok) return acquired;
+  const calls = await takeCalls(ports.budget, upstream.value, tenant, CALLS);
+  if (!calls.granted) return calls.isStale ? "stale" : err(upstreamBusy(calls.retryAfterSeconds));
   const decided = {
     access,
     upload,
@@ -122,7 +122,7 @@ export async function editUpload(
   });
   const start = started.ok ? started.value : ({ kind: "refused", problem: started.problem } as const);
   if (start.kind === "begun") return carryOut(ports, decided, start.seconds, trace);
-  await refund(ports.budget, upstream.value, tenant.id, CALLS);
+  await giveBackCalls(ports.budget, upstream.value, tenant.id, CALLS);
   return start.kind === "stale" ? "stale" : err(start.problem);
 }
 
@@ -136,25 +136,6 @@ function refusePending(
   if (upload.state !== "issued" || upload.source) return NOT_PENDING;
   const isLonger = seconds !== undefined && seconds > upload.seconds;
   return isLonger ? unmeetableLimit(limitsOfSeconds(tenant.limits), { bytes: 0, seconds }, "tus") : undefined;
-}
-
-/** Takes both calls, or none. The budget knows the newest version of the tenant's plan. */
-async function acquireCalls(
-  budget: EditUploadPorts["budget"],
-  upstream: Upstream,
-  { tenant }: Access,
-): Promise<Result<void> | "stale"> {
-  for (let taken = 0; taken < CALLS; taken++) {
-    const call = await budget.acquire(upstream, tenant.id, "foreground", tenant.plan);
-    if (call.granted) continue;
-    await refund(budget, upstream, tenant.id, taken);
-    return call.isStale ? "stale" : err(upstreamBusy(call.retryAfterSeconds));
-  }
-  return ok(undefined);
-}
-
-async function refund(budget: EditUploadPorts["budget"], upstream: Upstream, tenant: string, calls: number) {
-  for (let refunded = 0; refunded < calls; refunded++) await budget.refund(upstream, tenant);
 }
 
 /** What became of an edit that has begun. */
@@ -175,7 +156,7 @@ async function carryOut(
 ): Promise<Result<EditedUpload>> {
   const { access, upload, upstream } = decided;
   const { result, end, unused } = await trace.measure("stream", change(ports, decided, reserved, trace));
-  await refund(ports.budget, upstream, access.tenant.id, unused);
+  await giveBackCalls(ports.budget, upstream, access.tenant.id, unused);
   const ended = await ports.ledgers.endEdit(access.tenant.id, upload.id, end);
   if (!result.ok) return result;
   return ended.ok ? ok({ upload: ended.value ?? upload, video: result.value }) : ended;
