@@ -1,16 +1,13 @@
 import type { Handler } from "hono";
-import { err } from "../../core/shared/result.ts";
 import { OPERATIONS } from "../../core/stream/rules/operations.ts";
 import { type EditUploadPorts, editUpload } from "../../core/uploads/edit-upload.ts";
 import { readVideoEdit, videoEditSchema } from "../../core/uploads/rules/video-edit.ts";
-import { refuseOperation } from "../../core/uploads/use-upload.ts";
 import { uploadDocument } from "../../core/webhooks/rules/upload-event.ts";
 import type { AppEnv } from "../app-env.ts";
 import { respondResult } from "./envelope.ts";
 import { handle } from "./handle.ts";
 import { readJson } from "./json-body.ts";
-import { type Door, type OnUploadPorts, onUpload } from "./on-upload.ts";
-import { requireScope } from "./require-scope.ts";
+import { type Door, type OnUploadPorts, onUpload, requireOperation } from "./on-upload.ts";
 
 /**
  * The handler of an edit, for one of the two APIs: it answers with the upload, or with the video on Cloudflare's path. What the
@@ -18,11 +15,7 @@ import { requireScope } from "./require-scope.ts";
  */
 export function editVideo(ports: OnUploadPorts & EditUploadPorts, door: Door): Handler<AppEnv> {
   const operation = OPERATIONS.editVideo;
-  return handle({}, async (c) => {
-    const access = await requireScope(ports, operation.scope, "one upload")(c);
-    if (!access.ok) return access;
-    const refusal = refuseOperation(access.value, operation);
-    if (refusal) return err(refusal);
+  return handle({ access: requireOperation(ports, operation) }, async (c) => {
     const body = await readJson(c.req.raw, videoEditSchema, door === "cloudflare" ? "any" : "json");
     if (!body.ok) return body;
     const edit = readVideoEdit(body.value);

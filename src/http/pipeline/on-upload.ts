@@ -1,11 +1,12 @@
 import type { Context } from "hono";
-import type { AuthenticatePorts } from "../../core/auth/authenticate.ts";
-import type { Result } from "../../core/shared/result.ts";
+import type { Access, AuthenticatePorts } from "../../core/auth/authenticate.ts";
+import { type Result, err } from "../../core/shared/result.ts";
 import type { Operation } from "../../core/stream/rules/operations.ts";
 import {
   type UploadUse,
   type UseUploadPorts,
   type UseUploadRequest,
+  refuseOperation,
   useUpload,
 } from "../../core/uploads/use-upload.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -15,6 +16,22 @@ export type OnUploadPorts = AuthenticatePorts & UseUploadPorts;
 
 /** Which API a request came to: the tenant's own paths, `/v1/:tenant`, or Cloudflare's. */
 export type Door = UseUploadRequest["door"];
+
+/**
+ * Authenticates the caller for an operation on an upload, and checks that the policy allows it: before anything else is read. A
+ * slow body must not outlast the credential, so `onUpload` does both again.
+ */
+export function requireOperation(
+  ports: AuthenticatePorts,
+  operation: Operation,
+): (c: Context<AppEnv>) => Promise<Result<Access>> {
+  const authenticate = requireScope(ports, operation.scope, "one upload");
+  return async function requireOperation(c) {
+    const access = await authenticate(c);
+    const refusal = access.ok && refuseOperation(access.value, operation);
+    return refusal ? err(refusal) : access;
+  };
+}
 
 /**
  * Carries out an operation on the upload in the path, also if the client disconnects: what Stream has been told must be recorded.

@@ -1,16 +1,13 @@
 import type { Handler } from "hono";
 import { playbackSchema, streamTokenSchema } from "../../core/playback/rules/playback-token.ts";
 import { type SignPlaybackPorts, signPlayback } from "../../core/playback/sign-playback.ts";
-import { err } from "../../core/shared/result.ts";
 import { rfc3339 } from "../../core/shared/time.ts";
 import { OPERATIONS } from "../../core/stream/rules/operations.ts";
-import { refuseOperation } from "../../core/uploads/use-upload.ts";
 import type { AppEnv } from "../app-env.ts";
 import { respondResult } from "./envelope.ts";
 import { handle } from "./handle.ts";
 import { readOptionalJson } from "./json-body.ts";
-import { type Door, type OnUploadPorts, onUpload } from "./on-upload.ts";
-import { requireScope } from "./require-scope.ts";
+import { type Door, type OnUploadPorts, onUpload, requireOperation } from "./on-upload.ts";
 
 /**
  * The handler of playback tokens, for one of the two APIs: it answers with token and URLs, or with the token on Cloudflare's path. What
@@ -18,11 +15,7 @@ import { requireScope } from "./require-scope.ts";
  */
 export function signPlaybackToken(ports: OnUploadPorts & SignPlaybackPorts, door: Door): Handler<AppEnv> {
   const operation = OPERATIONS.signToken;
-  return handle({}, async (c) => {
-    const access = await requireScope(ports, operation.scope, "one upload")(c);
-    if (!access.ok) return access;
-    const refusal = refuseOperation(access.value, operation);
-    if (refusal) return err(refusal);
+  return handle({ access: requireOperation(ports, operation) }, async (c) => {
     const body =
       door === "cloudflare"
         ? await readOptionalJson(c.req.raw, streamTokenSchema, "any")

@@ -6,14 +6,12 @@ import { quoteRequested } from "../../../core/shared/text.ts";
 import type { CallStreamPorts } from "../../../core/stream/call-stream.ts";
 import { type RelayedOperation, relayCall } from "../../../core/stream/relay-call.ts";
 import { OPERATIONS } from "../../../core/stream/rules/operations.ts";
-import { refuseOperation } from "../../../core/uploads/use-upload.ts";
 import type { AppEnv } from "../../app-env.ts";
 import { readCaptionFile } from "../../pipeline/caption-file.ts";
 import { respondResult } from "../../pipeline/envelope.ts";
 import { handle } from "../../pipeline/handle.ts";
-import { type Door, type OnUploadPorts, onUpload, parameterOf } from "../../pipeline/on-upload.ts";
+import { type Door, type OnUploadPorts, onUpload, parameterOf, requireOperation } from "../../pipeline/on-upload.ts";
 import { noParameters } from "../../pipeline/query.ts";
-import { requireScope } from "../../pipeline/require-scope.ts";
 import { resource } from "../../pipeline/resource.ts";
 
 export type RelayPorts = OnUploadPorts & CallStreamPorts;
@@ -68,12 +66,9 @@ function respondJson(door: Door, member: string | undefined): Respond {
   };
 }
 
-/** The credential is checked before anything is read, and again in `onUpload`: a slow body must not outlast it. */
 function relay(ports: RelayPorts, operation: RelayedOperation, door: Door, respond: Respond): Handler<AppEnv> {
-  const access = requireScope(ports, operation.scope, "one upload");
-  return handle({ access, query: noParameters }, async (c, { access }) => {
-    const refusal = refuseOperation(access, operation);
-    if (refusal) return err(refusal);
+  const access = requireOperation(ports, operation);
+  return handle({ access, query: noParameters }, async (c) => {
     const content = await readContent(c, operation);
     if (!content.ok) return content;
     const outcome = await onUpload(ports, c, operation, door, (access, upload) =>
