@@ -31,7 +31,7 @@ export function createStreamCalls({ request }: StreamClient): Pick<StreamApi, "c
 
 const NOT_AT_STREAM = problem("not_found", "Stream has no such video, or nothing of this kind for it.");
 
-/** Builds the body anew: nothing of a client's body is passed through as it is. */
+/** Builds the body from checked values. A client's own body is never forwarded. */
 function contentOf({ json, file, accept }: StreamCall): Pick<StreamRequest, "headers" | "body"> {
   const headers = accept === undefined ? {} : { Accept: accept };
   if (json) return { headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(json) };

@@ -56,8 +56,8 @@ export interface TokenClaims {
 }
 
 /**
- * Decides what a token says. The caller only narrows: what is beyond the bounds is refused, never cut, so that nobody finds out
- * from a viewer.
+ * Decides what a token says. The caller only narrows. What is beyond the bounds is refused and not shortened: otherwise the
+ * caller would learn of it from a viewer whose video stops.
  *
  * @param now seconds since the epoch
  */

@@ -38,7 +38,7 @@ export function decideEditedKey<V>({ change, current, ...key }: EditedKey<V>, no
 /** @returns `undefined` if the caller does not touch the key, or the policy drops what it sends */
 export function decideTouchedKey<V>(key: Key<V>, change: KeyChange, now: number): KeyDecision | undefined {
   if (change === undefined) return undefined;
-  // To remove a key is to set it, too: whoever must not send it gets the answer of one who does.
+  // A caller who must not set a key must not remove it, either.
   const requested = change ?? (key.rules.some(({ deny }) => deny !== undefined) ? "" : undefined);
   const input = { ...key, requested };
   return isDropped(input) ? undefined : refusePast(decideKey(input), now);
